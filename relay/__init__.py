@@ -1,0 +1,1 @@
+"""The Mixpay relay daemon. It imports `mixpay`, never the other way."""
