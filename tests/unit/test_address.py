@@ -1,0 +1,121 @@
+"""Printed addresses: round trips, and every mistake is found and named."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixpay.address import TEXT_CHARACTERS, Address, checksum, parse
+from mixpay.errors import UserError
+from mixpay.types import RelayId
+
+ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+TYPEABLE = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+addresses = st.builds(
+    Address,
+    st.integers(1, 2**32 - 1).map(RelayId),
+    st.binary(min_size=16, max_size=16),
+    st.binary(min_size=32, max_size=32),
+)
+EXAMPLE = Address(RelayId(7), bytes(range(16)), bytes(range(100, 132)))
+
+
+@given(addresses)
+def test_parse_returnsWhatWasPrinted(address: Address) -> None:
+    text = str(address)
+    assert len(text) == TEXT_CHARACTERS == 94
+    assert parse(text) == parse(text.upper()) == parse(f"  {text}\n") == address
+    assert Address.from_bytes(address.to_bytes()) == address
+
+
+@given(addresses, st.integers(0, TEXT_CHARACTERS - 1), st.sampled_from(TYPEABLE))
+def test_parse_failsForAnySingleTypo(address: Address, place: int, character: str) -> None:
+    text = str(address)
+    typo = text[:place] + character + text[place + 1 :]
+    if typo != text:
+        with pytest.raises(UserError):
+            parse(typo)
+
+
+def test_parse_failsForEverySingleTypoOfOneAddress() -> None:
+    text = str(EXAMPLE)
+    for place in range(TEXT_CHARACTERS):
+        for character in TYPEABLE:
+            typo = text[:place] + character + text[place + 1 :]
+            if typo != text:
+                with pytest.raises(UserError):
+                    parse(typo)
+
+
+@given(addresses, st.data())
+def test_parse_failsForUpToThreeWrongCharacters(address: Address, data: st.DataObject) -> None:
+    text = str(address)
+    places = data.draw(st.sets(st.integers(4, TEXT_CHARACTERS - 1), min_size=1, max_size=3))
+    letters = list(text)
+    for place in places:
+        letters[place] = data.draw(st.sampled_from([c for c in ALPHABET if c != text[place]]))
+    with pytest.raises(UserError, match="checksum"):
+        parse("".join(letters))
+
+
+@given(addresses, st.integers(4, TEXT_CHARACTERS - 2))
+def test_parse_failsForSwappedNeighbours(address: Address, place: int) -> None:
+    text = str(address)
+    swapped = text[:place] + text[place + 1] + text[place] + text[place + 2 :]
+    if swapped != text:
+        with pytest.raises(UserError, match="checksum"):
+            parse(swapped)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "begins with mix1"),
+        ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "begins with mix1"),
+        (str(EXAMPLE)[:-1], "93 characters instead of 94: a part is missing"),
+        (str(EXAMPLE) + "q", "95 characters instead of 94: something was added"),
+        (str(EXAMPLE)[:20] + "b" + str(EXAMPLE)[21:], "character 21 of the address, 'b'"),
+        (str(EXAMPLE)[:-1] + ("q" if str(EXAMPLE)[-1] != "q" else "p"), "wrong checksum"),
+        (str(EXAMPLE)[:10].upper() + str(EXAMPLE)[10:], "mixes capital and small"),
+    ],
+)
+def test_parse_saysWhatIsWrong(text: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        parse(text)
+
+
+@pytest.mark.parametrize("first", ["q", "p"])
+def test_parse_failsForRelayZeroOrDirtyPadding(first: str) -> None:
+    symbols = [0] * 84
+    if first == "p":
+        symbols[6], symbols[-1] = 1, 1
+    text = "mix1" + "".join(ALPHABET[s] for s in symbols + checksum("mix", symbols))
+    with pytest.raises(UserError, match="means nothing"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [
+        "a1lqfn3a",
+        "an83characterlonghumanreadablepartthatcontainsthetheexcludedcharactersbioandnumber11sg7hg6",
+        "abcdef1l7aum6echk45nj3s0wdvt2fg8x9yrzpqzd3ryx",
+        "split1checkupstagehandshakeupstreamerranterredcaperredlc445v",
+        "?1v759aa",
+    ],
+)
+def test_checksum_agreesWithBip350(vector: str) -> None:
+    prefix, data = vector.rsplit("1", 1)
+    symbols = [ALPHABET.index(c) for c in data]
+    assert checksum(prefix, symbols[:-6]) == symbols[-6:]
+
+
+@pytest.mark.parametrize(
+    ("relay", "mailbox", "identity"),
+    [(0, 16, 32), (2**32, 16, 32), (1, 15, 32), (1, 16, 33)],
+)
+def test_address_failsIfAFieldHasAnotherWidth(relay: int, mailbox: int, identity: int) -> None:
+    with pytest.raises(ValueError):
+        Address(RelayId(relay), bytes(mailbox), bytes(identity))
