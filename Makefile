@@ -1,0 +1,64 @@
+# Everything here sets up what it needs first, once: the stamps below say what was installed from which lists.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test test-unit test-contracts test-e2e lint artifacts check-artifacts clean
+
+# The tool chain comes from the checkout; brownie finds the compiler where SOLCX_BINARY_PATH says.
+export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
+export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solcx
+
+PYTHON_READY := .venv/.ready
+NODE_READY := node_modules/.ready
+READY := $(PYTHON_READY) $(NODE_READY)
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## install what is missing into .venv and node_modules
+
+$(PYTHON_READY): requirements/dev.txt pyproject.toml scripts/setup_python.sh
+	@scripts/setup_python.sh
+	@touch $@
+
+$(NODE_READY): package.json package-lock.json scripts/setup_node.sh
+	@scripts/setup_node.sh
+	@touch $@
+
+demo: $(READY) ## the whole loop on a local chain; FILE=path sends that file
+	@mixpay demo $(if $(FILE),--file "$(FILE)")
+
+test: check-artifacts test-contracts test-unit test-e2e ## every test
+
+test-unit: $(READY) ## unit and property tests of the Python parts
+	@echo "== unit tests"
+	@python -m pytest tests/unit
+
+test-contracts: $(READY) ## contract tests: forge, then brownie
+	@echo "== contract tests: forge"
+	@forge test
+	@echo "== contract tests: brownie"
+	@scripts/test_contracts.sh
+
+test-e2e: $(READY) ## real processes on a local chain, end to end
+	@echo "== end-to-end tests"
+	@python -m pytest tests/e2e
+
+lint: $(READY) ## ruff, mypy, forge fmt, slither
+	@echo "== ruff"
+	@ruff check .
+	@echo "== mypy"
+	@mypy
+	@echo "== forge fmt"
+	@forge fmt --check
+	@echo "== slither"
+	@slither . --fail-medium --exclude-low --exclude-informational --exclude-optimization --filter-paths 'node_modules|tests/'
+
+artifacts: $(READY) ## compile the contracts into mixpay/artifacts
+	@python scripts/build_artifacts.py
+
+check-artifacts: $(READY) ## fail if mixpay/artifacts differs from the sources
+	@python scripts/build_artifacts.py --check
+
+clean: ## remove what was built; the installed tools stay
+	@rm -rf build out cache reports dist *.egg-info .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.venv/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
