@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+
+/// @title A ledger of tokens and the one-way payment channels on it
+/// @notice Tokens enter and leave through `deposit` and `withdraw`; everything between moves inside the ledger.
+///
+/// A *channel* is a deposit from a payer to a payee. The payer signs *vouchers*, each for the total it owes this payee
+/// since ever; a newer one replaces all older. `claimed` is a high-water mark over all vouchers: it never falls, not even
+/// when the channel closes, so no voucher is ever paid twice and none revives. What the deposit lacks is not lost: the
+/// same voucher pays the rest after a top-up.
+///
+/// What is signed (EIP-712, domain "Mixpay Channels", version "1", this chain, this contract):
+/// - Voucher(address payer,address payee,uint96 cumulative,uint32 uptoBatch): what `claim` takes;
+/// - Batch(address payer,address payee,uint32 number,uint32 count,bytes32 locksRoot): the tickets that the payee has
+///   acknowledged since the last voucher; it is exchanged between payer and payee and not used by this contract.
+/// @dev Trust: nobody has a special right here; there is no owner, no proxy and no pause. The token must be a plain
+/// ERC-20. One that takes a fee on transfer is refused at `deposit`; one that can pause or blacklist can freeze
+/// withdrawals. Sum of balances + sum of (deposit - claimed) over all channels = tokens held, but for tokens sent here
+/// without `deposit`, which are nobody's.
+interface IChannels {
+    /// @notice Thrown when an account has less than what is to leave it.
+    /// @param balance What it has
+    /// @param amount What was asked for
+    error InsufficientBalance(uint256 balance, uint96 amount);
+    /// @notice Thrown when the receiving address is zero, or, for a withdrawal, this contract.
+    error InvalidRecipient();
+    /// @notice Thrown when a voucher's signature is malformed, not canonical (high s), or not the payer's.
+    error InvalidSignature();
+    /// @notice Thrown when there is nothing in the channel that closing it could return.
+    error ChannelEmpty();
+    /// @notice Thrown when the close was already requested.
+    /// @param closesAt When it can be finished
+    error CloseAlreadyRequested(uint40 closesAt);
+    /// @notice Thrown when no close was requested, or a top-up has cancelled it.
+    error CloseNotRequested();
+    /// @notice Thrown when the notice is still running.
+    /// @param closesAt When the close can be finished
+    error NoticeRunning(uint40 closesAt);
+
+    /// @notice Emitted when tokens enter the ledger.
+    /// @param account Whose balance rises
+    /// @param amount By how much
+    event Deposited(address indexed account, uint96 amount);
+    /// @notice Emitted when tokens leave the ledger.
+    /// @param account Whose balance falls
+    /// @param to Who receives the tokens
+    /// @param amount How many
+    event Withdrawn(address indexed account, address indexed to, uint96 amount);
+    /// @notice Emitted when an amount moves between two balances.
+    /// @param from Whose balance falls
+    /// @param to Whose balance rises
+    /// @param amount By how much
+    event Moved(address indexed from, address indexed to, uint96 amount);
+    /// @notice Emitted when a channel is opened or topped up.
+    /// @param payer Who pays through it
+    /// @param payee Who is paid
+    /// @param amount What was added
+    /// @param deposit All-time total of the channel's deposit
+    event Funded(address indexed payer, address indexed payee, uint96 amount, uint96 deposit);
+    /// @notice Emitted when a payee is credited from a channel.
+    /// @param payer Who pays
+    /// @param payee Who is paid
+    /// @param amount What was paid now
+    /// @param claimed All-time total paid through the channel
+    event Claimed(address indexed payer, address indexed payee, uint96 amount, uint96 claimed);
+    /// @notice Emitted when a payer gives notice.
+    /// @param payer Who wants its deposit back
+    /// @param payee Whose claims are due before `closesAt`
+    /// @param closesAt When the close can be finished
+    event CloseRequested(address indexed payer, address indexed payee, uint40 closesAt);
+    /// @notice Emitted when a channel was closed after its notice.
+    /// @param payer Who got the rest
+    /// @param payee Who was paid through the channel
+    /// @param refund What was credited to the payer
+    event Closed(address indexed payer, address indexed payee, uint96 refund);
+    /// @notice Emitted when a payee lets the payer out at once.
+    /// @param payer Who got the rest
+    /// @param payee Who gave it up
+    /// @param refund What was credited to the payer
+    event Released(address indexed payer, address indexed payee, uint96 refund);
+
+    /// @notice Moves tokens, which the caller has approved before, into the caller's balance.
+    /// @param amount How many, in the token's smallest unit
+    function deposit(uint96 amount) external;
+
+    /// @notice Moves tokens out of the caller's balance.
+    /// @param to Who receives them
+    /// @param amount How many
+    function withdraw(address to, uint96 amount) external;
+
+    /// @notice Moves an amount from the caller's balance to another's.
+    /// @param to Whose balance rises
+    /// @param amount By how much
+    function move(address to, uint96 amount) external;
+
+    /// @notice Opens or tops up the caller's channel to a payee, from the caller's balance. Cancels a pending close, so an
+    /// amount of zero takes a close request back.
+    /// @param payee Who can claim
+    /// @param amount What is added to the deposit
+    function fund(address payee, uint96 amount) external;
+
+    /// @notice Credits the payee's balance with `min(cumulative, deposit) - claimed`. Anyone may submit a voucher; the
+    /// money reaches the payee only. A voucher with nothing (more) to pay changes nothing and returns 0, so that submitting
+    /// one twice is no error.
+    /// @param payer Who signed
+    /// @param payee Who is paid
+    /// @param cumulative The all-time total that the voucher is for
+    /// @param uptoBatch The last batch that the total covers; signed, not stored
+    /// @param signature The payer's EIP-712 signature r . s . v over the Voucher, 65 bytes, low s
+    /// @return paid What was credited now
+    function claim(address payer, address payee, uint96 cumulative, uint32 uptoBatch, bytes calldata signature)
+        external
+        returns (uint96 paid);
+
+    /// @notice Gives notice for the caller's channel to a payee. Claims stay possible until the close is finished.
+    /// @param payee Who is paid through it
+    function requestClose(address payee) external;
+
+    /// @notice Returns what is not claimed to the caller's balance, once the notice is over. `claimed` stays, and the
+    /// all-time deposit becomes equal to it.
+    /// @param payee Who was paid through the channel
+    function finishClose(address payee) external;
+
+    /// @notice Returns what is not claimed to the payer at once. Only the payee, who gives up what it did not claim.
+    /// @param payer Who is let out of its channel to the caller
+    function release(address payer) external;
+
+    /// @notice What an account holds in the ledger, channels not included.
+    /// @param account The account
+    function balanceOf(address account) external view returns (uint256);
+
+    /// @notice A channel; all zero when there never was one.
+    /// @param payer Who pays through it
+    /// @param payee Who is paid
+    /// @return deposited All-time total deposited, less what was returned
+    /// @return claimed All-time total paid to the payee
+    /// @return closesAt When a requested close can be finished; zero when none is requested
+    function channel(address payer, address payee)
+        external
+        view
+        returns (uint96 deposited, uint96 claimed, uint40 closesAt);
+
+    /// @notice Seconds between `requestClose` and `finishClose`; immutable.
+    function NOTICE() external view returns (uint40);
+
+    /// @notice The token that the ledger holds; immutable.
+    function TOKEN() external view returns (IERC20);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+
+/// @title The staked relays, and the tree over them that clients check
+/// @notice One relay is one equal unit of stake, so that a uniform draw over relays is a draw weighted by stake.
+///
+/// The living relays stand in a binary Merkle tree, each at a *position* that is bound to it until it leaves and is
+/// reused afterwards; the *id* counts up from 1 and is never reused.
+/// - leaf = keccak256(id u32 . operator 20 . linkKey 32 . keccak256(endpoint) 32); an empty position is 32 zero bytes;
+/// - node = keccak256(left . right); depth = ceil(log2(count)), where count is the number of positions ever used.
+/// All inner nodes are stored, so that no caller supplies a proof and nobody's change can make another's call fail.
+///
+/// The first call of `freeze`, `register`, `update` or `leave` in epoch e freezes root and count, as they were before that
+/// call's change, for epoch e + 1, and in the same step draws the beacon of e + 1. No registration can follow the draw.
+/// @dev Trust: nobody has a special right here; there is no owner, no proxy and no pause. Of the chain's randomness, the
+/// proposer of the block with the first touch of an epoch can bias one draw by giving up its block. The token must be a
+/// plain ERC-20: one that takes a fee on transfer is refused.
+interface IRelayRegistry {
+    /// @notice A relay as the registry knows it.
+    /// @param owner Holds the stake (cold key); zero once the stake was withdrawn
+    /// @param operator Signs for the daemon, and is the relay's account in Channels (hot key)
+    /// @param linkKey Ed25519 public key that names the relay's link certificate
+    /// @param endpointHash keccak256 of the endpoint text
+    /// @param position Place in the tree, from 0; after `leave`, the place it had
+    /// @param withdrawableAt When the stake can be withdrawn; zero while the relay is registered
+    struct Relay {
+        address owner;
+        address operator;
+        bytes32 linkKey;
+        bytes32 endpointHash;
+        uint32 position;
+        uint40 withdrawableAt;
+    }
+
+    /// @notice Thrown when the operator key already serves, or once served, another relay.
+    /// @param operator The operator key
+    /// @param id The relay it belongs to
+    error OperatorUsed(address operator, uint32 id);
+    /// @notice Thrown when the operator's consent is malformed, not canonical (high s), or not by the operator's key.
+    error InvalidSignature();
+    /// @notice Thrown when an endpoint is empty or longer than 128 bytes.
+    /// @param length Its length in bytes
+    error InvalidEndpoint(uint256 length);
+    /// @notice Thrown when a link key is zero.
+    error InvalidLinkKey();
+    /// @notice Thrown when a stake is to be sent to the zero address or to the registry itself.
+    error InvalidRecipient();
+    /// @notice Thrown when the caller is not the owner of the relay, or the relay does not exist any more.
+    error NotOwner();
+    /// @notice Thrown when the caller is neither owner nor operator of the relay.
+    error NotOwnerOrOperator();
+    /// @notice Thrown when ownership of the relay was not offered to the caller.
+    error NotPendingOwner();
+    /// @notice Thrown when the relay has left.
+    error RelayHasLeft();
+    /// @notice Thrown when the stake is asked back by a relay that has not left.
+    error RelayHasNotLeft();
+    /// @notice Thrown when the stake is still bound.
+    /// @param withdrawableAt When it can be withdrawn
+    error StakeBound(uint40 withdrawableAt);
+    /// @notice Thrown when root, count and beacon of an epoch are not fixed yet, or the registry did not exist then.
+    /// @param epoch The epoch asked for
+    error NotFrozen(uint32 epoch);
+
+    /// @notice Emitted when a relay registers.
+    /// @param id The new relay
+    /// @param position Its place in the tree
+    /// @param owner Holds the stake
+    /// @param operator The relay's hot key and account
+    /// @param linkKey Ed25519 key of its links
+    /// @param endpoint Where it listens, at most 128 bytes
+    event Registered(
+        uint32 indexed id,
+        uint32 position,
+        address indexed owner,
+        address indexed operator,
+        bytes32 linkKey,
+        string endpoint
+    );
+    /// @notice Emitted when a relay changes its link key or endpoint.
+    /// @param id The relay
+    /// @param linkKey Its new link key
+    /// @param endpoint Its new endpoint
+    event Updated(uint32 indexed id, bytes32 linkKey, string endpoint);
+    /// @notice Emitted when a relay leaves; its position is empty from now on.
+    /// @param id The relay
+    /// @param position The place it gave up
+    /// @param withdrawableAt When its stake can be withdrawn
+    event Left(uint32 indexed id, uint32 position, uint40 withdrawableAt);
+    /// @notice Emitted when a stake is paid back.
+    /// @param id The relay
+    /// @param to Who received it
+    /// @param amount The stake
+    event StakeWithdrawn(uint32 indexed id, address to, uint96 amount);
+    /// @notice Emitted when an epoch's root, count and beacon are fixed.
+    /// @param epoch The epoch they are for: the one after the call's
+    /// @param root Root of the tree
+    /// @param count Number of positions ever used
+    /// @param beacon Public randomness of the epoch
+    event Frozen(uint32 indexed epoch, bytes32 root, uint32 count, bytes32 beacon);
+    /// @notice Emitted when ownership of a relay is offered; offering it to the zero address takes an offer back.
+    /// @param id The relay
+    /// @param owner Who offers it
+    /// @param newOwner Who can accept
+    event OwnershipTransferStarted(uint32 indexed id, address indexed owner, address indexed newOwner);
+    /// @notice Emitted when ownership of a relay was accepted.
+    /// @param id The relay
+    /// @param previousOwner Who offered it
+    /// @param newOwner Who accepted
+    event OwnershipTransferred(uint32 indexed id, address indexed previousOwner, address indexed newOwner);
+
+    /// @notice Registers a relay; the caller becomes its owner and pays the stake, which it has approved before.
+    /// @dev An operator key serves one relay, ever: a consent carries no number, so a former owner could otherwise use an
+    /// old one again to occupy the key. To come back after `leave`, use a fresh operator key.
+    /// @param operator The relay's hot key
+    /// @param linkKey Ed25519 public key of its links, not zero
+    /// @param endpoint Where it listens, 1 to 128 bytes
+    /// @param operatorSignature The operator's EIP-712 signature r . s . v (65 bytes, low s) over
+    /// OperatorConsent(address operator,address owner) in the domain "Mixpay RelayRegistry", version "1"; names the
+    /// caller, so nobody can register another's key
+    /// @return id The relay's number
+    function register(address operator, bytes32 linkKey, string calldata endpoint, bytes calldata operatorSignature)
+        external
+        returns (uint32 id);
+
+    /// @notice Changes link key and endpoint. Owner or operator.
+    /// @param id The relay
+    /// @param linkKey New link key, not zero
+    /// @param endpoint New endpoint, 1 to 128 bytes
+    function update(uint32 id, bytes32 linkKey, string calldata endpoint) external;
+
+    /// @notice Offers the relay, with its stake, to a new owner, who has to accept. Only the owner.
+    /// @param id The relay
+    /// @param newOwner Who may accept; zero takes the offer back
+    function transferOwnership(uint32 id, address newOwner) external;
+
+    /// @notice Accepts a relay that was offered to the caller.
+    /// @param id The relay
+    function acceptOwnership(uint32 id) external;
+
+    /// @notice Takes the relay out of the tree and starts the unbonding of its stake. Only the owner; needs nobody else.
+    /// @param id The relay
+    function leave(uint32 id) external;
+
+    /// @notice Pays the stake out, once the relay has left and unbonding is over. Only the owner.
+    /// @param id The relay
+    /// @param to Who receives it
+    function withdrawStake(uint32 id, address to) external;
+
+    /// @notice Fixes root, count and beacon of the next epoch, if nothing in this epoch has done it yet. Anyone.
+    function freeze() external;
+
+    /// @notice A relay by its id; all zero when there is none.
+    /// @param id The relay
+    function relay(uint32 id) external view returns (Relay memory);
+
+    /// @notice The relay that an operator key serves or served.
+    /// @param operator The hot key
+    /// @return id Zero when the key was never used
+    function relayOf(address operator) external view returns (uint32 id);
+
+    /// @notice Root over the relays as they are now; what clients follow is `frozen`.
+    function root() external view returns (bytes32);
+
+    /// @notice Number of positions ever used.
+    function count() external view returns (uint32);
+
+    /// @notice What was fixed for an epoch.
+    /// @dev When nothing touched the registry in epoch e, then e + 1 inherits root and count of e (not later changes: they
+    /// could have been made in view of the beacon), and its beacon is keccak256(last drawn beacon . epoch u32). A drawn
+    /// beacon is keccak256(beacon of the epoch before . prevrandao).
+    /// @param epoch Number of the epoch, from the registry's first on
+    /// @return frozenRoot Root of the tree
+    /// @return frozenCount Number of positions ever used
+    /// @return beacon Public randomness of the epoch
+    function frozen(uint32 epoch) external view returns (bytes32 frozenRoot, uint32 frozenCount, bytes32 beacon);
+
+    /// @notice Whether root, count and beacon of an epoch are fixed: true up to the current epoch, and for the next one
+    /// once the registry was touched in this one.
+    /// @param epoch Number of the epoch
+    function isFrozen(uint32 epoch) external view returns (bool);
+
+    /// @notice What every relay stakes, in the token's smallest unit; immutable.
+    function STAKE() external view returns (uint96);
+
+    /// @notice Seconds between `leave` and the end of the stake's bond; immutable.
+    function UNBONDING() external view returns (uint40);
+
+    /// @notice The token staked; immutable.
+    function TOKEN() external view returns (IERC20);
+}

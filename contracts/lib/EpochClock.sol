@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {INetwork} from "../interfaces/INetwork.sol";
+
+/// @title Epochs of chain time, without asking Network each time
+/// @dev Genesis and epoch length never change in Network, so a copy made at deployment is as good and saves a call.
+abstract contract EpochClock {
+    uint64 private immutable _genesis;
+    uint32 private immutable _epochLength;
+
+    constructor(INetwork network) {
+        _genesis = network.genesis();
+        _epochLength = network.epochLength();
+    }
+
+    /// @dev The epoch of this block. Reverts before genesis; Network says so in its own words.
+    function _currentEpoch() internal view returns (uint32) {
+        return SafeCast.toUint32((block.timestamp - _genesis) / _epochLength);
+    }
+
+    /// @dev First second after an epoch.
+    function _epochEnd(uint32 epoch) internal view returns (uint256) {
+        return _genesis + (uint256(epoch) + 1) * _epochLength;
+    }
+}
