@@ -1,0 +1,234 @@
+"""Hash trees that relays and contracts compute alike (docs/design.md §4, §6, §7).
+
+Binary tree (registry, locks, heads of a pass): node = keccak(left 32 ‖ right 32), depth = ceil(log2(count)).
+Leaves that are missing on the right are empty: 32 zero bytes. One leaf is its own root; no leaf at all has
+the root 32 zero bytes.
+
+Merkle-sum tree (receipts): every node carries a sum too, and a node commits *both* children's hashes and
+*both* sums, node = keccak(left hash 32 ‖ left sum u64 ‖ right hash 32 ‖ right sum u64). With one sum alone a
+prover could move value between the children. A missing leaf has hash 0 and sum 0. A batch's two trees have
+the same shape, so one position names a lock in the one and its receipt in the other.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from mixpay.crypto.hashing import keccak256
+
+HASH_SIZE = 32
+EMPTY = bytes(HASH_SIZE)
+"""A leaf that is not there."""
+
+NO_RESPONSE = bytes(32)
+"""What the receipts tree holds for a ticket without its response, with value 0."""
+
+MAX_SUM = 2**64 - 1
+"""Sums are u64."""
+
+_MAX_DEPTH = 32
+_SUM_NODE = struct.Struct(">32sQ32sQ")
+_VALUE = struct.Struct(">Q")
+
+
+def depth(count: int) -> int:
+    """Levels above the leaves: ceil(log2(count)), 0 for one leaf or none."""
+    return (count - 1).bit_length() if count else 0
+
+
+def _empty_subtrees() -> tuple[bytes, ...]:
+    hashes = [EMPTY]
+    for _ in range(_MAX_DEPTH):
+        hashes.append(keccak256(hashes[-1] * 2))
+    return tuple(hashes)
+
+
+EMPTY_SUBTREES = _empty_subtrees()
+"""Hash of a subtree without leaves, by its height."""
+
+
+def lock_leaf(lock: bytes, value: int) -> bytes:
+    """Leaf of a ticket: keccak(lock 20 ‖ value u64)."""
+    return keccak256(lock + _VALUE.pack(value))
+
+
+def receipt_leaf(response: bytes, value: int) -> bytes:
+    """Leaf of a receipt: keccak(response 32 ‖ value u64)."""
+    return keccak256(response + _VALUE.pack(value))
+
+
+def _levels(leaves: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Every level below the root, bottom up, each padded to an even length."""
+    level = list(leaves)
+    for height in range(depth(len(leaves))):
+        if len(level) % 2:
+            level.append(EMPTY_SUBTREES[height])
+        yield level
+        level = [keccak256(level[i] + level[i + 1]) for i in range(0, len(level), 2)]
+    yield level
+
+
+def root(leaves: Sequence[bytes]) -> bytes:
+    """Return the root, 32 bytes, of leaves of 32 bytes each."""
+    if not leaves:
+        return EMPTY
+    *_, top = _levels(leaves)
+    return top[0]
+
+
+def proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
+    """Return the siblings of leaf `index`, bottom up. Raises IndexError if there is no such leaf."""
+    if not 0 <= index < len(leaves):
+        raise IndexError(f"leaf {index} of {len(leaves)}")
+    *below, _ = _levels(leaves)
+    return tuple(level[(index >> height) ^ 1] for height, level in enumerate(below))
+
+
+def verify(root: bytes, leaf: bytes, index: int, count: int, proof: Sequence[bytes]) -> bool:
+    """Say whether `leaf` stands at `index` of the tree of `count` leaves with this root."""
+    if not 0 <= index < count or len(proof) != depth(count):
+        return False
+    if len(leaf) != HASH_SIZE or any(len(sibling) != HASH_SIZE for sibling in proof):
+        return False
+    node = leaf
+    for height, sibling in enumerate(proof):
+        node = keccak256(sibling + node) if index >> height & 1 else keccak256(node + sibling)
+    return node == root
+
+
+class Frontier:
+    """A binary tree that only grows on the right: keeps one hash a level, so a root costs O(log n)."""
+
+    __slots__ = ("_left", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._left: list[bytes] = []  # the newest complete left subtree of each height
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf of 32 bytes."""
+        node, height, count = leaf, 0, self.count
+        while count & 1:
+            node = keccak256(self._left[height] + node)
+            height, count = height + 1, count >> 1
+        if height == len(self._left):
+            self._left.append(node)
+        else:
+            self._left[height] = node
+        self.count += 1
+
+    def root(self) -> bytes:
+        """Return the root of the leaves so far, 32 bytes."""
+        levels = depth(self.count)
+        if self.count == 1 << levels:
+            return self._left[levels]
+        # The path of the first missing leaf: what is left of it is complete, what is right of it is empty.
+        node = EMPTY
+        for height in range(levels):
+            if self.count >> height & 1:
+                node = keccak256(self._left[height] + node)
+            else:
+                node = keccak256(node + EMPTY_SUBTREES[height])
+        return node
+
+    def copy(self) -> Frontier:
+        """Return a frontier that grows on its own."""
+        twin = Frontier()
+        twin.count, twin._left = self.count, self._left.copy()
+        return twin
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A leaf of a receipts tree with its path: siblings are (hash 32, sum u64), bottom up."""
+
+    position: int
+    response: bytes = field(repr=False)
+    value: int
+    siblings: tuple[tuple[bytes, int], ...] = field(repr=False)
+
+
+class SumTree:
+    """The Merkle-sum tree over the receipts of one batch.
+
+    `receipts` are (response 32, value u64) by position; a ticket without its response is (NO_RESPONSE, 0).
+    Raises ValueError if the values add up to more than a u64.
+    """
+
+    __slots__ = ("_levels", "_receipts", "root", "total")
+
+    def __init__(self, receipts: Sequence[tuple[bytes, int]]) -> None:
+        self._receipts = tuple(receipts)
+        self.total = sum(value for _, value in self._receipts)
+        if self.total > MAX_SUM:
+            raise ValueError("the receipts' values exceed 64 bits")
+        level = [(receipt_leaf(response, value), value) for response, value in self._receipts]
+        self._levels = [level]
+        for height in range(depth(len(level))):
+            if len(level) % 2:
+                level.append((_EMPTY_SUM_SUBTREES[height], 0))
+            level = [_join(level[i], level[i + 1]) for i in range(0, len(level), 2)]
+            self._levels.append(level)
+        self.root = level[0][0] if level else EMPTY
+
+    def open(self, point: int) -> Opening:
+        """Return the leaf that `point` falls on when the values are laid end to end.
+
+        Raises IndexError unless 0 <= point < total.
+        """
+        if not 0 <= point < self.total:
+            raise IndexError(f"point {point} of {self.total}")
+        position, siblings = 0, []
+        for level in reversed(self._levels[:-1]):
+            position *= 2
+            left, right = level[position], level[position + 1]
+            if point < left[1]:
+                siblings.append(right)
+            else:
+                point -= left[1]
+                position += 1
+                siblings.append(left)
+        response, value = self._receipts[position]
+        return Opening(position, response, value, tuple(reversed(siblings)))
+
+
+def verify_opening(root: bytes, total: int, count: int, point: int, opening: Opening) -> bool:
+    """Say whether `opening` is the leaf that `point` falls on in the tree of `count` leaves with this root
+    and total.
+
+    Walking up, the sums on the left of the path are added: the leaf must cover exactly the stretch that the
+    point lies in. A tree whose sums do not add up has points that no opening satisfies.
+    """
+    if not 0 <= opening.position < count or len(opening.siblings) != depth(count):
+        return False
+    if not 0 <= point < total <= MAX_SUM or not 0 <= opening.value <= total or len(opening.response) != 32:
+        return False
+    node, before = (receipt_leaf(opening.response, opening.value), opening.value), 0
+    for height, sibling in enumerate(opening.siblings):
+        # A sum inside cannot exceed the total, so nothing overflows on the way up.
+        if len(sibling[0]) != HASH_SIZE or not 0 <= sibling[1] <= total - node[1]:
+            return False
+        if opening.position >> height & 1:
+            before += sibling[1]
+            node = _join(sibling, node)
+        else:
+            node = _join(node, sibling)
+    return node == (root, total) and before <= point < before + opening.value
+
+
+def _join(left: tuple[bytes, int], right: tuple[bytes, int]) -> tuple[bytes, int]:
+    return keccak256(_SUM_NODE.pack(*left, *right)), left[1] + right[1]
+
+
+def _empty_sum_subtrees() -> tuple[bytes, ...]:
+    node = (EMPTY, 0)
+    hashes = [node[0]]
+    for _ in range(_MAX_DEPTH):
+        node = _join(node, node)
+        hashes.append(node[0])
+    return tuple(hashes)
+
+
+_EMPTY_SUM_SUBTREES = _empty_sum_subtrees()
