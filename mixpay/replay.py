@@ -1,0 +1,101 @@
+"""The tags of packets already processed, by key epoch: none is processed twice (invariant I9).
+
+Rules, for the host that owns the disk:
+
+1. A tag is added when its packet was found good, and before anything is done because of it.
+2. `pending` tags are written, and the write committed, before the packets' acks or copies leave the relay. Then
+   `written` is told. A crash in between loses tags only of packets that had no effect.
+3. On start, the store is built from all tags on disk, with the same or a later floor.
+4. The floor is the oldest key epoch whose packets are still accepted. It only rises; below it every packet is
+   refused, so the tags there can be forgotten (on disk too, together with the key).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mixpay.errors import PeerError
+from mixpay.geometry import REPLAY_TAG_SIZE
+from mixpay.types import Epoch
+
+
+class TagRefused(PeerError):
+    """A packet that the store cannot vouch for. `reason` is "expired_key" or "tags_full"."""
+
+
+class TagStore:
+    """Tags of 16 bytes by key epoch, about 100 bytes of memory each; pure: the host writes and reads the disk."""
+
+    def __init__(self, floor: Epoch, capacity: int, tags: Iterable[tuple[Epoch, bytes]] = ()) -> None:
+        """Start from the tags on disk, in any order; those below `floor` are skipped.
+
+        capacity: tags kept for each epoch at most (more on disk are kept all the same). Raises ValueError for a
+        capacity below 1 or a tag of another size.
+        """
+        if capacity < 1:
+            raise ValueError("a tag store holds at least one tag")
+        self._floor = floor
+        self._capacity = capacity
+        self._tags: dict[Epoch, set[bytes]] = {}
+        self._pending: list[tuple[Epoch, bytes]] = []
+        for epoch, tag in tags:
+            _check_size(tag)
+            if epoch >= floor:
+                self._tags.setdefault(epoch, set()).add(tag)
+
+    @property
+    def floor(self) -> Epoch:
+        """Oldest key epoch that is still accepted."""
+        return self._floor
+
+    def count(self, epoch: Epoch) -> int:
+        """Number of tags kept for a key epoch."""
+        return len(self._tags.get(epoch, ()))
+
+    def seen(self, epoch: Epoch, tag: bytes) -> bool:
+        """Say whether a packet must be refused: its tag was added before, or its key epoch has expired."""
+        return epoch < self._floor or tag in self._tags.get(epoch, ())
+
+    def add(self, epoch: Epoch, tag: bytes) -> bool:
+        """Add a tag; False if it was there already, and the packet must be dropped.
+
+        Raises TagRefused "expired_key" below the floor, "tags_full" at capacity; ValueError for another size.
+        """
+        _check_size(tag)
+        if epoch < self._floor:
+            raise TagRefused("expired_key", f"epoch {epoch} is over")
+        tags = self._tags.setdefault(epoch, set())
+        if tag in tags:
+            return False
+        if len(tags) >= self._capacity:
+            raise TagRefused("tags_full", f"{self._capacity} packets in epoch {epoch}")
+        tags.add(tag)
+        self._pending.append((epoch, tag))
+        return True
+
+    def pending(self) -> list[tuple[Epoch, bytes]]:
+        """Return the tags added since the last `written`, oldest first. They stay pending until then."""
+        return list(self._pending)
+
+    def written(self, count: int) -> None:
+        """Say that the first `count` of `pending` are on disk. Raises ValueError if there are fewer."""
+        if not 0 <= count <= len(self._pending):
+            raise ValueError("more tags written than were pending")
+        del self._pending[:count]
+
+    def raise_floor(self, floor: Epoch) -> list[Epoch]:
+        """Refuse key epochs below `floor` from now on; return those whose tags were forgotten, ascending.
+
+        A floor below the present one changes nothing. Pending tags of forgotten epochs stay pending, so that a
+        count given to `written` keeps its meaning.
+        """
+        self._floor = max(self._floor, floor)
+        forgotten = sorted(epoch for epoch in self._tags if epoch < self._floor)
+        for epoch in forgotten:
+            del self._tags[epoch]
+        return forgotten
+
+
+def _check_size(tag: bytes) -> None:
+    if len(tag) != REPLAY_TAG_SIZE:
+        raise ValueError(f"a tag has {REPLAY_TAG_SIZE} bytes")
