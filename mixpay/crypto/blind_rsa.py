@@ -284,9 +284,7 @@ def _blinding(key: PublicKey, factor: int) -> tuple[Any, Any]:
 
 @lru_cache(maxsize=256)
 def _verifier(suite: Suite, key: PublicKey) -> tuple[rsa.RSAPublicKey, padding.PSS, hashes.HashAlgorithm]:
-    """OpenSSL's form of a key: making it costs more than verifying with it, and few keys are in use at a
-    time.
-    """
+    """OpenSSL's form of a key: making it costs more than a verification, and few are in use at a time."""
     algorithm: hashes.HashAlgorithm = getattr(hashes, suite.hash_name.upper())()
     pss = padding.PSS(padding.MGF1(algorithm), suite.salt_length)
     return rsa.RSAPublicNumbers(key.e, key.n).public_key(), pss, algorithm
