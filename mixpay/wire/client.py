@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Annotated
 
 from mixpay.packet import GEOMETRY
+from mixpay.passes.terms import PASS_SIZE
 from mixpay.types import RelayId
 from mixpay.wire.codec import (
     U8,
@@ -35,20 +36,11 @@ from mixpay.wire.codec import (
 )
 from mixpay.wire.frames import PacketBytes
 
-CHAINS = 64
-"""Hash chains of a pass (docs/design.md §8)."""
-
 MAX_MESSAGES = 32
 """Messages in one answer of a mailbox; the rest is fetched by the next question."""
 
+PassBytes = Annotated[bytes, Raw(PASS_SIZE)]
 Body = Annotated[bytes, Raw(GEOMETRY.user_size)]
-
-
-class PassKind(IntEnum):
-    """What a pass is for."""
-
-    ENTRY = 1
-    MAILBOX = 2
 
 
 class DownKind(IntEnum):
@@ -76,31 +68,18 @@ class DownStatus(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ShownPass:
-    """A pass as its owner shows it:
-
-    what was signed, the signature, the key's modulus, the heads of its chains.
-    """
-
-    campaign: U32
-    kind: Annotated[PassKind, Code(PassKind)]
-    period: U32
-    anchor: Bytes32
-    signature: Bytes256
-    modulus: Bytes256
-    heads: Annotated[tuple[bytes, ...], Many(Raw(32), CHAINS, CHAINS)]
-
-
-@dataclass(frozen=True, slots=True)
 class PresentPass:
-    """Client to entry, once a connection."""
+    """Client to entry, once a connection: the modulus of the campaign's key, and the pass (`Pass.encode`)."""
 
-    shown: ShownPass
+    modulus: Bytes256
+    shown: PassBytes
 
 
 @dataclass(frozen=True, slots=True)
 class PassOk:
-    """The entry takes the pass."""
+    """The entry takes the pass; the furthest tick it holds of it is number `furthest` (0: none)."""
+
+    furthest: U32
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +123,21 @@ class Down:
 
 @dataclass(frozen=True, slots=True)
 class MailboxCreate:
-    """A mailbox pass and the Ed25519 key that will sign fetches."""
+    """A mailbox pass, as in PRESENT_PASS, and the Ed25519 key that will sign fetches."""
 
-    shown: ShownPass
+    modulus: Bytes256
+    shown: PassBytes
     fetch_key: Bytes32
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxTerms:
+    """What a mailbox may hold, and holds. Answers MAILBOX_CREATE; `expires` in seconds of chain time."""
+
+    quota_messages: U32
+    ttl_seconds: U32
+    expires: U64
+    stored: U32
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +171,7 @@ class StoredMessage:
 class MailboxMessages:
     """Stored messages in the order of their sequence; `more` when the next fetch would bring others."""
 
+    terms: MailboxTerms
     messages: Annotated[tuple[StoredMessage, ...], Many(StoredMessage, 0, MAX_MESSAGES)]
     more: YesNo
 
@@ -211,6 +202,7 @@ ClientFrame = (
     | Send
     | Down
     | MailboxCreate
+    | MailboxTerms
     | Challenge
     | MailboxFetch
     | MailboxMessages
@@ -226,13 +218,14 @@ CLIENT: Vocabulary[ClientFrame] = Vocabulary(
         0x03: PassRefused,
         0x10: Send,
         0x11: Down,
-        0x20: MailboxCreate,
-        0x21: Challenge,
-        0x22: MailboxFetch,
-        0x23: MailboxMessages,
-        0x24: MailboxDelete,
-        0x25: Done,
-        0x26: Refused,
+        0x20: Challenge,
+        0x21: MailboxCreate,
+        0x22: MailboxTerms,
+        0x23: MailboxFetch,
+        0x24: MailboxMessages,
+        0x25: MailboxDelete,
+        0x26: Done,
+        0x27: Refused,
     }
 )
 
