@@ -1,0 +1,129 @@
+"""The issuer's HTTP interface, version 1: JSON bodies as types, for the service and for those who call it.
+
+    GET  /v1/campaign                           → CampaignAnswer
+    POST /v1/sign     SignRequest, identity     → SignAnswer
+    POST /v1/redeem   RedeemRequest             → RedeemAnswer
+    any error         4xx, 5xx                  → ErrorAnswer
+
+The identity is whatever the campaign's policy asks for, as `Authorization: Bearer ...`. Bytes are base64 in
+JSON; token amounts are decimal strings, for they do not fit a JavaScript number. Unknown fields are refused.
+
+Error labels: malformed, too_large, not_found, identity_required, identity_refused, quota_exceeded,
+wrong_period, no_key, period_open, claim_window_over, unknown_relay, chain_unavailable, internal.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from mixpay.passes import REDEMPTION_SIZE
+from mixpay.types import Amount
+
+CAMPAIGN_PATH = "/v1/campaign"
+SIGN_PATH = "/v1/sign"
+REDEEM_PATH = "/v1/redeem"
+
+MAX_BUNDLES = 1000
+"""Redemptions in one request; more of one period go into the next."""
+
+U32 = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)]
+Kind = Annotated[int, msgspec.Meta(ge=1, le=2)]
+Element = Annotated[bytes, msgspec.Meta(min_length=256, max_length=256)]
+Bundle = Annotated[bytes, msgspec.Meta(min_length=REDEMPTION_SIZE, max_length=REDEMPTION_SIZE)]
+Signature = Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
+Decimal = Annotated[str, msgspec.Meta(pattern="^(0|[1-9][0-9]{0,28})$")]
+
+
+class PeriodKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The blind-signing key of a period: modulus N (256 bytes, e = 65537), and the hop price fixed with it.
+
+    The caller checks that keccak256(modulus) is what the pool holds for campaign, kind and period.
+    """
+
+    kind: Kind
+    period: U32
+    modulus: Element
+    hop_price: Decimal
+
+
+class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Passes of a kind that one identity gets in one period."""
+
+    kind: Kind
+    passes: U32
+
+
+class CampaignAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a wallet needs to know: where the campaign is, who gets passes, and the keys to ask with now."""
+
+    chain_id: int
+    pool: Annotated[bytes, msgspec.Meta(min_length=20, max_length=20)]
+    campaign: U32
+    epoch: U32
+    term: U32
+    policy: str
+    quotas: list[Quota]
+    keys: list[PeriodKey]
+
+
+class SignRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A blinded pass of the current or the next period; asking again with the same bytes counts once."""
+
+    kind: Kind
+    period: U32
+    blinded: Element
+
+
+class SignAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The blind signature, and how many more passes of this kind and period the identity can have."""
+
+    signature: Element
+    left: U32
+
+
+class RedeemRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a relay hands in for one kind and period that are over: encoded `passes.Redemption` records.
+
+    Without bundles it asks for its newest voucher again, counted in this period if that is a later one.
+    """
+
+    relay: U32
+    kind: Kind
+    period: U32
+    bundles: Annotated[list[Bundle], msgspec.Meta(max_length=MAX_BUNDLES)]
+
+
+class RefusedBundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bundle (by its place in the request) that is worth nothing, and why."""
+
+    index: U32
+    reason: str
+
+
+class RedeemAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The pool voucher for the relay's operator: EIP-712 PoolVoucher(campaign, operator, period, cumulative).
+
+    `period` is an epoch. `added` is how many ticks this request brought, worth 5 hop prices each.
+    """
+
+    campaign: U32
+    operator: Annotated[bytes, msgspec.Meta(min_length=20, max_length=20)]
+    period: U32
+    cumulative: Decimal
+    signature: Signature
+    added: int
+    refused: list[RefusedBundle]
+
+    @property
+    def amount(self) -> Amount:
+        """The cumulative total in token units."""
+        return Amount(int(self.cumulative))
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A label that programs can act on, and a sentence for people."""
+
+    error: str
+    detail: str
