@@ -1,0 +1,148 @@
+"""The deployment file: what every command has to know about one deployment of the contracts.
+
+Written once by scripts/deploy.py, read by relays, sponsors and clients; public, no secret in it. JSON with
+addresses in hexadecimal; inside the program they are 20 bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from eth_utils.address import to_checksum_address
+
+from mixpay.errors import UserError
+from mixpay.parameters import Parameters
+from mixpay.types import Account
+
+FORMAT = 1
+"""Raised when an older program could misread a newer file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Addresses and constants of one deployment; `mixpay.chain.deploy.verify` checks them against the chain."""
+
+    chain_id: int
+    block: int
+    """A block before the first event of these contracts: followers read from here."""
+    token: Account
+    network: Account
+    registry: Account
+    channels: Account
+    pool: Account
+    genesis: int
+    """Start of epoch 0, seconds of chain time."""
+    parameters: Parameters
+    artifacts: Mapping[str, str]
+    """Contract name → SHA-256 of the creation code it was deployed with, hexadecimal."""
+
+    @property
+    def epoch_length(self) -> int:
+        """Seconds."""
+        return self.parameters.epoch_length
+
+    @property
+    def term_length(self) -> int:
+        """Epochs."""
+        return self.parameters.term_length
+
+
+_Uint = Annotated[int, msgspec.Meta(ge=0)]
+_Address = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
+_Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class _Addresses(msgspec.Struct, forbid_unknown_fields=True):
+    token: _Address
+    network: _Address
+    registry: _Address
+    channels: _Address
+    pool: _Address
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    """The file as it is written."""
+
+    format: int
+    chain_id: Annotated[int, msgspec.Meta(ge=1)]
+    block: _Uint
+    addresses: _Addresses
+    genesis: _Uint
+    parameters: Parameters
+    artifacts: dict[str, _Sha256]
+
+
+def load(path: Path) -> Deployment:
+    """Reads a deployment file. Raises UserError when it is absent, unreadable, or not one."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(
+            f"no deployment file at {path}: get it from whoever deployed the network, or deploy one yourself"
+        ) from None
+    except OSError as error:
+        raise UserError(f"cannot read the deployment file {path}: {error.strerror}") from error
+    try:
+        return decode(content)
+    except ValueError as error:
+        raise UserError(f"{path} is not a deployment file: {error}") from error
+
+
+def decode(content: bytes) -> Deployment:
+    """Raises ValueError with what is wrong, and where."""
+    file = msgspec.json.decode(content, type=_File)
+    if file.format != FORMAT:
+        raise ValueError(f"its format is {file.format}, this program reads format {FORMAT}")
+    addresses = {name: _account(text) for name, text in msgspec.structs.asdict(file.addresses).items()}
+    return Deployment(
+        chain_id=file.chain_id,
+        block=file.block,
+        genesis=file.genesis,
+        parameters=file.parameters,
+        artifacts=file.artifacts,
+        **addresses,
+    )
+
+
+def encode(deployment: Deployment) -> bytes:
+    """The file's content; one deployment has one encoding."""
+    names = _Addresses.__struct_fields__
+    addresses = {name: to_checksum_address(getattr(deployment, name)) for name in names}
+    file = _File(
+        format=FORMAT,
+        chain_id=deployment.chain_id,
+        block=deployment.block,
+        addresses=_Addresses(**addresses),
+        genesis=deployment.genesis,
+        parameters=deployment.parameters,
+        artifacts=dict(sorted(deployment.artifacts.items())),
+    )
+    return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
+
+
+def save(path: Path, deployment: Deployment) -> None:
+    """Writes the file whole or not at all. Raises UserError when that is impossible."""
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(encode(deployment))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)  # public; mkstemp makes private files
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise UserError(f"cannot write the deployment file {path}: {error.strerror}") from error
+
+
+def _account(text: str) -> Account:
+    return Account(bytes.fromhex(text[2:]))
