@@ -26,7 +26,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Addresses and constants of one deployment; `mixpay.chain.deploy.verify` checks them against the chain."""
+    """One deployment's addresses and constants; `mixpay.chain.deploy.verify` checks them against the chain."""
 
     chain_id: int
     block: int

@@ -1,9 +1,9 @@
 """Parameters of a network: two presets, and the inequalities that keep money safe (DESIGN §15).
 
-The deployment file carries the set a network was deployed with, so daemons, clients and contracts agree on it.
-Durations are whole seconds of chain time unless the name says otherwise; amounts are the token's smallest
-unit; "value" means units of the hop price. What an operator may choose for itself is in its own configuration;
-the limits of risk here are its defaults.
+The deployment file carries the set a network was deployed with, so daemons, clients and contracts agree on
+it. Durations are whole seconds of chain time unless the name says otherwise; amounts are the token's smallest
+unit; "value" means units of the hop price. What an operator may choose for itself is in its own
+configuration; the limits of risk here are its defaults.
 """
 
 from __future__ import annotations
