@@ -32,10 +32,12 @@ class Geometry:
     packet_size: int = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.mixes < 1 or self.user_size < 1:
-            raise ValueError("a packet has at least one mix and one user byte")
+        if self.mixes < 1:
+            raise ValueError("a packet has at least one mix")
         if self.check_size < 16:
             raise ValueError("fewer than 16 zero bytes would let forgeries through")
+        if self.user_size < 48:
+            raise ValueError("a wide-block cipher needs a packet of 48 user bytes or more")
         overhead = KEY_SIZE + AEAD_TAG_SIZE
         last = overhead + MAILBOX_ROUTING.size
         each = overhead + MIX_ROUTING.size

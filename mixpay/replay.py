@@ -3,8 +3,8 @@
 Rules, for the host that owns the disk:
 
 1. A tag is added when its packet was found good, and before anything is done because of it.
-2. `pending` tags are written, and the write committed, before the packets' acks or copies leave the relay. Then
-   `written` is told. A crash in between loses tags only of packets that had no effect.
+2. `pending` tags are written, and the write committed, before the packets' acks or copies leave the relay.
+   Then `written` is told. A crash in between loses tags only of packets that had no effect.
 3. On start, the store is built from all tags on disk, with the same or a later floor.
 4. The floor is the oldest key epoch whose packets are still accepted. It only rises; below it every packet is
    refused, so the tags there can be forgotten (on disk too, together with the key).
@@ -24,13 +24,13 @@ class TagRefused(PeerError):
 
 
 class TagStore:
-    """Tags of 16 bytes by key epoch, about 100 bytes of memory each; pure: the host writes and reads the disk."""
+    """Tags of 16 bytes by key epoch, about 100 bytes of memory each. Pure: the host owns the disk."""
 
     def __init__(self, floor: Epoch, capacity: int, tags: Iterable[tuple[Epoch, bytes]] = ()) -> None:
         """Start from the tags on disk, in any order; those below `floor` are skipped.
 
-        capacity: tags kept for each epoch at most (more on disk are kept all the same). Raises ValueError for a
-        capacity below 1 or a tag of another size.
+        capacity: tags kept for each epoch at most (more on disk are kept all the same). Raises ValueError for
+        a capacity below 1 or a tag of another size.
         """
         if capacity < 1:
             raise ValueError("a tag store holds at least one tag")
@@ -86,8 +86,8 @@ class TagStore:
     def raise_floor(self, floor: Epoch) -> list[Epoch]:
         """Refuse key epochs below `floor` from now on; return those whose tags were forgotten, ascending.
 
-        A floor below the present one changes nothing. Pending tags of forgotten epochs stay pending, so that a
-        count given to `written` keeps its meaning.
+        A floor below the present one changes nothing. Pending tags of forgotten epochs stay pending, so that
+        a count given to `written` keeps its meaning.
         """
         self._floor = max(self._floor, floor)
         forgotten = sorted(epoch for epoch in self._tags if epoch < self._floor)
