@@ -1,0 +1,1 @@
+"""The user's side: passes, sending, receiving. Pure cores (`sender`, `profile`), thin edges around them."""

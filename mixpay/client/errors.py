@@ -1,0 +1,46 @@
+"""What can go wrong for a client that is neither its user's mistake nor the chain's.
+
+    ClientError (MixpayError)     the command line prints its text and exits 1
+    ├── IssuerUnavailable         the sponsor's issuer does not answer, or answers nonsense
+    ├── RelayUnavailable          a relay does not answer, is not the registered one, or broke the connection
+    ├── RelayRefused              a relay answered no; carries its reason label
+    └── NotSent                   a message could not be delivered to the network; says how far it came
+
+Refusals of the issuer (quota, identity) are `IssuerRefused`, a UserError: one can get an invitation, or wait.
+"""
+
+from __future__ import annotations
+
+from mixpay.errors import MixpayError, UserError
+
+
+class ClientError(MixpayError):
+    """Base of the errors above."""
+
+
+class IssuerUnavailable(ClientError):
+    """The sponsor's issuer does not answer, or answers nonsense."""
+
+
+class IssuerRefused(UserError):
+    """The issuer gives no pass. `label` is one of `mixpay.sponsor.api`."""
+
+    def __init__(self, label: str, text: str) -> None:
+        super().__init__(text)
+        self.label = label
+
+
+class RelayUnavailable(ClientError):
+    """A relay does not answer, is not the registered one, or broke the connection."""
+
+
+class RelayRefused(ClientError):
+    """A relay answered no, and why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the relay refused: {reason}")
+        self.reason = reason
+
+
+class NotSent(ClientError):
+    """A message did not get through."""

@@ -1,0 +1,147 @@
+"""A user's folder: configuration, keys, state. Only its owner can open it (0700, files 0600).
+
+    config.toml      settings, commented
+    keys/            the user's secret (`mixpay.client.identity`), encrypted
+    state.sqlite     passes, mailboxes, messages on their way in (`mixpay.client.store`)
+    send.lock        held while sending: the ticks of a pass go out in order
+    receive.lock     held while mailboxes are made or emptied
+
+A command that finds a lock taken waits for it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from mixpay import keystore
+from mixpay.client.identity import Identity
+from mixpay.errors import UserError
+
+CONFIG = "config.toml"
+IDENTITY = "identity"
+
+_TEMPLATE = """\
+# Mixpay client. Every setting; the commented ones have this default.
+
+# JSON-RPC endpoint of the chain. It answers which relays there are, so use one that you trust.
+rpc_url = {rpc_url}
+
+# The deployment file: which chain, and where the contracts are.
+deployment = {deployment}
+
+# The issuer of your passes, and its campaign on chain. Without a number, the first it names is kept for good.
+sponsor_url = {sponsor_url}
+{campaign}
+
+# What the sponsor asks for, if it asks: an invitation or another token.
+invitation = {invitation}
+
+# Delays and pace; all users of a profile look alike. This release has: fast.
+# profile = "fast"
+"""
+
+
+class ClientConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A user's settings."""
+
+    rpc_url: str
+    deployment: str
+    sponsor_url: str
+    campaign: int | None = None
+    invitation: str = ""
+    profile: str = "fast"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder and what lies where in it."""
+
+    folder: Path
+
+    @property
+    def config_file(self) -> Path:
+        """Settings."""
+        return self.folder / CONFIG
+
+    @property
+    def state_file(self) -> Path:
+        """The database of `mixpay.client.store`."""
+        return self.folder / "state.sqlite"
+
+    def ensure(self) -> None:
+        """Make the folder. Raises UserError if it cannot be made or others can open it."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            mode = stat.S_IMODE(self.folder.stat().st_mode)
+        except OSError as error:
+            raise UserError(f"cannot use the folder {self.folder}: {error.strerror}") from None
+        if os.name == "posix" and mode & 0o077:
+            raise UserError(f"others can open {self.folder}: run  chmod 700 {self.folder}")
+
+    def write_config(self, config: ClientConfig) -> None:
+        """Write the settings of a new folder. Raises UserError if there are some already."""
+        self.ensure()
+        campaign = "# campaign = 1" if config.campaign is None else f"campaign = {config.campaign}"
+        fields = ("rpc_url", "deployment", "sponsor_url", "invitation")
+        # JSON's strings are valid TOML strings.
+        values = {name: json.dumps(getattr(config, name)) for name in fields}
+        text = _TEMPLATE.format(campaign=campaign, **values)
+        try:
+            descriptor = os.open(self.config_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise UserError(f"{self.config_file} exists already: edit it, or remove it first") from None
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def config(self) -> ClientConfig:
+        """The settings. Raises UserError naming the file and what is wrong in it."""
+        try:
+            return msgspec.toml.decode(self.config_file.read_bytes(), type=ClientConfig)
+        except FileNotFoundError:
+            raise UserError(
+                f"no configuration at {self.config_file}: run `mixpay init --rpc URL --deployment FILE "
+                "--sponsor URL` first"
+            ) from None
+        except OSError as error:
+            raise UserError(f"cannot read {self.config_file}: {error.strerror}") from None
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise UserError(f"{self.config_file}: {error}") from None
+
+    def identity(
+        self, password: Callable[[bool], str], kdf: keystore.Kdf = keystore.Kdf.STANDARD
+    ) -> Identity:
+        """The user's secret, made when there is none yet.
+
+        `password` is asked once, with True for a new secret. Raises UserError (wrong password, damaged file).
+        """
+        folder = self.folder / "keys"
+        new = IDENTITY not in keystore.names(folder)
+        word = password(new)
+        if new:
+            self.ensure()
+            keystore.create(folder, [IDENTITY], word, kdf=kdf)
+        return Identity(keystore.load(folder, IDENTITY, word))
+
+    @contextmanager
+    def locked(self, name: str, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold `name`.lock; `waiting` is called once if another command has it."""
+        self.ensure()
+        descriptor = os.open(self.folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,46 @@
+"""One secret of 32 bytes and what follows from it: the key messages are sealed to, a key for each mailbox.
+
+Each mailbox has a fetch key of its own, derived from the secret, the relay and the term, so that relays which
+keep a user's mailboxes in different terms cannot tell from the keys that they belong to one person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from nacl.bindings import crypto_scalarmult_base
+from nacl.signing import SigningKey
+
+from mixpay.address import Address
+from mixpay.mailbox import mailbox_id_of
+from mixpay.types import RelayId, Term
+
+_IDENTITY = b"mixpay-identity1"
+_FETCH = b"mixpay-fetchkey1"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user, from the secret in the key store (32 bytes)."""
+
+    master: bytes = field(repr=False)
+
+    @property
+    def secret(self) -> bytes:
+        """X25519 secret, 32 bytes, that opens messages."""
+        return blake2b(key=self.master, digest_size=32, person=_IDENTITY).digest()
+
+    def fetch_seed(self, relay: RelayId, term: Term) -> bytes:
+        """Ed25519 seed, 32 bytes, of the mailbox at a relay in a term."""
+        place = relay.to_bytes(4, "big") + term.to_bytes(4, "big")
+        return blake2b(place, key=self.master, digest_size=32, person=_FETCH).digest()
+
+    def fetch_key(self, relay: RelayId, term: Term) -> bytes:
+        """Ed25519 public key, 32 bytes, that the relay checks fetches with."""
+        return bytes(SigningKey(self.fetch_seed(relay, term)).verify_key)
+
+    def address(self, relay: RelayId, term: Term) -> Address:
+        """Where others write to while the mailbox at `relay` lives."""
+        public = crypto_scalarmult_base(self.secret)
+        return Address(relay, mailbox_id_of(self.fetch_key(relay, term)), public)

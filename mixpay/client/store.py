@@ -1,0 +1,225 @@
+"""A client's state in one SQLite file: passes, mailboxes, and messages until they are safe elsewhere.
+
+Every method is one transaction, on disk when it returns. Bodies are kept as they came, sealed to the user's
+identity, so the file alone does not tell what was written. It does hold passes, which are worth money.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from mixpay.errors import UserError
+from mixpay.passes import TICKS, OwnedPass, PassRequest
+from mixpay.types import RelayId, Term
+
+SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE requests (
+    kind INTEGER NOT NULL, period INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (kind, period)
+) WITHOUT ROWID;
+-- counter: all ticks up to it count as spent. condemned: why the pass is not used any more.
+CREATE TABLE passes (
+    id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, period INTEGER NOT NULL, modulus BLOB NOT NULL,
+    record BLOB NOT NULL, counter INTEGER NOT NULL DEFAULT 0, condemned TEXT
+);
+CREATE TABLE mailboxes (
+    relay INTEGER NOT NULL, term INTEGER NOT NULL, PRIMARY KEY (relay, term)
+) WITHOUT ROWID;
+CREATE TABLE bodies (
+    relay INTEGER NOT NULL, term INTEGER NOT NULL, sequence INTEGER NOT NULL, message BLOB NOT NULL,
+    body BLOB NOT NULL, PRIMARY KEY (relay, term, sequence)
+) WITHOUT ROWID;
+CREATE INDEX bodies_of_message ON bodies (message);
+CREATE TABLE finished (message BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPass:
+    """A pass in the wallet: its row, the issuer's modulus (256 bytes), the pass, the last tick reserved."""
+
+    row: int
+    modulus: bytes
+    owned: OwnedPass
+    counter: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBody:
+    """A fetched message body, 2,048 bytes, sealed; where it came from, and which message it is a part of."""
+
+    relay: RelayId
+    term: Term
+    sequence: int
+    message_id: bytes
+    body: bytes
+
+
+class ClientStore:
+    """Opens the file, making it on first use. Close it, or use it in a `with` statement."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.touch(mode=0o600)
+            self._connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            # A tick that was sent must be spent after a power cut too.
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise UserError(f"cannot use {path}: {error}; move it away to begin anew") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def settle_fact(self, name: str, value: str) -> str:
+        """Keep `value` under a name that has none yet; the value kept."""
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (name, value))
+            found: str = db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()[0]
+            return found
+
+    def raise_fact(self, name: str, value: int) -> int:
+        """Keep the largest number ever given under a name; that number."""
+        with self._transaction() as db:
+            row = db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+            largest = max(value, int(row[0])) if row else value
+            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, str(largest)))
+            return largest
+
+    def put_request(self, request: PassRequest) -> None:
+        """Keep a request until its answer is here: the answer is lost without it, and the quota with that."""
+        row = (request.scope.kind, request.scope.period, request.to_record())
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO requests VALUES (?, ?, ?)", row)
+
+    def request(self, kind: int, period: int) -> PassRequest | None:
+        """The open request of a kind and period."""
+        query = "SELECT record FROM requests WHERE kind = ? AND period = ?"
+        row = self._connection.execute(query, (kind, period)).fetchone()
+        return PassRequest.from_record(row[0]) if row else None
+
+    def drop_request(self, kind: int, period: int) -> None:
+        """Forget a request that the issuer will not answer."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM requests WHERE kind = ? AND period = ?", (kind, period))
+
+    def put_pass(self, owned: OwnedPass, modulus: bytes) -> StoredPass:
+        """Keep a new pass, and forget the request it answers."""
+        scope = owned.scope
+        with self._transaction() as db:
+            db.execute("DELETE FROM requests WHERE kind = ? AND period = ?", (scope.kind, scope.period))
+            cursor = db.execute(
+                "INSERT INTO passes (kind, period, modulus, record) VALUES (?, ?, ?, ?)",
+                (scope.kind, scope.period, modulus, owned.to_record()),
+            )
+            return StoredPass(int(cursor.lastrowid or 0), modulus, owned, 0)
+
+    def passes(self, kind: int, period: int) -> list[StoredPass]:
+        """The passes of a kind and period that have ticks left and are not condemned, newest first."""
+        rows = self._connection.execute(
+            "SELECT id, modulus, record, counter FROM passes WHERE kind = ? AND period = ? AND counter < ?"
+            " AND condemned IS NULL ORDER BY id DESC",
+            (kind, period, TICKS),
+        )
+        return [
+            StoredPass(row, modulus, OwnedPass.from_record(record), n) for row, modulus, record, n in rows
+        ]
+
+    def set_counter(self, row: int, counter: int) -> None:
+        """Count all ticks of a pass up to `counter` as spent."""
+        with self._transaction() as db:
+            db.execute("UPDATE passes SET counter = ? WHERE id = ?", (counter, row))
+
+    def condemn(self, row: int, reason: str) -> None:
+        """Never use a pass again."""
+        with self._transaction() as db:
+            db.execute("UPDATE passes SET condemned = ? WHERE id = ?", (reason, row))
+
+    def forget_before(self, kind: int, period: int) -> None:
+        """Remove passes and requests of periods that are over: worth nothing, they only tell of the past."""
+        with self._transaction() as db:
+            for table in ("passes", "requests"):
+                db.execute(f"DELETE FROM {table} WHERE kind = ? AND period < ?", (kind, period))  # noqa: S608
+
+    def put_mailbox(self, relay: RelayId, term: Term) -> None:
+        """Note a mailbox that was made."""
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO mailboxes VALUES (?, ?)", (relay, term))
+
+    def mailboxes(self) -> list[tuple[RelayId, Term]]:
+        """All mailboxes noted, newest term first."""
+        rows = self._connection.execute("SELECT relay, term FROM mailboxes ORDER BY term DESC, relay")
+        return [(RelayId(relay), Term(term)) for relay, term in rows]
+
+    def drop_mailbox(self, relay: RelayId, term: Term) -> None:
+        """Forget a mailbox whose time is over."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM mailboxes WHERE relay = ? AND term = ?", (relay, term))
+
+    def put_bodies(self, bodies: Iterable[StoredBody]) -> None:
+        """Keep fetched bodies until the messages they belong to are saved."""
+        rows = [(b.relay, b.term, b.sequence, b.message_id, b.body) for b in bodies]
+        with self._transaction() as db:
+            db.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?, ?, ?)", rows)
+
+    def bodies(self) -> Iterator[StoredBody]:
+        """All bodies kept, in the order they came."""
+        query = "SELECT relay, term, sequence, message, body FROM bodies ORDER BY term, relay, sequence"
+        for relay, term, sequence, message_id, body in self._connection.execute(query):
+            yield StoredBody(RelayId(relay), Term(term), sequence, message_id, body)
+
+    def drop_message(self, message_id: bytes) -> None:
+        """Forget the bodies of a message."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM bodies WHERE message = ?", (message_id,))
+
+    def finish_message(self, message_id: bytes, now: int) -> None:
+        """Remember a message as saved, forget its bodies."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM bodies WHERE message = ?", (message_id,))
+            db.execute("INSERT OR IGNORE INTO finished VALUES (?, ?)", (message_id, now))
+
+    def is_finished(self, message_id: bytes) -> bool:
+        """Whether a message was saved before."""
+        query = "SELECT 1 FROM finished WHERE message = ?"
+        return self._connection.execute(query, (message_id,)).fetchone() is not None
+
+    def forget_finished(self, before: int) -> None:
+        """Forget which messages were saved before a moment."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM finished WHERE at < ?", (before,))
+
+    def _migrate(self) -> None:
+        with self._transaction() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in SCHEMA.split(";"):
+                    db.execute(statement)
+            elif version != _VERSION:
+                raise sqlite3.DatabaseError(f"it was written by a newer release (format {version})")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
