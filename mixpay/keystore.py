@@ -75,11 +75,14 @@ def put(folder: Path, name: str, secret: bytes, password: str, *, kdf: Kdf = Kdf
         raise ValueError("the secret is not a number of 32 bytes between 0 and the order of secp256k1")
     path = _path(folder, name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _check_private(folder, 0o700)
+    check_private(folder, 0o700)
     if path.exists():
         raise _exists(folder, name)
     keyfile = Account.encrypt(bytes(secret), password, kdf="scrypt", iterations=int(kdf))
-    _write_new(path, json.dumps(keyfile).encode())
+    try:
+        write_private(path, json.dumps(keyfile).encode())
+    except FileExistsError:
+        raise _exists(folder, name) from None
 
 
 def load(folder: Path, name: str, password: str) -> Secret:
@@ -90,8 +93,8 @@ def load(folder: Path, name: str, password: str) -> Secret:
     path = _path(folder, name)
     if not path.exists():
         raise UserError(f"there is no key {name!r} in {folder}")
-    _check_private(folder, 0o700)
-    _check_private(path, 0o600)
+    check_private(folder, 0o700)
+    check_private(path, 0o600)
     try:
         keyfile = json.loads(path.read_bytes())
         if not isinstance(keyfile, dict) or keyfile.get("version") != 3:
@@ -124,7 +127,7 @@ def find_password(
     if password_file is not None:
         if not password_file.is_file():
             raise UserError(f"there is no password file {password_file}")
-        _check_private(password_file, 0o600)
+        check_private(password_file, 0o600)
         password = password_file.read_text(encoding="utf-8").split("\n", 1)[0].rstrip("\r")
     else:
         password = environ.get(PASSWORD_VARIABLE) or (ask() if ask else "")
@@ -143,8 +146,9 @@ def _exists(folder: Path, name: str) -> UserError:
     return UserError(f"there is a key {name!r} in {folder} already; it was not replaced")
 
 
-def _check_private(path: Path, mode: int) -> None:
-    """Others must not read or change it: whoever can swap a file can swap a key."""
+def check_private(path: Path, mode: int) -> None:
+    """Raise UserError, naming the mode to set, if others can read or change a file or folder of secrets."""
+    # Whoever can swap a file can swap a key, so writing counts as much as reading.
     if os.name != "posix":
         return
     status = path.stat()
@@ -154,8 +158,8 @@ def _check_private(path: Path, mode: int) -> None:
         raise UserError(f"others can open {path}: run  chmod {mode:o} {path}")
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    """Write a file that does not exist yet; after a crash it is there whole or not at all."""
+def write_private(path: Path, data: bytes) -> None:
+    """Write a new file of mode 0600, whole or not at all even in a crash. Raises FileExistsError."""
     draft = path.with_suffix(f".{os.getpid()}.new")
     draft.unlink(missing_ok=True)
     try:
@@ -165,8 +169,6 @@ def _write_new(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         # A hard link fails if the name is taken, where a rename would replace what is there.
         path.hardlink_to(draft)
-    except FileExistsError:
-        raise _exists(path.parent, path.stem) from None
     finally:
         draft.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)

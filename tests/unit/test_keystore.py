@@ -51,12 +51,12 @@ def test_create_neverReplacesAndThenWritesNothing(folder: Path) -> None:
     assert keystore.load(folder, "link", "pw") == SECRET
 
 
-def test_writeNew_failsIfTheNameWasTakenMeanwhile(folder: Path) -> None:
+def test_writePrivate_failsIfTheNameWasTakenMeanwhile(folder: Path) -> None:
     folder.mkdir(parents=True)
     taken = folder / "a.json"
     taken.write_text("first")
-    with pytest.raises(UserError, match="already"):
-        keystore._write_new(taken, b"second")
+    with pytest.raises(FileExistsError):
+        keystore.write_private(taken, b"second")
     assert [p.name for p in folder.iterdir()] == ["a.json"] and taken.read_text() == "first"
 
 
