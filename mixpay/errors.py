@@ -25,8 +25,12 @@ class PeerError(MixpayError):
     """A peer broke the protocol. `reason` is a stable label: metrics, refusals and logs use it."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
+        super().__init__(reason, detail)  # both, so that the error survives the way out of a worker process
         self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
 class ChainError(MixpayError):

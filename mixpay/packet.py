@@ -181,7 +181,7 @@ class _Layer:
     ack: bytes
 
 
-def build(  # noqa: PLR0917 -- the parts of a packet, in the order of its path
+def build(
     context: KeyContext,
     mixes: Sequence[Hop],
     mailbox: Hop,
@@ -221,7 +221,7 @@ def build(  # noqa: PLR0917 -- the parts of a packet, in the order of its path
     return Built(mixes[0].relay, locks[0], hints[0], layers[0].ack, header + payload)
 
 
-def peel(  # noqa: PLR0917 -- key, then packet
+def peel(
     context: KeyContext,
     secret_key: bytes,
     public_key: bytes,

@@ -1,0 +1,299 @@
+"""The channel books of one relay: one for each payer and each payee, their rows, and what they ask to be sent.
+
+A *step* gathers what one event changes: rows for the disk first, then everything else. It is committed as one
+transaction; frames leave, and the relay itself goes on, only when it is on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import singledispatch
+from typing import Protocol
+
+from mixpay import eip712
+from mixpay.book import (
+    BatchSettled,
+    ClaimDue,
+    Effect,
+    Limits,
+    OnDisk,
+    PayeeBook,
+    PayerBook,
+    Refuse,
+    SendAck,
+    SendBatch,
+    SendCut,
+    SendOpenings,
+    SendRedeem,
+    SendRefuseTicket,
+    SendSamples,
+    SendTicket,
+    SendVoucher,
+    TicketLost,
+    TicketOpened,
+    TicketTaken,
+)
+from mixpay.mailbox import Store as MailboxRow
+from mixpay.types import Account, Epoch, Random, RelayId
+from mixpay.wire import frames
+from relay.store import RelayStore, StoreOp, book_ops, mailbox_ops, role_op, tag_op
+
+
+class Side(IntEnum):
+    """Which of a peer's two books: the one in which it pays us, or the one in which we pay it."""
+
+    PAYER = 0
+    """The peer is our payer; ours is the payee's book."""
+    PAYEE = 1
+    """The peer is our payee; ours is the payer's book."""
+
+
+class Hooks(Protocol):
+    """What books tell the relay."""
+
+    def ticket_opened(self, payee: RelayId, opened: TicketOpened) -> None:
+        """Our ticket's ack is here and checked."""
+
+    def ticket_lost(self, payee: RelayId, lost: TicketLost) -> None:
+        """Our ticket was refused or never acknowledged."""
+
+    def batch_settled(self, side: Side, peer: RelayId, settled: BatchSettled) -> None:
+        """A voucher closed a batch."""
+
+    def claim_due(self, payer: RelayId) -> None:
+        """The channel of a payer is closing: claim now."""
+
+    def refused(self, side: Side, peer: RelayId, refusal: Refuse) -> None:
+        """The peer broke the rules."""
+
+    def link(self, side: Side, peer: RelayId) -> FrameSink | None:
+        """The open link of that side, if there is one."""
+
+
+class FrameSink(Protocol):
+    """A link, as far as books care."""
+
+    def send(self, frame: frames.LinkFrame) -> bool:
+        """Queue a frame."""
+
+    def refuse(self, reason: str) -> None:
+        """Tell the peer why, and close."""
+
+
+class Step:
+    """One transaction with one peer's book, and what follows it."""
+
+    def __init__(self, side: Side, peer: RelayId) -> None:
+        self.side = side
+        self.peer = peer
+        self.ops: list[StoreOp] = []
+        self.after: list[Effect | Callable[[], None]] = []
+        self.packets: dict[int, tuple[Epoch, bytes]] = {}
+
+    def add(self, effects: Iterable[Effect], packet: tuple[Epoch, bytes] | None = None) -> None:
+        """Take a book's effects; `packet` is what goes with the ticket among them."""
+        for effect in effects:
+            if isinstance(effect, OnDisk):
+                self.ops.extend(book_ops(self.side, self.peer, effect))
+                continue
+            if packet is not None and isinstance(effect, SendTicket):
+                self.packets[effect.seq] = packet
+            self.after.append(effect)
+
+    def tag(self, epoch: Epoch, tag: bytes) -> None:
+        """Keep a replay tag."""
+        self.ops.append(tag_op(epoch, tag))
+
+    def count(self, role: str) -> None:
+        """Count a packet in a role, for the operator's table."""
+        self.ops.append(role_op(role))
+
+    def mailbox(self, effects: Iterable[MailboxRow]) -> None:
+        """Keep what a mailbox changed."""
+        self.ops.extend(mailbox_ops(effects))
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Do something once all is on disk."""
+        self.after.append(action)
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """Who we are on the chain: the operator's key (32 bytes) and account, and the domain of Channels."""
+
+    key: bytes
+    account: Account
+    domain: eip712.Domain
+
+    def __repr__(self) -> str:
+        return f"Purse(0x{self.account.hex()})"
+
+
+class Books:
+    """Finds, makes and restores books, and carries out what they ask."""
+
+    def __init__(
+        self,
+        purse: Purse,
+        limits: Limits,
+        store: RelayStore,
+        hooks: Hooks,
+        account_of: Callable[[RelayId], Account],
+        random: Random,
+        now: float,
+    ) -> None:
+        self._purse = purse
+        self._limits = limits
+        self._store = store
+        self._hooks = hooks
+        self._account_of = account_of
+        self._random = random
+        self._payees: dict[RelayId, PayeeBook] = {}
+        self._payers: dict[RelayId, PayerBook] = {}
+        for (side, peer), rows in store.book_rows().items():
+            if side == Side.PAYER:
+                account = account_of(peer)
+                self._payees[peer] = PayeeBook.restore(
+                    purse.domain, account, purse.account, limits, rows, now
+                )
+            else:
+                self._payers[peer] = PayerBook.restore(
+                    purse.domain, purse.key, account_of(peer), limits, random, rows, now
+                )
+
+    # ------------------------------------------------------------------ finding books
+
+    @property
+    def payees(self) -> Mapping[RelayId, PayeeBook]:
+        """Our books as payee, by payer."""
+        return self._payees
+
+    @property
+    def payers(self) -> Mapping[RelayId, PayerBook]:
+        """Our books as payer, by payee."""
+        return self._payers
+
+    def payee(self, payer: RelayId) -> PayeeBook:
+        """The book of what `payer` owes us."""
+        book = self._payees.get(payer)
+        if book is None:
+            purse = self._purse
+            book = PayeeBook(purse.domain, self._account_of(payer), purse.account, self._limits)
+            self._payees[payer] = book
+        return book
+
+    def payer(self, payee: RelayId) -> PayerBook:
+        """The book of what we owe `payee`."""
+        book = self._payers.get(payee)
+        if book is None:
+            purse = self._purse
+            account = self._account_of(payee)
+            book = PayerBook(purse.domain, purse.key, account, self._limits, self._random)
+            self._payers[payee] = book
+        return book
+
+    # ------------------------------------------------------------------ steps
+
+    @contextmanager
+    def step(self, side: Side, peer: RelayId) -> Iterator[Step]:
+        """Gather effects of one book; commit and carry them out at the end of the block."""
+        step = Step(side, peer)
+        yield step
+        if step.ops:
+            self._store.write(step.ops, lambda: self._carry_out(step))
+        elif step.after:
+            # Nothing to write, but what earlier steps wrote must be sent first: the store keeps the order.
+            self._store.write((), lambda: self._carry_out(step))
+
+    def _carry_out(self, step: Step) -> None:
+        acks: list[frames.Ack] = []
+        refused: list[frames.RefusedTicket] = []
+        for item in step.after:
+            if isinstance(item, SendAck):
+                acks.append(frames.Ack(item.batch, item.position, item.seq, item.ack))
+            elif isinstance(item, SendRefuseTicket):
+                refused.append(frames.RefusedTicket(item.seq, item.reason))
+            elif callable(item):
+                item()
+            else:
+                self._act(step, item)
+        for start in range(0, len(acks), frames.MAX_ACKS):
+            self._send(step, frames.Acks(tuple(acks[start : start + frames.MAX_ACKS])))
+        for start in range(0, len(refused), frames.MAX_ACKS):
+            self._send(step, frames.RefuseTickets(tuple(refused[start : start + frames.MAX_ACKS])))
+
+    def _act(self, step: Step, effect: Effect) -> None:
+        match effect:
+            case SendTicket():
+                epoch, packet = step.packets[effect.seq]
+                frame = frames.Packet(
+                    effect.seq, epoch, effect.lock, effect.hint, effect.value, packet
+                )
+                self._send(step, frame)
+            case TicketOpened():
+                self._hooks.ticket_opened(step.peer, effect)
+            case TicketLost():
+                self._hooks.ticket_lost(step.peer, effect)
+            case BatchSettled():
+                self._hooks.batch_settled(step.side, step.peer, effect)
+            case ClaimDue():
+                self._hooks.claim_due(step.peer)
+            case Refuse():
+                self._hooks.refused(step.side, step.peer, effect)
+            case TicketTaken():
+                pass  # the router saw it when the book returned it
+            case _:
+                self._send(step, to_frame(effect))
+
+    def _send(self, step: Step, frame: frames.LinkFrame) -> None:
+        link = self._hooks.link(step.side, step.peer)
+        if link is not None:  # without one nothing is lost: books repeat what matters
+            link.send(frame)
+
+
+@singledispatch
+def to_frame(effect: object) -> frames.LinkFrame:
+    """The frame that carries an effect. Raises TypeError for one that is not for the wire."""
+    raise TypeError(f"{type(effect).__name__} is not for the wire")
+
+
+@to_frame.register
+def _batch(effect: SendBatch) -> frames.LinkFrame:
+    return frames.Batch(effect.number, effect.count, effect.root, effect.signature)
+
+
+@to_frame.register
+def _cut(effect: SendCut) -> frames.LinkFrame:
+    return frames.Cut(effect.number, effect.count)
+
+
+@to_frame.register
+def _redeem(effect: SendRedeem) -> frames.LinkFrame:
+    return frames.Redeem(effect.number, effect.root, effect.total)
+
+
+@to_frame.register
+def _samples(effect: SendSamples) -> frames.LinkFrame:
+    return frames.Samples(effect.number, effect.points)
+
+
+@to_frame.register
+def _openings(effect: SendOpenings) -> frames.LinkFrame:
+    openings = tuple(
+        frames.Opening(
+            opening.position,
+            opening.response,
+            opening.value,
+            tuple(frames.Sibling(hash_, sum_) for hash_, sum_ in opening.siblings),
+        )
+        for opening in effect.openings
+    )
+    return frames.Openings(effect.number, openings)
+
+
+@to_frame.register
+def _voucher(effect: SendVoucher) -> frames.LinkFrame:
+    return frames.Voucher(effect.cumulative, effect.upto_batch, effect.signature)

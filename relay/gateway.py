@@ -1,0 +1,302 @@
+"""What a relay offers to clients: one HTTPS port, whose certificate is the registered link key.
+
+    GET  /v1/directory[?epoch=N]    the whole directory of an epoch (mixpay/directory.py)
+    GET  /v1/descriptor[?epoch=N]   this relay's own descriptor, for other relays
+    WS   /v1/entry                  PRESENT_PASS, then SEND for each packet; every SEND gets one DOWN of equal size
+    WS   /v1/mailbox                CHALLENGE first; then MAILBOX_CREATE, or MAILBOX_FETCH and MAILBOX_DELETE
+
+Rules stand in the cores (`mixpay/passes`, `mixpay/mailbox.py`, `relay/router.py`); here is only the way to them.
+A tick is on disk before its packet goes anywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import WSMsgType, web
+
+from mixpay import tls
+from mixpay.book import limits as book_reasons
+from mixpay.crypto.blind_rsa import InvalidKey, PublicKey
+from mixpay.directory import DirectoryError
+from mixpay.errors import MixpayError, PeerError
+from mixpay.mailbox import Announcement, Created, Deleted, Mailboxes, Refused, Span, mailbox_id_of
+from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, EntryPassBook, Pass, PassError, PassRules, Presented, Tick
+from mixpay.types import Epoch, Position
+from mixpay.wire import client
+from relay.metrics import Metrics
+from relay.router import Router
+from relay.state import State
+from relay.store import RelayStore, mailbox_ops, pass_op, role_op, tick_op
+
+log = logging.getLogger(__name__)
+
+_NO_ACK = bytes(32)
+_DUMMY = bytes(client.GEOMETRY.user_size)
+_STATUS = {
+    "wrong_epoch": client.DownStatus.WRONG_EPOCH,
+    "expired_key": client.DownStatus.WRONG_EPOCH,
+    "no_such_mix": client.DownStatus.NO_SUCH_MIX,
+    "waited_too_long": client.DownStatus.MIX_UNREACHABLE,
+    "link_queue_full": client.DownStatus.BUSY,
+    book_reasons.NO_ACK: client.DownStatus.NO_ACK,
+}
+_MAX_IN_FLIGHT = 64
+"""W: SENDs of one client without their DOWN; further ones wait in the socket."""
+_SILENCE = 300.0
+"""Seconds a client may say nothing before its connection is closed."""
+
+Answer = client.ClientFrame
+
+
+class Gateway:
+    """The HTTPS server for clients. `limit` is the number of WebSockets at once."""
+
+    def __init__(
+        self,
+        state: State,
+        router: Router,
+        passes: EntryPassBook,
+        mailboxes: Mailboxes,
+        store: RelayStore,
+        metrics: Metrics,
+        limit: int,
+    ) -> None:
+        self._state = state
+        self._router = router
+        self._passes = passes
+        self._mailboxes = mailboxes
+        self._store = store
+        self._metrics = metrics
+        self._limit = limit
+        self._clients = 0
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int, seed: bytes) -> None:
+        """Listen. Raises OSError when the address is not to be had."""
+        app = web.Application()
+        app.router.add_get("/v1/directory", self._directory)
+        app.router.add_get("/v1/descriptor", self._descriptor)
+        app.router.add_get("/v1/entry", self._entry)
+        app.router.add_get("/v1/mailbox", self._mailbox)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)  # who came is not written down
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port, ssl_context=tls.server_context(seed)).start()
+
+    async def stop(self) -> None:
+        """Close all connections."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # ------------------------------------------------------------------ documents
+
+    async def _directory(self, request: web.Request) -> web.Response:
+        return self._document(request, self._state.directory)
+
+    async def _descriptor(self, request: web.Request) -> web.Response:
+        return self._document(request, self._state.own_descriptor)
+
+    def _document(self, request: web.Request, make: Callable[[Epoch], bytes]) -> web.Response:
+        asked = request.query.get("epoch", str(self._state.epoch))
+        if not (asked.isascii() and asked.isdigit() and len(asked) <= 10):
+            return web.Response(status=400, text="epoch must be a number\n")
+        try:
+            return web.Response(body=make(Epoch(int(asked))), content_type="application/msgpack")
+        except (DirectoryError, MixpayError) as error:
+            return web.Response(status=404, text=f"{error}\n")
+
+    # ------------------------------------------------------------------ sockets
+
+    @contextlib.asynccontextmanager
+    async def _socket(self, request: web.Request) -> AsyncIterator[web.WebSocketResponse]:
+        if self._clients >= self._limit:
+            self._metrics.refused("too_many_clients")
+            raise web.HTTPServiceUnavailable(text="too many clients; try again later\n")
+        socket = web.WebSocketResponse(
+            max_msg_size=client.MAX_MESSAGE_BYTES, heartbeat=30.0, compress=False, receive_timeout=_SILENCE
+        )
+        await socket.prepare(request)
+        self._clients += 1
+        try:
+            yield socket
+        except PeerError as error:
+            self._metrics.refused(error.reason)
+        except (TimeoutError, ConnectionError):
+            self._metrics.refused("client_silent")
+        finally:
+            self._clients -= 1
+            await socket.close()
+
+    @staticmethod
+    async def _frames(socket: web.WebSocketResponse) -> AsyncIterator[client.ClientFrame]:
+        async for message in socket:
+            if message.type is not WSMsgType.BINARY:
+                raise PeerError("malformed_frame", "not binary")
+            yield client.decode(message.data)
+
+    # ------------------------------------------------------------------ entry
+
+    async def _entry(self, request: web.Request) -> web.WebSocketResponse:
+        async with self._socket(request) as socket:
+            session = EntrySession(self._state, self._router, self._passes, self._store, self._metrics)
+            await session.serve(self._frames(socket), lambda frame: _say(socket, frame))
+        return socket
+
+    # ------------------------------------------------------------------ mailbox
+
+    async def _mailbox(self, request: web.Request) -> web.WebSocketResponse:
+        async with self._socket(request) as socket:
+            nonce = os.urandom(32)
+            await _say(socket, client.Challenge(nonce))
+            owner: bytes | None = None
+            async for frame in self._frames(socket):
+                match frame:
+                    case client.MailboxCreate():
+                        await _say(socket, await self._create(frame))
+                    case client.MailboxFetch():
+                        if not self._mailboxes.authenticate(frame.mailbox, nonce, frame.signature):
+                            await _say(socket, client.Refused("not_the_owner"))
+                            continue
+                        owner = frame.mailbox
+                        await _say(socket, self._fetch(frame))
+                    case client.MailboxDelete() if owner is not None:
+                        await _say(socket, await self._delete(owner, frame.upto))
+                    case _:
+                        raise PeerError("unexpected_frame")
+        return socket
+
+    async def _create(self, frame: client.MailboxCreate) -> Answer:
+        try:
+            shown, rules, position = _shown(self._state, frame.shown, frame.modulus, KIND_MAILBOX)
+            shown.scope.require(rules.scope)
+            rules.check(shown.anchor, shown.signature, position)
+        except PeerError as error:
+            self._metrics.refused(error.reason)
+            return client.Refused(error.reason)
+        expires = self._state.mailbox_expiry(shown.scope.period)
+        mailbox = mailbox_id_of(frame.fetch_key)
+        outcome = self._mailboxes.create(mailbox, frame.fetch_key, expires, self._state.chain_time)
+        if isinstance(outcome, Refused):
+            return client.Refused(outcome.reason)
+        return await self._kept(outcome)
+
+    async def _kept(self, outcome: Created) -> Answer:
+        await self._store.written(mailbox_ops(outcome.effects))
+        return _terms(outcome.announcement)
+
+    def _fetch(self, frame: client.MailboxFetch) -> Answer:
+        span = self._mailboxes.fetch(
+            frame.mailbox, frame.after, client.MAX_MESSAGES, self._state.chain_time
+        )
+        if not isinstance(span, Span):
+            return client.Refused(span.reason)
+        rows = self._store.messages(frame.mailbox, span.first, span.last)
+        messages = tuple(client.StoredMessage(sequence, body) for sequence, body in rows)
+        return client.MailboxMessages(_terms(span.announcement), messages, span.more)
+
+    async def _delete(self, mailbox: bytes, upto: int) -> Answer:
+        outcome = self._mailboxes.delete(mailbox, upto)
+        if not isinstance(outcome, Deleted):
+            return client.Refused(outcome.reason)
+        await self._store.written(mailbox_ops(outcome.effects))
+        return client.Done()
+
+
+class EntrySession:
+    """One client at its entry: a pass, then ticks and packets."""
+
+    def __init__(
+        self, state: State, router: Router, passes: EntryPassBook, store: RelayStore, metrics: Metrics
+    ) -> None:
+        self._state = state
+        self._router = router
+        self._passes = passes
+        self._store = store
+        self._metrics = metrics
+        self._pass_id: bytes | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(_MAX_IN_FLIGHT)
+
+    async def serve(
+        self, incoming: AsyncIterator[client.ClientFrame], say: Callable[[Answer], Awaitable[None]]
+    ) -> None:
+        """Answer frames until the client leaves. Raises PeerError for what no client sends."""
+        try:
+            async for frame in incoming:
+                if isinstance(frame, client.PresentPass) and self._pass_id is None:
+                    await say(await self._present(frame))
+                elif isinstance(frame, client.Send) and self._pass_id is not None:
+                    await self._room.acquire()
+                    task = asyncio.create_task(self._answer(frame, say))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._done)
+                else:
+                    raise PeerError("unexpected_frame")
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._room.release()
+
+    async def _present(self, frame: client.PresentPass) -> Answer:
+        try:
+            shown, rules, position = _shown(self._state, frame.shown, frame.modulus, KIND_ENTRY)
+            presented: Presented = self._passes.present(shown, rules, position)
+        except PeerError as error:
+            self._metrics.refused(error.reason)
+            return client.PassRefused(error.reason)
+        if presented.record is not None:
+            await self._store.written([pass_op(presented.pass_id, presented.record)])
+        self._pass_id = presented.pass_id
+        return client.PassOk(presented.furthest)
+
+    async def _answer(self, frame: client.Send, say: Callable[[Answer], Awaitable[None]]) -> None:
+        status, ack = client.DownStatus.ACKNOWLEDGED, _NO_ACK
+        try:
+            ack = await self._forward(frame)
+        except PassError as error:
+            status = client.DownStatus.BAD_TICK
+            self._metrics.refused(error.reason)
+        except PeerError as error:
+            status = _STATUS.get(error.reason, client.DownStatus.REFUSED_BY_MIX)
+            self._metrics.refused(error.reason)
+        with contextlib.suppress(ConnectionError):
+            await say(client.Down(frame.seq, status, ack, client.DownKind.DUMMY, _DUMMY))
+
+    async def _forward(self, frame: client.Send) -> bytes:
+        if self._pass_id is None:
+            raise PassError("unknown_pass", "show the pass before spending it")
+        epoch = Epoch(frame.key_epoch)
+        self._router.check_first_mix(frame.first_mix, epoch)  # before the tick is spent
+        taken = self._passes.accept_tick(self._pass_id, Tick(frame.chain, frame.k, frame.link))
+        await self._store.written([tick_op(taken), role_op("entry")])
+        self._metrics.packets.labels("entry").inc()
+        return await self._router.submit(frame.first_mix, epoch, frame.lock, frame.hint, frame.packet)
+
+
+def _shown(
+    state: State, encoded: bytes, modulus: bytes, kind: int
+) -> tuple[Pass, PassRules, Position | None]:
+    """The pass a client shows, with what it takes to check it now. Raises PassError."""
+    shown = Pass.decode(encoded, state.chain_id, state.pool)
+    if shown.scope.kind != kind:
+        raise PassError("wrong_kind", f"a pass of kind {kind} is needed here")
+    try:
+        key = PublicKey.from_bytes(modulus)
+    except InvalidKey as error:
+        raise PassError("wrong_key", str(error)) from None
+    return shown, state.pass_rules(shown.scope, key), state.my_position(kind)
+
+
+def _terms(now: Announcement) -> client.MailboxTerms:
+    return client.MailboxTerms(now.quota_messages, now.ttl_seconds, now.expires, now.stored)
+
+
+async def _say(socket: web.WebSocketResponse, frame: Answer) -> None:
+    await socket.send_bytes(client.encode(frame))

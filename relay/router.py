@@ -1,0 +1,270 @@
+"""The data path of a relay: what happens to a packet between its arrival and its departure (docs/design.md §12).
+
+    PACKET ▶ peel ▶ replay? ▶ lock ok? ▶ book ─┬─▶ on disk ▶ ack ▶ mixer (delay) ▶ next ticket ▶ next link
+                                               └─▶ on disk ▶ ack ▶ mailbox
+    ack from the next relay ▶ response ▶ book
+    a client's tick (gateway.py) ▶ first ticket ▶ first mix ▶ its ack ▶ client
+
+A ticket's value tells the layer its packet has here (value = 5 - layer). Everything about a packet that must
+survive a crash is written in the transaction that is committed before its ack leaves. A packet waits for its
+next link at most `MAX_WAIT` seconds; every drop has a reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mixpay import packet as packets
+from mixpay import proof
+from mixpay.book import SendRefuseTicket, TicketOpened, TicketTaken, Wait
+from mixpay.errors import PeerError
+from mixpay.mailbox import Delivered, Mailboxes
+from mixpay.replay import TagStore
+from mixpay.types import HOPS, MIX_LAYERS, Amount, Epoch, RelayId, Value
+from mixpay.wire import frames
+from relay.books import Books, FrameSink, Side, Step
+from relay.metrics import Metrics
+from relay.mixer import Mixer
+from relay.epoch_keys import EpochKeys
+
+MAX_WAIT = 20.0
+"""Seconds a packet waits for a link or a limit before it is dropped: far above any honest pause."""
+
+_ORIGIN = struct.Struct(">IQI32s")
+_ENTRY = struct.Struct(">Q")
+MAILBOX_LAYER = MIX_LAYERS + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A packet on its way to its next relay, with the ticket that will pay for it."""
+
+    relay: RelayId
+    lock: bytes = field(repr=False)
+    hint: bytes = field(repr=False)
+    value: Value
+    epoch: Epoch
+    packet: bytes = field(repr=False)
+    origin: bytes = field(repr=False)
+
+
+class Router:
+    """Peels, checks, books and forwards. All calls come from the event loop."""
+
+    def __init__(
+        self,
+        me: RelayId,
+        books: Books,
+        tags: TagStore,
+        mixer: Mixer[Outgoing],
+        mailboxes: Mailboxes,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        chain_time: Callable[[], int],
+        links: Callable[[Side, RelayId], FrameSink | None],
+        link_queue: int,
+    ) -> None:
+        self._me = me
+        self._books = books
+        self._tags = tags
+        self._mixer = mixer
+        self._mailboxes = mailboxes
+        self._metrics = metrics
+        self._clock = clock
+        self._chain_time = chain_time
+        self._links = links
+        self._link_queue = link_queue
+        self._epochs: dict[Epoch, EpochKeys] = {}
+        self._waiting: dict[RelayId, deque[tuple[float, Outgoing]]] = {}
+        self._submitted: dict[int, asyncio.Future[bytes]] = {}
+        self._submissions = 0
+
+    def use_epochs(self, epochs: dict[Epoch, EpochKeys]) -> None:
+        """Take the key epochs whose packets are accepted from now on."""
+        self._epochs = epochs
+
+    # ------------------------------------------------------------------ packets from payers
+
+    def on_packet(self, payer: RelayId, frame: frames.Packet, step: Step) -> None:
+        """Take one packet: on success it is acknowledged and goes on once `step` is on disk."""
+        book, value, now = self._books.payee(payer), Value(frame.value), self._clock()
+        if book.known(frame.seq):
+            step.add(book.accept(frame.seq, frame.lock, b"", value, Amount(0), now))
+            return
+        try:
+            peeled, keys = self._open(payer, frame)
+            next_hint = self._check(frame, peeled)
+        except PeerError as error:
+            self._metrics.dropped(error.reason)
+            step.add((SendRefuseTicket(frame.seq, error.reason),))
+            return
+        effects = book.accept(frame.seq, frame.lock, peeled.ack, value, keys.hop_price, now)
+        taken = next((effect for effect in effects if isinstance(effect, TicketTaken)), None)
+        step.add(effects)
+        if taken is not None and self._tags.add(Epoch(frame.key_epoch), peeled.tag):
+            step.tag(Epoch(frame.key_epoch), peeled.tag)
+            self._proceed(payer, frame, peeled, next_hint, taken, step)
+
+    def _open(self, payer: RelayId, frame: frames.Packet) -> tuple[packets.Forward | packets.Deliver, EpochKeys]:
+        keys = self._epochs.get(Epoch(frame.key_epoch))
+        if keys is None:
+            raise PeerError("wrong_epoch", f"no key for epoch {frame.key_epoch}")
+        layer = HOPS - frame.value
+        if not 1 <= layer <= MAILBOX_LAYER:
+            raise PeerError("wrong_value")
+        if not keys.may_come(payer, self._me, layer):
+            raise PeerError("wrong_predecessor")
+        epoch = Epoch(frame.key_epoch)
+        peeled = packets.peel(
+            keys.context, keys.secret, keys.public, layer, frame.packet, lambda tag: self._tags.seen(epoch, tag)
+        )
+        if isinstance(peeled, packets.Forward) and not keys.may_go(self._me, peeled.next_relay, layer):
+            raise PeerError("wrong_successor")
+        return peeled, keys
+
+    @staticmethod
+    def _check(frame: frames.Packet, peeled: packets.Forward | packets.Deliver) -> bytes | None:
+        next_hint = peeled.next_hint if isinstance(peeled, packets.Forward) else None
+        return proof.check_ticket(peeled.own, peeled.ack, frame.lock, frame.hint, next_hint)
+
+    def _proceed(
+        self,
+        payer: RelayId,
+        frame: frames.Packet,
+        peeled: packets.Forward | packets.Deliver,
+        next_hint: bytes | None,
+        taken: TicketTaken,
+        step: Step,
+    ) -> None:
+        if isinstance(peeled, packets.Deliver):
+            self._metrics.packets.labels("mailbox").inc()
+            step.count("mailbox")
+            book = self._books.payee(payer)
+            step.add(book.on_response(taken.batch, taken.position, peeled.own, self._clock()))
+            self._deliver(peeled, step)
+            return
+        self._metrics.packets.labels("mix").inc()
+        step.count("mix")
+        origin = _ORIGIN.pack(payer, taken.batch, taken.position, peeled.own)
+        outgoing = Outgoing(
+            peeled.next_relay, peeled.next_lock, next_hint or peeled.next_hint, Value(frame.value - 1),
+            Epoch(frame.key_epoch), peeled.packet, origin,
+        )  # fmt: skip
+        step.then(lambda: self._mix(outgoing, peeled.delay_ms / 1000))
+
+    def _deliver(self, peeled: packets.Deliver, step: Step) -> None:
+        outcome = self._mailboxes.deliver(peeled.mailbox_id, peeled.user_data, self._chain_time())
+        if isinstance(outcome, Delivered):
+            step.mailbox(outcome.effects)
+        else:
+            self._metrics.dropped(f"mailbox_{outcome.reason}")
+
+    def _mix(self, outgoing: Outgoing, delay: float) -> None:
+        if not self._mixer.add(self._clock(), delay, outgoing):
+            self._metrics.dropped("mixer_full")
+
+    # ------------------------------------------------------------------ packets to payees
+
+    def release(self) -> None:
+        """Send on what has been held long enough, and what was waiting for a link or a limit."""
+        now = self._clock()
+        for outgoing in self._mixer.due(now):
+            self._enqueue(outgoing, now)
+        for relay in list(self._waiting):
+            self._flush(relay, now)
+        self._metrics.held.set(len(self._mixer))
+
+    def _enqueue(self, outgoing: Outgoing, now: float) -> None:
+        queue = self._waiting.setdefault(outgoing.relay, deque())
+        if len(queue) >= self._link_queue:
+            self._drop(outgoing, "link_queue_full")
+            return
+        queue.append((now, outgoing))
+
+    def _flush(self, relay: RelayId, now: float) -> None:
+        queue = self._waiting[relay]
+        while queue:
+            since, outgoing = queue[0]
+            if not self._issue(outgoing, now):
+                if now - since <= MAX_WAIT:
+                    return
+                self._drop(outgoing, "waited_too_long")
+            queue.popleft()
+        del self._waiting[relay]
+
+    def _issue(self, outgoing: Outgoing, now: float) -> bool:
+        """Give the next relay its ticket and packet; False while the link or a limit says wait."""
+        keys = self._epochs.get(outgoing.epoch)
+        if keys is None:
+            self._drop(outgoing, "expired_key")
+            return True
+        if self._links(Side.PAYEE, outgoing.relay) is None:
+            return False
+        effects = self._books.payer(outgoing.relay).issue(
+            outgoing.lock, outgoing.hint, outgoing.value, keys.hop_price, now, outgoing.origin
+        )
+        if isinstance(effects, Wait):
+            return False
+        with self._books.step(Side.PAYEE, outgoing.relay) as step:
+            step.add(effects, packet=(outgoing.epoch, outgoing.packet))
+        return True
+
+    def _drop(self, outgoing: Outgoing, reason: str) -> None:
+        self._metrics.dropped(reason)
+        self.on_lost(outgoing.origin, reason)
+
+    # ------------------------------------------------------------------ acks from payees
+
+    def on_opened(self, opened: TicketOpened) -> None:
+        """An ack came back and was checked: complete the response of the ticket we were paid with."""
+        if len(opened.origin) == _ENTRY.size:
+            self._answer(opened.origin, lambda future: future.set_result(opened.ack))
+            return
+        payer, batch, position, own = _ORIGIN.unpack(opened.origin)
+        self._metrics.receipts.inc()
+        response = proof.response(own, opened.ack)
+        with self._books.step(Side.PAYER, RelayId(payer)) as step:
+            step.add(self._books.payee(RelayId(payer)).on_response(batch, position, response, self._clock()))
+
+    def on_lost(self, origin: bytes, reason: str) -> None:
+        """A packet of ours was refused, or nobody acknowledged it: tell the client, if it came from one."""
+        if len(origin) == _ENTRY.size:
+            self._answer(origin, lambda future: future.set_exception(PeerError(reason)))
+
+    # ------------------------------------------------------------------ packets from clients
+
+    def check_first_mix(self, mix: RelayId, epoch: Epoch) -> None:
+        """Raise PeerError `wrong_epoch`, `no_such_mix` or `busy` if a packet could not go to this mix now."""
+        keys = self._epochs.get(epoch)
+        if keys is None:
+            raise PeerError("wrong_epoch", f"no key for epoch {epoch}")
+        if not keys.may_come(self._me, mix, 1):
+            raise PeerError("no_such_mix", f"relay {mix} is not a next hop of this entry")
+        if len(self._waiting.get(mix, ())) >= self._link_queue // 2:
+            raise PeerError("busy", f"too much waits for relay {mix}")
+
+    def submit(
+        self, mix: RelayId, epoch: Epoch, lock: bytes, hint: bytes, packet: bytes
+    ) -> asyncio.Future[bytes]:
+        """Send a client's packet, checked with `check_first_mix`, to its first mix.
+
+        The result is that mix's ack (32 bytes), or PeerError with the reason of the loss.
+        """
+        self._submissions += 1
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._submitted[self._submissions] = future
+        origin = _ENTRY.pack(self._submissions)
+        now = self._clock()
+        self._enqueue(Outgoing(mix, lock, hint, Value(HOPS - 1), epoch, packet, origin), now)
+        self._flush(mix, now)
+        return future
+
+    def _answer(self, origin: bytes, set_outcome: Callable[[asyncio.Future[bytes]], None]) -> None:
+        future = self._submitted.pop(_ENTRY.unpack(origin)[0], None)
+        if future is not None and not future.done():
+            set_outcome(future)
+
