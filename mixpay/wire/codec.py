@@ -266,15 +266,19 @@ class Vocabulary(Generic[Frame]):
         entry = self._by_class[type(frame)]
         return entry.number + entry.codec.encode(frame)
 
-    def decode(self, data: bytes) -> Frame:
-        """The frame in `data` (type byte and body, nothing behind). Raises PeerError `malformed_frame`."""
-        codec = self._by_number.get(data[0]) if data else None
+    def decode(self, data: bytes, start: int = 0, end: int | None = None) -> Frame:
+        """The frame in `data[start:end]`: type byte and body. Raises PeerError `malformed_frame`.
+
+        A damaged frame may be read beyond `end` before it is refused for not ending there.
+        """
+        end = len(data) if end is None else end
+        codec = self._by_number.get(data[start]) if start < end else None
         if codec is None:
             raise malformed("no such frame type")
         frame: Frame
-        frame, end = codec.decode(data, 1)
-        if end != len(data):
-            raise malformed(f"{len(data) - end} bytes too many")
+        frame, at = codec.decode(data, start + 1)
+        if at != end:
+            raise malformed(f"a frame of {end - start} bytes where {at - start} belong")
         return frame
 
     def size_of(self, cls: type[Any]) -> int:

@@ -271,25 +271,24 @@ class Deframer:
 
     def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
         self.limit = limit
-        self._buffer = bytearray()
+        self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[LinkFrame]:
         """The frames completed by `data`, one at a time, the good ones before the first bad one.
 
         Raises PeerError `malformed_frame`.
         """
-        buffer = self._buffer
-        buffer += data
+        data = self._rest + data if self._rest else data
         at = 0
         try:
-            while len(buffer) - at >= LENGTH_BYTES:
+            while len(data) - at >= LENGTH_BYTES:
                 start = at + LENGTH_BYTES
-                length = int.from_bytes(buffer[at:start], "big")
-                if not 0 < length <= self.limit:
-                    raise malformed(f"a frame of {length} bytes")
-                if len(buffer) < start + length:
+                end = start + int.from_bytes(data[at:start], "big")
+                if not start < end <= start + self.limit:
+                    raise malformed(f"a frame of {end - start} bytes")
+                if end > len(data):
                     return
-                at = start + length
-                yield LINK.decode(bytes(buffer[start:at]))
+                at = end
+                yield LINK.decode(data, start, end)
         finally:
-            del buffer[:at]
+            self._rest = data[at:]
