@@ -1,0 +1,276 @@
+"""Snapshots, descriptors and the directory document, as a stranger may send it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from registry_samples import DOMAIN, descriptor, frozen, name, operator_key, packet_key, record, snapshot
+
+from mixpay import eip712
+from mixpay.directory import (
+    DescriptorBook,
+    Directory,
+    DirectoryError,
+    RelayRecord,
+    document_limit,
+    read_directory,
+    sign_descriptor,
+    write_directory,
+)
+from mixpay.types import Account, Epoch, Position, RelayId
+
+RECORDS = [record(1, 0), record(5, 1), record(3, 3), record(4, 6)]
+SNAPSHOT = snapshot(RECORDS, count=8, epoch=9)
+FROZEN = frozen(SNAPSHOT)
+
+
+def directory(*relays: int) -> Directory:
+    book = DescriptorBook(SNAPSHOT, DOMAIN)
+    for relay in relays:
+        book.add(descriptor(relay, 9))
+    return book.directory()
+
+
+DOCUMENT = write_directory(directory(1, 5, 4))
+
+
+def refused(reason: str, action: Callable[[], object]) -> None:
+    with pytest.raises(DirectoryError) as caught:
+        action()
+    assert caught.value.reason == reason
+
+
+# ---------------------------------------------------------------- snapshot
+
+
+def test_snapshot_findsRelays() -> None:
+    assert SNAPSHOT.by_id(RelayId(3)) is RECORDS[2]
+    assert SNAPSHOT.by_id(RelayId(2)) is None
+    assert SNAPSHOT.at(Position(3)) is RECORDS[2]
+    assert [SNAPSHOT.at(Position(p)) for p in (2, 7, 8, 99)] == [None] * 4
+    assert SNAPSHOT.by_operator(RECORDS[3].operator) is RECORDS[3]
+    assert SNAPSHOT.by_operator(Account(bytes(20))) is None
+
+
+def test_snapshot_verifiesItsRoot() -> None:
+    SNAPSHOT.verify()
+    snapshot([]).verify()
+    forged = dataclasses.replace(RECORDS[1], link_key=bytes(32))
+    for relays in (RECORDS[1:], [RECORDS[0], forged, *RECORDS[2:]], []):
+        refused("wrong_root", lambda r=relays: dataclasses.replace(SNAPSHOT, relays=tuple(r)).verify())
+    refused("wrong_root", lambda: dataclasses.replace(SNAPSHOT, count=9).verify())
+
+
+@pytest.mark.parametrize(
+    "relays",
+    [
+        [RECORDS[1], RECORDS[0]],
+        [RECORDS[0], RECORDS[0]],
+        [RECORDS[0], dataclasses.replace(RECORDS[0], position=Position(1))],
+        [dataclasses.replace(RECORDS[0], position=Position(8))],
+    ],
+)
+def test_snapshot_refusesDisorder(relays: list[RelayRecord]) -> None:
+    refused("malformed", lambda: dataclasses.replace(SNAPSHOT, relays=tuple(relays)).verify())
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("id", 0),
+        ("id", 2**32),
+        ("position", -1),
+        ("position", 2**32),
+        ("operator", bytes(19)),
+        ("link_key", bytes(33)),
+        ("endpoint", ""),
+        ("endpoint", "x" * 129),
+        ("endpoint", "\u20ac" * 43),
+    ],
+)
+def test_record_refusesWhatDoesNotFit(field: str, value: Any) -> None:
+    refused("malformed", lambda: dataclasses.replace(RECORDS[0], **{field: value}))
+
+
+# ---------------------------------------------------------------- descriptors
+
+
+def test_descriptor_isSignedByItsOperator() -> None:
+    good = descriptor(1, 9)
+    good.check(RECORDS[0].operator, DOMAIN)
+    other_domain = eip712.registry_domain(1, b"\x77" * 20)
+    bad = (
+        lambda: good.check(RECORDS[1].operator, DOMAIN),
+        lambda: good.check(RECORDS[0].operator, other_domain),
+        lambda: dataclasses.replace(good, epoch=Epoch(10)).check(RECORDS[0].operator, DOMAIN),
+        lambda: dataclasses.replace(good, relay=RelayId(5)).check(RECORDS[0].operator, DOMAIN),
+        lambda: dataclasses.replace(good, packet_key=bytes(31)).check(RECORDS[0].operator, DOMAIN),
+        lambda: dataclasses.replace(good, packet_key=name("other", 0)).check(RECORDS[0].operator, DOMAIN),
+        lambda: dataclasses.replace(good, signature=bytes(65)).check(RECORDS[0].operator, DOMAIN),
+        lambda: dataclasses.replace(good, software="x" * 33).check(RECORDS[0].operator, DOMAIN),
+        lambda: dataclasses.replace(good, software="\x1b[31m").check(RECORDS[0].operator, DOMAIN),
+    )
+    for check in bad:
+        refused("bad_descriptor", check)
+
+
+LOW_ORDER = (
+    bytes(32),
+    b"\x01" + bytes(31),
+    bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+    bytes.fromhex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+    ((1 << 255) - 20).to_bytes(32, "little"),
+    ((1 << 255) - 19).to_bytes(32, "little"),
+    ((1 << 255) - 18).to_bytes(32, "little"),
+)
+
+
+@pytest.mark.parametrize("key", LOW_ORDER)
+def test_descriptor_refusesKeyWithoutSecrets(key: bytes) -> None:
+    """With a point of small order everybody would know the shared secret (RFC 7748, section 6.1)."""
+    signed = sign_descriptor(operator_key(1), RelayId(1), Epoch(9), key, DOMAIN)
+    refused("bad_descriptor", lambda: signed.check(RECORDS[0].operator, DOMAIN))
+
+
+def test_book_keepsTheFirstKey() -> None:
+    book = DescriptorBook(SNAPSHOT, DOMAIN)
+    assert book.add(descriptor(1, 9)) is True
+    assert book.add(descriptor(1, 9)) is False
+    second = sign_descriptor(operator_key(1), RelayId(1), Epoch(9), name("second", 0), DOMAIN)
+    refused("equivocation", lambda: book.add(second))
+    forged = dataclasses.replace(second, signature=bytes(65))
+    refused("bad_descriptor", lambda: book.add(forged))
+    refused("wrong_epoch", lambda: book.add(descriptor(1, 8)))
+    refused("unknown_relay", lambda: book.add(descriptor(2, 9)))
+    assert dict(book.directory().descriptors) == {1: descriptor(1, 9)}
+
+
+# ---------------------------------------------------------------- document
+
+
+def test_document_roundTrips() -> None:
+    read = read_directory(DOCUMENT, FROZEN, DOMAIN)
+    assert read.snapshot == SNAPSHOT
+    assert dict(read.descriptors) == {relay: descriptor(relay, 9) for relay in (1, 5, 4)}
+    assert read.descriptors[RelayId(4)].packet_key == packet_key(4, 9)
+    assert write_directory(read) == DOCUMENT
+    empty = snapshot([])
+    assert read_directory(write_directory(Directory(empty, {})), frozen(empty), DOMAIN).snapshot == empty
+
+
+def test_document_carriesEndpointsThatAreNotText() -> None:
+    odd = dataclasses.replace(RECORDS[0], endpoint=b"\xff\xfe\xed\xa0\x80".decode("utf-8", "surrogateescape"))
+    of = snapshot([odd])
+    assert read_directory(write_directory(Directory(of, {})), frozen(of), DOMAIN).snapshot == of
+
+
+def test_document_limit_holdsTheLargest() -> None:
+    long = [dataclasses.replace(r, id=RelayId(2**32 - 1 - r.id), endpoint="x" * 128) for r in RECORDS]
+    of = snapshot(long, count=7)
+    signed = [
+        dataclasses.replace(descriptor(1), relay=relay.id, packet_key=bytes(32), software="x" * 32)
+        for relay in long
+    ]
+    data = write_directory(Directory(of, {d.relay: d for d in signed}))
+    assert len(data) <= document_limit(len(long))
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ({"root": bytes(32)}, "wrong_root"),
+        ({"count": 9}, "wrong_root"),
+        ({"count": 16}, "wrong_root"),
+        ({"count": 4}, "malformed"),
+        ({"count": 0}, "malformed"),
+        ({"epoch": Epoch(10)}, "wrong_epoch"),
+    ],
+)
+def test_read_refusesWhatTheChainDoesNotSay(change: dict[str, Any], reason: str) -> None:
+    refused(reason, lambda: read_directory(DOCUMENT, dataclasses.replace(FROZEN, **change), DOMAIN))
+
+
+def edited(edit: Callable[[dict[str, Any]], object]) -> bytes:
+    """The good document with one thing changed."""
+    document = msgspec.msgpack.decode(DOCUMENT)
+    edit(document)
+    return msgspec.msgpack.encode(document)
+
+
+def put(relay: int, column: int, value: object) -> Callable[[dict[str, Any]], object]:
+    return lambda document: document["relays"][relay].__setitem__(column, value)
+
+
+EDITS: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
+    ("malformed", lambda d: d.update(version=2)),
+    ("malformed", lambda d: d.update(more=1)),
+    ("malformed", lambda d: d.pop("epoch")),
+    ("malformed", lambda d: d.update(epoch=-1)),
+    ("malformed", lambda d: d.update(epoch=2**32)),
+    ("malformed", lambda d: d.update(epoch="9")),
+    ("wrong_epoch", lambda d: d.update(epoch=8)),
+    ("malformed", lambda d: d.update(relays={})),
+    ("wrong_root", lambda d: d.update(relays=[])),
+    ("wrong_root", lambda d: d["relays"].pop()),
+    ("malformed", lambda d: d["relays"].append(d["relays"][0])),
+    ("malformed", lambda d: d["relays"].reverse()),
+    ("malformed", lambda d: d["relays"][0].append(1)),
+    ("malformed", lambda d: d["relays"][0].pop()),
+    ("malformed", put(0, 0, 0)),
+    ("malformed", put(0, 0, 2**32)),
+    ("malformed", put(0, 0, 5)),
+    ("wrong_root", put(0, 0, 2)),
+    ("malformed", put(0, 1, 8)),
+    ("malformed", put(0, 1, -1)),
+    ("malformed", put(0, 2, bytes(19))),
+    ("wrong_root", put(0, 2, bytes(20))),
+    ("malformed", put(0, 3, bytes(33))),
+    ("malformed", put(0, 3, "x" * 32)),
+    ("wrong_root", put(0, 3, bytes(32))),
+    ("malformed", put(0, 4, b"")),
+    ("malformed", put(0, 4, b"x" * 129)),
+    ("wrong_root", put(0, 4, b"evil.example:1:2")),
+    ("malformed", put(0, 5, bytes(31))),
+    ("bad_descriptor", put(0, 5, name("other", 0))),
+    ("bad_descriptor", put(0, 5, None)),
+    ("malformed", put(0, 6, bytes(64))),
+    ("bad_descriptor", put(0, 6, bytes(65))),
+    ("bad_descriptor", put(0, 6, None)),
+    ("malformed", put(0, 7, "x" * 33)),
+    ("malformed", put(0, 7, None)),
+    ("bad_descriptor", put(0, 7, "\x1b[2J")),
+]
+
+
+@pytest.mark.parametrize("number", range(len(EDITS)))
+def test_read_refusesEditedDocument(number: int) -> None:
+    reason, edit = EDITS[number]
+    refused(reason, lambda: read_directory(edited(edit), FROZEN, DOMAIN))
+
+
+def test_read_refusesDescriptorsOfOthers() -> None:
+    def swap(document: dict[str, Any]) -> None:
+        first, second = document["relays"][0], document["relays"][1]
+        first[5:7], second[5:7] = second[5:7], first[5:7]
+
+    refused("bad_descriptor", lambda: read_directory(edited(swap), FROZEN, DOMAIN))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.binary(max_size=120), cut=st.integers(0, len(DOCUMENT) - 1), flip=st.integers(1, 255))
+def test_read_neverFailsOtherwise(data: bytes, cut: int, flip: int) -> None:
+    flipped = DOCUMENT[:cut] + bytes([DOCUMENT[cut] ^ flip]) + DOCUMENT[cut + 1 :]
+    for document in (data, DOCUMENT[:cut], flipped, DOCUMENT + data + b"\0", b"\x93" * 900):
+        try:
+            read = read_directory(document, FROZEN, DOMAIN)
+        except DirectoryError:
+            continue
+        # Only the unsigned hint may differ.
+        assert read.snapshot == SNAPSHOT
+        assert {d.packet_key for d in read.descriptors.values()} == {packet_key(r, 9) for r in (1, 5, 4)}
