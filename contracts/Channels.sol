@@ -98,8 +98,8 @@ contract Channels is IChannels, EIP712 {
         if (!Signatures.isBy(_hashTypedDataV4(voucher), payer, signature)) revert InvalidSignature();
 
         Channel storage c = _channels[payer][payee];
-        uint96 claimed = c.claimed;
-        uint96 total = cumulative < c.deposit ? cumulative : c.deposit;
+        (uint96 total, uint96 claimed) = (c.deposit, c.claimed);
+        if (cumulative < total) total = cumulative;
         if (total <= claimed) return 0;
 
         paid = total - claimed;

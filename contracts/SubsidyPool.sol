@@ -132,7 +132,7 @@ contract SubsidyPool is ISubsidyPool, EIP712, EpochClock {
         Key storage k = _keys[campaignId][kind][period];
         if (k.keyHash != 0) revert KeyAlreadySet();
         uint32 firstEpoch = kind == _ENTRY ? period : period * TERM_LENGTH;
-        if (REGISTRY.isFrozen(firstEpoch)) revert KeyTooLate(firstEpoch);
+        if (firstEpoch <= _currentEpoch() || REGISTRY.isFrozen(firstEpoch)) revert KeyTooLate(firstEpoch);
 
         uint96 hopPrice = NETWORK.releaseAt(firstEpoch).hopPrice;
         k.keyHash = keyHash;
@@ -157,29 +157,24 @@ contract SubsidyPool is ISubsidyPool, EIP712, EpochClock {
         external
         returns (uint96 paid)
     {
-        Campaign storage c = _campaigns[campaignId];
+        (address signer, uint96 relayCap) = (_campaigns[campaignId].signer, _campaigns[campaignId].relayCap);
         bytes32 voucher = keccak256(abi.encode(_VOUCHER_TYPEHASH, campaignId, relay, period, cumulative));
-        if (!Signatures.isBy(_hashTypedDataV4(voucher), c.signer, signature)) revert InvalidSignature();
+        if (!Signatures.isBy(_hashTypedDataV4(voucher), signer, signature)) revert InvalidSignature();
         _checkPeriod(period);
 
-        Paid storage slot = _paid[campaignId][relay];
-        Paid memory p = slot;
-        if (period < p.period) revert PeriodTooOld(period, p.period);
-        if (period != p.period) (p.period, p.inPeriod) = (period, 0);
+        Paid storage p = _paid[campaignId][relay];
+        (uint96 claimed, uint32 latest, uint96 inPeriod) = (p.claimed, p.period, p.inPeriod);
+        if (period < latest) revert PeriodTooOld(period, latest);
+        if (period != latest) inPeriod = 0;
 
-        uint96 paidByAll = paidInPeriod[campaignId][period];
-        uint96 budget = c.budget;
-        paid = cumulative > p.claimed ? cumulative - p.claimed : 0;
-        paid = _min(_min(paid, c.relayCap - p.inPeriod), _min(c.periodCap - paidByAll, budget));
+        paid = cumulative > claimed ? cumulative - claimed : 0;
+        paid = _min(paid, relayCap - inPeriod);
+        paid = _takeFromBudget(campaignId, period, paid);
         if (paid == 0) return 0;
+        claimed += paid;
+        (p.claimed, p.period, p.inPeriod) = (claimed, period, inPeriod + paid);
 
-        p.claimed += paid;
-        p.inPeriod += paid;
-        _paid[campaignId][relay] = p;
-        paidInPeriod[campaignId][period] = paidByAll + paid;
-        c.budget = budget - paid;
-
-        emit PoolClaimed(campaignId, relay, period, paid, p.claimed);
+        emit PoolClaimed(campaignId, relay, period, paid, claimed);
 
         CHANNELS.move(relay, paid);
     }
@@ -246,6 +241,17 @@ contract SubsidyPool is ISubsidyPool, EIP712, EpochClock {
     function _campaignOfCaller(uint32 campaignId) private view returns (Campaign storage c) {
         c = _campaigns[campaignId];
         if (msg.sender != c.sponsor) revert NotSponsor();
+    }
+
+    /// @dev Takes up to `wanted` out of what budget and period cap leave.
+    function _takeFromBudget(uint32 campaignId, uint32 period, uint96 wanted) private returns (uint96 taken) {
+        Campaign storage c = _campaigns[campaignId];
+        mapping(uint32 period => uint96 amount) storage paidInPeriods = paidInPeriod[campaignId];
+        uint96 paidByAll = paidInPeriods[period];
+        (uint96 periodCap, uint96 budget) = (c.periodCap, c.budget);
+        taken = _min(wanted, _min(periodCap - paidByAll, budget));
+        paidInPeriods[period] = paidByAll + taken;
+        c.budget = budget - taken;
     }
 
     /// @dev A period can be claimed from its beginning until the claim window after its end.
