@@ -77,6 +77,7 @@ class TermLayers:
         self._layers: dict[RelayId, int] = {}
         self._members: tuple[tuple[RelayId, ...], ...] | None = None
         self._successors: dict[tuple[RelayId, Role], tuple[RelayId, ...]] = {}
+        self._gateways: dict[RelayId, frozenset[RelayId]] = {}
 
     def in_epoch(self, current: Snapshot) -> TermLayers:
         """Return the same term in another of its epochs; the shuffle is not computed again."""
@@ -115,6 +116,14 @@ class TermLayers:
         if known is None:
             known = self._mailboxes(relay) if role is Role.MIX3 else self._next_mixes(relay, role)
             self._successors[relay, role] = known
+        return known
+
+    def gateways(self, mailbox: RelayId) -> frozenset[RelayId]:
+        """Return the mixes of layer 3 that forward to a mailbox."""
+        known = self._gateways.get(mailbox)
+        if known is None:
+            known = frozenset(mix for mix in self.members(MIX_LAYERS) if self._linked(mix, mailbox))
+            self._gateways[mailbox] = known
         return known
 
     def serves(self, relay: RelayId, role: Role, next_relay: RelayId) -> bool:
@@ -164,7 +173,8 @@ class TermLayers:
         raise PathError(self._obstacle(entry, mailbox, usable))
 
     def _before(self, mix2: RelayId, mailbox: RelayId) -> Iterable[RelayId]:
-        return (mix for mix in self.successors(mix2, Role.MIX2) if self._linked(mix, mailbox))
+        gateways = self.gateways(mailbox)
+        return (mix for mix in self.successors(mix2, Role.MIX2) if mix in gateways)
 
     def _obstacle(self, entry: RelayId, mailbox: RelayId, usable: Usable) -> str:
         for layer in range(1, MIX_LAYERS + 1):

@@ -180,6 +180,7 @@ def test_mailboxes_ofALargeLayerAreLinkedInPairs() -> None:
     for mix, boxes in list(links.items())[:3]:
         for relay in start.relays:
             assert layers.serves(mix, Role.MIX3, relay.id) == (relay.id in boxes)
+            assert (mix in layers.gateways(relay.id)) == (relay.id in boxes)
 
 
 def test_serves_refusesOtherLayersAndStrangers() -> None:
