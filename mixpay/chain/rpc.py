@@ -1,0 +1,194 @@
+"""JSON-RPC over HTTP: one node, reads repeated when it does not answer, errors in our own words.
+
+Bytes inside, hexadecimal only on the wire. The endpoint's path and password never reach an error text:
+providers put keys there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import tenacity
+from web3 import HTTPProvider
+from web3.exceptions import Web3Exception
+from web3.types import RPCEndpoint
+
+from mixpay.chain.abi import explain_revert
+from mixpay.chain.errors import Reverted, RpcError
+from mixpay.chain.records import (
+    Block,
+    Call,
+    Log,
+    Receipt,
+    call_fields,
+    from_hex,
+    parse_block,
+    parse_log,
+    parse_receipt,
+    to_hex,
+    to_int,
+)
+from mixpay.deployment import Deployment
+from mixpay.errors import ChainUnavailable, UserError
+from mixpay.types import Account
+
+_BUSY = {-32005, 429}  # rate limits, as providers say them
+
+
+class Rpc:
+    """One node. Thread safe. Every method raises ChainUnavailable when the node does not answer after
+    `attempts`, and RpcError when it answers with an error."""
+
+    def __init__(self, url: str, *, timeout: float = 10.0, attempts: int = 4) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UserError(f"not an RPC address: {url!r}; it looks like http://127.0.0.1:8545")
+        self.shown = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+        self._provider = HTTPProvider(url, {"timeout": timeout}, exception_retry_configuration=None)
+        self._repeat = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(ChainUnavailable),
+            stop=tenacity.stop_after_attempt(attempts),
+            wait=tenacity.wait_exponential_jitter(initial=0.1, max=2.0),
+            reraise=True,
+        )
+
+    def request(self, method: str, *params: object) -> Any:
+        """One JSON-RPC request, repeated while the node does not answer. Only for what may be repeated."""
+        return self._repeat(self.request_once, method, *params)
+
+    def request_once(self, method: str, *params: object) -> Any:
+        """One JSON-RPC request, sent once."""
+        try:
+            response = self._provider.make_request(RPCEndpoint(method), list(params))
+        except (requests.RequestException, Web3Exception, ValueError) as error:
+            detail = _reason(error)
+            raise ChainUnavailable(f"no answer from the RPC endpoint {self.shown}: {detail}") from error
+        if not isinstance(response, dict):
+            raise ChainUnavailable(f"{self.shown} answers, but not as a JSON-RPC endpoint does")
+        failure = response.get("error")
+        if failure is not None:
+            raise self._failure(method, failure)
+        if "result" not in response:
+            raise ChainUnavailable(f"{self.shown} answers, but not as a JSON-RPC endpoint does")
+        return response["result"]
+
+    def _failure(self, method: str, failure: Any) -> Exception:
+        if not isinstance(failure, dict):
+            return RpcError(method, 0, str(failure))
+        code, message = failure.get("code", 0), str(failure.get("message", "no message"))
+        if code in _BUSY:
+            return ChainUnavailable(f"the RPC endpoint {self.shown} is busy: {message}")
+        return RpcError(method, code, message, failure.get("data"))
+
+    # reading
+
+    def chain_id(self) -> int:
+        """The chain the node is on."""
+        return to_int(self.request("eth_chainId"))
+
+    def latest(self) -> Block:
+        """The newest block."""
+        return parse_block(self.request("eth_getBlockByNumber", "latest", False))
+
+    def block(self, number: int) -> Block | None:
+        """A block by its number, None if the node has none."""
+        found = self.request("eth_getBlockByNumber", hex(number), False)
+        return None if found is None else parse_block(found)
+
+    def code(self, address: Account) -> bytes:
+        """The code of a contract, empty where there is none."""
+        return from_hex(self.request("eth_getCode", to_hex(address), "latest"))
+
+    def balance(self, address: Account) -> int:
+        """Native balance in wei."""
+        return to_int(self.request("eth_getBalance", to_hex(address), "latest"))
+
+    def nonce(self, address: Account, block: str = "pending") -> int:
+        """Number of transactions sent from the account."""
+        return to_int(self.request("eth_getTransactionCount", to_hex(address), block))
+
+    def call(self, call: Call, sender: Account | None = None, block: int | None = None) -> bytes:
+        """What the call returns, on the state after `block` (None: the newest). Raises Reverted."""
+        at = "latest" if block is None else hex(block)
+        return from_hex(self._try(call, "eth_call", call_fields(call, sender), at))
+
+    def estimate_gas(self, call: Call, sender: Account) -> int:
+        """Gas that the call needs. Raises Reverted."""
+        return to_int(self._try(call, "eth_estimateGas", call_fields(call, sender)))
+
+    def priority_fee(self) -> int:
+        """Tip in wei per gas that gets a transaction mined soon; 1 gwei where the node has no opinion."""
+        try:
+            return to_int(self.request("eth_maxPriorityFeePerGas"))
+        except RpcError:
+            return 10**9
+
+    def gas_price(self) -> int:
+        """Price in wei per gas, for chains without a base fee."""
+        return to_int(self.request("eth_gasPrice"))
+
+    def receipt(self, transaction: bytes) -> Receipt | None:
+        """Of a mined transaction, else None."""
+        found = self.request("eth_getTransactionReceipt", to_hex(transaction))
+        return None if found is None else parse_receipt(found)
+
+    def logs(self, first: int, last: int, addresses: Sequence[Account]) -> list[Log]:
+        """All events of these contracts in blocks first to last, in order."""
+        query = {"fromBlock": hex(first), "toBlock": hex(last), "address": [to_hex(a) for a in addresses]}
+        found = [parse_log(item) for item in self.request("eth_getLogs", query)]
+        return sorted(found, key=lambda log: (log.block, log.index))
+
+    def _try(self, call: Call, method: str, *params: object) -> Any:
+        try:
+            return self.request(method, *params)
+        except RpcError as error:
+            data = _revert_data(error)
+            if data is None:
+                raise
+            name, text = explain_revert(data)
+            raise Reverted(call.what, name, text if data else error.message) from None
+
+
+def connect(url: str, deployment: Deployment | None = None, *, timeout: float = 10.0) -> Rpc:
+    """A node that answers and is on the deployment's chain, with the deployment's contracts on it.
+
+    Raises UserError for a malformed address or another chain, ChainUnavailable when nothing answers.
+    """
+    rpc = Rpc(url, timeout=timeout)
+    chain_id = rpc.chain_id()
+    if deployment is None:
+        return rpc
+    if chain_id != deployment.chain_id:
+        raise UserError(
+            f"{rpc.shown} is on chain {chain_id}, the deployment file is for chain {deployment.chain_id}: "
+            "use the RPC endpoint or the deployment file of the other chain"
+        )
+    if not rpc.code(deployment.network):
+        raise UserError(
+            f"{rpc.shown} is on chain {chain_id}, but there is no contract at 0x{deployment.network.hex()}: "
+            "the deployment file is of another chain with the same id, or that chain was reset"
+        )
+    return rpc
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, requests.Timeout):
+        return "it took too long; try again, or use another endpoint"
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"HTTP status {error.response.status_code}; check address and access key"
+    if isinstance(error, requests.ConnectionError):
+        return "cannot connect; is the node running, and is the address right?"
+    return "its answer is not JSON-RPC; is this the address of a node?"
+
+
+def _revert_data(error: RpcError) -> bytes | None:
+    """What the contract gave as reason, empty if nothing; None if the error is not a revert."""
+    data = error.data
+    if isinstance(data, dict):  # some nodes wrap it
+        data = data.get("data", data.get("result"))
+    if isinstance(data, str) and data.removeprefix("Reverted ").startswith("0x"):
+        return from_hex(data.removeprefix("Reverted "))
+    return b"" if error.code == 3 or "revert" in error.message.lower() else None
