@@ -10,18 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import singledispatch
 from typing import Protocol
 
 from mixpay import eip712
-from mixpay.book import (
+from mixpay.book import Limits, PayeeBook, PayerBook
+from mixpay.book.events import (
     BatchSettled,
     ClaimDue,
     Effect,
-    Limits,
     OnDisk,
-    PayeeBook,
-    PayerBook,
     Refuse,
     SendAck,
     SendBatch,
@@ -37,6 +34,7 @@ from mixpay.book import (
     TicketTaken,
 )
 from mixpay.mailbox import Store as MailboxRow
+from mixpay.merkle import Opening
 from mixpay.types import Account, Epoch, Random, RelayId
 from mixpay.wire import frames
 from relay.store import RelayStore, StoreOp, book_ops, mailbox_ops, role_op, tag_op
@@ -254,46 +252,25 @@ class Books:
             link.send(frame)
 
 
-@singledispatch
-def to_frame(effect: object) -> frames.LinkFrame:
+def to_frame(effect: Effect) -> frames.LinkFrame:
     """The frame that carries an effect. Raises TypeError for one that is not for the wire."""
-    raise TypeError(f"{type(effect).__name__} is not for the wire")
+    match effect:
+        case SendBatch():
+            return frames.Batch(effect.number, effect.count, effect.root, effect.signature)
+        case SendCut():
+            return frames.Cut(effect.number, effect.count)
+        case SendRedeem():
+            return frames.Redeem(effect.number, effect.root, effect.total)
+        case SendSamples():
+            return frames.Samples(effect.number, effect.points)
+        case SendOpenings():
+            return frames.Openings(effect.number, tuple(map(_opening, effect.openings)))
+        case SendVoucher():
+            return frames.Voucher(effect.cumulative, effect.upto_batch, effect.signature)
+        case _:
+            raise TypeError(f"{type(effect).__name__} is not for the wire")
 
 
-@to_frame.register
-def _batch(effect: SendBatch) -> frames.LinkFrame:
-    return frames.Batch(effect.number, effect.count, effect.root, effect.signature)
-
-
-@to_frame.register
-def _cut(effect: SendCut) -> frames.LinkFrame:
-    return frames.Cut(effect.number, effect.count)
-
-
-@to_frame.register
-def _redeem(effect: SendRedeem) -> frames.LinkFrame:
-    return frames.Redeem(effect.number, effect.root, effect.total)
-
-
-@to_frame.register
-def _samples(effect: SendSamples) -> frames.LinkFrame:
-    return frames.Samples(effect.number, effect.points)
-
-
-@to_frame.register
-def _openings(effect: SendOpenings) -> frames.LinkFrame:
-    openings = tuple(
-        frames.Opening(
-            opening.position,
-            opening.response,
-            opening.value,
-            tuple(frames.Sibling(hash_, sum_) for hash_, sum_ in opening.siblings),
-        )
-        for opening in effect.openings
-    )
-    return frames.Openings(effect.number, openings)
-
-
-@to_frame.register
-def _voucher(effect: SendVoucher) -> frames.LinkFrame:
-    return frames.Voucher(effect.cumulative, effect.upto_batch, effect.signature)
+def _opening(opening: Opening) -> frames.Opening:
+    siblings = tuple(frames.Sibling(hash_, sum_) for hash_, sum_ in opening.siblings)
+    return frames.Opening(opening.position, opening.response, opening.value, siblings)

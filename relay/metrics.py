@@ -5,6 +5,10 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 
+MAX_REASONS = 128
+"""Reasons counted one by one. Some come from peers, who must not fill our memory: further ones are "other"."""
+
+
 class Metrics:
     """Counters of one relay process, in a registry of their own so that several fit one process."""
 
@@ -22,13 +26,21 @@ class Metrics:
         self.held = Gauge("mixpay_mixer_packets", "Packets held for their delay", registry=self.registry)
         self.chain_height = Gauge("mixpay_chain_height", "Newest block followed", registry=self.registry)
 
-    def dropped(self, reason: str) -> None:
-        """Count a packet that goes nowhere."""
-        self.drops.labels(reason).inc()
+        self._reasons: set[str] = set()
+
+    def dropped(self, reason: str, packets: int = 1) -> None:
+        """Count packets that go nowhere."""
+        self.drops.labels(self._label(reason)).inc(packets)
 
     def refused(self, reason: str) -> None:
-        """Count something a peer or client was refused."""
-        self.refusals.labels(reason).inc()
+        """Count something that a peer or client was refused, or refused us."""
+        self.refusals.labels(self._label(reason)).inc()
+
+    def _label(self, reason: str) -> str:
+        if reason not in self._reasons and len(self._reasons) >= MAX_REASONS:
+            return "other"
+        self._reasons.add(reason)
+        return reason
 
     def render(self) -> bytes:
         """Prometheus text exposition."""

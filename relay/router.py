@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from mixpay import packet as packets
 from mixpay import proof
-from mixpay.book import SendRefuseTicket, TicketOpened, TicketTaken, Wait
+from mixpay.book.events import SendRefuseTicket, TicketOpened, TicketTaken, Wait
 from mixpay.errors import PeerError
 from mixpay.mailbox import Delivered, Mailboxes
 from mixpay.replay import TagStore

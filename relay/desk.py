@@ -1,0 +1,180 @@
+"""Between links and books: every frame to the right call, every answer to the right link.
+
+    from our payers   PACKET, BATCH, SAMPLES, VOUCHER            → payee's book, router
+    from our payees   ACKS, REFUSE_TICKETS, CUT, REDEEM, OPENINGS → payer's book
+    both              REFUSE                                      → counted
+
+All frames that arrive together make one step, so one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from mixpay.book.events import BatchSettled, Refuse, TicketLost, TicketOpened
+from mixpay.errors import PeerError
+from mixpay.merkle import Opening
+from mixpay.types import Amount, RelayId
+from mixpay.wire import frames
+from relay.books import Books, FrameSink, Side, Step
+from relay.links import Link
+from relay.metrics import Metrics
+from relay.router import Router
+
+log = logging.getLogger(__name__)
+
+
+class Desk:
+    """Reads frames of open links. One for all links of a side: see `SideEvents`."""
+
+    def __init__(self, books: Books, router: Router, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._books = books
+        self._router = router
+        self._metrics = metrics
+        self._clock = clock
+
+    def opened(self, side: Side, peer: RelayId) -> None:
+        """A link is up: repeat what still matters."""
+        with self._books.step(side, peer) as step:
+            book = self._books.payee(peer) if side is Side.PAYER else self._books.payer(peer)
+            step.add(book.resend(self._clock()))
+
+    def received(self, side: Side, peer: RelayId, arrived: Sequence[frames.LinkFrame]) -> None:
+        """Carry out frames in their order. Raises PeerError for one that has no place here."""
+        take = self._from_payer if side is Side.PAYER else self._from_payee
+        with self._books.step(side, peer) as step:
+            for frame in arrived:
+                if isinstance(frame, frames.Refuse):
+                    log.warning("relay %d refuses: %s", peer, frame.reason)
+                    self._metrics.refused(f"by_peer_{frame.reason}")
+                else:
+                    take(peer, frame, step)
+
+    def _from_payer(self, payer: RelayId, frame: frames.LinkFrame, step: Step) -> None:
+        if isinstance(frame, frames.Packet):
+            self._router.on_packet(payer, frame, step)
+            return
+        book, now = self._books.payee(payer), self._clock()
+        match frame:
+            case frames.Batch():
+                step.add(book.on_batch(frame.number, frame.count, frame.root, frame.signature, now))
+            case frames.Samples():
+                step.add(book.on_samples(frame.number, frame.points, now))
+            case frames.Voucher():
+                cumulative = Amount(frame.cumulative)
+                step.add(book.on_voucher(cumulative, frame.upto_batch, frame.signature, now))
+            case _:
+                raise PeerError("unexpected_frame", type(frame).__name__)
+
+    def _from_payee(self, payee: RelayId, frame: frames.LinkFrame, step: Step) -> None:
+        book, now = self._books.payer(payee), self._clock()
+        match frame:
+            case frames.Acks():
+                step.add(book.on_acks([(a.batch, a.position, a.seq, a.ack) for a in frame.acks], now))
+            case frames.RefuseTickets():
+                for ticket in frame.tickets:
+                    step.add(book.on_ticket_refused(ticket.seq, ticket.reason, now))
+            case frames.Cut():
+                step.add(book.on_cut(frame.number, frame.count))
+            case frames.Redeem():
+                step.add(book.on_redeem(frame.number, frame.root, frame.total))
+            case frames.Openings():
+                step.add(book.on_openings(frame.number, list(map(_opening, frame.openings))))
+            case _:
+                raise PeerError("unexpected_frame", type(frame).__name__)
+
+    def tick(self) -> None:
+        """Let every book do what time asks for: sign, cut, redeem, repeat, give up."""
+        now = self._clock()
+        for side, peers in ((Side.PAYER, self._books.payees), (Side.PAYEE, self._books.payers)):
+            for peer, book in list(peers.items()):
+                with self._books.step(side, peer) as step:
+                    step.add(book.tick(now))
+
+    def settle(self) -> None:
+        """Begin to settle with every payer now, whatever the thresholds say."""
+        now = self._clock()
+        for peer, book in list(self._books.payees.items()):
+            with self._books.step(Side.PAYER, peer) as step:
+                step.add(book.begin_settlement(now))
+
+
+def _opening(opening: frames.Opening) -> Opening:
+    siblings = tuple((sibling.hash, sibling.sum) for sibling in opening.siblings)
+    return Opening(opening.position, opening.response, opening.value, siblings)
+
+
+class SideEvents:
+    """`LinkEvents` of one side: the server's links are our payers', the dialer's our payees'."""
+
+    def __init__(self, side: Side, desk: Desk, metrics: Metrics) -> None:
+        self._side = side
+        self._desk = desk
+        self._metrics = metrics
+
+    def opened(self, link: Link) -> None:
+        """See `LinkEvents`."""
+        self._desk.opened(self._side, link.peer)
+
+    def received(self, link: Link, frames_: Sequence[frames.LinkFrame]) -> None:
+        """See `LinkEvents`."""
+        self._desk.received(self._side, link.peer, frames_)
+
+    def closed(self, link: Link, reason: str) -> None:
+        """See `LinkEvents`."""
+        log.info("link with relay %d closed: %s", link.peer, reason)
+
+    def dropped(self, peer: RelayId, reason: str, frames: int) -> None:
+        """See `LinkEvents`."""
+        self._metrics.dropped(reason, frames)
+
+    def failed(self, peer: RelayId | None, reason: str) -> None:
+        """See `LinkEvents`."""
+        self._metrics.refused(reason)
+
+
+class RelayHooks:
+    """What books tell the relay; carried out here. `links` and `router` are filled in when they exist."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.router: Router | None = None
+        self.links: Mapping[Side, Callable[[RelayId], Link | None]] = {}
+        self.claims: set[RelayId] = set()
+        self.cut_off: dict[tuple[Side, RelayId], str] = {}
+        """Peers that broke the rules, and how: for the operator."""
+
+    def ticket_opened(self, payee: RelayId, opened: TicketOpened) -> None:
+        """See `Hooks`."""
+        if self.router is not None:
+            self.router.on_opened(opened)
+
+    def ticket_lost(self, payee: RelayId, lost: TicketLost) -> None:
+        """See `Hooks`."""
+        self._metrics.dropped(lost.reason)
+        if self.router is not None:
+            self.router.on_lost(lost.origin, lost.reason)
+
+    def batch_settled(self, side: Side, peer: RelayId, settled: BatchSettled) -> None:
+        """See `Hooks`."""
+        log.info("batch %d with relay %d settled: %d hop prices", settled.number, peer, settled.value)
+
+    def claim_due(self, payer: RelayId) -> None:
+        """See `Hooks`."""
+        self.claims.add(payer)
+
+    def refused(self, side: Side, peer: RelayId, refusal: Refuse) -> None:
+        """See `Hooks`."""
+        self._metrics.refused(refusal.reason)
+        if refusal.lasting:
+            self.cut_off[side, peer] = refusal.reason
+        link = self.link(side, peer)
+        if link is not None:
+            link.refuse(refusal.reason)
+
+    def link(self, side: Side, peer: RelayId) -> FrameSink | None:
+        """See `Hooks`."""
+        find = self.links.get(side)
+        link = find(peer) if find is not None else None
+        return link if link is not None and link.is_open else None
