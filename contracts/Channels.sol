@@ -123,6 +123,7 @@ contract Channels is IChannels, EIP712 {
     /// @inheritdoc IChannels
     function finishClose(address payee) external {
         uint40 closesAt = _channels[msg.sender][payee].closesAt;
+        // slither-disable-next-line incorrect-equality (zero says "none"; nobody can make it miss)
         if (closesAt == 0) revert CloseNotRequested();
         if (block.timestamp < closesAt) revert NoticeRunning(closesAt);
 

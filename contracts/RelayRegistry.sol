@@ -174,6 +174,7 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         _checkOwner(id);
         if (to == address(0) || to == address(this)) revert InvalidRecipient();
         uint40 withdrawableAt = _seats[id].withdrawableAt;
+        // slither-disable-next-line incorrect-equality (zero says "none"; nobody can make it miss)
         if (withdrawableAt == 0) revert RelayHasNotLeft();
         if (block.timestamp < withdrawableAt) revert StakeBound(withdrawableAt);
 
@@ -242,7 +243,7 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
     function _assign() private returns (uint32 id, uint32 position) {
         Counters memory c = _counters;
         id = ++c.ids;
-        position = c.freed == 0 ? c.positions++ : _free[--c.freed];
+        position = c.freed != 0 ? _free[--c.freed] : c.positions++;
         _counters = c;
     }
 
@@ -250,7 +251,7 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
     function _setLeaf(uint32 position, uint32 id) private {
         _idAt[position] = id;
         uint32 positions = _counters.positions;
-        uint32 neighbour = position ^ 1;
+        uint256 neighbour = RelayTree.neighbourOf(position);
         bytes32 sibling = neighbour < positions ? _leafOf(_idAt[neighbour]) : bytes32(0);
         _tree.set(position, positions, _leafOf(id), sibling);
     }
@@ -266,6 +267,7 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
     }
 
     function _leafOf(uint32 id) private view returns (bytes32) {
+        // slither-disable-next-line incorrect-equality (zero says "none"; nobody can make it miss)
         if (id == 0) return bytes32(0);
         Seat storage s = _seats[id];
         return keccak256(abi.encodePacked(id, s.operator, s.linkKey, s.endpointHash));

@@ -21,13 +21,14 @@ library RelayTree {
     /// @param sibling The other leaf below the same parent; zero when there is none
     function set(Tree storage tree, uint256 position, uint256 count, bytes32 leaf, bytes32 sibling) internal {
         bytes32 node = leaf;
-        bytes32 emptySubtree;
+        bytes32 emptySubtree = bytes32(0);
         uint256 index = position;
         // A level has nodes above it as long as its last node is not its only one.
         for (uint256 level = 0; (count - 1) >> level != 0; ++level) {
             if (level != 0) {
-                bool empty = (index ^ 1) << level >= count;
-                sibling = empty ? emptySubtree : tree.nodes[level << 32 | (index ^ 1)];
+                uint256 neighbour = neighbourOf(index);
+                bool empty = neighbour << level >= count;
+                sibling = empty ? emptySubtree : tree.nodes[level << 32 | neighbour];
             }
             node = index & 1 == 0 ? _hash(node, sibling) : _hash(sibling, node);
             emptySubtree = _hash(emptySubtree, emptySubtree);
@@ -44,6 +45,12 @@ library RelayTree {
             ++depth;
         }
         return tree.nodes[depth << 32];
+    }
+
+    /// @dev The other child of the same parent.
+    function neighbourOf(uint256 index) internal pure returns (uint256) {
+        // slither-disable-next-line incorrect-exp (exclusive or is meant)
+        return index ^ 1;
     }
 
     function _hash(bytes32 left, bytes32 right) private pure returns (bytes32) {
