@@ -1,0 +1,37 @@
+"""What the clients' HTTP edges share."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+
+HTTP_ERRORS = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
+"""What a request raises when the other side does not answer as it should."""
+
+
+class TooLong(aiohttp.ClientError):
+    """The answer has more bytes than anybody honest sends."""
+
+
+async def read_at_most(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body of an answer. Raises TooLong beyond `limit` bytes."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(1 << 16):
+        body += chunk
+        if len(body) > limit:
+            raise TooLong(f"more than {limit} bytes")
+    return bytes(body)
+
+
+def describe(error: BaseException) -> str:
+    """A failed request in few words, for people."""
+    if isinstance(error, TimeoutError):
+        return "it took too long"
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return "it is not the registered relay (wrong link key)"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "cannot connect"
+    if isinstance(error, aiohttp.WSServerHandshakeError):
+        return f"HTTP status {error.status}"
+    return str(error) or type(error).__name__

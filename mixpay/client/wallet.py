@@ -1,0 +1,194 @@
+"""A user's passes: those in the folder first, then new ones from the sponsor's issuer.
+
+Rules
+  * The issuer's key must be the one that the pool on chain holds for campaign, kind and period, so that no
+    user can be given a key of its own, and be recognised by it. The campaign is pinned for the same
+    reason: a sponsor with a campaign for each user would know them all.
+  * A request is on disk before it is sent: its answer is worth a pass, and counts against a quota.
+  * A pass whose relay does not answer is set aside for this run only; one that misbehaves is condemned.
+  * A tick is on disk as spent before it is sent (`Ticks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mixpay.client.errors import ClientError, IssuerRefused, IssuerUnavailable
+from mixpay.client.issuer import Issuer
+from mixpay.client.store import ClientStore, StoredPass
+from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
+from mixpay.errors import UserError
+from mixpay.network import NetworkView
+from mixpay.passes import KIND_ENTRY, PassRequest, PassSpender, Scope, Tick, drawn_position
+from mixpay.snapshot import RelayRecord
+from mixpay.sponsor.api import CampaignAnswer
+from mixpay.types import Random
+
+RESERVED_TICKS = 32
+"""Ticks counted as spent at once: after a crash so many are lost at most, and one write serves so many
+packets.
+"""
+
+MOST_NEW_PASSES = 5
+"""Passes asked for in one run when relay after relay does not answer."""
+
+_HOPELESS = frozenset(("wrong_period", "no_key", "malformed"))
+"""Refusals after which the same request would be refused again."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPass:
+    """A pass and the relay it draws: the only one that takes it."""
+
+    stored: StoredPass
+    relay: RelayRecord
+
+
+class NoPass(ClientError):
+    """Pass after pass drew a relay that does not answer."""
+
+
+class Wallet:
+    """The passes of one command's run. `tell` gets a line for the user when another pass is fetched."""
+
+    def __init__(
+        self,
+        store: ClientStore,
+        issuer: Issuer,
+        view: NetworkView,
+        random: Random,
+        *,
+        campaign: int | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._store, self._issuer, self._view, self._random = store, issuer, view, random
+        self._campaign, self._tell = campaign, tell
+        self._set_aside: set[int] = set()
+        self._asked = 0
+
+    async def draw(self, kind: int) -> DrawnPass:
+        """A pass for the current period whose relay has not failed in this run.
+
+        Raises IssuerUnavailable, IssuerRefused, NoPass; UserError if issuer and deployment do not belong
+        together.
+        """
+        period = self._period(kind)
+        self._store.forget_before(kind, period)
+        for stored in self._store.passes(kind, period):
+            drawn = None if stored.row in self._set_aside else self._drawn(stored)
+            if drawn is not None:
+                return drawn
+        while self._asked < MOST_NEW_PASSES:
+            self._asked += 1
+            drawn = self._drawn(await self._fetch(kind, period))
+            if drawn is not None:
+                return drawn
+        raise NoPass(
+            f"{self._asked} passes were fetched, and none of the relays they draw is of use; try again later"
+        )
+
+    def set_aside(self, drawn: DrawnPass, why: str) -> None:
+        """Do not use this pass in this run any more."""
+        self._set_aside.add(drawn.stored.row)
+        self._tell(f"relay {drawn.relay.id} is of no use ({why}); another pass is taken")
+
+    def condemn(self, drawn: DrawnPass, why: str) -> None:
+        """Never use this pass again."""
+        self._store.condemn(drawn.stored.row, why)
+        self.set_aside(drawn, why)
+
+    def ticks(self, drawn: DrawnPass, furthest: int) -> Ticks:
+        """Spend this pass, from behind tick `furthest`, the last one its entry holds."""
+        return Ticks(self._store, drawn.stored, furthest)
+
+    def _period(self, kind: int) -> int:
+        return self._view.epoch if kind == KIND_ENTRY else self._view.term
+
+    def _drawn(self, stored: StoredPass) -> DrawnPass | None:
+        scope = stored.owned.scope
+        first = (
+            self._view.epoch if scope.kind == KIND_ENTRY else self._view.schedule.first_epoch(self._view.term)
+        )
+        start = self._view.snapshot(first)
+        record = start.at(drawn_position(stored.owned.signature, start.beacon, start.count))
+        # It must live still, in a later epoch of the term; and where it is found may have changed since.
+        if record is None or self._view.snapshot(self._view.epoch).by_id(record.id) is None:
+            self._store.condemn(stored.row, "no_relay")
+            self._tell("a pass drew a place in the registry where no relay is; another pass is taken")
+            return None
+        return DrawnPass(stored, self._view.relay(record.id) or record)
+
+    async def _fetch(self, kind: int, period: int) -> StoredPass:
+        request = self._store.request(kind, period)
+        if request is None:
+            request = await self._prepare(kind, period)
+        try:
+            answer = await self._issuer.sign(kind, period, request.blinded)
+            owned = request.finish(answer.signature)
+        except IssuerRefused as error:
+            if error.label in _HOPELESS:
+                self._store.drop_request(kind, period)
+            raise
+        except BlindRsaError:
+            self._store.drop_request(kind, period)
+            raise IssuerUnavailable("the sponsor's signature on the new pass is wrong") from None
+        return self._store.put_pass(owned, request.modulus)
+
+    async def _prepare(self, kind: int, period: int) -> PassRequest:
+        described = await self._issuer.campaign()
+        self._check_campaign(described)
+        offered = [k.modulus for k in described.keys if (k.kind, k.period) == (kind, period)]
+        if not offered:
+            raise IssuerUnavailable(
+                f"the sponsor offers no key of kind {kind} for period {period}; try again later"
+            )
+        registered = self._view.pool_key(described.campaign, kind, period)
+        try:
+            key = PublicKey.from_bytes(offered[0])
+            if registered is None or key.key_hash() != registered.key_hash:
+                raise IssuerUnavailable(
+                    "the sponsor offers another key than the chain holds for it, and could recognise you "
+                    "by it: no pass was taken"
+                )
+            scope = Scope(described.chain_id, described.pool, described.campaign, kind, period)
+            request = PassRequest.new(scope, key, self._random)
+        except BlindRsaError as error:
+            raise IssuerUnavailable(f"the sponsor's key cannot be used: {error}") from None
+        self._store.put_request(request)
+        return request
+
+    def _check_campaign(self, described: CampaignAnswer) -> None:
+        deployment = self._view.deployment
+        if (described.chain_id, described.pool) != (deployment.chain_id, deployment.pool):
+            raise UserError(
+                "the sponsor works on another deployment than yours: check both in the configuration"
+            )
+        wanted = self._campaign
+        if wanted is None:
+            wanted = int(self._store.settle_fact("campaign", str(described.campaign)))
+        if described.campaign != wanted:
+            raise UserError(
+                f"the sponsor's campaign is number {described.campaign}, not {wanted} as before: "
+                "if that is right, set `campaign` in the configuration"
+            )
+
+
+class Ticks:
+    """The ticks of one pass, in order, each once, whatever happens to this program."""
+
+    def __init__(self, store: ClientStore, stored: StoredPass, furthest: int) -> None:
+        self._store, self._row = store, stored.row
+        self._spender = PassSpender(stored.owned, stored.counter)
+        if furthest > self._spender.spent:
+            store.set_counter(self._row, self._spender.skip_to(furthest))
+
+    def next(self) -> Tick:
+        """The next tick. Raises PassExhausted."""
+        if not self._spender.ready:
+            self._store.set_counter(self._row, self._spender.reserve(RESERVED_TICKS))
+        return self._spender.next_tick()
+
+    def close(self) -> None:
+        """Give back what was reserved and not handed out."""
+        self._store.set_counter(self._row, self._spender.spent)
