@@ -1,0 +1,139 @@
+"""What both sides of a link keep alike, and how it comes back from the disk."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from mixpay.book.events import Effect, Effects, Refuse, Store
+from mixpay.book.limits import Limits
+from mixpay.book.rows import BatchPrice, Channel, Commitment, Cut, LinkState, PlacedTicket, Row, SignedBatch
+from mixpay.book.run import Run
+from mixpay.types import Amount, Value
+
+AnyRun = TypeVar("AnyRun", bound=Run)
+Rows = dict[type[Row], list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A book in numbers. Values in hop prices, amounts in token units."""
+
+    unsigned: int
+    """Tickets that no batch signature covers (payer: with those not acknowledged yet)."""
+    unsettled: Value
+    """Value of tickets that no voucher covers (payer: with those not acknowledged yet)."""
+    opened: Value
+    """Payee: the part of `unsettled` whose responses are in. Payer: 0, it is told of none."""
+    settled: Value
+    """Value ever settled by vouchers."""
+    receipts: int
+    """Payee: number of receipts ever settled. Payer: 0."""
+    lost: int
+    """Payer: tickets lost since the book was built. Payee: tickets refused since then."""
+    cumulative: Amount
+    """The newest voucher."""
+    upto_batch: int
+    """The newest settled batch."""
+    deposit: Amount
+    claimed: Amount
+    room: Amount
+    """What unsettled tickets may add up to under the channel or the credit; below 0 if too much is owed."""
+    refused: str | None
+    """Why the link is refused, or None."""
+
+    @property
+    def claimable(self) -> Amount:
+        """What a claim of the newest voucher would pay now."""
+        return Amount(max(0, min(self.cumulative, self.deposit) - self.claimed))
+
+
+class LinkBook(Generic[AnyRun]):
+    """The open batch, the cut one (at most one at a time), and what is left of all settled ones."""
+
+    def __init__(self, limits: Limits, new_run: Callable[[int], AnyRun]) -> None:
+        self.limits = limits
+        self._new_run = new_run
+        self._state = LinkState()
+        self._channel = Channel()
+        self._open = new_run(1)
+        self._cut: AnyRun | None = None
+        self._lost = 0
+
+    @property
+    def refused(self) -> str | None:
+        """Why the link is refused, or None."""
+        return self._state.refused
+
+    @property
+    def channel(self) -> Channel:
+        """The channel as last told."""
+        return self._channel
+
+    def _runs(self) -> tuple[AnyRun, ...]:
+        """Return the living batches, oldest first."""
+        return (self._open,) if self._cut is None else (self._cut, self._open)
+
+    def _run(self, number: int) -> AnyRun | None:
+        """Return a living batch by its number."""
+        if number == self._open.number:
+            return self._open
+        return self._cut if self._cut is not None and number == self._cut.number else None
+
+    def _place(self, run: AnyRun, ticket: PlacedTicket, price: Amount) -> list[Effect]:
+        """Append a ticket to a batch; the first one fixes the batch's price."""
+        effects: list[Effect] = [Store(ticket)]
+        if not run.tickets:
+            run.price = price
+            effects.append(Store(BatchPrice(run.number, price)))
+        run.add(ticket)
+        return effects
+
+    def _change(self, **changes: Any) -> Store:
+        """Change the link's state."""
+        self._state = replace(self._state, **changes)
+        return Store(self._state)
+
+    def _accuse(self, reason: str) -> Effects:
+        """Remember the peer's fault; no ticket passes this link until further notice."""
+        return self._change(refusal=(reason,)), Refuse(reason)
+
+    def _acked_amount(self) -> int:
+        """Return what the acknowledged tickets without voucher may cost, in token units."""
+        cut = self._cut
+        return self._open.amount + cut.amount if cut is not None else self._open.amount
+
+    def _acked_unsigned(self) -> int:
+        """Return the number of acknowledged tickets without a batch signature."""
+        cut = self._cut
+        return self._open.unsigned + cut.unsigned if cut is not None else self._open.unsigned
+
+    def _load(self, rows: Iterable[Row]) -> Rows:
+        """Rebuild the common part; return the rows by class for the rest."""
+        by_class: Rows = defaultdict(list)
+        for row in rows:
+            by_class[type(row)].append(row)
+        self._state = (by_class[LinkState] or [LinkState()])[0]
+        self._channel = (by_class[Channel] or [Channel()])[0]
+        number = self._state.upto_batch + 1
+        self._open = self._new_run(number)
+        if any(cut.number == number for cut in by_class[Cut]):
+            self._cut, self._open = self._open, self._new_run(number + 1)
+        for run in self._runs():
+            self._fill(run, by_class)
+        return by_class
+
+    @staticmethod
+    def _fill(run: AnyRun, rows: Rows) -> None:
+        number = run.number
+        run.price = next((row.price for row in rows[BatchPrice] if row.number == number), Amount(0))
+        mine = (ticket for ticket in rows[PlacedTicket] if ticket.batch == number)
+        for ticket in sorted(mine, key=lambda ticket: ticket.position):
+            run.add(ticket)
+        for signed in rows[SignedBatch]:
+            if signed.number == number:
+                run.keep(signed)
+        run.cut = next((row for row in rows[Cut] if row.number == number), None)
+        run.commitment = next((row for row in rows[Commitment] if row.number == number), None)

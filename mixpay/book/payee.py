@@ -1,0 +1,345 @@
+"""The payee's side of the channel book of one link. No I/O, no clock; `now` in seconds of any steady clock.
+
+Rules
+- A ticket whose packet is in order takes the next place of the open batch, is on disk, then acknowledged.
+  The same ticket again gets the same acknowledgement, and its packet is not forwarded again.
+- What the payer may owe is limited (see `limits`); a ticket above a limit is refused with the reason.
+- A batch is cut when it is large or old enough, when it fills half the limits, when the channel closes, or
+  when told; one at a time. New tickets go to the next batch. Once batch n is cut, no ticket comes in any
+  more up to the highest number in batches before n, so the payer can forget those.
+- A cut batch is redeemed when the payer has signed all of it, and all responses are in or their time is
+  over. The root of the receipts is then fixed: a response that comes later is worth nothing.
+- Openings are given for one set of 16 points only: more would show which single packets have no response.
+- A voucher must be the payer's, for exactly what is due. Then tickets and responses are forgotten.
+- A payer that sends what an honest one cannot send gets no more tickets accepted, until a right voucher
+  comes. Settling what it owes stays possible.
+- Without progress for `retry_interval`, everything unanswered is repeated: the payer answers repetitions.
+
+    batch      event                          what happens                                         next
+    ---------  -----------------------------  ---------------------------------------------------  ---------
+    open       accept                         place, acknowledge                                   open
+    open       on_batch                       check signer, count and root; keep the newest        open
+    open       begin_settlement, tick if due  CUT                                                  cut
+    cut        on_batch                       as above, up to the cut                              cut
+    cut        on_response                    keep it                                              cut
+    cut        all signed, and all responses  REDEEM with the root and sum of the receipts         redeemed
+               or time over
+    redeemed   on_samples                     remember the points: OPENINGS                        opened
+    opened     on_samples, the same           the same OPENINGS                                    opened
+    redeemed,  on_voucher, as due             keep it, forget the batch                            settled
+    opened
+    any        a rule broken                  refuse; take no more tickets                         as before
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mixpay import eip712
+from mixpay.book import limits as reasons
+from mixpay.book.common import LinkBook, Totals
+from mixpay.book.events import (
+    BatchSettled,
+    ClaimDue,
+    Effect,
+    Effects,
+    ForgetBatch,
+    SendAck,
+    SendCut,
+    SendOpenings,
+    SendRedeem,
+    SendRefuseTicket,
+    Store,
+    TicketTaken,
+    in_order,
+)
+from mixpay.book.limits import Limits, refusal, room
+from mixpay.book.rows import (
+    MAX_LATE,
+    Channel,
+    Commitment,
+    Cut,
+    PlacedTicket,
+    Response,
+    Row,
+    SignedBatch,
+)
+from mixpay.book.run import ReceiptRun
+from mixpay.types import Account, Amount, Value
+from mixpay.wire.frames import SAMPLES
+
+
+class PayeeBook(LinkBook[ReceiptRun]):
+    """What one payer owes this relay. `domain` is that of Channels.
+
+    `rows` are all that was stored, in any order, none for a new link; responses under way get their time
+    anew.
+    """
+
+    def __init__(
+        self,
+        domain: eip712.Domain,
+        payer: Account,
+        payee: Account,
+        limits: Limits,
+        *,
+        rows: Iterable[Row] = (),
+        now: float = 0.0,
+    ) -> None:
+        super().__init__(limits, ReceiptRun)
+        self.payer = payer
+        self.payee = payee
+        self._domain = domain
+        self._told = False
+        self._opened_at = now  # when the open batch got its first ticket
+        self._deadline = now + limits.response_timeout  # for the responses of the cut batch
+        self._progress_at = now
+        for row in self._load(rows)[Response]:
+            run = self._run(row.batch)
+            if run is not None:
+                run.respond(row.position, row.response)
+        self._places = {ticket.seq: ticket for run in self._runs() for ticket in run.tickets}
+        self._late = set(self._state.late)
+
+    def known(self, seq: int) -> bool:
+        """Say whether this ticket was taken already: `accept` repeats its ack, whatever the packet is."""
+        return seq in self._places
+
+    def accept(
+        self, seq: int, lock: bytes, ack: bytes, value: Value, *, price: Amount, now: float
+    ) -> Effects:
+        """PACKET, after the packet, lock and hint were checked.
+
+        A new ticket: Store, SendAck, TicketTaken. A known one: the same SendAck again. Else
+        SendRefuseTicket. `lock` 20 bytes, `ack` 32, `value` in hop prices as the packet's layer asks,
+        `price` of a hop in token units at the packet's key epoch.
+        """
+        known = self._places.get(seq)
+        if known is not None:
+            return (_ack(known),)
+        reason = self.refusal(seq, value, price)
+        if reason is not None:
+            self._lost += 1
+            return (SendRefuseTicket(seq, reason),)
+        run = self._open
+        if not run.tickets:
+            self._opened_at = now
+        if not self._acked_unsigned():
+            self._progress_at = now
+        ticket = PlacedTicket(run.number, len(run.tickets), seq, lock, value, ack)
+        effects = self._place(run, ticket, price)
+        self._places[seq] = ticket
+        return *effects, _ack(ticket), TicketTaken(run.number, ticket.position, seq)
+
+    def refusal(self, seq: int, value: Value, price: Amount) -> str | None:
+        """Return why a new ticket would be refused, or None. Cheap: ask before the packet is opened."""
+        if self.refused is not None:
+            return reasons.LINK_REFUSED
+        if seq <= self._state.floor and seq not in self._late:
+            return reasons.STALE_TICKET
+        owed = self._acked_amount() + value * (self._open.price or price)
+        return refusal(
+            self.limits,
+            self._channel,
+            self._state.cumulative,
+            price,
+            unsigned=self._acked_unsigned(),
+            owed=owed,
+        )
+
+    def on_response(self, batch: int, position: int, response: bytes, now: float) -> Effects:
+        """The response of a ticket, 32 bytes, from the next relay's checked ack (the last layer: at once)."""
+        run = self._run(batch)
+        if run is None or run.commitment is not None or not run.respond(position, response):
+            return ()
+        stored = Store(Response(batch, position, response))
+        return (stored,) if run is self._open else in_order([stored], self._redeem_if_ready(now))
+
+    def on_batch(self, number: int, count: int, root: bytes, signature: bytes, now: float) -> Effects:
+        """BATCH: the payer's signature over the first `count` tickets of a batch."""
+        run = self._run(number)
+        if run is None:
+            return () if number <= self._state.upto_batch else self._accuse(reasons.WRONG_COUNT)
+        if count <= run.signed_count:
+            return ()
+        if count > len(run.tickets):
+            return self._accuse(reasons.WRONG_COUNT)
+        message = eip712.Batch(self.payer, self.payee, number, count, root)
+        if not eip712.signed_by(self.payer, message, self._domain, signature):
+            return self._accuse(reasons.FORGED_BATCH)
+        tree = run.grown(count)
+        if tree.root() != root:
+            return self._accuse(reasons.WRONG_ROOT)
+        signed = SignedBatch(number, count, root, signature)
+        run.keep(signed, tree)
+        self._progress_at = now
+        return in_order([Store(signed)], self._redeem_if_ready(now))
+
+    def begin_settlement(self, now: float) -> Effects:
+        """Settle what there is: SendCut now, or as soon as the settlement under way is done."""
+        self._told = True
+        return self._cut_if_due(now)
+
+    def _cut_if_due(self, now: float) -> Effects:
+        if self._cut is not None or not self._is_due(now):
+            return ()
+        run = self._cut = self._open
+        run.cut = Cut(run.number, len(run.tickets))
+        floor = max(self._state.floor, run.high)
+        late = self._still_late(self._state.floor, floor)
+        self._late = set(late)
+        self._open = ReceiptRun(run.number + 1)
+        self._told = False
+        self._deadline = now + self.limits.response_timeout
+        self._progress_at = now
+        cut = SendCut(run.cut.number, run.cut.count)
+        return in_order(
+            [Store(run.cut), self._change(floor=floor, late=late), cut], self._redeem_if_ready(now)
+        )
+
+    def _is_due(self, now: float) -> bool:
+        run, limits = self._open, self.limits
+        if not run.tickets:
+            self._told = False
+            return False
+        allowed = room(limits, self._channel, self._state.cumulative, run.price)
+        return (
+            self._told
+            or len(run.tickets) >= limits.settle_tickets
+            or now - self._opened_at >= limits.settle_period
+            or self._channel.closes_at > 0
+            or 2 * run.value >= limits.max_unsettled
+            or 4 * run.amount >= 3 * allowed
+        )
+
+    def _still_late(self, floor: int, high: int) -> tuple[int, ...]:
+        """Return the newest missing ticket numbers in (floor, high], which may come until the next cut."""
+        late: list[int] = []
+        for seq in range(high, floor, -1):
+            if seq not in self._places:
+                late.append(seq)
+                if len(late) == MAX_LATE:
+                    break
+        return tuple(late)
+
+    def _redeem_if_ready(self, now: float) -> Effects:
+        run = self._cut
+        if run is None or run.commitment is not None or run.unsigned:
+            return ()
+        if len(run.responses) < len(run.tickets) and now < self._deadline:
+            return ()
+        tree = run.receipts()
+        run.commitment = Commitment(run.number, tree.root, Value(tree.total))
+        self._progress_at = now
+        return Store(run.commitment), _redeem(run.commitment)
+
+    def on_samples(self, number: int, points: Sequence[int], now: float) -> Effects:
+        """SAMPLES: SendOpenings for 16 points below the total; for no others afterwards."""
+        run = self._cut
+        if run is None or run.number != number or run.commitment is None:
+            return ()
+        commitment, asked = run.commitment, tuple(points)
+        if len(asked) != SAMPLES or not all(0 <= point < commitment.total for point in asked):
+            return self._accuse(reasons.BAD_POINTS)
+        if commitment.points and commitment.points != asked:
+            return self._accuse(reasons.CHANGED_POINTS)
+        self._progress_at = now
+        run.commitment = Commitment(number, commitment.root, commitment.total, asked)
+        return Store(run.commitment), *_openings(run)
+
+    def on_voucher(self, cumulative: Amount, upto_batch: int, signature: bytes, now: float) -> Effects:
+        """VOUCHER: if it is what is due, keep it and forget the batch. ClaimDue if the channel is closing."""
+        run = self._cut
+        if upto_batch <= self._state.upto_batch:
+            return ()
+        if run is None or run.number != upto_batch or run.commitment is None:
+            return self._accuse(reasons.WRONG_VOUCHER)
+        message = eip712.Voucher(self.payer, self.payee, cumulative, upto_batch)
+        if not eip712.signed_by(self.payer, message, self._domain, signature):
+            return self._accuse(reasons.FORGED_VOUCHER)
+        amount = Amount(run.commitment.total * run.price)
+        if cumulative != self._state.cumulative + amount:
+            return self._accuse(reasons.WRONG_VOUCHER)
+        return in_order(self._settle(run, amount, signature), self._claim_due(), self._cut_if_due(now))
+
+    def _settle(self, run: ReceiptRun, amount: Amount, signature: bytes) -> list[Effect]:
+        total = Value(run.opened)
+        cumulative = Amount(self._state.cumulative + amount)
+        state = self._change(
+            cumulative=cumulative,
+            upto_batch=run.number,
+            signature=signature,
+            settled=Value(self._state.settled + total),
+            receipts=self._state.receipts + len(run.responses),
+            refusal=(),
+        )
+        for ticket in run.tickets:
+            del self._places[ticket.seq]
+        self._cut = None
+        return [state, ForgetBatch(run.number), BatchSettled(run.number, total, amount, cumulative)]
+
+    def _claim_due(self) -> Effects:
+        owed = self._state.cumulative > self._channel.claimed
+        return (ClaimDue(reasons.CHANNEL_CLOSING),) if self._channel.closes_at and owed else ()
+
+    def on_channel(self, channel: Channel, now: float) -> Effects:
+        """The chain's newest word on the channel. If it is closing: settle, and claim what there is."""
+        if channel == self._channel:
+            return ()
+        self._channel = channel
+        return in_order([Store(channel)], self._claim_due(), self._cut_if_due(now))
+
+    def tick(self, now: float) -> Effects:
+        """Call about every second: settlements begin and go on in time, unanswered messages are repeated."""
+        effects = in_order(self._cut_if_due(now), self._redeem_if_ready(now))
+        if now - self._progress_at >= self.limits.retry_interval:
+            return in_order(effects, self.resend(now))
+        return effects
+
+    def resend(self, now: float) -> Effects:
+        """What the payer needs on a new connection: every ack without a signature, then the settlement."""
+        self._progress_at = now
+        effects: list[Effect] = []
+        for run in self._runs():
+            effects += map(_ack, run.tickets[run.signed_count :])
+        settling = self._cut
+        if settling is not None:
+            effects.append(SendCut(settling.number, len(settling.tickets)))
+            if settling.commitment is not None:
+                effects.append(_redeem(settling.commitment))
+                effects += _openings(settling)
+        return tuple(effects)
+
+    def totals(self, price: Amount) -> Totals:
+        """The book in numbers; the room is computed at this hop price."""
+        state = self._state
+        return Totals(
+            unsigned=self._acked_unsigned(),
+            unsettled=Value(sum(run.value for run in self._runs())),
+            opened=Value(sum(run.opened for run in self._runs())),
+            settled=state.settled,
+            receipts=state.receipts,
+            lost=self._lost,
+            cumulative=state.cumulative,
+            upto_batch=state.upto_batch,
+            deposit=self._channel.deposit,
+            claimed=self._channel.claimed,
+            room=room(self.limits, self._channel, state.cumulative, price),
+            refused=self.refused,
+        )
+
+
+def _ack(ticket: PlacedTicket) -> SendAck:
+    return SendAck(ticket.batch, ticket.position, ticket.seq, ticket.ack)
+
+
+def _redeem(commitment: Commitment) -> SendRedeem:
+    return SendRedeem(commitment.number, commitment.root, commitment.total)
+
+
+def _openings(run: ReceiptRun) -> Effects:
+    """Open the receipts at the points asked for, if they were."""
+    if run.commitment is None or not run.commitment.points:
+        return ()
+    tree = run.receipts()
+    return (SendOpenings(run.number, tuple(map(tree.open, run.commitment.points))),)

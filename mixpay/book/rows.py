@@ -1,0 +1,211 @@
+"""What a channel book keeps on disk: rows, each with a key. Storing a row again changes nothing.
+
+A store needs one table (link, kind, number, place) → bytes, and no knowledge of the rules: `key_of` and
+`encode` on the way in, `decode` on the way out, and the two deletions of `events`. A book is rebuilt from
+its rows alone. No clock reading is among them, so a restart may come with another clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, TypeAlias
+
+from mixpay.types import Amount, Value
+from mixpay.wire.codec import (
+    U32,
+    U64,
+    Bytes20,
+    Bytes32,
+    Bytes65,
+    Integer,
+    Label,
+    Many,
+    Vocabulary,
+    malformed,
+)
+from mixpay.wire.frames import SAMPLES
+
+MAX_LATE = 1024
+"""How many tickets, older than the last one of a cut batch, may still arrive."""
+
+
+class Short:
+    """Byte string of 0 to 255 bytes behind its length."""
+
+    least, most = 1, 256
+
+    def encode(self, value: bytes) -> bytes:
+        if len(value) >= self.most:
+            raise ValueError(f"{len(value)} bytes where at most {self.most - 1} belong")
+        return bytes((len(value),)) + value
+
+    def decode(self, data: bytes, at: int) -> tuple[bytes, int]:
+        end = at + 1 + int.from_bytes(data[at : at + 1], "big")
+        if end > len(data):
+            raise malformed("cut short")
+        return data[at + 1 : end], end
+
+
+ShortBytes = Annotated[bytes, Short()]
+Units = Annotated[Value, Integer(8)]
+Tokens = Annotated[Amount, Integer(12)]
+_NOTHING = Value(0)
+_NO_TOKENS = Amount(0)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedTicket:
+    """Payer: a ticket that was promised and is not acknowledged yet. `price`: token units of one hop.
+
+    `hint` has 33 or 65 bytes; `origin` is the caller's note of where the packet came from, up to 255 bytes.
+    """
+
+    seq: U64
+    lock: Bytes20
+    hint: ShortBytes
+    value: Units
+    price: Tokens
+    origin: ShortBytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTicket:
+    """Both: an acknowledged ticket at its place in a batch."""
+
+    batch: U32
+    position: U32
+    seq: U64
+    lock: Bytes20
+    value: Units
+    ack: Bytes32 = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPrice:
+    """Both: token units of one hop in this batch, fixed by the ticket at position 0."""
+
+    number: U32
+    price: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Payee: the scalar that opens the lock at this place."""
+
+    batch: U32
+    position: U32
+    response: Bytes32 = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBatch:
+    """Both: the payer's newest signature over the first `count` tickets of a batch; `root` of their locks."""
+
+    number: U32
+    count: U32
+    root: Bytes32
+    signature: Bytes65
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Both: the batch ends at `count` tickets."""
+
+    number: U32
+    count: U32
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """Both: root and sum of the receipts of a batch, and the points sampled of them (payee: once known)."""
+
+    number: U32
+    root: Bytes32
+    total: Units
+    points: Annotated[tuple[int, ...], Many(Integer(8), 0, SAMPLES)] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """Both: what remains when tickets are forgotten.
+
+    `cumulative`, `upto_batch` and `signature` are the newest voucher (0, 0, empty before the first).
+    `settled` is the value ever settled, `receipts` the number of receipts in it, which only the payee
+    knows. `floor` and `late` say which ticket numbers may still come. `refusal` holds the reason if the
+    link is refused.
+    """
+
+    cumulative: Tokens = _NO_TOKENS
+    upto_batch: U32 = 0
+    signature: ShortBytes = b""
+    settled: Units = _NOTHING
+    receipts: U64 = 0
+    floor: U64 = 0
+    late: Annotated[tuple[int, ...], Many(Integer(8), 0, MAX_LATE)] = ()
+    refusal: Annotated[tuple[str, ...], Many(Label(), 0, 1)] = ()
+
+    @property
+    def refused(self) -> str | None:
+        """Why the link is refused, or None."""
+        return self.refusal[0] if self.refusal else None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Both: the channel on the chain, all-time totals in token units; `closes_at` in chain time or 0."""
+
+    deposit: Tokens = _NO_TOKENS
+    claimed: Tokens = _NO_TOKENS
+    closes_at: U64 = 0
+
+
+Row: TypeAlias = (
+    IssuedTicket | PlacedTicket | BatchPrice | Response | SignedBatch | Cut | Commitment | LinkState | Channel
+)
+
+Key: TypeAlias = tuple[int, int, int]
+"""Kind u8, number u64 (of a batch, or a ticket if the kind is ISSUED), place u32 in the batch."""
+
+_KINDS: dict[int, type[Row]] = {
+    1: IssuedTicket,
+    2: PlacedTicket,
+    3: BatchPrice,
+    4: Response,
+    5: SignedBatch,
+    6: Cut,
+    7: Commitment,
+    8: LinkState,
+    9: Channel,
+}
+_KIND_OF = {cls: kind for kind, cls in _KINDS.items()}
+_ROWS: Vocabulary[Row] = Vocabulary(_KINDS)
+
+ISSUED = _KIND_OF[IssuedTicket]
+"""The kind that `ForgetTickets` deletes from, by number."""
+
+OF_A_BATCH = (2, 3, 4, 5, 6, 7)
+"""The kinds that `ForgetBatch` deletes from, up to a number."""
+
+
+def key_of(row: Row) -> Key:
+    """Return a row's key: a row with the same key takes its place."""
+    kind = _KIND_OF[type(row)]
+    match row:
+        case IssuedTicket():
+            return kind, row.seq, 0
+        case PlacedTicket() | Response():
+            return kind, row.batch, row.position
+        case LinkState() | Channel():
+            return kind, 0, 0
+        case _:
+            return kind, row.number, 0
+
+
+def encode(row: Row) -> bytes:
+    """Return a row's bytes. Raises ValueError if a field does not fit."""
+    return _ROWS.encode(row)
+
+
+def decode(data: bytes) -> Row:
+    """Return the row in `data`. Raises PeerError `malformed_frame` if it is none: the store is damaged."""
+    return _ROWS.decode(data)

@@ -1,0 +1,107 @@
+"""One batch in memory: its tickets in the order of their acknowledgement, and the root of every prefix."""
+
+from __future__ import annotations
+
+from mixpay.book.rows import Commitment, Cut, PlacedTicket, SignedBatch
+from mixpay.merkle import NO_RESPONSE, Frontier, SumTree, lock_leaf
+from mixpay.types import Amount
+
+
+class Run:
+    """A batch. Payer and payee hold the same run as soon as the same acknowledgements are known to both."""
+
+    __slots__ = (
+        "_frontier",
+        "amount",
+        "commitment",
+        "cut",
+        "high",
+        "number",
+        "price",
+        "signed",
+        "signed_count",
+        "tickets",
+        "value",
+    )
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.price = Amount(0)
+        self.tickets: list[PlacedTicket] = []
+        self.value = 0
+        """Of all tickets, in hop prices."""
+        self.amount = 0
+        """The same in token units."""
+        self.high = 0
+        """Highest ticket number in the run."""
+        self.signed: SignedBatch | None = None
+        self.signed_count = 0
+        """Tickets under the newest signature."""
+        self.cut: Cut | None = None
+        self.commitment: Commitment | None = None
+        self._frontier = Frontier()
+
+    def add(self, ticket: PlacedTicket) -> None:
+        """Append the ticket, whose position is the next one."""
+        self.tickets.append(ticket)
+        self.value += ticket.value
+        self.amount += ticket.value * self.price
+        self.high = max(self.high, ticket.seq)
+
+    @property
+    def unsigned(self) -> int:
+        """Tickets without a signature over them."""
+        return len(self.tickets) - self.signed_count
+
+    @property
+    def full(self) -> bool:
+        """Whether the batch is cut, and every ticket up to the cut is here."""
+        return self.cut is not None and len(self.tickets) == self.cut.count
+
+    def grown(self, count: int) -> Frontier:
+        """Return the locks' tree over the first `count` tickets; `count` is not below `signed_count`."""
+        frontier = self._frontier.copy()
+        for ticket in self.tickets[frontier.count : count]:
+            frontier.append(lock_leaf(ticket.lock, ticket.value))
+        return frontier
+
+    def keep(self, signed: SignedBatch, frontier: Frontier | None = None) -> None:
+        """Remember a signature and its tree, from which the next one grows (without one: from the start)."""
+        self.signed = signed
+        self.signed_count = signed.count
+        if frontier is not None:
+            self._frontier = frontier
+
+
+class ReceiptRun(Run):
+    """The payee's batch: the tickets, and the responses that make receipts of them."""
+
+    __slots__ = ("_receipts", "opened", "responses")
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.responses: dict[int, bytes] = {}
+        self.opened = 0
+        """Of the tickets with a response, in hop prices."""
+        self._receipts: SumTree | None = None
+
+    def respond(self, position: int, response: bytes) -> bool:
+        """Take the response of the ticket at a place. Returns False if there is none, or it has one."""
+        if not 0 <= position < len(self.tickets) or position in self.responses:
+            return False
+        self.responses[position] = response
+        self.opened += self.tickets[position].value
+        return True
+
+    def receipts(self) -> SumTree:
+        """Return the tree of the receipts. It is made once: no response may come in after the first call."""
+        if self._receipts is None:
+            self._receipts = SumTree(
+                [
+                    (self.responses[ticket.position], ticket.value)
+                    if ticket.position in self.responses
+                    else (NO_RESPONSE, 0)
+                    for ticket in self.tickets
+                ]
+            )
+        return self._receipts

@@ -1,0 +1,350 @@
+"""Payer and payee together: whole rounds, lossy wires, crashes, and cheats (I7, docs/design.md §7, §13)."""
+
+from typing import ClassVar
+
+import pytest
+from book_helpers import PRICE, RICH, Link, only, secrets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixpay.book import Limits, events, limits, rows
+from mixpay.book.rows import Channel
+from mixpay.merkle import NO_RESPONSE, SumTree, _join
+
+SMALL = Limits(unsigned_window=8, settle_tickets=12, retry_interval=3.0, ack_timeout=4.0, max_lost=1000)
+
+
+def assert_equal_books(link):
+    """I7."""
+    payer, payee = link.payer.totals(PRICE), link.payee.totals(PRICE)
+    for name in ("unsigned", "unsettled", "settled", "cumulative", "upto_batch", "refused"):
+        assert getattr(payer, name) == getattr(payee, name), name
+    for kind in (rows.PlacedTicket, rows.SignedBatch, rows.BatchPrice, rows.Cut, rows.Commitment):
+        assert link.disks["payer"].of(kind) == link.disks["payee"].of(kind), kind
+
+
+def assert_rebuilds(link):
+    """A book from the disk says the same as the living one; the payer's lost tickets are under way again."""
+    link.tick(10.0)
+    for side in ("payer", "payee"):
+        before = getattr(link, side).totals(PRICE)
+        link.crash(side)
+        link.turn("payer", link.payer.tick(link.now + 10.0))
+        after = getattr(link, side).totals(PRICE)
+        for name in ("unsettled", "opened", "settled", "cumulative", "upto_batch", "receipts", "refused"):
+            assert getattr(before, name) == getattr(after, name), name
+
+
+def test_oneRound_paysExactlyTheOpenedTickets():
+    link = Link()
+    link.carry(30, value=4)
+    link.carry(10, value=1)
+    link.respond_all()
+    assert link.payee.totals(PRICE).opened == 130
+    link.settle()
+    assert link.payee.totals(PRICE).cumulative == 130 * PRICE
+    assert link.payee.totals(PRICE).receipts == 40
+    assert [e for _, e in link.events if isinstance(e, events.BatchSettled)] == [
+        events.BatchSettled(1, 130, 130 * PRICE, 130 * PRICE)
+    ] * 2
+    assert_equal_books(link)
+
+
+def test_settlement_leavesNoTrace():
+    link = Link()
+    link.carry(5)
+    link.respond_all()
+    link.settle()
+    for disk in link.disks.values():
+        assert {type(row) for row in disk.rows()} == {rows.LinkState, rows.Channel}
+
+
+def test_ticketsUnderWay_goIntoTheNextBatch():
+    link = Link()
+    link.carry(3)
+    link.respond_all()
+    link.issue()
+    link.turn("payee", link.payee.begin_settlement(link.now))
+    link.flow()
+    placed = link.disks["payee"].of(rows.PlacedTicket)
+    assert [(ticket.batch, ticket.position) for ticket in placed] == [(2, 0)]
+    assert link.payer.totals(PRICE).settled == 12
+    link.tick(2.0)
+    link.flow()
+    assert_equal_books(link)
+
+
+def test_missingResponses_areWaitedForAndThenNotPaid():
+    link = Link()
+    link.carry(10)
+    link.respond_all(keep=lambda ticket: ticket.position != 7)
+    link.settle()
+    assert link.payer.totals(PRICE).settled == 0
+    link.tick(14.0)
+    assert link.payee.totals(PRICE).upto_batch == 0
+    link.tick(1.0)
+    link.flow()
+    assert link.payee.totals(PRICE).cumulative == link.payer.totals(PRICE).cumulative == 36 * PRICE
+    assert_equal_books(link)
+
+
+def test_lastResponse_endsTheWaitAtOnce():
+    link = Link()
+    link.carry(4)
+    link.respond_all(keep=lambda ticket: ticket.position != 2)
+    link.settle()
+    link.respond_all()
+    link.flow()
+    assert link.payee.totals(PRICE).settled == 16
+
+
+def test_responseAfterTheRootIsFixed_changesNothing():
+    link = Link()
+    link.carry(4)
+    link.respond_all(keep=lambda ticket: ticket.position != 2)
+    link.settle()
+    link.tick(15.0)
+    (late,) = (t for t in link.disks["payee"].of(rows.PlacedTicket) if t.position == 2)
+    assert link.respond(late) == ()
+    link.crash("payee")
+    link.heal()
+    assert link.payee.totals(PRICE).settled == 12
+    assert_equal_books(link)
+
+
+def test_batchWithoutAnyReceipt_isClosedByTheSameCumulative():
+    link = Link()
+    link.carry(2)
+    link.respond_all()
+    link.settle()
+    link.carry(3)
+    link.settle()
+    link.tick(15.0)
+    link.flow()
+    assert link.payee.totals(PRICE).upto_batch == 2
+    assert link.payee.totals(PRICE).cumulative == 8 * PRICE
+    assert_equal_books(link)
+
+
+def test_toldTwice_settlesWhatCameInBetweenToo():
+    link = Link()
+    link.carry(3)
+    link.turn("payee", link.payee.begin_settlement(link.now))
+    link.flow()
+    link.carry(2)
+    link.turn("payee", link.payee.begin_settlement(link.now))
+    link.respond_all()
+    link.flow()
+    assert link.payee.totals(PRICE).upto_batch == 2
+    assert link.payee.totals(PRICE).settled == 20
+
+
+def test_aRestart_saysTheSame():
+    link = Link(limits=SMALL)
+    for _ in range(9):
+        link.carry(1)
+    link.respond_all(keep=lambda ticket: ticket.position % 2)
+    assert_rebuilds(link)
+    link.settle()
+    link.carry(2)
+    assert_rebuilds(link)
+    link.heal()
+    assert_rebuilds(link)
+    assert_equal_books(link)
+
+
+class Storm:
+    """Chance drives a link: messages lost, repeated, out of order; crashes before and after each write.
+
+    `opened` is the oracle: the value of every response that the payee had on its disk in time.
+    """
+
+    STEPS: ClassVar = {
+        "issue": 6,
+        "deliver": 20,
+        "lose": 2,
+        "repeat": 2,
+        "respond": 5,
+        "tick": 2,
+        "settle": 1,
+        "connect": 1,
+    }
+
+    def __init__(self, seed):
+        self.link = Link(seed, limits=SMALL)
+        self.dice = self.link.dice
+        self.opened = 0
+
+    def step(self):
+        (name,) = self.dice.choices(list(self.STEPS), list(self.STEPS.values()))
+        (crash,) = self.dice.choices([None, "before", "after"], [40, 1, 1])
+        getattr(self, name)(crash)
+        assert not self.link.reasons("payer")
+        assert not self.link.reasons("payee")
+        assert self.link.payer.totals(PRICE).cumulative >= self.link.payee.totals(PRICE).cumulative
+
+    def issue(self, crash):
+        self.link.issue(self.dice.randint(1, 4), crash=crash)
+
+    def deliver(self, crash, lose=False, repeat=False):
+        side = self.dice.choice(["payer", "payee"])
+        wire = self.link.wires[side]
+        if not wire:
+            return
+        # Mostly in order, as TCP; sometimes from anywhere.
+        index = self.dice.randrange(len(wire)) if self.dice.random() < 0.2 else 0
+        message = wire[index]
+        if not repeat:
+            del wire[index]
+        if not lose:
+            self.link.turn(side, self.link.handle(side, message), crash)
+
+    def lose(self, crash):
+        self.deliver(crash, lose=True)
+
+    def repeat(self, crash):
+        self.deliver(crash, repeat=True)
+
+    def respond(self, crash):
+        tickets = self.link.disks["payee"].of(rows.PlacedTicket)
+        if tickets:
+            ticket = self.dice.choice(tickets)
+            if self.link.respond(ticket, crash) and crash != "before":
+                self.opened += ticket.value
+
+    def tick(self, _):
+        self.link.tick(self.dice.choice([0.5, 1.0, 5.0]))
+
+    def settle(self, crash):
+        self.link.turn("payee", self.link.payee.begin_settlement(self.link.now), crash)
+
+    def connect(self, crash):
+        for wire in self.link.wires.values():
+            wire.clear()
+        self.link.turn("payer", self.link.payer.resend(self.link.now), crash)
+        self.link.turn("payee", self.link.payee.resend(self.link.now))
+
+    def calm(self):
+        """Lose what is on the wires; then all responses come that still can, and one round is exchanged."""
+        for wire in self.link.wires.values():
+            wire.clear()
+        disk = self.link.disks["payee"]
+        answered = {(row.batch, row.position) for row in disk.of(rows.Response)}
+        fixed = {row.number for row in disk.of(rows.Commitment)}
+        for ticket in disk.of(rows.PlacedTicket):
+            if (ticket.batch, ticket.position) not in answered and ticket.batch not in fixed:
+                self.opened += ticket.value
+        self.link.heal()
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=80, derandomize=True, deadline=None)
+def test_I7_booksAreEqualAfterOneRound_whateverWasLostRepeatedReorderedOrCrashed(seed):
+    storm = Storm(seed)
+    for _ in range(250):
+        storm.step()
+    storm.calm()
+    link = storm.link
+    assert link.payee.totals(PRICE).settled == storm.opened
+    assert link.payee.totals(PRICE).cumulative == storm.opened * PRICE
+    assert link.payer.totals(PRICE).unsettled == 0
+    assert_equal_books(link)
+    assert_rebuilds(link)
+
+
+# Cheats
+
+
+def cheat(link, count, receipts):
+    """A payee that has `count` tickets of value 4 in batch 1 redeems these receipts instead of its own.
+
+    Returns the payer's last effects.
+    """
+    link.turn("payer", link.payer.on_cut(1, count))
+    effects = link.turn("payer", link.payer.on_redeem(1, receipts.root, receipts.total))
+    if only(effects, events.Refuse):
+        return effects
+    points = only(effects, events.SendSamples)[0].points
+    return link.turn("payer", link.payer.on_openings(1, tuple(map(receipts.open, points))))
+
+
+def carried(seed, count):
+    link = Link(seed)
+    link.carry(count)
+    return link
+
+
+@pytest.mark.parametrize(("invented", "unnoticed"), [(1, 0.44), (4, 0.03), (10, 0.0001)])
+def test_inventedReceipts_areCaughtAsOftenAsTheSamplesPromise(invented, unnoticed):
+    trials, paid = 60, 0
+    for seed in range(trials):
+        link = carried(seed, 20)
+        receipts = SumTree([(secrets(i if i >= invented else 99)[0], 4) for i in range(20)])
+        effects = cheat(link, 20, receipts)
+        paid += bool(only(effects, events.SendVoucher))
+        if link.payer.refused:
+            assert link.payer.refused == limits.BAD_SAMPLE
+            assert link.payer.totals(PRICE).cumulative == 0
+    spread = 3 * (unnoticed * (1 - unnoticed) / trials) ** 0.5
+    assert abs(paid / trials - unnoticed) <= spread + 1 / trials
+
+
+def test_oneResponseForTwoTickets_isCaughtLikeAnInventedOne():
+    link = carried(3, 8)
+    receipts = SumTree([(secrets(0)[0], 4)] * 8)
+    assert only(cheat(link, 8, receipts), events.Refuse) == [events.Refuse(limits.BAD_SAMPLE)]
+
+
+def test_totalAboveTheTickets_isCaughtWithoutSampling():
+    link = carried(3, 8)
+    receipts = SumTree([(secrets(i)[0], 5) for i in range(8)])
+    assert only(cheat(link, 8, receipts), events.Refuse) == [events.Refuse(limits.PADDED_TOTAL)]
+
+
+def test_sumsPaddedInsideTheTree_failWheneverAPointFallsUnderThem():
+    class Padded(SumTree):
+        """The left half claims 8 more than its receipts have."""
+
+        def __init__(self, receipts):
+            super().__init__(receipts)
+            left, right = self._levels[-2]
+            self._levels[-2] = [(left[0], left[1] + 8), right]
+            self.root, self.total = _join(*self._levels[-2])
+
+        def open(self, point):
+            left = self._levels[-2][0][1]
+            return super().open(point - 8 if point >= left else min(point, left - 9))
+
+    receipts = [(secrets(i)[0], 4) if i % 2 else (NO_RESPONSE, 0) for i in range(8)]
+    for seed in range(10):
+        link = carried(seed, 8)
+        assert only(cheat(link, 8, Padded(receipts)), events.Refuse) == [events.Refuse(limits.BAD_SAMPLE)]
+
+
+def test_payerThatNeverSigns_getsOneWindow():
+    link = Link(limits=Limits(unsigned_window=10_000), payee_limits=Limits(unsigned_window=32))
+    taken = 0
+    for _ in range(100):
+        ticket = only(link.issue(), events.SendTicket)[0]
+        taken += bool(only(link.turn("payee", link.handle("payee", ticket)), events.TicketTaken))
+    assert taken == 32
+
+
+def test_payerThatNeverSettles_getsWhatTheLimitsAllow():
+    for channel, most in ((Channel(), 100), (Channel(deposit=300 * PRICE), 300), (RICH, 400)):
+        strict = Limits(credit_limit=100, max_unsettled=400)
+        generous = Limits(credit_limit=10**9, max_unsettled=10**9)
+        link = Link(limits=generous, payee_limits=strict, channel=None)
+        link.turn("payee", link.payee.on_channel(channel, link.now))
+        for _ in range(150):
+            effects = link.issue(value=4)
+            if isinstance(effects, events.Wait):
+                link.now += 2.0
+                continue
+            while link.wires["payee"] or link.wires["payer"]:
+                for side, wire in link.wires.items():
+                    if wire and isinstance(wire[0], events.SendCut | events.SendRedeem):
+                        wire.popleft()
+                    elif wire:
+                        link.turn(side, link.handle(side, wire.popleft()))
+        assert link.payee.totals(PRICE).unsettled == most
