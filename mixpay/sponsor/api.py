@@ -9,7 +9,7 @@ The identity is whatever the campaign's policy asks for, as `Authorization: Bear
 JSON; token amounts are decimal strings, for they do not fit a JavaScript number. Unknown fields are refused.
 
 Error labels: malformed, too_large, not_found, identity_required, identity_refused, quota_exceeded,
-wrong_period, no_key, period_open, claim_window_over, unknown_relay, chain_unavailable, internal.
+wrong_period, no_key, period_open, claim_window_over, unknown_relay, busy, chain_unavailable, internal.
 """
 
 from __future__ import annotations

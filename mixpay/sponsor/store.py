@@ -8,10 +8,12 @@ written in one transaction, on disk before the voucher is returned.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mixpay.errors import UserError
 from mixpay.passes import RedeemedPass, Scope
@@ -63,11 +65,12 @@ class StoredVoucher:
 
 
 class Store:
-    """One campaign's database. One thread at a time."""
+    """One campaign's database. Thread safe."""
 
     def __init__(self, path: Path, chain_id: int, pool: bytes, campaign: int) -> None:
         """Open or create. Raises UserError if the file is another campaign's, or of a newer release."""
         self._chain_id, self._pool, self._campaign = chain_id, pool, campaign
+        self._lock = threading.RLock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -80,32 +83,31 @@ class Store:
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        with self._lock:
+            self._db.close()
 
     # ------------------------------------------------------------------ issues
 
     def count_issue(self, identity: bytes, kind: int, period: int, quota: int) -> int | None:
         """Count one more pass for a hashed identity: the new count, or None if the quota is used up."""
-        row = self._db.execute(
+        row = self._one(
             "INSERT INTO issued VALUES (?, ?, ?, 1) ON CONFLICT (identity) DO UPDATE SET passes = passes + 1"
             " WHERE passes < ? RETURNING passes",
             (identity, kind, period, quota),
-        ).fetchone()
+        )
         return None if row is None else int(row[0])
 
     def issues(self, identity: bytes) -> int:
         """Passes counted for a hashed identity."""
-        row = self._db.execute("SELECT passes FROM issued WHERE identity = ?", (identity,)).fetchone()
+        row = self._one("SELECT passes FROM issued WHERE identity = ?", (identity,))
         return 0 if row is None else int(row[0])
 
     # ------------------------------------------------------------------ keys
 
     def put_key(self, key: StoredKey) -> None:
-        """Keep a registered key. It never changes."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO period_keys VALUES (?, ?, ?, ?)",
-            (key.kind, key.period, key.modulus, str(key.hop_price)),
-        )
+        """Keep a key as the chain has it."""
+        row = (key.kind, key.period, key.modulus, str(key.hop_price))
+        self._all("INSERT OR REPLACE INTO period_keys VALUES (?, ?, ?, ?)", row)
 
     def key(self, kind: int, period: int) -> StoredKey | None:
         """The registered key of a period."""
@@ -114,7 +116,7 @@ class Store:
 
     def period_keys(self) -> list[StoredKey]:
         """All registered keys, by kind and period."""
-        rows = self._db.execute("SELECT * FROM period_keys ORDER BY kind, period")
+        rows = self._all("SELECT * FROM period_keys ORDER BY kind, period")
         return [StoredKey(kind, period, modulus, Amount(int(price))) for kind, period, modulus, price in rows]
 
     # ------------------------------------------------------------------ credits and vouchers
@@ -128,15 +130,13 @@ class Store:
             query = f"SELECT pass_id, kind, period, ticks FROM redeemed WHERE pass_id IN ({marks})"  # noqa: S608 marks only
             found += [
                 RedeemedPass(pass_id, self._scope(kind, period), ticks)
-                for pass_id, kind, period, ticks in self._db.execute(query, list(some))
+                for pass_id, kind, period, ticks in self._all(query, some)
             ]
         return found
 
     def voucher(self, relay: Account) -> StoredVoucher | None:
         """The newest voucher signed for a relay's account."""
-        row = self._db.execute(
-            "SELECT period, cumulative, signature FROM vouchers WHERE relay = ?", (relay,)
-        ).fetchone()
+        row = self._one("SELECT period, cumulative, signature FROM vouchers WHERE relay = ?", (relay,))
         return None if row is None else StoredVoucher(relay, row[0], Amount(int(row[1])), row[2])
 
     def put_credits(self, credits_: Iterable[RedeemedPass], voucher: StoredVoucher) -> None:
@@ -151,7 +151,7 @@ class Store:
 
     def vouchers(self) -> list[StoredVoucher]:
         """The newest voucher of every relay."""
-        rows = self._db.execute("SELECT relay, period, cumulative, signature FROM vouchers ORDER BY relay")
+        rows = self._all("SELECT relay, period, cumulative, signature FROM vouchers ORDER BY relay")
         return [StoredVoucher(Account(r), period, Amount(int(c)), s) for r, period, c, s in rows]
 
     # ------------------------------------------------------------------ age
@@ -168,18 +168,27 @@ class Store:
 
     # ------------------------------------------------------------------ internal
 
+    def _all(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(statement, values).fetchall()
+
+    def _one(self, statement: str, values: Sequence[object]) -> tuple[Any, ...] | None:
+        rows = self._all(statement, values)
+        return rows[0] if rows else None
+
     def _scope(self, kind: int, period: int) -> Scope:
         return Scope(self._chain_id, self._pool, self._campaign, kind, period)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
 
     def _migrate(self, path: Path) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()

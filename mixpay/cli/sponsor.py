@@ -1,0 +1,259 @@
+"""`mixpay sponsor`: create a campaign, fund it, serve passes.
+
+Results go to stdout, progress to stderr. Raises MixpayError; the main command turns it into text and status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation, localcontext
+from pathlib import Path
+
+import click
+
+from mixpay.errors import UserError
+from mixpay.keystore import Kdf, find_password
+from mixpay.parameters import TOKEN
+from mixpay.sponsor import app, campaigns
+from mixpay.sponsor.campaigns import shown_account, shown_tokens
+from mixpay.sponsor.config import Home
+from mixpay.sponsor.policy import new_code
+from mixpay.types import Amount
+
+_MAX_AMOUNT = 1 << 96
+_ETHER = 10**18
+
+
+class Tokens(click.ParamType[Amount]):
+    """A decimal number of tokens, as the smallest unit."""
+
+    name = "tokens"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Amount:
+        """Raises click's error for what is no amount, is not positive, or has over 18 decimals."""
+        if isinstance(value, int):
+            return Amount(value)
+        try:
+            # Amounts have up to 29 digits, one more than decimals keep by default.
+            with localcontext(prec=64):
+                amount = Decimal(str(value)) * TOKEN
+            whole = int(amount)
+        except (InvalidOperation, OverflowError, ValueError):
+            self.fail(f"{value!r} is not a number of tokens", param, ctx)
+        if whole != amount or not 0 < whole < _MAX_AMOUNT:
+            self.fail(f"{value} must be above 0 and have at most 18 decimals", param, ctx)
+        return Amount(whole)
+
+
+_TOKENS = Tokens()
+_home = click.option(
+    "--home",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("~/.mixpay/sponsor"),
+    show_default=True,
+    envvar="MIXPAY_SPONSOR_HOME",
+    help="The sponsor's folder: settings, keys, database.",
+)
+_password = click.option(
+    "--password-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="First line is the key store's password; else MIXPAY_PASSWORD, else it is asked for.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_rpc = click.option("--rpc", "rpc_url", help="JSON-RPC endpoint of the chain (first time only).")
+_deployment = click.option(
+    "--deployment",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The deployment file (first time only).",
+)
+_port = click.option("--port", type=click.IntRange(0, 65535), default=8850, show_default=True)
+_light = click.option(
+    "--light-keys",
+    is_flag=True,
+    help="Cheap key derivation: faster, weak against guessing. For demonstrations.",
+)
+
+
+@click.group()
+def sponsor() -> None:
+    """Pay for your users' messages: create a campaign, fund it, serve passes.
+
+    \b
+    First time:
+      mixpay sponsor init --rpc https://rpc.example --deployment network.json
+      (send ether and tokens to the account it prints)
+      mixpay sponsor create --period-cap 1000 --relay-cap 100
+      mixpay sponsor fund 5000
+      mixpay sponsor serve
+    """
+
+
+@sponsor.command(epilog="Example: mixpay sponsor init --rpc http://127.0.0.1:8545 --deployment network.json")
+@_home
+@_rpc
+@_deployment
+@_port
+@_password
+@_light
+@_json
+def init(
+    folder: Path,
+    rpc_url: str | None,
+    deployment: Path | None,
+    port: int,
+    password_file: Path | None,
+    light_keys: bool,
+    as_json: bool,
+) -> None:
+    """Make the folder, its settings and its keys, and print the account to fund."""
+    home = Home(folder.expanduser())
+    password = _ask_password(password_file, new=True)
+    account = _initialise(home, rpc_url, deployment, port, password, light_keys)
+    _result(as_json, {"account": account, "home": str(home.folder)}, account)
+    _say(f"settings in {home.config_path}; send ether (for gas) and tokens to {account}")
+
+
+@sponsor.command(epilog="Example: mixpay sponsor create --period-cap 1000 --relay-cap 100")
+@_home
+@_rpc
+@_deployment
+@_port
+@click.option(
+    "--period-cap", type=_TOKENS, default="1000", show_default=True, help="Most paid for one epoch."
+)
+@click.option(
+    "--relay-cap",
+    type=_TOKENS,
+    default="100",
+    show_default=True,
+    help="Most paid to one relay for one epoch.",
+)
+@click.option(
+    "--signer-ether",
+    type=click.FloatRange(0, 100),
+    default=0.05,
+    show_default=True,
+    help="Ether that the signer's account is filled up to.",
+)
+@_password
+@_light
+@_json
+def create(
+    folder: Path,
+    rpc_url: str | None,
+    deployment: Path | None,
+    port: int,
+    period_cap: Amount,
+    relay_cap: Amount,
+    signer_ether: float,
+    password_file: Path | None,
+    light_keys: bool,
+    as_json: bool,
+) -> None:
+    """Create the campaign on chain and write its number into the settings.
+
+    Does what `init` does first, if that was not done. The caps never change. Safe to repeat after a failure.
+    """
+    home = Home(folder.expanduser())
+    password = _ask_password(password_file, new=not home.keystore.exists())
+    if not home.config_path.exists():
+        _initialise(home, rpc_url, deployment, port, password, light_keys)
+    caps = campaigns.Caps(period_cap, relay_cap)
+    created = campaigns.create(home, password, caps, int(signer_ether * _ETHER), _say)
+    accounts = {"sponsor": shown_account(created.sponsor), "signer": shown_account(created.signer)}
+    _result(as_json, {"campaign": created.campaign, **accounts}, str(created.campaign))
+    _say(f"campaign {created.campaign} exists; add money with  mixpay sponsor fund AMOUNT")
+
+
+@sponsor.command(epilog="Example: mixpay sponsor fund 5000")
+@click.argument("amount", type=_TOKENS)
+@_home
+@_password
+@_json
+def fund(amount: Amount, folder: Path, password_file: Path | None, as_json: bool) -> None:
+    """Add AMOUNT tokens of the sponsor's account to the campaign's budget."""
+    home = Home(folder.expanduser())
+    budget = campaigns.fund(home, _ask_password(password_file), amount, _say)
+    _result(as_json, {"budget": str(budget)}, f"{shown_tokens(budget)} tokens in the budget")
+
+
+@sponsor.command(epilog="Example: mixpay sponsor invite --count 10 > codes-to-send.txt")
+@click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True)
+@_home
+def invite(count: int, folder: Path) -> None:
+    """Make invitation codes: print them, and add them to the file that the policy reads.
+
+    A running service knows them at once. Set the policy's kind to "invitation" in sponsor.toml.
+    """
+    home = Home(folder.expanduser())
+    path = home.path(home.load().policy.codes)
+    codes = [new_code(os.urandom) for _ in range(count)]
+    text = "".join(f"{code}\n" for code in codes)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
+            file.write(text)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    click.echo(text, nl=False)
+
+
+@sponsor.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
+@_home
+@_password
+@click.option("--verbose", is_flag=True, help="Say more on stderr.")
+def serve(folder: Path, password_file: Path | None, verbose: bool) -> None:
+    """Serve passes until interrupted, and keep the campaign's keys registered ahead of time.
+
+    Prints the service's address when it is ready.
+    """
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    # Request lines and RPC addresses belong in nobody's log.
+    for chatty in ("aiohttp", "urllib3", "web3", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    home = Home(folder.expanduser())
+    asyncio.run(_serve(home, _ask_password(password_file), click.echo))
+
+
+async def _serve(home: Home, password: str, ready: Callable[[str], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await app.serve(home, password, stop, ready)
+
+
+def _initialise(
+    home: Home, rpc_url: str | None, deployment: Path | None, port: int, password: str, light: bool
+) -> str:
+    if not home.config_path.exists():
+        if rpc_url is None or deployment is None:
+            raise UserError("the first time, name the chain: --rpc URL --deployment FILE")
+        home.write_template(rpc_url, deployment, port)
+    return shown_account(campaigns.make_keys(home, password, Kdf.LIGHT if light else Kdf.STANDARD))
+
+
+def _ask_password(password_file: Path | None, *, new: bool = False) -> str:
+    def ask() -> str:
+        if not sys.stdin.isatty():
+            return ""
+        return str(
+            click.prompt("Password of the key store", hide_input=True, confirmation_prompt=new, err=True)
+        )
+
+    return find_password(password_file, os.environ, ask)
+
+
+def _result(as_json: bool, fields: dict[str, object], text: str) -> None:
+    click.echo(json.dumps(fields) if as_json else text)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

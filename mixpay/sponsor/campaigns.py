@@ -1,0 +1,158 @@
+"""A sponsor's chores on the chain: create a campaign, fund it.
+
+The account `sponsor` owns the campaign; the account `signer` sets keys and signs vouchers while the service
+runs. So the service never needs the sponsor's key, but the signer needs a little ether.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mixpay import deployment as deployment_file
+from mixpay import eip712, keystore
+from mixpay.chain.contracts import Contracts
+from mixpay.chain.events import CampaignCreated, Decoder
+from mixpay.chain.rpc import Rpc, connect
+from mixpay.chain.sender import Sender
+from mixpay.deployment import Deployment
+from mixpay.errors import TransactionFailed, UserError
+from mixpay.keystore import Kdf, Secret
+from mixpay.parameters import TOKEN
+from mixpay.sponsor.config import Home, SponsorConfig
+from mixpay.types import Account, Amount
+
+SPONSOR, SIGNER, IDENTITY, PASSES = "sponsor", "signer", "identity", "passes"
+"""Names in a sponsor's key store."""
+
+_LOOK_BACK = 100
+"""Campaigns looked through for one that an interrupted `create` made."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A campaign: its number, and the accounts that own it and sign for it."""
+
+    campaign: int
+    sponsor: Account
+    signer: Account
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most a campaign pays for one period, in all and to one relay, in token units. They never change."""
+
+    period: Amount
+    relay: Amount
+
+
+class Desk:
+    """A sponsor's home with its configuration, deployment and node. Raises UserError, ChainUnavailable."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.config: SponsorConfig = home.load()
+        self.deployment: Deployment = deployment_file.load(home.path(self.config.deployment))
+        self.rpc: Rpc = connect(self.config.rpc_url, self.deployment)
+        self.contracts = Contracts(self.rpc, self.deployment)
+
+    def secret(self, name: str, password: str) -> Secret:
+        """A key of the home's key store."""
+        return keystore.load(self.home.keystore, name, password)
+
+
+def make_keys(home: Home, password: str, kdf: Kdf) -> Account:
+    """Make the keys of a new home, those that are there stay; the sponsor's account.
+
+    Raises UserError if there are keys under another password.
+    """
+    there = keystore.names(home.keystore)
+    missing = [name for name in (SPONSOR, SIGNER, IDENTITY, PASSES) if name not in there]
+    account = eip712.account_of(keystore.load(home.keystore, SPONSOR, password)) if SPONSOR in there else None
+    if missing:
+        keystore.create(home.keystore, missing, password, kdf=kdf)
+    return account or eip712.account_of(keystore.load(home.keystore, SPONSOR, password))
+
+
+def create(home: Home, password: str, caps: Caps, signer_wei: int, progress: Progress) -> Created:
+    """Create the campaign on chain and write its number into the configuration.
+
+    Gives the signer's account `signer_wei` of ether for its transactions. A campaign that an interrupted call
+    made is taken up. Raises UserError (a campaign exists already, no ether), ChainError.
+    """
+    desk = Desk(home)
+    if desk.config.campaign:
+        raise UserError(f"{home.config_path} names campaign {desk.config.campaign} already")
+    sender = Sender(desk.rpc, desk.secret(SPONSOR, password))
+    signer = eip712.account_of(desk.secret(SIGNER, password))
+    progress(f"sponsor {shown_account(sender.account)}, signer {shown_account(signer)}")
+    number = _made_before(desk.contracts, sender.account, signer)
+    if number is None:
+        number = _create_campaign(desk, sender, signer, caps)
+    lacking = signer_wei - desk.rpc.balance(signer)
+    if lacking > 0:
+        progress("giving the signer ether for its transactions")
+        sender.transfer_ether(signer, lacking)
+    home.remember_campaign(number)
+    return Created(number, sender.account, signer)
+
+
+def fund(home: Home, password: str, amount: Amount, progress: Progress) -> Amount:
+    """Add tokens of the sponsor's account to the campaign's budget; the new budget.
+
+    Raises UserError if there is no campaign or the account has not as many tokens, ChainError.
+    """
+    desk = Desk(home)
+    campaign, token, pool = campaign_number(desk), desk.contracts.token, desk.contracts.pool
+    sender = Sender(desk.rpc, desk.secret(SPONSOR, password))
+    balance = token.balance_of(sender.account)
+    if balance < amount:
+        needed, has = shown_tokens(amount), shown_tokens(balance)
+        raise UserError(
+            f"account {shown_account(sender.account)} has {has} tokens: send it at least {needed}"
+        )
+    if token.allowance(sender.account, pool.address) < amount:
+        progress("allowing the pool to take the tokens")
+        sender.send(token.approve(pool.address, amount))
+    progress(f"adding {shown_tokens(amount)} tokens to campaign {campaign}")
+    sender.send(pool.fund(campaign, amount))
+    return pool.campaign(campaign).budget
+
+
+def shown_tokens(amount: int) -> str:
+    """An amount in tokens, without needless zeros."""
+    whole, rest = divmod(amount, TOKEN)
+    fraction = f"{rest:018d}".rstrip("0")
+    return f"{whole}.{fraction}" if fraction else str(whole)
+
+
+def campaign_number(desk: Desk) -> int:
+    """The campaign of the configuration. Raises UserError if there is none yet."""
+    if not desk.config.campaign:
+        raise UserError("there is no campaign yet: run `mixpay sponsor create` first")
+    return desk.config.campaign
+
+
+def _made_before(contracts: Contracts, sponsor: Account, signer: Account) -> int | None:
+    newest = contracts.pool.campaign_count()
+    for number in range(newest, max(newest - _LOOK_BACK, 0), -1):
+        campaign = contracts.pool.campaign(number)
+        if (campaign.sponsor, campaign.signer) == (sponsor, signer):
+            return number
+    return None
+
+
+def _create_campaign(desk: Desk, sender: Sender, signer: Account, caps: Caps) -> int:
+    receipt = sender.send(desk.contracts.pool.create_campaign(signer, caps.period, caps.relay))
+    decoder = Decoder(desk.deployment)
+    for event in map(decoder.decode, receipt.logs):
+        if isinstance(event, CampaignCreated):
+            return event.campaign
+    raise TransactionFailed("the campaign was created, but the node shows no number: run the command again")
+
+
+def shown_account(account: Account) -> str:
+    """Hexadecimal with 0x."""
+    return "0x" + account.hex()

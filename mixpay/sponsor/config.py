@@ -1,0 +1,148 @@
+"""A sponsor's home folder and its configuration file (TOML).
+
+sponsor.toml        settings, each explained
+keys/               key store: sponsor, signer, identity, passes
+pass-keys/          blind-signing keys, encrypted under the key `passes`
+issuer.db           the issuer's database
+invitations.txt     codes of the policy `invitation`
+service.json        where the running service listens
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from mixpay.errors import UserError
+
+TEMPLATE = """\
+# Mixpay sponsor. Paths are relative to this file's folder.
+
+# JSON-RPC endpoint of the chain, and the deployment file that says where the contracts are.
+rpc_url = {rpc_url}
+deployment = {deployment}
+
+# The campaign's number on chain, written by `mixpay sponsor create`; 0: there is none yet.
+campaign = 0
+
+# Where the issuer listens. Put a proxy with TLS before it; a port of 0 picks a free one, see service.json.
+listen = "127.0.0.1"
+port = {port}
+
+# Behind a proxy the client's address is the last entry of X-Forwarded-For; true without a proxy lets anybody
+# name any address.
+behind_proxy = false
+
+# Blind-signing keys are registered for so many epochs ahead, at least 2: the next epoch's moment may have
+# passed.
+keys_ahead = 3
+
+# Seconds between two looks at the chain.
+poll_seconds = 2.0
+
+# Requests that may wait for the issuer at once; more are refused as busy.
+waiting = 256
+
+[policy]
+# Who gets passes: "open" (anybody; counted by network address) or "invitation" (who brings a code).
+kind = "open"
+# Passes for one address or code in one epoch (entry) and in one term (mailbox). An entry relay that is down
+# costs its user another pass, so allow a few.
+entry_passes = 4
+mailbox_passes = 4
+# Codes of the policy "invitation", one a line, read again when the file changes.
+codes = "invitations.txt"
+"""
+
+_Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0.05, le=3600)]
+
+
+class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who gets passes, and how many."""
+
+    kind: Literal["open", "invitation"] = "open"
+    entry_passes: _Count = 4
+    mailbox_passes: _Count = 4
+    codes: str = "invitations.txt"
+
+
+class SponsorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One sponsor's settings; the template explains each."""
+
+    rpc_url: str
+    deployment: str
+    campaign: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)] = 0
+    listen: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = 8850
+    behind_proxy: bool = False
+    keys_ahead: Annotated[int, msgspec.Meta(ge=2, le=64)] = 3
+    poll_seconds: _Seconds = 2.0
+    waiting: _Count = 256
+    policy: PolicySettings = PolicySettings()
+
+
+class Home:
+    """A sponsor's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config_path = folder / "sponsor.toml"
+        self.keystore = folder / "keys"
+        self.pass_keys = folder / "pass-keys"
+        self.database = folder / "issuer.db"
+        self.service_file = folder / "service.json"
+
+    def path(self, text: str) -> Path:
+        """A path of the configuration."""
+        return self.folder / Path(text).expanduser()
+
+    def load(self) -> SponsorConfig:
+        """Read the configuration. Raises UserError naming the file and the setting that is wrong."""
+        try:
+            return msgspec.toml.decode(self.config_path.read_bytes(), type=SponsorConfig)
+        except FileNotFoundError:
+            raise UserError(
+                f"no configuration at {self.config_path}: run `mixpay sponsor create` first"
+            ) from None
+        except OSError as error:
+            raise UserError(f"cannot read {self.config_path}: {error.strerror}") from None
+        except msgspec.MsgspecError as error:
+            raise UserError(f"{self.config_path}: {error}") from None
+
+    def write_template(self, rpc_url: str, deployment: Path, port: int) -> SponsorConfig:
+        """Write a first configuration. Raises UserError if there is one."""
+        if self.config_path.exists():
+            raise UserError(f"{self.config_path} is there already; edit it instead")
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings = {"rpc_url": rpc_url, "deployment": str(deployment.resolve()), "port": port}
+        # JSON's strings are TOML's basic strings.
+        quoted = {name: msgspec.json.encode(value).decode() for name, value in settings.items()}
+        write_whole(self.config_path, TEMPLATE.format(**quoted))
+        return self.load()
+
+    def remember_campaign(self, number: int) -> None:
+        """Write the campaign's number into the configuration, leaving everything else as it is."""
+        text = self.config_path.read_text(encoding="utf-8")
+        changed, found = re.subn(r"(?m)^campaign\s*=\s*\d+", f"campaign = {number}", text, count=1)
+        if not found:
+            changed = f"campaign = {number}\n{text}"
+        write_whole(self.config_path, changed)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file at once, so that nobody reads half of it. Raises UserError when that is impossible."""
+    try:
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None

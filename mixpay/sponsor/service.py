@@ -1,0 +1,190 @@
+"""HTTP around the issuer (aiohttp). It decodes strictly, bounds what waits, and turns errors into answers.
+
+Issuing and redeeming run one after the other on a thread of their own: the database is written between
+reading and signing, and the event loop stays free to refuse. No address, no code and no pass is ever logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from mixpay.epochs import Schedule
+from mixpay.errors import ChainError
+from mixpay.passes import REDEMPTION_SIZE
+from mixpay.registry_replica import NotFrozen
+from mixpay.snapshot import Snapshot
+from mixpay.sponsor import api
+from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod
+from mixpay.sponsor.keys import Period
+from mixpay.sponsor.policy import Evidence
+from mixpay.types import Account, Epoch, RelayId
+
+MAX_SIGN_BODY = 4096
+MAX_REDEEM_BODY = api.MAX_BUNDLES * (REDEMPTION_SIZE * 4 // 3 + 16) + 4096
+_BEARER = "Bearer "
+_STATUS = {
+    "malformed": 400,
+    "identity_required": 401,
+    "identity_refused": 403,
+    "not_found": 404,
+    "wrong_period": 409,
+    "no_key": 409,
+    "period_open": 409,
+    "claim_window_over": 410,
+    "unknown_relay": 404,
+    "too_large": 413,
+    "quota_exceeded": 429,
+    "internal": 500,
+    "busy": 503,
+    "chain_unavailable": 503,
+}
+_T = TypeVar("_T")
+_Request = TypeVar("_Request", api.SignRequest, api.RedeemRequest)
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_log = logging.getLogger(__name__)
+
+
+class ChainView(Protocol):
+    """What the service asks of the chain: answered from what was followed, but `operator` may block."""
+
+    def now(self) -> int:
+        """Time of the newest block seen, never going back. Raises ChainUnavailable before the first."""
+
+    def snapshot(self, epoch: Epoch) -> Snapshot:
+        """The relays frozen for an epoch. Raises NotFrozen."""
+
+    def operator(self, relay: RelayId) -> Account | None:
+        """The operator of a relay, even one that has left. Raises ChainError."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLimits:
+    """`waiting`: requests waiting for the issuer; `behind_proxy`: believe X-Forwarded-For's last entry."""
+
+    waiting: int = 256
+    behind_proxy: bool = False
+
+
+class Service:
+    """One campaign's HTTP interface."""
+
+    def __init__(self, issuer: Issuer, chain: ChainView, schedule: Schedule, limits: ServiceLimits) -> None:
+        self._issuer, self._chain, self._schedule, self._limits = issuer, chain, schedule, limits
+        self._worker = ThreadPoolExecutor(1, "issuer")
+        self._waiting = 0
+
+    def application(self) -> web.Application:
+        """The aiohttp application; its clean-up ends the issuer's thread."""
+        app = web.Application(middlewares=[_errors], client_max_size=MAX_REDEEM_BODY)
+        app.router.add_get(api.CAMPAIGN_PATH, self._campaign)
+        app.router.add_post(api.SIGN_PATH, self._sign)
+        app.router.add_post(api.REDEEM_PATH, self._redeem)
+        app.on_cleanup.append(self._close)
+        return app
+
+    async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
+        """Do something on the issuer's thread. Raises IssuerError `busy` if too much waits there."""
+        if self._waiting >= self._limits.waiting:
+            raise IssuerError("busy", "too many requests are waiting; try again in a moment")
+        loop = asyncio.get_running_loop()
+        self._waiting += 1
+        job = self._worker.submit(work, *arguments)
+        # Not when the request ends: a client that goes away leaves its work behind.
+        job.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        return await asyncio.wrap_future(job)
+
+    def _done(self) -> None:
+        self._waiting -= 1
+
+    async def _campaign(self, _: web.Request) -> web.Response:
+        return _json(await self.run(self._issuer.describe, self._epoch()))
+
+    async def _sign(self, request: web.Request) -> web.Response:
+        asked = await _body(request, api.SignRequest, MAX_SIGN_BODY)
+        return _json(await self.run(self._issuer.sign, asked, self._evidence(request), self._epoch()))
+
+    async def _redeem(self, request: web.Request) -> web.Response:
+        asked = await _body(request, api.RedeemRequest, MAX_REDEEM_BODY)
+        now, period = self._chain.now(), Period(asked.kind, asked.period)
+        # First, so that nobody makes us look for the relays of a period that does not count.
+        self._issuer.redeemable(period, now)
+        relay = await self._relay(RelayId(asked.relay), period)
+        return _json(await self.run(self._issuer.redeem, asked, relay, now))
+
+    async def _relay(self, relay: RelayId, period: Period) -> RelayInPeriod:
+        try:
+            snapshot = self._chain.snapshot(period.first_epoch(self._schedule))
+        except NotFrozen:
+            raise IssuerError("unknown_relay", "no relay was registered in this period") from None
+        record = snapshot.by_id(relay)
+        if record is not None:
+            return RelayInPeriod(record.operator, record.position, snapshot.beacon, snapshot.count)
+        operator = await asyncio.to_thread(self._chain.operator, relay)
+        if operator is None:
+            raise IssuerError("unknown_relay", f"there is no relay {relay}")
+        return RelayInPeriod(operator, None, snapshot.beacon, snapshot.count)
+
+    def _epoch(self) -> Epoch:
+        return self._schedule.epoch_at(self._chain.now())
+
+    def _evidence(self, request: web.Request) -> Evidence:
+        header = request.headers.get("Authorization", "")
+        bearer = header.removeprefix(_BEARER).strip() if header.startswith(_BEARER) else None
+        remote = request.remote or ""
+        if self._limits.behind_proxy:
+            # Only the last entry is the proxy's own word; the client writes the others.
+            remote = request.headers.get("X-Forwarded-For", remote).rsplit(",", 1)[-1].strip()
+        return Evidence(remote, bearer)
+
+    def close(self) -> None:
+        """End the issuer's thread; what it has begun is finished first."""
+        self._worker.shutdown()
+
+    async def _close(self, _: web.Application) -> None:
+        await asyncio.to_thread(self.close)
+
+
+async def _body(request: web.Request, kind: type[_Request], limit: int) -> _Request:
+    if (request.content_length or 0) > limit:
+        raise IssuerError("too_large", f"a request to this path has at most {limit} bytes")
+    body = await request.read()
+    if len(body) > limit:
+        raise IssuerError("too_large", f"a request to this path has at most {limit} bytes")
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        raise IssuerError("malformed", str(error)) from None
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except IssuerError as error:
+        return _failure(error.label, str(error))
+    except ChainError:
+        return _failure("chain_unavailable", "the issuer cannot see the chain at the moment; try again")
+    except web.HTTPRequestEntityTooLarge:
+        return _failure("too_large", f"a request has at most {MAX_REDEEM_BODY} bytes")
+    except web.HTTPException as error:
+        label = "not_found" if error.status == 404 else "malformed"
+        return _failure(label, error.reason, error.status)
+    except Exception:
+        _log.exception("a request to %s failed", request.path)
+        return _failure("internal", "the issuer failed; its operator finds the reason in the log")
+
+
+def _failure(label: str, detail: str, status: int | None = None) -> web.Response:
+    return _json(api.ErrorAnswer(label, detail), status or _STATUS[label])
+
+
+def _json(answer: msgspec.Struct, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(answer), status=status, content_type="application/json")
