@@ -1,0 +1,54 @@
+"""The relay's disk: SQLite, one writer, many changes to a commit.
+
+    relay.py    what the relay's cores want kept, and what they are rebuilt from
+    engine.py   the one writer: group commit, and what follows a commit
+    ops.py      changes as values, and the net effect of many
+    tables.py   what is kept; how old files become new ones
+    files.py    opening a file: locked, sound, ours, of a known version
+    sql.py      the statements
+
+What was promised to a peer is on disk before it is promised (docs/design.md §12).
+"""
+
+from relay.store.engine import Store, StoreFailed, StoreLimits, StoreStats
+from relay.store.ops import Add, Delete, DeleteRange, Put, StoreOp
+from relay.store.relay import (
+    RelayStore,
+    StoredPoolVoucher,
+    book_ops,
+    forget_epoch_ops,
+    forget_pass_ops,
+    key_op,
+    mailbox_ops,
+    pass_op,
+    pool_voucher_op,
+    role_op,
+    setting_op,
+    tag_op,
+    tick_op,
+)
+
+__all__ = [
+    "Add",
+    "Delete",
+    "DeleteRange",
+    "Put",
+    "RelayStore",
+    "Store",
+    "StoreFailed",
+    "StoreLimits",
+    "StoreOp",
+    "StoreStats",
+    "StoredPoolVoucher",
+    "book_ops",
+    "forget_epoch_ops",
+    "forget_pass_ops",
+    "key_op",
+    "mailbox_ops",
+    "pass_op",
+    "pool_voucher_op",
+    "role_op",
+    "setting_op",
+    "tag_op",
+    "tick_op",
+]

@@ -1,0 +1,203 @@
+"""A relay's memory in its own words: what its cores want kept, as changes, and what they are rebuilt from."""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mixpay import mailbox
+from mixpay.book import rows as book
+from mixpay.book.events import ForgetBatch, ForgetTickets
+from mixpay.book.events import Store as StoreRow
+from mixpay.errors import MixpayError
+from mixpay.passes import Pass, PassRecord, TickTaken
+from mixpay.types import Amount, Epoch, RelayId
+from relay.store import files
+from relay.store.engine import Store
+from relay.store.ops import Add, Delete, DeleteRange, Put, StoreOp
+from relay.store.tables import (
+    BOOKS,
+    MAILBOXES,
+    MESSAGES,
+    PACKET_KEYS,
+    PASSES,
+    POOL_VOUCHERS,
+    SETTINGS,
+    TAGS,
+    TICKS,
+)
+
+_TICK = struct.Struct(">H32s")
+_MAILBOX = struct.Struct(">32sQQ")
+_DROP_AT = struct.Struct(">Q")
+_VOUCHER = struct.Struct(">I12s65s")
+_ROLE = "role:"
+
+LAST_U32 = 2**32 - 1
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPoolVoucher:
+    """The newest voucher of a campaign for this relay. `cumulative` in token units, signature 65 bytes."""
+
+    campaign: int
+    period: int
+    cumulative: Amount
+    signature: bytes
+
+
+# ---------------------------------------------------------------------- changes
+
+
+def book_ops(side: int, peer: RelayId, effect: StoreRow | ForgetTickets | ForgetBatch) -> list[StoreOp]:
+    """What a channel book wants of the disk. `side` tells a peer's two books apart."""
+    match effect:
+        case StoreRow():
+            return [Put(BOOKS, (side, peer, *book.key_of(effect.row)), book.encode(effect.row))]
+        case ForgetTickets():
+            return [Delete(BOOKS, (side, peer, book.ISSUED, seq, 0)) for seq in effect.seqs]
+        case ForgetBatch():
+            return [DeleteRange(BOOKS, (side, peer, kind), 0, effect.number) for kind in book.OF_A_BATCH]
+
+
+def tag_op(epoch: Epoch, tag: bytes) -> StoreOp:
+    """Keep a replay tag, 16 bytes."""
+    return Put(TAGS, (epoch, tag))
+
+
+def key_op(epoch: Epoch, secret: bytes) -> StoreOp:
+    """Keep a packet key, 32 bytes."""
+    return Put(PACKET_KEYS, (epoch,), secret)
+
+
+def forget_epoch_ops(epoch: Epoch) -> list[StoreOp]:
+    """Destroy an epoch's packet key, and drop its replay tags, which nothing needs without the key."""
+    return [Delete(PACKET_KEYS, (epoch,)), DeleteRange(TAGS, (epoch,))]
+
+
+def pass_op(pass_id: bytes, record: PassRecord) -> StoreOp:
+    """Keep a pass that was shown for the first time."""
+    return Put(PASSES, (pass_id,), record.shown.encode())
+
+
+def tick_op(taken: TickTaken) -> StoreOp:
+    """Keep the furthest tick of a pass."""
+    return Put(TICKS, (taken.pass_id,), _TICK.pack(taken.number, taken.link))
+
+
+def forget_pass_ops(pass_ids: Iterable[bytes]) -> list[StoreOp]:
+    """Drop passes that were redeemed."""
+    return [Delete(table, (pass_id,)) for pass_id in pass_ids for table in (PASSES, TICKS)]
+
+
+def mailbox_ops(effects: Iterable[mailbox.Store]) -> list[StoreOp]:
+    """What the mailboxes want of the disk."""
+    ops: list[StoreOp] = []
+    for effect in effects:
+        match effect:
+            case mailbox.PutMailbox(mailbox_id, fetch_key, expires, first):
+                ops.append(Put(MAILBOXES, (mailbox_id,), _MAILBOX.pack(fetch_key, expires, first)))
+            case mailbox.PutMessage(mailbox_id, sequence, drop_at, body):
+                ops.append(Put(MESSAGES, (mailbox_id, sequence), _DROP_AT.pack(drop_at) + body))
+            case mailbox.DropMessages(mailbox_id, upto):
+                ops.append(DeleteRange(MESSAGES, (mailbox_id,), 0, upto))
+            case mailbox.DropMailbox(mailbox_id):
+                ops += [Delete(MAILBOXES, (mailbox_id,)), DeleteRange(MESSAGES, (mailbox_id,))]
+    return ops
+
+
+def role_op(role: str) -> StoreOp:
+    """Count one packet that this relay carried as entry, mix or mailbox."""
+    return Add(_ROLE + role)
+
+
+def pool_voucher_op(voucher: StoredPoolVoucher) -> StoreOp:
+    """Keep a campaign's newest voucher."""
+    data = _VOUCHER.pack(voucher.period, voucher.cumulative.to_bytes(12, "big"), voucher.signature)
+    return Put(POOL_VOUCHERS, (voucher.campaign,), data)
+
+
+def setting_op(name: str, value: bytes) -> StoreOp:
+    """Keep something else under a name."""
+    return Put(SETTINGS, (name,), value)
+
+
+# ---------------------------------------------------------------------- memories
+
+
+class RelayStore(Store):
+    """The store of one relay. All reads raise UserError when what they find is damaged."""
+
+    def book_rows(self) -> Mapping[tuple[int, RelayId], list[book.Row]]:
+        """The rows of every channel book, by side and peer, each in the order of their keys."""
+        found: dict[tuple[int, RelayId], list[book.Row]] = defaultdict(list)
+        for (side, peer, *_), data in self.rows(BOOKS):
+            found[side, RelayId(peer)].append(self._read(book.decode, data))
+        return found
+
+    def tags(self, floor: Epoch) -> Iterator[tuple[Epoch, bytes]]:
+        """Replay tags of all epochs from `floor`."""
+        for (epoch, tag), _ in self.rows(TAGS, low=floor, high=LAST_U32):
+            yield Epoch(epoch), tag
+
+    def packet_keys(self) -> dict[Epoch, bytes]:
+        """Secret packet keys by epoch."""
+        return {Epoch(epoch): data for (epoch,), data in self.rows(PACKET_KEYS)}
+
+    def passes(self, chain_id: int, pool: bytes) -> list[PassRecord]:
+        """All passes with their furthest ticks. `pool`: the SubsidyPool's address, 20 bytes."""
+        ticks = {key: self._read(_TICK.unpack, data) for key, data in self.rows(TICKS)}
+
+        def decode(data: bytes) -> Pass:
+            return Pass.decode(data, chain_id, pool)
+
+        shown = ((key, self._read(decode, data)) for key, data in self.rows(PASSES))
+        return [PassRecord(owned, *ticks.get(key, (0, b""))) for key, owned in shown]
+
+    def mailboxes(self) -> list[mailbox.PutMailbox]:
+        """All mailboxes."""
+        return [
+            mailbox.PutMailbox(mailbox_id, *self._read(_MAILBOX.unpack, data))
+            for (mailbox_id,), data in self.rows(MAILBOXES)
+        ]
+
+    def message_index(self) -> list[tuple[bytes, int, int]]:
+        """(mailbox id, sequence, drop_at) of all messages, by mailbox and sequence."""
+        return [
+            (mailbox_id, sequence, self._read(_DROP_AT.unpack, head)[0])
+            for (mailbox_id, sequence), head in self.rows(MESSAGES, head=_DROP_AT.size)
+        ]
+
+    def messages(self, mailbox_id: bytes, first: int, last: int) -> list[tuple[int, bytes]]:
+        """(sequence, body) of a mailbox's messages in first..last. Short: read in the event loop."""
+        found = self.rows(MESSAGES, (mailbox_id,), first, last)
+        return [(sequence, data[_DROP_AT.size :]) for (_, sequence), data in found]
+
+    def roles(self) -> dict[str, int]:
+        """Packets ever carried, by role."""
+        counters = self.counters()
+        return {name.removeprefix(_ROLE): n for name, n in counters.items() if name.startswith(_ROLE)}
+
+    def pool_vouchers(self) -> dict[int, StoredPoolVoucher]:
+        """The newest voucher of each campaign."""
+        found = {}
+        for (campaign,), data in self.rows(POOL_VOUCHERS):
+            period, cumulative, signature = self._read(_VOUCHER.unpack, data)
+            total = Amount(int.from_bytes(cumulative, "big"))
+            found[campaign] = StoredPoolVoucher(campaign, period, total, signature)
+        return found
+
+    def _read(self, decode: Callable[[bytes], Row], data: bytes) -> Row:
+        try:
+            return decode(data)
+        except (MixpayError, struct.error, ValueError) as error:
+            raise files.damaged(self.path, f"an unreadable row: {error}") from None
+
+    def setting(self, name: str) -> bytes | None:
+        """What was kept under a name."""
+        found = self.rows(SETTINGS, (name,))
+        return found[0][1] if found else None

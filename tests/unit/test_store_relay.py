@@ -1,0 +1,166 @@
+"""What a relay's cores want kept comes back after a restart as they left it. Real files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from mixpay.book import rows as book
+from mixpay.book.events import ForgetBatch, ForgetTickets
+from mixpay.book.events import Store as StoreRow
+from mixpay.errors import UserError
+from mixpay.mailbox import Created, Deleted, Delivered, Mailboxes, PutMailbox, Span, mailbox_id_of
+from mixpay.passes import Pass, PassRecord, Scope, TickTaken
+from mixpay.types import Amount, Epoch, RelayId, Value
+from relay import store as relay_store
+from relay.store import Put, RelayStore, StoredPoolVoucher, StoreOp
+from relay.store.tables import BOOKS
+
+PEER = RelayId(7)
+BODY = 2048
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "relay.db"
+
+
+@asynccontextmanager
+async def after(path: Path, *groups: Iterable[StoreOp]) -> AsyncIterator[RelayStore]:
+    """The store as a daemon finds it at its next start, after these changes."""
+    before = RelayStore(path)
+    for ops in groups:
+        await before.written(list(ops))
+    await before.close()
+    opened = RelayStore(path)
+    yield opened
+    await opened.close()
+
+
+def rows_of_a_batch(number: int) -> list[book.Row]:
+    return [
+        book.PlacedTicket(number, 0, 5, bytes(20), Value(4), bytes(32)),
+        book.BatchPrice(number, Amount(10**12)),
+        book.Response(number, 0, bytes(32)),
+        book.SignedBatch(number, 1, bytes(32), bytes(65)),
+        book.Cut(number, 1),
+        book.Commitment(number, bytes(32), Value(4), (1,) * 16),
+    ]
+
+
+def stored(side: int, peer: RelayId, rows: Iterable[book.Row]) -> list[StoreOp]:
+    return [op for row in rows for op in relay_store.book_ops(side, peer, StoreRow(row))]
+
+
+async def test_book_rows_come_back_by_side_and_peer(path: Path) -> None:
+    state = book.LinkState(cumulative=Amount(2**90), upto_batch=3, late=(1, 2))
+    ticket = book.IssuedTicket(2**40, bytes(20), bytes(33), Value(4), Amount(1), b"origin")
+    rows = [*rows_of_a_batch(1), state]
+    async with after(
+        path, stored(0, PEER, rows), stored(1, PEER, [ticket]), stored(0, RelayId(8), [state])
+    ) as kept:
+        found = kept.book_rows()
+        assert set(found) == {(0, PEER), (1, PEER), (0, RelayId(8))}
+        assert sorted(map(repr, found[0, PEER])) == sorted(map(repr, rows))
+        assert found[1, PEER] == [ticket]
+
+
+async def test_row_takes_the_place_of_the_one_with_its_key(path: Path) -> None:
+    old, new = book.LinkState(upto_batch=1), book.LinkState(upto_batch=2)
+    async with after(path, stored(0, PEER, [old]), stored(0, PEER, [new])) as kept:
+        assert kept.book_rows()[0, PEER] == [new]
+
+
+async def test_settled_batches_are_forgotten_up_to_a_number(path: Path) -> None:
+    rows = [row for number in (1, 2, 3) for row in rows_of_a_batch(number)]
+    state = book.LinkState()
+    forget = relay_store.book_ops(0, PEER, ForgetBatch(2))
+    both = stored(0, PEER, [*rows, state]) + stored(1, PEER, rows)
+    async with after(path, both, forget) as kept:
+        assert sorted(map(repr, kept.book_rows()[0, PEER])) == sorted(map(repr, [*rows_of_a_batch(3), state]))
+        assert len(kept.book_rows()[1, PEER]) == len(rows)
+
+
+async def test_answered_tickets_are_forgotten_by_number(path: Path) -> None:
+    tickets = [book.IssuedTicket(seq, bytes(20), bytes(33), Value(4), Amount(1), b"") for seq in (1, 2, 3)]
+    forget = relay_store.book_ops(1, PEER, ForgetTickets((1, 3)))
+    async with after(path, stored(1, PEER, tickets), forget) as kept:
+        assert kept.book_rows()[1, PEER] == [tickets[1]]
+
+
+async def test_unreadable_row_is_told(path: Path) -> None:
+    async with after(path, [Put(BOOKS, (0, PEER, 8, 0, 0), b"\xff\xff")]) as kept:
+        with pytest.raises(UserError, match="damaged"):
+            kept.book_rows()
+
+
+async def test_keys_and_tags_go_together_when_an_epoch_is_over(path: Path) -> None:
+    ops = [relay_store.key_op(Epoch(e), bytes([e]) * 32) for e in (1, 2)]
+    ops += [relay_store.tag_op(Epoch(e), bytes([n]) * 16) for e in (1, 2) for n in range(3)]
+    async with after(path, ops) as kept:
+        assert kept.packet_keys() == {1: b"\x01" * 32, 2: b"\x02" * 32}
+        assert len(list(kept.tags(Epoch(0)))) == 6
+        assert {epoch for epoch, _ in kept.tags(Epoch(2))} == {2}
+    async with after(path, relay_store.forget_epoch_ops(Epoch(1))) as kept:
+        assert kept.packet_keys() == {2: b"\x02" * 32}
+        assert list(kept.tags(Epoch(0))) == [(2, bytes([n]) * 16) for n in range(3)]
+    assert b"\x01" * 32 not in path.read_bytes()
+
+
+async def test_passes_come_back_with_their_furthest_tick(path: Path) -> None:
+    pool = b"p" * 20
+    shown = [Pass(Scope(31337, pool, 1, 1, 5), bytes([n]) * 2048, bytes(256)) for n in range(3)]
+    ops = [relay_store.pass_op(one.id, PassRecord(one, 0, b"")) for one in shown]
+    ticks = [relay_store.tick_op(TickTaken(shown[0].id, number, bytes(32), 1)) for number in (3, 16_384)]
+    async with after(path, ops, ticks, relay_store.forget_pass_ops([shown[2].id])) as kept:
+        found = {record.shown.id: record for record in kept.passes(31337, pool)}
+        assert found == {
+            shown[0].id: PassRecord(shown[0], 16_384, bytes(32)),
+            shown[1].id: PassRecord(shown[1], 0, b""),
+        }
+
+
+async def test_mailboxes_come_back(path: Path) -> None:
+    boxes, fetch_key = Mailboxes(RelayId(1)), bytes(32)
+    mailbox = mailbox_id_of(fetch_key)
+    created = boxes.create(mailbox, fetch_key, 10**9, now=0)
+    assert isinstance(created, Created)
+    groups = [relay_store.mailbox_ops(created.effects)]
+    for number in range(5):
+        delivered = boxes.deliver(mailbox, bytes([number]) * BODY, now=0)
+        assert isinstance(delivered, Delivered)
+        groups.append(relay_store.mailbox_ops(delivered.effects))
+    deleted = boxes.delete(mailbox, 2)
+    assert isinstance(deleted, Deleted)
+    groups.append(relay_store.mailbox_ops(deleted.effects))
+
+    async with after(path, *groups) as kept:
+        again = Mailboxes(RelayId(1))
+        again.restore(kept.mailboxes(), kept.message_index())
+        assert again.counts == boxes.counts == (1, 3)
+        span = again.fetch(mailbox, 0, 2, now=0)
+        assert isinstance(span, Span)
+        assert kept.messages(mailbox, span.first, span.last) == [(3, b"\x02" * BODY), (4, b"\x03" * BODY)]
+        gone = again.expire(now=10**9)
+    async with after(path, relay_store.mailbox_ops(gone.effects)) as kept:
+        assert kept.mailboxes() == kept.message_index() == []
+
+
+async def test_mailbox_rows_keep_every_field(path: Path) -> None:
+    row = PutMailbox(b"m" * 16, b"k" * 32, 2**40, 2**33)
+    async with after(path, relay_store.mailbox_ops([row])) as kept:
+        assert kept.mailboxes() == [row]
+
+
+async def test_counts_vouchers_and_settings_come_back(path: Path) -> None:
+    voucher = StoredPoolVoucher(3, 4, Amount(2**96 - 1), b"s" * 65)
+    ops = [relay_store.role_op("mix"), relay_store.role_op("mix"), relay_store.role_op("entry")]
+    more = [relay_store.pool_voucher_op(voucher), relay_store.setting_op("cursor", b"\x01")]
+    async with after(path, ops, more) as kept:
+        assert kept.roles() == {"entry": 1, "mix": 2}
+        assert kept.pool_vouchers() == {3: voucher}
+        assert kept.setting("cursor") == b"\x01"
+        assert kept.setting("nothing") is None
