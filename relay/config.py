@@ -32,6 +32,9 @@ owner = "{owner}"
 # Operator's HTTP interface (status, metrics, control). Loopback only; 0 picks a free port, written to `api.json`.
 api_port = 0
 
+# Seconds between two looks at the chain.
+poll_interval = 2.0
+
 # Issuers of the campaigns whose passes this relay accepts: campaign number = URL.
 [issuers]
 {issuers}
@@ -112,6 +115,7 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     owner: str
     listen: str = "0.0.0.0"  # noqa: S104 - a relay serves the network; the operator may narrow it
     api_port: int = 0
+    poll_interval: float = 2.0
     issuers: dict[str, str] = {}
     limits: Limits = Limits()
     settlement: Settlement = Settlement()

@@ -21,7 +21,7 @@ from aiohttp import WSMsgType, web
 
 from mixpay import tls
 from mixpay.book import limits as book_reasons
-from mixpay.crypto.blind_rsa import InvalidKey, PublicKey
+from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
 from mixpay.directory import DirectoryError
 from mixpay.errors import MixpayError, PeerError
 from mixpay.mailbox import Announcement, Created, Deleted, Mailboxes, Refused, Span, mailbox_id_of
@@ -247,7 +247,9 @@ class EntrySession:
     async def _present(self, frame: client.PresentPass) -> Answer:
         try:
             shown, rules, position = _shown(self._state, frame.shown, frame.modulus, KIND_ENTRY)
-            presented: Presented = self._passes.present(shown, rules, position)
+            presented: Presented = self._passes.present(
+                shown, rules, position, self._state.pass_limit(shown.scope)
+            )
         except PeerError as error:
             self._metrics.refused(error.reason)
             return client.PassRefused(error.reason)
@@ -289,7 +291,7 @@ def _shown(
         raise PassError("wrong_kind", f"a pass of kind {kind} is needed here")
     try:
         key = PublicKey.from_bytes(modulus)
-    except InvalidKey as error:
+    except BlindRsaError as error:
         raise PassError("wrong_key", str(error)) from None
     return shown, state.pass_rules(shown.scope, key), state.my_position(kind)
 

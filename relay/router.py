@@ -83,9 +83,10 @@ class Router:
         self._submitted: dict[int, asyncio.Future[bytes]] = {}
         self._submissions = 0
 
-    def use_epochs(self, epochs: dict[Epoch, EpochKeys]) -> None:
-        """Take the key epochs whose packets are accepted from now on."""
+    def use_epochs(self, epochs: dict[Epoch, EpochKeys], floor: Epoch) -> None:
+        """Take the key epochs whose packets are accepted from now on, and the oldest of them."""
         self._epochs = epochs
+        self._tags.raise_floor(floor)
 
     # ------------------------------------------------------------------ packets from payers
 

@@ -1,0 +1,256 @@
+"""The relay process: every part made, connected, started, and stopped in order.
+
+    files      configuration, key store, deployment file, database: all in or named by the relay's folder
+    data path  links ▶ desk ▶ router ▶ books ▶ store ▶ links
+    clients    gateway
+    chain      chainside (looks, keys, dialling), treasury and redeemer (money)
+    operator   api
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mixpay import deployment as deployments
+from mixpay import eip712, keystore
+from mixpay.book import Limits
+from mixpay.chain.contracts import Contracts
+from mixpay.chain.rpc import Rpc, connect
+from mixpay.chain.sender import Sender
+from mixpay.deployment import Deployment
+from mixpay.errors import UserError
+from mixpay.mailbox import Mailboxes
+from mixpay.network import NetworkView
+from mixpay.passes import EntryPassBook
+from mixpay.replay import TagStore
+from mixpay.types import Account, RelayId, Value
+from relay import config as configs
+from relay.books import Books, Purse, Side
+from relay.chainside import Accounts, ChainSide
+from relay.config import RelayConfig
+from relay.desk import Desk, RelayHooks, SideEvents
+from relay.epoch_keys import PacketKeys
+from relay.gateway import Gateway
+from relay.gossip import Gossip
+from relay.links import Identity, LinkDialer, LinkServer
+from relay.metrics import Metrics
+from relay.mixer import Mixer
+from relay.router import Outgoing, Router
+from relay.state import State
+from relay.store import RelayStore, StoreFailed, mailbox_ops
+
+log = logging.getLogger(__name__)
+
+CONFIG = "relay.toml"
+DATABASE = "relay.sqlite"
+KEYS = "keys"
+OPERATOR_KEY = "operator"
+LINK_KEY = "link"
+
+_TAGS = 50_000_000
+_PULSE = 0.01
+"""Seconds between two looks at the mixer: the most by which a delay is exceeded."""
+_TICK = 0.1
+_HOUSEKEEPING = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A relay's folder, opened: settings and secrets."""
+
+    path: Path
+    config: RelayConfig
+    deployment: Deployment
+    operator_key: bytes = field(repr=False)
+    link_seed: bytes = field(repr=False)
+
+    @classmethod
+    def open(cls, path: Path, password: str) -> Home:
+        """Read everything. Raises UserError naming the file that is absent, wrong or readable by others."""
+        config = configs.load(path / CONFIG)
+        deployment = deployments.load(path / config.deployment)
+        keys = path / KEYS
+        return cls(
+            path,
+            config,
+            deployment,
+            keystore.load(keys, OPERATOR_KEY, password),
+            keystore.load(keys, LINK_KEY, password),
+        )
+
+
+def book_limits(config: RelayConfig) -> Limits:
+    """The channel books' limits as the operator set them."""
+    limits, settlement = config.limits, config.settlement
+    return Limits(
+        unsigned_window=limits.unsigned_tickets,
+        batch_interval=limits.sign_after,
+        max_unsettled=Value(limits.max_unsettled),
+        credit_limit=Value(limits.credit_limit),
+        ack_timeout=limits.ack_timeout,
+        settle_tickets=settlement.tickets,
+        settle_period=settlement.period,
+    )
+
+
+class Daemon:
+    """One relay. `start` returns when it serves; `stop` when nothing of it runs any more."""
+
+    def __init__(self, home: Home, rpc: Rpc, me: RelayId, view: NetworkView) -> None:
+        self.home, self.me, self.view = home, me, view
+        self.clock = time.monotonic
+        self.metrics = Metrics()
+        self.contracts = Contracts(rpc, home.deployment)
+        self.sender = Sender(rpc, home.operator_key)
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.store = RelayStore(home.path / DATABASE, on_failure=self._store_failed)
+        self.state = State(me, view, PacketKeys(self.store.packet_keys(), os.urandom), home.operator_key)
+        self._make_data_path()
+        self._make_edges()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _make_data_path(self) -> None:
+        home, config, store = self.home, self.home.config, self.store
+        domain = eip712.channels_domain(home.deployment.chain_id, home.deployment.channels)
+        purse = Purse(home.operator_key, Account(eip712.account_of(home.operator_key)), domain)
+        self.account = purse.account
+        self.accounts = Accounts(self.contracts)
+        self.accounts.learn(self.state)
+        self.accounts.look_up({peer for _, peer in store.book_rows()})
+        self.hooks = RelayHooks(self.metrics)
+        self.books = Books(
+            purse, book_limits(config), store, self.hooks, self.accounts.of, os.urandom, self.clock()
+        )
+        floor = self.state.floor
+        tags = TagStore(floor, _TAGS, store.tags(floor))
+        self.mailboxes = Mailboxes(self.me)
+        self.mailboxes.restore(store.mailboxes(), store.message_index())
+        self.passes = EntryPassBook.from_records(store.passes(self.state.chain_id, self.state.pool))
+        self.mixer: Mixer[Outgoing] = Mixer(config.limits.mixer_packets)
+        self.router = Router(
+            self.me, self.books, tags, self.mixer, self.mailboxes, self.metrics, self.clock,
+            lambda: self.state.chain_time, self.hooks.link, config.limits.link_queue,
+        )  # fmt: skip
+        self.hooks.router = self.router
+
+    def _make_edges(self) -> None:
+        home = self.home
+        identity = Identity(self.me, home.link_seed)
+        self.desk = Desk(self.books, self.router, self.metrics, self.clock)
+        self.server = LinkServer(identity, self._link_key, SideEvents(Side.PAYER, self.desk, self.metrics))
+        self.dialer = LinkDialer(identity, SideEvents(Side.PAYEE, self.desk, self.metrics))
+        self.hooks.links = {Side.PAYER: self.server.links.get, Side.PAYEE: self.dialer.links.get}
+        self.gateway = Gateway(
+            self.state, self.router, self.passes, self.mailboxes, self.store, self.metrics,
+            home.config.limits.clients,
+        )  # fmt: skip
+        self.gossip = Gossip(self.state, self.clock)
+        self.chain = ChainSide(
+            self.state, self.contracts, self.sender, self.account, self.accounts, self.books, self.router,
+            self.dialer, self.gossip, self.store, self.metrics, self.clock,
+        )  # fmt: skip
+
+    def _link_key(self, payer: RelayId) -> bytes:
+        return self.state.link_key(payer)
+
+    def _store_failed(self, failure: StoreFailed) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(failure)
+
+    # ------------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        """Listen and begin. Raises OSError when a port is not to be had, ChainError without a chain."""
+        config = self.home.config
+        await self.chain.update_keys()
+        await self.server.start(config.listen, config.link_port)
+        await self.gateway.start(config.listen, config.client_port, self.home.link_seed)
+        self._begin(self._every(_PULSE, self._pulse))
+        self._begin(self._every(_TICK, self._tick))
+        self._begin(self._every(_HOUSEKEEPING, self._housekeeping))
+        self._begin(self.chain.run(config.poll_interval))
+        log.info("relay %d serves at %s", self.me, config.endpoint)
+
+    def _begin(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        if not task.cancelled() and task.exception() is not None and not self.failed.done():
+            self.failed.set_exception(task.exception())
+
+    @staticmethod
+    async def _every(seconds: float, work: Callable[[], None]) -> None:
+        while True:
+            work()
+            await asyncio.sleep(seconds)
+
+    def _pulse(self) -> None:
+        self.router.release()
+
+    def _tick(self) -> None:
+        self.desk.tick()
+
+    def _housekeeping(self) -> None:
+        expired = self.mailboxes.expire(self.state.chain_time)
+        if expired.effects:
+            self.store.write(mailbox_ops(expired.effects))
+
+    async def stop(self) -> None:
+        """Stop serving, write what waits, close the database."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.gateway.stop()
+        await self.server.stop()
+        await self.dialer.stop()
+        await self.store.close()
+
+
+def assemble(home: Home) -> Daemon:
+    """Connect to the chain, find ourselves in the registry, make the daemon. Blocks.
+
+    Raises UserError when the operator is not registered, ChainError without a chain.
+    """
+    rpc = connect(home.config.rpc_url, home.deployment)
+    view = NetworkView(rpc, home.deployment)
+    view.refresh()
+    operator = Account(eip712.account_of(home.operator_key))
+    me = Contracts(rpc, home.deployment).registry.relay_of(operator)
+    if me == 0 or view.relay(me) is None:
+        raise UserError(
+            f"the operator 0x{operator.hex()} runs no registered relay: `mixpay-relay register` first"
+        )
+    return Daemon(home, rpc, me, view)
+
+
+def run(path: Path, password: str) -> None:
+    """Serve until SIGINT or SIGTERM. Raises UserError, ChainError, OSError, StoreFailed."""
+    asyncio.run(_serve(Home.open(path, password)))
+
+
+async def _serve(home: Home) -> None:
+    daemon = assemble(home)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await daemon.start()
+        waiting = asyncio.ensure_future(stopped.wait())
+        await asyncio.wait({waiting, daemon.failed}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+    finally:
+        with contextlib.suppress(StoreFailed):
+            await daemon.stop()
+    if daemon.failed.done():
+        daemon.failed.result()

@@ -1,0 +1,241 @@
+"""What a relay knows of the network and of itself, epoch by epoch. No I/O: the daemon feeds it.
+
+    chain (NetworkView)        time, relays, layers, campaigns' keys
+    PacketKeys                 this relay's secret keys, made ahead, destroyed after their grace
+    DescriptorBook, an epoch   who published which packet key: what the directory is made of
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from mixpay import __version__
+from mixpay.chain.views import Campaign
+from mixpay.crypto import x25519
+from mixpay.crypto.blind_rsa import PublicKey
+from mixpay.descriptors import Descriptor, DescriptorBook, sign_descriptor
+from mixpay.directory import write_directory
+from mixpay.errors import ChainError, PeerError
+from mixpay.network import NetworkView
+from mixpay.passes import KIND_ENTRY, TICK_VALUE, PassError, PassRules, Scope
+from mixpay.snapshot import DirectoryError, Snapshot
+from mixpay.types import Epoch, Position, RelayId, Term
+from relay.epoch_keys import EpochKeys, PacketKeys
+
+SOFTWARE = f"mixpay {__version__}"
+MAX_DESCRIPTOR = 256
+"""Bytes of an encoded descriptor at most."""
+
+
+class _Wire(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    relay: int
+    epoch: int
+    packet_key: bytes
+    signature: bytes
+    software: str
+
+
+def encode_descriptor(descriptor: Descriptor) -> bytes:
+    """One descriptor as MessagePack: [relay, epoch, packet key, signature, software]."""
+    d = descriptor
+    return msgspec.msgpack.encode(_Wire(d.relay, d.epoch, d.packet_key, d.signature, d.software))
+
+
+def decode_descriptor(data: bytes) -> Descriptor:
+    """Read a stranger's descriptor; it is checked by `DescriptorBook.add`. Raises DirectoryError `malformed`."""
+    try:
+        wire = msgspec.msgpack.decode(data, type=_Wire)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DirectoryError("malformed", str(error)) from None
+    return Descriptor(RelayId(wire.relay), Epoch(wire.epoch), wire.packet_key, wire.signature, wire.software)
+
+
+@dataclass(slots=True)
+class _Known:
+    """An epoch's descriptors, as long as its snapshot is the one they were collected for."""
+
+    snapshot: Snapshot
+    book: DescriptorBook
+    document: bytes | None = None
+
+
+class State:
+    """The network as one relay sees it. `key`: the operator's, 32 bytes; it signs descriptors."""
+
+    def __init__(self, me: RelayId, view: NetworkView, keys: PacketKeys, key: bytes) -> None:
+        self.me = me
+        self.view = view
+        self.keys = keys
+        self.campaigns: dict[int, Campaign] = {}
+        """Budgets and limits of the campaigns whose passes are taken."""
+        self._key = key
+        self._known: dict[Epoch, _Known] = {}
+
+    def __repr__(self) -> str:
+        return f"State(relay {self.me})"
+
+    # ------------------------------------------------------------------ time and place
+
+    @property
+    def chain_time(self) -> int:
+        """Seconds of chain time."""
+        return self.view.chain_time
+
+    @property
+    def epoch(self) -> Epoch:
+        """The current epoch."""
+        return self.view.epoch
+
+    @property
+    def chain_id(self) -> int:
+        """The chain's id."""
+        return self.view.deployment.chain_id
+
+    @property
+    def pool(self) -> bytes:
+        """Address of SubsidyPool, 20 bytes."""
+        return self.view.deployment.pool
+
+    @property
+    def floor(self) -> Epoch:
+        """Oldest key epoch whose packets are accepted: the last one only for a grace."""
+        epoch, grace = self.epoch, self.view.deployment.parameters.key_grace
+        in_grace = self.chain_time < self.view.schedule.start(epoch) + grace
+        return Epoch(max(0, epoch - 1)) if in_grace else epoch
+
+    def living_epochs(self) -> list[Epoch]:
+        """Key epochs that are in use or about to be: from the floor to the next one, as far as frozen."""
+        candidates = range(self.floor, self.epoch + 2)
+        return [Epoch(epoch) for epoch in candidates if self.view.is_frozen(Epoch(epoch))]
+
+    def link_key(self, relay: RelayId) -> bytes:
+        """The registered link key (32 bytes) of a relay that may hold a link. Raises PeerError."""
+        if not any(self.view.snapshot(epoch).by_id(relay) is not None for epoch in self.living_epochs()):
+            raise PeerError("unknown_relay", f"relay {relay} is in no living epoch")
+        record = self.view.relay(relay)
+        if record is None:
+            raise PeerError("unknown_relay", f"relay {relay} has left")
+        return record.link_key
+
+    def is_member(self, epoch: Epoch) -> bool:
+        """Whether this relay belongs to a (frozen) epoch."""
+        return self.view.snapshot(epoch).by_id(self.me) is not None
+
+    # ------------------------------------------------------------------ packet keys and descriptors
+
+    def epoch_keys(self) -> dict[Epoch, EpochKeys]:
+        """All that is needed for packets, for every living epoch this relay has a key for."""
+        ready: dict[Epoch, EpochKeys] = {}
+        for epoch in self.living_epochs():
+            secret = self.keys.get(epoch)
+            if secret is None or not self.is_member(epoch):
+                continue
+            context, snapshot = self.view.key_context(epoch), self.view.snapshot(epoch)
+            price, public = self.view.release_at(epoch).hop_price, x25519.public_key(secret)
+            ready[epoch] = EpochKeys(context, snapshot, self.view.layers(epoch), price, public, secret)
+        return ready
+
+    def publish(self) -> None:
+        """Sign this relay's descriptors for the living epochs; forget epochs that are over."""
+        living = self.living_epochs()
+        self._known = {epoch: known for epoch, known in self._known.items() if epoch in living}
+        for epoch in living:
+            known, secret = self._book(epoch), self.keys.get(epoch)
+            if secret is None or not self.is_member(epoch) or self._find(epoch, self.me) is not None:
+                continue
+            public = x25519.public_key(secret)
+            domain = self.view.registry_domain
+            known.book.add(sign_descriptor(self._key, self.me, epoch, public, domain, software=SOFTWARE))
+            known.document = None
+
+    def learn(self, descriptor: Descriptor) -> bool:
+        """Take another relay's descriptor; returns whether it is new. Raises DirectoryError."""
+        if descriptor.epoch not in self.living_epochs():
+            raise DirectoryError("wrong_epoch", f"a descriptor of epoch {descriptor.epoch}")
+        known = self._book(descriptor.epoch)
+        new = known.book.add(descriptor)
+        if new:
+            known.document = None
+        return new
+
+    def missing(self, epoch: Epoch) -> list[RelayId]:
+        """Relays of an epoch whose descriptors are not known yet."""
+        known = self._book(epoch).book.directory().descriptors
+        return [record.id for record in self.view.snapshot(epoch).relays if record.id not in known]
+
+    def directory(self, epoch: Epoch) -> bytes:
+        """The directory document of an epoch. Raises DirectoryError `wrong_epoch` for one that is over."""
+        if epoch not in self.living_epochs():
+            raise DirectoryError("wrong_epoch", f"no directory of epoch {epoch}: it is over, or not fixed yet")
+        known = self._book(epoch)
+        if known.document is None:
+            known.document = write_directory(known.book.directory())
+        return known.document
+
+    def own_descriptor(self, epoch: Epoch) -> bytes:
+        """This relay's descriptor of an epoch, encoded. Raises DirectoryError `wrong_epoch`."""
+        found = self._find(epoch, self.me) if epoch in self.living_epochs() else None
+        if found is None:
+            raise DirectoryError("wrong_epoch", f"no descriptor for epoch {epoch}")
+        return encode_descriptor(found)
+
+    def _find(self, epoch: Epoch, relay: RelayId) -> Descriptor | None:
+        return self._book(epoch).book.directory().descriptors.get(relay)
+
+    def _book(self, epoch: Epoch) -> _Known:
+        snapshot = self.view.snapshot(epoch)
+        known = self._known.get(epoch)
+        if known is None or known.snapshot != snapshot:  # a reorganised chain may freeze other relays
+            known = self._known[epoch] = _Known(snapshot, DescriptorBook(snapshot, self.view.registry_domain))
+        return known
+
+    # ------------------------------------------------------------------ passes
+
+    def pass_rules(self, scope: Scope, key: PublicKey) -> PassRules:
+        """What it takes to check a pass of this campaign and kind now.
+
+        Raises PassError `wrong_campaign` for a campaign this relay does not serve, `wrong_key` if the pool holds
+        another key or none, `not_ready` if the chain has not fixed the period.
+        """
+        if scope.campaign not in self.campaigns:
+            raise PassError("wrong_campaign", f"this relay does not serve campaign {scope.campaign}")
+        try:
+            epoch = self.epoch
+            first = epoch if scope.kind == KIND_ENTRY else self._term_start(self.view.term)
+            period = epoch if scope.kind == KIND_ENTRY else self.view.term
+            snapshot = self.view.snapshot(first)
+        except ChainError as error:
+            raise PassError("not_ready", str(error)) from None
+        current = Scope(self.chain_id, self.pool, scope.campaign, scope.kind, period)
+        scope.require(current)  # before the key: a pass of yesterday was signed with another one
+        registered = self.view.pool_key(scope.campaign, scope.kind, period)
+        if registered is None or registered.key_hash != key.key_hash():
+            raise PassError("wrong_key", "the pool does not hold this key for the campaign and period")
+        return PassRules(current, key, registered.hop_price, snapshot.beacon, snapshot.count)
+
+    def my_position(self, kind: int) -> Position | None:
+        """This relay's position in the snapshot that passes of a kind draw from now."""
+        epoch = self.epoch if kind == KIND_ENTRY else self._term_start(self.view.term)
+        record = self.view.snapshot(epoch).by_id(self.me)
+        return record.position if record is not None else None
+
+    def pass_limit(self, scope: Scope) -> int:
+        """Ticks of a scope that the campaign's budget guarantees this relay (docs/design.md §8)."""
+        campaign = self.campaigns[scope.campaign]
+        key = self.view.pool_key(scope.campaign, scope.kind, scope.period)
+        count = max(1, self.view.snapshot(self.epoch).count)
+        share = min(campaign.relay_cap, min(campaign.period_cap, campaign.budget) // count)
+        return share // (TICK_VALUE * key.hop_price) if key is not None else 0
+
+    def mailbox_expiry(self, term: int) -> int:
+        """Until when a mailbox of a term's pass receives: a quarter of a term longer (docs/design.md §8)."""
+        schedule = self.view.schedule
+        end = schedule.start(self._term_start(Term(term + 1)))
+        return end + schedule.epoch_length * schedule.term_length // 4
+
+    def _term_start(self, term: Term) -> Epoch:
+        return self.view.schedule.first_epoch(term)
+
+
