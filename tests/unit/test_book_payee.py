@@ -390,6 +390,13 @@ def test_acksWithoutSignature_areRepeated_onANewConnectionAndAfterSilence():
     assert link.payee.tick(link.now + 5.1) == ()
 
 
+def test_firstTicketAfterAPause_isGivenTimeToBeSigned():
+    link = Link()
+    link.now += 1000.0
+    accept(link, 0)
+    assert link.payee.tick(link.now + 4.9) == ()
+
+
 def test_idleLink_staysSilent():
     link = with_tickets(2)
     sign(link, 2)

@@ -257,6 +257,14 @@ def test_fewerTickets_areSignedWithinTheInterval_once():
     assert link.payer.tick(link.now + 4.0) == ()
 
 
+def test_trickle_doesNotPutOffTheSignature():
+    link = with_tickets(5)
+    for index in range(4):
+        assert not only(on_acks(link, ack(index)), events.SendBatch)
+        link.now += 0.5
+    assert one(on_acks(link, ack(4)), events.SendBatch).count == 5
+
+
 def test_signature_survivesARestart():
     link = with_tickets(3)
     on_acks(link, ack(0), ack(1))
@@ -312,6 +320,27 @@ def test_ticketNumbers_areNeverUsedAgain():
     assert one(link.issue(), events.SendTicket).seq == 4
     link.crash("payer")
     assert one(link.issue(), events.SendTicket).seq == 5
+
+
+def test_ticketNumbers_areNeverUsedAgain_ifTicketsOvertookEachOther():
+    link = with_tickets(3)
+    for number, index in ((1, 2), (2, 0)):  # ticket 3, settled before ticket 1 is acknowledged
+        on_acks(link, ack(0, batch=number, index=index))
+        link.turn("payer", link.payer.on_cut(number, 1))
+        link.turn("payer", link.payer.on_redeem(number, bytes(32), 0))
+    link.tick(5.0)
+    assert not link.disks["payer"].of(rows.IssuedTicket)
+    link.crash("payer")
+    assert one(link.issue(), events.SendTicket).seq == 4
+
+
+def test_highestNumber_countsInABatch_notTheLast():
+    link = with_tickets(3)
+    on_acks(link, ack(0, index=2), ack(1, index=1), ack(2, index=0))
+    link.turn("payer", link.payer.on_cut(1, 3))
+    link.turn("payer", link.payer.on_redeem(1, bytes(32), 0))
+    link.crash("payer")
+    assert one(link.issue(), events.SendTicket).seq == 4
 
 
 # Settlement
