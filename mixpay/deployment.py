@@ -26,7 +26,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One deployment's addresses and constants; `mixpay.chain.deploy.verify` checks them against the chain."""
+    """Addresses and constants of one deployment; `mixpay.chain.verify` checks them on the chain."""
 
     chain_id: int
     block: int

@@ -63,6 +63,10 @@ class Token(Contract):
         """Tokens that exist."""
         return Amount(self._read("totalSupply"))
 
+    def decimals(self) -> int:
+        """Digits of one token's smallest unit."""
+        return int(self._read("decimals"))
+
     def transfer(self, to: Account, amount: Amount) -> Call:
         """Sends tokens."""
         return self._write("transfer", to, amount)

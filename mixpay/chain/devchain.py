@@ -31,6 +31,7 @@ from mixpay.errors import ChainUnavailable, UserError
 from mixpay.types import Account
 
 CHAIN_ID = 31_337
+_MODULES = Path(__file__).resolve().parents[2] / "node_modules"
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
 _LISTENING = re.compile(r"Listening on (\S+:\d+)")
@@ -138,12 +139,11 @@ def _wait_for_address(process: subprocess.Popen[bytes], log: Path) -> str:
     raise ChainUnavailable(f"anvil did not start within {_START_SECONDS:.0f} s")
 
 
-def find_anvil() -> str:
+def find_anvil(modules: Path = _MODULES) -> str:
     """Path of anvil: the checkout's own program, else the one on PATH. Raises UserError if there is none."""
     systems = {"Linux": "linux", "Darwin": "darwin", "Windows": "win32"}
     machines = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
     native = f"anvil-{systems.get(platform.system())}-{machines.get(platform.machine())}"
-    modules = Path(__file__).resolve().parents[2] / "node_modules"
     for path in (modules / "@foundry-rs" / native / "bin" / "anvil", modules / ".bin" / "anvil"):
         if path.exists():
             return str(path)

@@ -43,15 +43,12 @@ class Rpc:
     `attempts`, and RpcError when it answers with an error."""
 
     def __init__(self, url: str, *, timeout: float = 10.0, attempts: int = 4) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(f"not an RPC address: {url!r}; it looks like http://127.0.0.1:8545")
-        self.shown = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+        self.shown = _shown(url)
         self._provider = HTTPProvider(url, {"timeout": timeout}, exception_retry_configuration=None)
         self._repeat = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(ChainUnavailable),
             stop=tenacity.stop_after_attempt(attempts),
-            wait=tenacity.wait_exponential_jitter(initial=0.1, max=2.0),
+            wait=tenacity.wait_exponential(multiplier=0.1, max=2.0) + tenacity.wait_random(0.0, 0.1),
             reraise=True,
         )
 
@@ -152,15 +149,36 @@ class Rpc:
             raise Reverted(call.what, name, text if data else error.message) from None
 
 
-def connect(url: str, deployment: Deployment | None = None, *, timeout: float = 10.0) -> Rpc:
+def _shown(url: str) -> str:
+    """Scheme, host and port. Raises UserError if the text is no such address."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        parts, port = urlsplit(""), ""
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(f"not an RPC address: {url!r}; one looks like http://127.0.0.1:8545")
+    return f"{parts.scheme}://{parts.hostname}{port}"
+
+
+def connect(
+    url: str, deployment: Deployment | None = None, *, timeout: float = 10.0, attempts: int = 4
+) -> Rpc:
     """A node that answers and is on the deployment's chain, with the deployment's contracts on it.
 
     Raises UserError for a malformed address or another chain, ChainUnavailable when nothing answers.
     """
-    rpc = Rpc(url, timeout=timeout)
-    chain_id = rpc.chain_id()
+    rpc = Rpc(url, timeout=timeout, attempts=attempts)
     if deployment is None:
-        return rpc
+        rpc.chain_id()
+    else:
+        check_chain(rpc, deployment)
+    return rpc
+
+
+def check_chain(rpc: Rpc, deployment: Deployment) -> None:
+    """Raises UserError if the node is on another chain than the deployment."""
+    chain_id = rpc.chain_id()
     if chain_id != deployment.chain_id:
         raise UserError(
             f"{rpc.shown} is on chain {chain_id}, the deployment file is for chain {deployment.chain_id}: "
@@ -171,7 +189,6 @@ def connect(url: str, deployment: Deployment | None = None, *, timeout: float = 
             f"{rpc.shown} is on chain {chain_id}, but there is no contract at 0x{deployment.network.hex()}: "
             "the deployment file is of another chain with the same id, or that chain was reset"
         )
-    return rpc
 
 
 def _reason(error: Exception) -> str:
