@@ -9,9 +9,9 @@
 No rules of payment here: frames go in and out, and every drop has a reason.
 """
 
-from relay.links.dialer import PayerLink
+from relay.links.dialer import LinkDialer, PayerLink
 from relay.links.events import Link, LinkEvents, LinkLimits
 from relay.links.handshake import Identity
 from relay.links.server import LinkServer
 
-__all__ = ["Identity", "Link", "LinkEvents", "LinkLimits", "LinkServer", "PayerLink"]
+__all__ = ["Identity", "Link", "LinkDialer", "LinkEvents", "LinkLimits", "LinkServer", "PayerLink"]
