@@ -1,4 +1,4 @@
-"""The channel books of one relay: one for each payer and each payee, their rows, and what they ask to be sent.
+"""The channel books of one relay, one for each payer and each payee: their rows, and what they ask to be sent.
 
 A *step* gathers what one event changes: rows for the disk first, then everything else. It is committed as one
 transaction; frames leave, and the relay itself goes on, only when it is on disk.
@@ -18,7 +18,8 @@ from mixpay.book.events import (
     BatchSettled,
     ClaimDue,
     Effect,
-    OnDisk,
+    ForgetBatch,
+    ForgetTickets,
     Refuse,
     SendAck,
     SendBatch,
@@ -29,10 +30,12 @@ from mixpay.book.events import (
     SendSamples,
     SendTicket,
     SendVoucher,
+    Store,
     TicketLost,
     TicketOpened,
     TicketTaken,
 )
+from mixpay.book.rows import Row
 from mixpay.mailbox import Store as MailboxRow
 from mixpay.merkle import Opening
 from mixpay.types import Account, Epoch, Random, RelayId
@@ -94,7 +97,7 @@ class Step:
     def add(self, effects: Iterable[Effect], packet: tuple[Epoch, bytes] | None = None) -> None:
         """Take a book's effects; `packet` is what goes with the ticket among them."""
         for effect in effects:
-            if isinstance(effect, OnDisk):
+            if isinstance(effect, Store | ForgetTickets | ForgetBatch):
                 self.ops.extend(book_ops(self.side, self.peer, effect))
                 continue
             if packet is not None and isinstance(effect, SendTicket):
@@ -153,14 +156,21 @@ class Books:
         self._payers: dict[RelayId, PayerBook] = {}
         for (side, peer), rows in store.book_rows().items():
             if side == Side.PAYER:
-                account = account_of(peer)
-                self._payees[peer] = PayeeBook.restore(
-                    purse.domain, account, purse.account, limits, rows, now
-                )
+                self._payees[peer] = self._new_payee(peer, rows, now)
             else:
-                self._payers[peer] = PayerBook.restore(
-                    purse.domain, purse.key, account_of(peer), limits, random, rows, now
-                )
+                self._payers[peer] = self._new_payer(peer, rows, now)
+
+    def _new_payee(self, payer: RelayId, rows: Iterable[Row] = (), now: float = 0.0) -> PayeeBook:
+        purse = self._purse
+        return PayeeBook(
+            purse.domain, self._account_of(payer), purse.account, self._limits, rows=rows, now=now
+        )
+
+    def _new_payer(self, payee: RelayId, rows: Iterable[Row] = (), now: float = 0.0) -> PayerBook:
+        purse, payee_account = self._purse, self._account_of(payee)
+        return PayerBook(
+            purse.domain, purse.key, payee_account, self._limits, self._random, rows=rows, now=now
+        )
 
     # ------------------------------------------------------------------ finding books
 
@@ -178,19 +188,14 @@ class Books:
         """The book of what `payer` owes us."""
         book = self._payees.get(payer)
         if book is None:
-            purse = self._purse
-            book = PayeeBook(purse.domain, self._account_of(payer), purse.account, self._limits)
-            self._payees[payer] = book
+            book = self._payees[payer] = self._new_payee(payer)
         return book
 
     def payer(self, payee: RelayId) -> PayerBook:
         """The book of what we owe `payee`."""
         book = self._payers.get(payee)
         if book is None:
-            purse = self._purse
-            account = self._account_of(payee)
-            book = PayerBook(purse.domain, purse.key, account, self._limits, self._random)
-            self._payers[payee] = book
+            book = self._payers[payee] = self._new_payer(payee)
         return book
 
     # ------------------------------------------------------------------ steps
@@ -227,9 +232,7 @@ class Books:
         match effect:
             case SendTicket():
                 epoch, packet = step.packets[effect.seq]
-                frame = frames.Packet(
-                    effect.seq, epoch, effect.lock, effect.hint, effect.value, packet
-                )
+                frame = frames.Packet(effect.seq, epoch, effect.lock, effect.hint, effect.value, packet)
                 self._send(step, frame)
             case TicketOpened():
                 self._hooks.ticket_opened(step.peer, effect)

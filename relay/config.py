@@ -12,7 +12,7 @@ import msgspec
 from mixpay.errors import UserError
 
 TEMPLATE = """\
-# Mixpay relay. Every setting with its default; amounts are in units of the hop price unless they say otherwise.
+# Mixpay relay. Every setting with its default; amounts are in hop prices unless they say otherwise.
 
 # JSON-RPC endpoint of the chain, and the deployment file that says where the contracts are.
 rpc_url = "{rpc_url}"
@@ -29,7 +29,7 @@ listen = "{listen}"
 # Account that owns the stake and receives swept earnings (cold: its key does not live here).
 owner = "{owner}"
 
-# Operator's HTTP interface (status, metrics, control). Loopback only; 0 picks a free port, written to `api.json`.
+# Operator's HTTP interface (status, metrics, control), on loopback only; 0 takes a free port.
 api_port = 0
 
 # Seconds between two looks at the chain.

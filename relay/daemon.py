@@ -1,10 +1,10 @@
 """The relay process: every part made, connected, started, and stopped in order.
 
-    files      configuration, key store, deployment file, database: all in or named by the relay's folder
-    data path  links ▶ desk ▶ router ▶ books ▶ store ▶ links
-    clients    gateway
-    chain      chainside (looks, keys, dialling), treasury and redeemer (money)
-    operator   api
+files      configuration, key store, deployment file, database: all in or named by the relay's folder
+data path  links ▶ desk ▶ router ▶ books ▶ store ▶ links
+clients    gateway
+chain      chainside (looks, keys, dialling), treasury and redeemer (money)
+operator   api
 """
 
 from __future__ import annotations
@@ -185,8 +185,9 @@ class Daemon:
         self._tasks.append(task)
 
     def _ended(self, task: asyncio.Future[None]) -> None:
-        if not task.cancelled() and task.exception() is not None and not self.failed.done():
-            self.failed.set_exception(task.exception())
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.failed.done():
+            self.failed.set_exception(error)
 
     @staticmethod
     async def _every(seconds: float, work: Callable[[], None]) -> None:
@@ -246,8 +247,9 @@ async def _serve(home: Home) -> None:
         loop.add_signal_handler(number, stopped.set)
     try:
         await daemon.start()
-        waiting = asyncio.ensure_future(stopped.wait())
-        await asyncio.wait({waiting, daemon.failed}, return_when=asyncio.FIRST_COMPLETED)
+        waiting: asyncio.Future[object] = asyncio.ensure_future(stopped.wait())
+        failing: asyncio.Future[object] = asyncio.shield(daemon.failed)
+        await asyncio.wait({waiting, failing}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
     finally:
         with contextlib.suppress(StoreFailed):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from mixpay.book.events import BatchSettled, Refuse, TicketLost, TicketOpened
 from mixpay.errors import PeerError
 from mixpay.merkle import Opening
-from mixpay.types import Amount, RelayId
+from mixpay.types import Amount, RelayId, Value
 from mixpay.wire import frames
 from relay.books import Books, FrameSink, Side, Step
 from relay.links import Link
@@ -78,7 +78,7 @@ class Desk:
             case frames.Cut():
                 step.add(book.on_cut(frame.number, frame.count))
             case frames.Redeem():
-                step.add(book.on_redeem(frame.number, frame.root, frame.total))
+                step.add(book.on_redeem(frame.number, frame.root, Value(frame.total)))
             case frames.Openings():
                 step.add(book.on_openings(frame.number, list(map(_opening, frame.openings))))
             case _:
@@ -87,10 +87,12 @@ class Desk:
     def tick(self) -> None:
         """Let every book do what time asks for: sign, cut, redeem, repeat, give up."""
         now = self._clock()
-        for side, peers in ((Side.PAYER, self._books.payees), (Side.PAYEE, self._books.payers)):
-            for peer, book in list(peers.items()):
-                with self._books.step(side, peer) as step:
-                    step.add(book.tick(now))
+        for payer, payee_book in list(self._books.payees.items()):
+            with self._books.step(Side.PAYER, payer) as step:
+                step.add(payee_book.tick(now))
+        for payee, payer_book in list(self._books.payers.items()):
+            with self._books.step(Side.PAYEE, payee) as step:
+                step.add(payer_book.tick(now))
 
     def settle(self) -> None:
         """Begin to settle with every payer now, whatever the thresholds say."""
@@ -167,8 +169,7 @@ class RelayHooks:
     def refused(self, side: Side, peer: RelayId, refusal: Refuse) -> None:
         """See `Hooks`."""
         self._metrics.refused(refusal.reason)
-        if refusal.lasting:
-            self.cut_off[side, peer] = refusal.reason
+        self.cut_off[side, peer] = refusal.reason
         link = self.link(side, peer)
         if link is not None:
             link.refuse(refusal.reason)

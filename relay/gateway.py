@@ -2,10 +2,10 @@
 
     GET  /v1/directory[?epoch=N]    the whole directory of an epoch (mixpay/directory.py)
     GET  /v1/descriptor[?epoch=N]   this relay's own descriptor, for other relays
-    WS   /v1/entry                  PRESENT_PASS, then SEND for each packet; every SEND gets one DOWN of equal size
+    WS   /v1/entry                  PRESENT_PASS, then SEND for each packet, answered by one DOWN of equal size
     WS   /v1/mailbox                CHALLENGE first; then MAILBOX_CREATE, or MAILBOX_FETCH and MAILBOX_DELETE
 
-Rules stand in the cores (`mixpay/passes`, `mixpay/mailbox.py`, `relay/router.py`); here is only the way to them.
+Rules stand in the cores (`mixpay/passes`, `mixpay/mailbox.py`, `relay/router.py`); here is the way to them.
 A tick is on disk before its packet goes anywhere.
 """
 
@@ -24,6 +24,7 @@ from mixpay.book import limits as book_reasons
 from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
 from mixpay.directory import DirectoryError
 from mixpay.errors import MixpayError, PeerError
+from mixpay.geometry import GEOMETRY
 from mixpay.mailbox import Announcement, Created, Deleted, Mailboxes, Refused, Span, mailbox_id_of
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, EntryPassBook, Pass, PassError, PassRules, Presented, Tick
 from mixpay.types import Epoch, Position
@@ -36,7 +37,7 @@ from relay.store import RelayStore, mailbox_ops, pass_op, role_op, tick_op
 log = logging.getLogger(__name__)
 
 _NO_ACK = bytes(32)
-_DUMMY = bytes(client.GEOMETRY.user_size)
+_DUMMY = bytes(GEOMETRY.user_size)
 _STATUS = {
     "wrong_epoch": client.DownStatus.WRONG_EPOCH,
     "expired_key": client.DownStatus.WRONG_EPOCH,
@@ -83,7 +84,9 @@ class Gateway:
         app.router.add_get("/v1/descriptor", self._descriptor)
         app.router.add_get("/v1/entry", self._entry)
         app.router.add_get("/v1/mailbox", self._mailbox)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)  # who came is not written down
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=1.0
+        )  # who came is not written down
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, ssl_context=tls.server_context(seed)).start()
 
@@ -189,9 +192,7 @@ class Gateway:
         return _terms(outcome.announcement)
 
     def _fetch(self, frame: client.MailboxFetch) -> Answer:
-        span = self._mailboxes.fetch(
-            frame.mailbox, frame.after, client.MAX_MESSAGES, self._state.chain_time
-        )
+        span = self._mailboxes.fetch(frame.mailbox, frame.after, client.MAX_MESSAGES, self._state.chain_time)
         if not isinstance(span, Span):
             return client.Refused(span.reason)
         rows = self._store.messages(frame.mailbox, span.first, span.last)

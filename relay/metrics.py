@@ -1,12 +1,11 @@
-"""The relay's counters. Every drop and refusal has a reason label; nothing here names a packet or a client."""
+"""The relay's counters. Drops and refusals have reason labels; nothing here names a packet or a client."""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-
 MAX_REASONS = 128
-"""Reasons counted one by one. Some come from peers, who must not fill our memory: further ones are "other"."""
+"""Reasons counted one by one; further ones are "other", for some come from peers, who must not fill memory."""
 
 
 class Metrics:
@@ -19,7 +18,9 @@ class Metrics:
         )
         self.drops = Counter("mixpay_drops", "Packets dropped, by reason", ["reason"], registry=self.registry)
         self.refusals = Counter(
-            "mixpay_refusals", "Tickets, passes, ticks and links refused, by reason", ["reason"],
+            "mixpay_refusals",
+            "Tickets, passes, ticks and links refused, by reason",
+            ["reason"],
             registry=self.registry,
         )
         self.receipts = Counter("mixpay_receipts", "Tickets proven relayed", registry=self.registry)

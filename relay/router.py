@@ -1,4 +1,4 @@
-"""The data path of a relay: what happens to a packet between its arrival and its departure (docs/design.md §12).
+"""The data path of a relay: what happens to a packet between arrival and departure (docs/design.md §12).
 
     PACKET ▶ peel ▶ replay? ▶ lock ok? ▶ book ─┬─▶ on disk ▶ ack ▶ mixer (delay) ▶ next ticket ▶ next link
                                                └─▶ on disk ▶ ack ▶ mailbox
@@ -27,9 +27,9 @@ from mixpay.replay import TagStore
 from mixpay.types import HOPS, MIX_LAYERS, Amount, Epoch, RelayId, Value
 from mixpay.wire import frames
 from relay.books import Books, FrameSink, Side, Step
+from relay.epoch_keys import EpochKeys
 from relay.metrics import Metrics
 from relay.mixer import Mixer
-from relay.epoch_keys import EpochKeys
 
 MAX_WAIT = 20.0
 """Seconds a packet waits for a link or a limit before it is dropped: far above any honest pause."""
@@ -94,7 +94,7 @@ class Router:
         """Take one packet: on success it is acknowledged and goes on once `step` is on disk."""
         book, value, now = self._books.payee(payer), Value(frame.value), self._clock()
         if book.known(frame.seq):
-            step.add(book.accept(frame.seq, frame.lock, b"", value, Amount(0), now))
+            step.add(book.accept(frame.seq, frame.lock, b"", value, price=Amount(0), now=now))
             return
         try:
             peeled, keys = self._open(payer, frame)
@@ -103,14 +103,16 @@ class Router:
             self._metrics.dropped(error.reason)
             step.add((SendRefuseTicket(frame.seq, error.reason),))
             return
-        effects = book.accept(frame.seq, frame.lock, peeled.ack, value, keys.hop_price, now)
+        effects = book.accept(frame.seq, frame.lock, peeled.ack, value, price=keys.hop_price, now=now)
         taken = next((effect for effect in effects if isinstance(effect, TicketTaken)), None)
         step.add(effects)
         if taken is not None and self._tags.add(Epoch(frame.key_epoch), peeled.tag):
             step.tag(Epoch(frame.key_epoch), peeled.tag)
             self._proceed(payer, frame, peeled, next_hint, taken, step)
 
-    def _open(self, payer: RelayId, frame: frames.Packet) -> tuple[packets.Forward | packets.Deliver, EpochKeys]:
+    def _open(
+        self, payer: RelayId, frame: frames.Packet
+    ) -> tuple[packets.Forward | packets.Deliver, EpochKeys]:
         keys = self._epochs.get(Epoch(frame.key_epoch))
         if keys is None:
             raise PeerError("wrong_epoch", f"no key for epoch {frame.key_epoch}")
@@ -121,7 +123,12 @@ class Router:
             raise PeerError("wrong_predecessor")
         epoch = Epoch(frame.key_epoch)
         peeled = packets.peel(
-            keys.context, keys.secret, keys.public, layer, frame.packet, lambda tag: self._tags.seen(epoch, tag)
+            keys.context,
+            keys.secret,
+            keys.public,
+            layer,
+            frame.packet,
+            lambda tag: self._tags.seen(epoch, tag),
         )
         if isinstance(peeled, packets.Forward) and not keys.may_go(self._me, peeled.next_relay, layer):
             raise PeerError("wrong_successor")
@@ -206,7 +213,12 @@ class Router:
         if self._links(Side.PAYEE, outgoing.relay) is None:
             return False
         effects = self._books.payer(outgoing.relay).issue(
-            outgoing.lock, outgoing.hint, outgoing.value, keys.hop_price, now, outgoing.origin
+            outgoing.lock,
+            outgoing.hint,
+            outgoing.value,
+            price=keys.hop_price,
+            now=now,
+            origin=outgoing.origin,
         )
         if isinstance(effects, Wait):
             return False
@@ -268,4 +280,3 @@ class Router:
         future = self._submitted.pop(_ENTRY.unpack(origin)[0], None)
         if future is not None and not future.done():
             set_outcome(future)
-

@@ -1,8 +1,8 @@
 """What a relay knows of the network and of itself, epoch by epoch. No I/O: the daemon feeds it.
 
-    chain (NetworkView)        time, relays, layers, campaigns' keys
-    PacketKeys                 this relay's secret keys, made ahead, destroyed after their grace
-    DescriptorBook, an epoch   who published which packet key: what the directory is made of
+chain (NetworkView)        time, relays, layers, campaigns' keys
+PacketKeys                 this relay's secret keys, made ahead, destroyed after their grace
+DescriptorBook, an epoch   who published which packet key: what the directory is made of
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def encode_descriptor(descriptor: Descriptor) -> bytes:
 
 
 def decode_descriptor(data: bytes) -> Descriptor:
-    """Read a stranger's descriptor; it is checked by `DescriptorBook.add`. Raises DirectoryError `malformed`."""
+    """Read a stranger's descriptor; `DescriptorBook.add` checks it. Raises DirectoryError `malformed`."""
     try:
         wire = msgspec.msgpack.decode(data, type=_Wire)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -168,7 +168,9 @@ class State:
     def directory(self, epoch: Epoch) -> bytes:
         """The directory document of an epoch. Raises DirectoryError `wrong_epoch` for one that is over."""
         if epoch not in self.living_epochs():
-            raise DirectoryError("wrong_epoch", f"no directory of epoch {epoch}: it is over, or not fixed yet")
+            raise DirectoryError(
+                "wrong_epoch", f"no directory of epoch {epoch}: it is over, or not fixed yet"
+            )
         known = self._book(epoch)
         if known.document is None:
             known.document = write_directory(known.book.directory())
@@ -196,8 +198,8 @@ class State:
     def pass_rules(self, scope: Scope, key: PublicKey) -> PassRules:
         """What it takes to check a pass of this campaign and kind now.
 
-        Raises PassError `wrong_campaign` for a campaign this relay does not serve, `wrong_key` if the pool holds
-        another key or none, `not_ready` if the chain has not fixed the period.
+        Raises PassError `wrong_campaign` for a campaign this relay does not serve, `wrong_key` if the
+        pool holds another key or none, `not_ready` if the chain has not fixed the period.
         """
         if scope.campaign not in self.campaigns:
             raise PassError("wrong_campaign", f"this relay does not serve campaign {scope.campaign}")
@@ -237,5 +239,3 @@ class State:
 
     def _term_start(self, term: Term) -> Epoch:
         return self.view.schedule.first_epoch(term)
-
-
