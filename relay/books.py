@@ -1,4 +1,4 @@
-"""The channel books of one relay, one for each payer and each payee: their rows, and what they ask to be sent.
+"""The channel books of one relay, one for each payer and payee: their rows, and what they ask to be sent.
 
 A *step* gathers what one event changes: rows for the disk first, then everything else. It is committed as one
 transaction; frames leave, and the relay itself goes on, only when it is on disk.

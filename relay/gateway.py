@@ -2,7 +2,7 @@
 
     GET  /v1/directory[?epoch=N]    the whole directory of an epoch (mixpay/directory.py)
     GET  /v1/descriptor[?epoch=N]   this relay's own descriptor, for other relays
-    WS   /v1/entry                  PRESENT_PASS, then SEND for each packet, answered by one DOWN of equal size
+    WS   /v1/entry                  PRESENT_PASS, then SEND for each packet; one DOWN of equal size answers it
     WS   /v1/mailbox                CHALLENGE first; then MAILBOX_CREATE, or MAILBOX_FETCH and MAILBOX_DELETE
 
 Rules stand in the cores (`mixpay/passes`, `mixpay/mailbox.py`, `relay/router.py`); here is the way to them.

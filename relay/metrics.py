@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 MAX_REASONS = 128
-"""Reasons counted one by one; further ones are "other", for some come from peers, who must not fill memory."""
+"""Reasons counted one by one; further ones are "other": peers must not fill our memory."""
 
 
 class Metrics:

@@ -148,10 +148,11 @@ class Connection(ABC, asyncio.Protocol):
         """End the connection, once: the first reason stands."""
         if self.reason is not None:
             return
+        goodbye = encode(last_word) if last_word else b""
         self.reason, was_open, self.is_open = reason, self.is_open, False
         if self._timer is not None:
             self._timer.cancel()
-        self._leave(last_word, abort)
+        self._leave(goodbye, abort)
         if self._queue:
             self.lost(LINK_LOST, len(self._queue))
             self._queue.clear()
@@ -248,7 +249,7 @@ class Connection(ABC, asyncio.Protocol):
             self._queued_bytes -= size
             transport.write(b"".join(taken))
 
-    def _leave(self, last_word: LinkFrame | None, abort: bool) -> None:
+    def _leave(self, goodbye: bytes, abort: bool) -> None:
         transport = self._transport
         if transport is None:
             return
@@ -256,9 +257,8 @@ class Connection(ABC, asyncio.Protocol):
             transport.abort()
             return
         if not self._write_blocked:
-            rest = b"".join(self._queue)
+            transport.write(b"".join(self._queue) + goodbye)
             self._queue.clear()
-            transport.write(rest + (encode(last_word) if last_word else b""))
         transport.close()
         self._loop.call_later(self.limits.close_timeout, transport.abort)
 

@@ -25,7 +25,6 @@ from relay.links import handshake
 from relay.links.connection import Connection
 from relay.links.events import CLOSED, LINK_DOWN, UNEXPECTED_FRAME, UNREACHABLE, LinkEvents, LinkLimits
 from relay.links.handshake import Identity
-from relay.links.server import ALPN
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +45,6 @@ class LinkDialer:
         self.limits = limits or LinkLimits()
         self.random = random
         self.context = tls.client_context()
-        self.context.set_alpn_protocols([ALPN])
         self._links: dict[RelayId, PayerLink] = {}
 
     @property
@@ -212,7 +210,7 @@ class _PayerConnection(Connection):
         if was_open:
             log.info("%s: %s", link, reason)
             link.dialer.events.closed(link, reason)
-        else:
+        elif reason != CLOSED:  # we hung up before it was open
             link.dialer.events.failed(link.peer, reason)
 
     def lost(self, reason: str, frames: int) -> None:

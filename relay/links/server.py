@@ -1,8 +1,4 @@
-"""The payee's side of links: takes payers in, one link for each.
-
-One port serves relays and clients: what a connection is shows in TLS's application protocol (ALPN, RFC 7301).
-Connections that do not ask for a link go to another protocol, the relay's HTTP server.
-"""
+"""The payee's side of links: takes payers in, one link for each."""
 
 from __future__ import annotations
 
@@ -40,8 +36,6 @@ from relay.links.handshake import Identity
 
 log = logging.getLogger(__name__)
 
-ALPN = "mixpay-link"
-
 Authorise = Callable[[RelayId], bytes]
 """The link key (32 bytes) registered for a relay that may be our payer.
 
@@ -50,7 +44,7 @@ Raises PeerError with the reason if none may.
 
 
 class LinkServer:
-    """Listens for payers. `other` makes the protocol for connections that are no links, if there are any."""
+    """Listens for payers."""
 
     def __init__(
         self,
@@ -60,14 +54,12 @@ class LinkServer:
         limits: LinkLimits | None = None,
         *,
         random: Random = os.urandom,
-        other: Callable[[], asyncio.Protocol] | None = None,
     ) -> None:
         self.identity = identity
         self.authorise = authorise
         self.events = events
         self.limits = limits or LinkLimits()
         self.random = random
-        self._other = other
         self._server: asyncio.Server | None = None
         self._links: dict[RelayId, PayeeConnection] = {}
         self._shaking: set[PayeeConnection] = set()
@@ -87,13 +79,11 @@ class LinkServer:
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Port 0 takes a free one. Raises OSError when the address is not to be had."""
-        context = tls.server_context(self.identity.seed)
-        context.set_alpn_protocols([ALPN] if self._other is None else [ALPN, "http/1.1"])
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Door(self, self._other),
+            lambda: PayeeConnection(self),
             host,
             port,
-            ssl=context,
+            ssl=tls.server_context(self.identity.seed),
             ssl_handshake_timeout=self.limits.handshake_timeout,
             ssl_shutdown_timeout=self.limits.close_timeout,
         )
@@ -176,20 +166,3 @@ class PayeeConnection(Connection):
 
     def lost(self, reason: str, frames: int) -> None:
         self._server.events.dropped(self.peer, reason, frames)
-
-
-class _Door(asyncio.Protocol):
-    """Looks at a new connection's application protocol and hands it on."""
-
-    def __init__(self, server: LinkServer, other: Callable[[], asyncio.Protocol] | None) -> None:
-        self._server = server
-        self._other = other
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        asked = transport.get_extra_info("ssl_object").selected_alpn_protocol()
-        if asked == ALPN or self._other is None:
-            protocol: asyncio.Protocol = PayeeConnection(self._server)
-        else:
-            protocol = self._other()
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)

@@ -90,6 +90,7 @@ class Store:
         self._backlog = 0
         self._waiting: set[asyncio.Future[None]] = set()
         self._failure: StoreFailed | None = None
+        self._closed = False
         self._thread: threading.Thread | None = None
         self._scrub_at: float | None = None
 
@@ -129,7 +130,10 @@ class Store:
         return future
 
     async def close(self) -> None:
-        """Write what waits, and close the file."""
+        """Write what waits, and close the file. Closing again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         if self._thread is not None:
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)

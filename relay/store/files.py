@@ -57,8 +57,8 @@ def open_writer(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     Raises UserError. The caller holds the lock.
     """
     with _explained(path):
-        # Readable by nobody else: there are keys in it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        path.touch(0o600)
+        path.chmod(0o600)  # a copy that was put back may be open to others, and there are keys in it
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             for pragma in _PRAGMAS:

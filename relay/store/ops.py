@@ -6,6 +6,7 @@ whole or not at all.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -14,9 +15,12 @@ Part: TypeAlias = int | str | bytes
 Key: TypeAlias = tuple[Part, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Rows of bytes by key. `key` names the columns of the primary key; the bytes are in column `data`."""
+    """Rows of bytes by key. `key` names the columns of the primary key; the bytes are in column `data`.
+
+    There is one object for each table, so two are equal only if they are one.
+    """
 
     name: str
     key: tuple[str, ...]
@@ -80,7 +84,7 @@ class Group:
 
     def __init__(self) -> None:
         self.ranges: list[DeleteRange] = []
-        self.rows: dict[Table, dict[Key, bytes | None]] = {}
+        self.rows: defaultdict[Table, dict[Key, bytes | None]] = defaultdict(dict)
         """What rows hold afterwards; None: the row is gone."""
         self.counters: dict[str, int] = {}
         self.size = 0
@@ -91,9 +95,9 @@ class Group:
             self.size += 1
             match op:
                 case Put():
-                    self.rows.setdefault(op.table, {})[op.key] = op.data
+                    self.rows[op.table][op.key] = op.data
                 case Delete():
-                    self.rows.setdefault(op.table, {})[op.key] = None
+                    self.rows[op.table][op.key] = None
                 case DeleteRange():
                     self._cut(op)
                 case Add():
@@ -105,7 +109,7 @@ class Group:
         return bool(self.ranges) or any(None in rows.values() for rows in self.rows.values())
 
     def _cut(self, op: DeleteRange) -> None:
-        rows = self.rows.get(op.table, {})
+        rows = self.rows[op.table]
         for key in [key for key in rows if op.covers(key)]:
             del rows[key]
         self.ranges.append(op)

@@ -1,0 +1,32 @@
+"""Money as people write it: decimal tokens or ether outside, whole smallest units inside."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation, localcontext
+
+from mixpay.errors import UserError
+from mixpay.parameters import TOKEN
+
+_DECIMALS = 18
+_LIMIT = 1 << 96
+
+
+def shown(amount: int) -> str:
+    """An amount of smallest units (18 decimals), exact and without needless zeros."""
+    whole, rest = divmod(abs(amount), TOKEN)
+    fraction = f"{rest:0{_DECIMALS}d}".rstrip("0")
+    sign = "-" if amount < 0 else ""
+    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
+def parse(text: str) -> int:
+    """Read an amount: not negative, at most 18 decimals, below 2^96 smallest units. Raises UserError."""
+    try:
+        with localcontext(prec=64):
+            amount = Decimal(text) * TOKEN
+        whole = int(amount)
+    except (InvalidOperation, OverflowError, ValueError):
+        raise UserError(f"{text!r} is not an amount") from None
+    if whole != amount or not 0 <= whole < _LIMIT:
+        raise UserError(f"{text!r} is not an amount of 0 or more with at most {_DECIMALS} decimals")
+    return whole

@@ -1,0 +1,151 @@
+"""Nine relays in one process, with real sockets, databases and a real chain: quick to start, easy to look into."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from mixpay import deployment as deployments
+from mixpay import eip712, tls
+from mixpay.chain.contracts import Contracts
+from mixpay.chain.deploy import deploy
+from mixpay.chain.devchain import DevChain
+from mixpay.chain.rpc import connect
+from mixpay.chain.sender import Sender
+from mixpay.layers import TermLayers
+from mixpay.packet import Built, Hop, build
+from mixpay.parameters import DEMO, TOKEN
+from mixpay.types import Account, Amount, Epoch, RelayId
+from relay.config import RelayConfig
+from relay.daemon import Daemon, Home, assemble
+
+RELAYS = 9
+ETHER = 10**18
+
+
+async def until(condition: Callable[[], bool], what: str, limit: float = 30.0) -> None:
+    """Wait for a condition."""
+    deadline = asyncio.get_running_loop().time() + limit
+    while not condition():
+        if asyncio.get_running_loop().time() > deadline:
+            raise TimeoutError(f"waited {limit} s for {what}")
+        await asyncio.sleep(0.02)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+class RelayWorld:
+    """A chain with contracts, and relays that are registered and serve."""
+
+    def __init__(self, chain: DevChain, folder: Path) -> None:
+        self.chain = chain
+        self.folder = folder
+        self.rpc = connect(chain.url)
+        key = os.urandom(32)
+        self.faucet = Sender(self.rpc, key)
+        chain.fund(self.faucet.account, 10_000 * ETHER)
+        self.deployment = deploy(self.rpc, self.faucet, DEMO)
+        deployments.save(folder / "deployment.json", self.deployment)
+        self.contracts = Contracts(self.rpc, self.deployment)
+        self.homes: list[Home] = []
+        self.daemons: list[Daemon] = []
+
+    def _home(self, number: int, ports: list[int]) -> Home:
+        path = self.folder / f"relay{number}"
+        path.mkdir()
+        config = RelayConfig(
+            rpc_url=self.chain.url,
+            deployment=str(self.folder / "deployment.json"),
+            host="127.0.0.1",
+            listen="127.0.0.1",
+            link_port=ports[0],
+            client_port=ports[1],
+            owner="0x" + self.faucet.account.hex(),
+            poll_interval=0.1,
+        )
+        return Home(path, config, self.deployment, os.urandom(32), os.urandom(32))
+
+    def register(self) -> None:
+        """Register all relays, with the faucet as their owner, and working capital."""
+        token, registry, channels = self.contracts.token, self.contracts.registry, self.contracts.channels
+        stake = Amount(RELAYS * DEMO.stake)
+        self.faucet.send(token.approve(registry.address, stake))
+        self.faucet.send(token.approve(channels.address, Amount(RELAYS * TOKEN)))
+        self.faucet.send(channels.deposit(Amount(RELAYS * TOKEN)))
+        ports = free_ports(2 * RELAYS)
+        domain = eip712.registry_domain(self.deployment.chain_id, self.deployment.registry)
+        for number in range(RELAYS):
+            home = self._home(number, ports[2 * number :])
+            operator = Account(eip712.account_of(home.operator_key))
+            consent = eip712.OperatorConsent(operator, self.faucet.account).digest(domain)
+            signature = eip712.sign(home.operator_key, consent)
+            endpoint = home.config.endpoint
+            self.faucet.send(
+                registry.register(operator, tls.link_key_of(home.link_seed), endpoint, signature)
+            )
+            self.faucet.send(channels.move(operator, Amount(TOKEN)))
+            self.chain.fund(operator, 10 * ETHER)
+            self.homes.append(home)
+
+    def to_epoch(self, epoch: int) -> None:
+        """Move the chain's clock to the beginning of an epoch."""
+        self.chain.advance_time(to=self.deployment.genesis + epoch * self.deployment.epoch_length)
+
+    async def start(self) -> None:
+        """Start the daemons; bring the network to epoch 2, the first in which they serve."""
+        for home in self.homes:
+            self.daemons.append(assemble(home))
+            await self.daemons[-1].start()
+        self.to_epoch(1)
+        await until(lambda: self.contracts.registry.is_frozen(Epoch(2)), "epoch 2 to be fixed")
+        self.to_epoch(2)
+        await until(self._ready, "all relays to be ready")
+
+    def _ready(self) -> bool:
+        return all(
+            daemon.state.epoch == 2
+            and not daemon.state.missing(Epoch(2))
+            and len(daemon.dialer.links) > 0
+            and all(link.is_open for link in daemon.dialer.links.values())
+            for daemon in self.daemons
+        )
+
+    async def stop(self) -> None:
+        """Stop all daemons."""
+        for daemon in self.daemons:
+            await daemon.stop()
+
+    # ------------------------------------------------------------------ packets
+
+    def relay(self, number: RelayId) -> Daemon:
+        """A relay by its id."""
+        return next(daemon for daemon in self.daemons if daemon.me == number)
+
+    def layers(self) -> TermLayers:
+        """Layers of epoch 2."""
+        return self.daemons[0].view.layers(Epoch(2))
+
+    def packet(self, path: tuple[RelayId, ...], mailbox: RelayId, box: bytes, delay_ms: int = 5) -> Built:
+        """A packet through three mixes to a mailbox, in epoch 2."""
+        view = self.daemons[0].view
+
+        def hop(relay: RelayId, delay: int) -> Hop:
+            state = self.relay(relay).state
+            return Hop(relay, state.epoch_keys()[Epoch(2)].public, delay)
+
+        mixes = [hop(relay, delay_ms) for relay in path]
+        return build(
+            view.key_context(Epoch(2)), mixes, hop(mailbox, 0), box, 0, os.urandom(2048), os.urandom
+        )
+
+
