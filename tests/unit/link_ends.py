@@ -13,7 +13,6 @@ from mixpay.types import RelayId
 from mixpay.wire import frames
 from relay.links import Identity, Link, LinkLimits, LinkServer, handshake
 from relay.links.dialer import LinkDialer, PayerLink
-from relay.links.server import ALPN
 
 PAYEE = Identity(RelayId(1), bytes([1]) * 32)
 PAYER = Identity(RelayId(2), bytes([2]) * 32)
@@ -116,9 +115,7 @@ class Stranger:
     @classmethod
     @asynccontextmanager
     async def at(cls, port: int) -> AsyncIterator[Stranger]:
-        context = tls.client_context()
-        context.set_alpn_protocols([ALPN])
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls.client_context())
         try:
             yield cls(reader, writer)
         finally:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-import aiohttp
 import pytest
-from aiohttp import web
 from link_ends import (
     ACKS,
     LIMITS,
@@ -22,7 +20,6 @@ from link_ends import (
     pair,
 )
 
-from mixpay import tls
 from mixpay.errors import PeerError
 from mixpay.wire import frames
 from relay.links import LinkLimits, LinkServer
@@ -209,25 +206,3 @@ def test_limits_reject_nonsense() -> None:
         LinkLimits(max_links=0)
     with pytest.raises(ValueError, match="dead_after"):
         LinkLimits(ping_after=10, dead_after=5)
-
-
-async def test_one_port_serves_links_and_http() -> None:
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(text="directory")
-
-    app = web.Application()
-    app.add_routes([web.get("/", answer)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    both = Pair()
-    both.server = LinkServer(PAYEE, authorise, both.at_payee, LIMITS, other=runner.server)
-    await both.server.start("127.0.0.1", 0)
-    link = await both.connect()
-    url = f"https://127.0.0.1:{both.server.port}/"
-    pin = tls.PinnedKey(PAYEE.link_key)
-    async with aiohttp.ClientSession() as session, session.get(url, ssl=pin) as response:
-        assert await response.text() == "directory"
-    assert link.is_open
-    await both.dialer.stop()
-    await both.server.stop()
-    await runner.cleanup()
