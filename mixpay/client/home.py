@@ -116,6 +116,15 @@ class Home:
         except (msgspec.MsgspecError, ValueError) as error:
             raise UserError(f"{self.config_file}: {error}") from None
 
+    @property
+    def has_identity(self) -> bool:
+        """Whether the user's secret was made."""
+        return IDENTITY in keystore.names(self._keys)
+
+    @property
+    def _keys(self) -> Path:
+        return self.folder / "keys"
+
     def identity(
         self, password: Callable[[bool], str], kdf: keystore.Kdf = keystore.Kdf.STANDARD
     ) -> Identity:
@@ -123,8 +132,7 @@ class Home:
 
         `password` is asked once, with True for a new secret. Raises UserError (wrong password, damaged file).
         """
-        folder = self.folder / "keys"
-        new = IDENTITY not in keystore.names(folder)
+        folder, new = self._keys, not self.has_identity
         word = password(new)
         if new:
             self.ensure()

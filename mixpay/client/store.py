@@ -32,7 +32,7 @@ CREATE TABLE mailboxes (
 ) WITHOUT ROWID;
 CREATE TABLE bodies (
     relay INTEGER NOT NULL, term INTEGER NOT NULL, sequence INTEGER NOT NULL, message BLOB NOT NULL,
-    body BLOB NOT NULL, PRIMARY KEY (relay, term, sequence)
+    at INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (relay, term, sequence)
 ) WITHOUT ROWID;
 CREATE INDEX bodies_of_message ON bodies (message);
 CREATE TABLE finished (message BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
@@ -53,12 +53,13 @@ class StoredPass:
 
 @dataclass(frozen=True, slots=True)
 class StoredBody:
-    """A fetched message body, 2,048 bytes, sealed; where it came from, and which message it is a part of."""
+    """A fetched body, 2,048 bytes, sealed: from where, part of which message, fetched when (seconds)."""
 
     relay: RelayId
     term: Term
     sequence: int
     message_id: bytes
+    at: int
     body: bytes
 
 
@@ -173,15 +174,16 @@ class ClientStore:
 
     def put_bodies(self, bodies: Iterable[StoredBody]) -> None:
         """Keep fetched bodies until the messages they belong to are saved."""
-        rows = [(b.relay, b.term, b.sequence, b.message_id, b.body) for b in bodies]
+        rows = [(b.relay, b.term, b.sequence, b.message_id, b.at, b.body) for b in bodies]
         with self._transaction() as db:
-            db.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?, ?, ?)", rows)
+            db.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def bodies(self) -> Iterator[StoredBody]:
         """All bodies kept, in the order they came."""
-        query = "SELECT relay, term, sequence, message, body FROM bodies ORDER BY term, relay, sequence"
-        for relay, term, sequence, message_id, body in self._connection.execute(query):
-            yield StoredBody(RelayId(relay), Term(term), sequence, message_id, body)
+        columns = "relay, term, sequence, message, at, body"
+        query = f"SELECT {columns} FROM bodies ORDER BY at, relay, term, sequence"  # noqa: S608
+        for relay, term, *rest in self._connection.execute(query):
+            yield StoredBody(RelayId(relay), Term(term), *rest)
 
     def drop_message(self, message_id: bytes) -> None:
         """Forget the bodies of a message."""

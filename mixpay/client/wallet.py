@@ -89,14 +89,14 @@ class Wallet:
         )
 
     def set_aside(self, drawn: DrawnPass, why: str) -> None:
-        """Do not use this pass in this run any more."""
+        """Do not use this pass in this run any more; `why` is for people."""
         self._set_aside.add(drawn.stored.row)
-        self._tell(f"relay {drawn.relay.id} is of no use ({why}); another pass is taken")
+        self._tell(f"{why}; taking another pass")
 
-    def condemn(self, drawn: DrawnPass, why: str) -> None:
+    def condemn(self, drawn: DrawnPass, reason: str) -> None:
         """Never use this pass again."""
-        self._store.condemn(drawn.stored.row, why)
-        self.set_aside(drawn, why)
+        self._store.condemn(drawn.stored.row, reason)
+        self.set_aside(drawn, f"relay {drawn.relay.id} is given up: {reason}")
 
     def ticks(self, drawn: DrawnPass, furthest: int) -> Ticks:
         """Spend this pass, from behind tick `furthest`, the last one its entry holds."""

@@ -1,0 +1,186 @@
+"""What a user can do, put together: an address, sending, receiving.
+
+The command line and the demo call these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from mixpay import deployment as deployments
+from mixpay.address import Address
+from mixpay.chain.rpc import connect
+from mixpay.client import relays
+from mixpay.client.home import ClientConfig, Home
+from mixpay.client.identity import Identity
+from mixpay.client.inbox import Arrived, Inbox, Incomplete
+from mixpay.client.issuer import Issuer
+from mixpay.client.profile import Profile, named
+from mixpay.client.receiving import Mailboxes, Round
+from mixpay.client.sending import Report, Sending
+from mixpay.client.store import ClientStore
+from mixpay.client.wallet import Wallet
+from mixpay.deployment import Deployment
+from mixpay.envelope import Message
+from mixpay.errors import ChainError, UserError
+from mixpay.network import NetworkView
+
+Tell = Callable[[str], None]
+Deliver = Callable[[Arrived], None]
+
+POLL_SECONDS = 3.0
+"""Between two looks into the mailboxes while following."""
+
+_LONGEST_PAUSE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A user's folder, open, and the network as the chain has it now."""
+
+    home: Home
+    config: ClientConfig
+    profile: Profile
+    store: ClientStore
+    view: NetworkView
+    http: aiohttp.ClientSession
+    wallet: Wallet
+    tell: Tell
+
+    def mailboxes(self, identity: Identity) -> Mailboxes:
+        """The user's mailboxes."""
+        return Mailboxes(self.http, self.view, self.store, identity, self.tell)
+
+
+@contextlib.asynccontextmanager
+async def connected(home: Home, tell: Tell = lambda _: None) -> AsyncIterator[Client]:
+    """Open a user's folder and read the chain. `tell` gets lines for the user while it is open.
+
+    Raises UserError (configuration, deployment file, chain of another id, a folder of another network, a
+    release that this program does not know) and ChainUnavailable.
+    """
+    config = home.config()
+    profile = named(config.profile)
+    deployment = deployments.load(Path(config.deployment).expanduser())
+    home.ensure()
+    with ClientStore(home.state_file) as store:
+        _belong_together(home, store, deployment)
+        rpc = await asyncio.to_thread(connect, config.rpc_url, deployment)
+        view = NetworkView(rpc, deployment, not_before=store.raise_fact("chain_time", 0))
+        await asyncio.to_thread(view.refresh)
+        store.raise_fact("chain_time", view.chain_time)
+        _ = view.release  # refuses a network that this program cannot speak to
+        async with relays.session() as http:
+            issuer = Issuer(http, config.sponsor_url, config.invitation)
+            wallet = Wallet(store, issuer, view, os.urandom, campaign=config.campaign, tell=tell)
+            yield Client(home, config, profile, store, view, http, wallet, tell)
+
+
+def _belong_together(home: Home, store: ClientStore, deployment: Deployment) -> None:
+    here = f"{deployment.chain_id}:{deployment.pool.hex()}"
+    if store.settle_fact("network", here) != here:
+        raise UserError(
+            f"{home.folder} belongs to another network than the deployment file {home.config().deployment}: "
+            "use a folder of its own for each network (--home)"
+        )
+
+
+async def make_address(client: Client, identity: Identity) -> Address:
+    """The user's address of this term; the mailbox is made when there is none.
+
+    Raises NoPass, IssuerUnavailable, IssuerRefused, UserError.
+    """
+    mailboxes = client.mailboxes(identity)
+    with client.home.locked("receive", lambda: client.tell("waiting for another `mixpay receive`")):
+        return mailboxes.current() or await mailboxes.make(client.wallet)
+
+
+async def send(
+    client: Client,
+    receiver: Address,
+    message: Message,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Report:
+    """Send a message. `progress`: fragments accepted, and all. Raises what `Sending.run` raises."""
+    with client.home.locked("send", lambda: client.tell("waiting for another `mixpay send`")):
+        sending = Sending(
+            client.http,
+            client.view,
+            client.wallet,
+            receiver,
+            client.profile,
+            os.urandom,
+            tell=client.tell,
+            progress=progress,
+        )
+        return await sending.run(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a look into the mailboxes left: messages that lack fragments, mailboxes that did not answer."""
+
+    incomplete: list[Incomplete]
+    troubles: list[str]
+
+
+class Receiver:
+    """Fetches messages directly. `deliver` gets each complete message, and returns when it is safe."""
+
+    def __init__(self, client: Client, identity: Identity, deliver: Deliver) -> None:
+        self._client, self._deliver = client, deliver
+        self._mailboxes = client.mailboxes(identity)
+        self._inbox = Inbox(client.store, identity)
+
+    def begin(self) -> None:
+        """Deliver what an earlier run fetched and could not deliver.
+
+        Raises UserError if there is no mailbox.
+        """
+        if not self._client.store.mailboxes():
+            raise UserError("you have no mailbox yet: `mixpay address` makes one")
+        self._hand_over(self._inbox.restore(_now()))
+
+    async def once(self) -> Received:
+        """Look into all mailboxes once."""
+        found = Round()
+        with self._client.home.locked("receive", lambda: self._client.tell("waiting for another command")):
+            await self._mailboxes.empty(self._inbox, _now(), self._hand_over, found)
+        return Received(self._inbox.incomplete(), found.troubles)
+
+    async def follow(self) -> None:
+        """Look again and again, until cancelled. Troubles are told once, and outlasted."""
+        told: set[str] = set()
+        pause = POLL_SECONDS
+        while True:
+            troubles = (await self.once()).troubles + await self._refresh()
+            for trouble in troubles:
+                if trouble not in told:
+                    self._client.tell(f"{trouble}; trying on")
+            told = set(troubles)
+            pause = min(2 * pause, _LONGEST_PAUSE) if troubles else POLL_SECONDS
+            await asyncio.sleep(pause)
+
+    async def _refresh(self) -> list[str]:
+        try:
+            await asyncio.to_thread(self._client.view.refresh)
+        except ChainError as error:
+            return [str(error)]
+        return []
+
+    def _hand_over(self, arrived: list[Arrived]) -> None:
+        for message in arrived:
+            self._deliver(message)
+            self._inbox.saved(message.message_id, _now())
+
+
+def _now() -> int:
+    return int(time.time())

@@ -1,0 +1,125 @@
+"""From fetched bodies to messages, through the disk: a body may leave the mailbox once it is in the store.
+
+Rules
+  * `take` opens the bodies and stores those that help; only then may they be deleted from the mailbox.
+  * A message stays in the store until `saved` says that it is safe elsewhere; a crash in between delivers
+    it twice, never not at all.
+  * What does not open, contradicts, or is a copy is dropped and counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mixpay.address import Address
+from mixpay.client.identity import Identity
+from mixpay.client.store import ClientStore, StoredBody
+from mixpay.envelope import EnvelopeError, Fragment, Message, open_fragment
+from mixpay.reassembly import Completed, Dropped, Reassembler, ReassemblyLimits
+from mixpay.types import RelayId, Term
+
+REMEMBERED_SECONDS = 15 * 86400
+"""How long a saved message is remembered: copies of its fragments may lie in a mailbox for a week."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message that is complete."""
+
+    message_id: bytes
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """A message some of whose fragments are there."""
+
+    message_id: bytes
+    have: int
+    total: int
+
+
+class Inbox:
+    """Messages on their way in. `now`: seconds, of any clock that does not jump. Call `restore` first."""
+
+    def __init__(
+        self, store: ClientStore, identity: Identity, limits: ReassemblyLimits | None = None
+    ) -> None:
+        self._store, self._identity = store, identity
+        self._reassembler = Reassembler(limits)
+        self._forgotten: set[bytes] = set()
+        self._addresses: dict[tuple[RelayId, Term], Address] = {}
+        self.dropped: Counter[str] = Counter()
+        """Bodies of no use, by reason."""
+
+    def restore(self, now: int) -> list[Arrived]:
+        """Take up what earlier runs stored; messages that were complete but not saved."""
+        arrived = []
+        for stored in list(self._store.bodies()):
+            fragment = self._open(stored.relay, stored.term, stored.body)
+            if fragment is not None:
+                arrived += self._accept(fragment, stored.at)[1]
+        for message_id in self._reassembler.expire(now):
+            self._store.drop_message(message_id)
+        self._store.forget_finished(now - REMEMBERED_SECONDS)
+        return arrived
+
+    def take(
+        self, relay: RelayId, term: Term, bodies: Sequence[tuple[int, bytes]], now: int
+    ) -> list[Arrived]:
+        """Take fetched bodies (sequence, 2,048 bytes) in; the messages they complete.
+
+        When it returns, what is of use is on disk.
+        """
+        arrived: list[Arrived] = []
+        kept: list[StoredBody] = []
+        for sequence, body in bodies:
+            fragment = self._open(relay, term, body)
+            if fragment is None:
+                continue
+            if self._store.is_finished(fragment.message_id):
+                self.dropped["finished"] += 1
+                continue
+            useful, complete = self._accept(fragment, now)
+            if useful:
+                kept.append(StoredBody(relay, term, sequence, fragment.message_id, now, body))
+            arrived += complete
+        self._store.put_bodies(row for row in kept if row.message_id not in self._forgotten)
+        self._forgotten.clear()
+        return arrived
+
+    def saved(self, message_id: bytes, now: int) -> None:
+        """The message is safe elsewhere."""
+        self._store.finish_message(message_id, now)
+
+    def incomplete(self) -> list[Incomplete]:
+        """Messages that wait for fragments."""
+        return [Incomplete(*entry) for entry in self._reassembler.pending()]
+
+    def _open(self, relay: RelayId, term: Term, body: bytes) -> Fragment | None:
+        if (relay, term) not in self._addresses:
+            self._addresses[relay, term] = self._identity.address(relay, term)
+        try:
+            return open_fragment(self._identity.secret, self._addresses[relay, term], body)
+        except EnvelopeError as error:
+            self.dropped[error.reason] += 1
+            return None
+
+    def _accept(self, fragment: Fragment, now: int) -> tuple[bool, list[Arrived]]:
+        """Whether the fragment is worth keeping, and the message it completes."""
+        outcome = self._reassembler.accept(fragment, now)
+        if isinstance(outcome, Completed):
+            return True, [Arrived(outcome.message_id, outcome.message)]
+        if isinstance(outcome, Dropped):
+            self.dropped[outcome.reason] += 1
+            if outcome.reason in ("preamble", "digest"):
+                # All of it is there, and it is no message: nothing that comes can mend it.
+                self._forgotten.add(outcome.message_id)
+                self._store.finish_message(outcome.message_id, now)
+            return False, []
+        for message_id in outcome.evicted:
+            self._forgotten.add(message_id)
+            self._store.drop_message(message_id)
+        return True, []

@@ -1,0 +1,282 @@
+"""Sending one message: the edge around `mixpay.client.sender`, which has the rules of pace and repetition.
+
+    chain ▶ pass ▶ directory, checked ▶ entry ▶ packet after packet ▶ acks, checked ▶ report
+
+What is known of the packets' ways stays in memory and ends with the message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from mixpay import envelope
+from mixpay.address import Address
+from mixpay.client.directories import WITNESSES, ForgedDirectory, collect
+from mixpay.client.entry import EntryLink
+from mixpay.client.errors import NotSent, RelayRefused, RelayUnavailable
+from mixpay.client.profile import Profile
+from mixpay.client.route import Packed, Packer
+from mixpay.client.sender import ChangeEntry, Finished, GivenUp, Sender, Transmit, Wait
+from mixpay.client.wallet import DrawnPass, Wallet
+from mixpay.crypto import uniform
+from mixpay.directory import Directory
+from mixpay.errors import ChainError
+from mixpay.network import NetworkView
+from mixpay.passes import KIND_ENTRY, PassExhausted
+from mixpay.snapshot import RelayRecord
+from mixpay.types import Random, RelayId
+from mixpay.wire.client import Down, DownStatus
+
+MOST_CHANGES = 8
+"""Changes of the entry, reconnections included, before a message is given up."""
+
+_LAG_SECONDS, _LONGEST_PAUSE = 0.5, 5.0
+"""Before it is tried again, when the same entry is to be asked once more."""
+
+_CONNECTION_LOST, _WRONG_EPOCH, _PASS_SPENT = "connection_lost", "wrong_epoch", "pass_spent"
+_INNOCENT = frozenset((_CONNECTION_LOST, _WRONG_EPOCH, _PASS_SPENT))
+"""Reasons to begin again that say nothing against the pass."""
+
+_FAULTS = {DownStatus.BAD_TICK: "bad_tick", DownStatus.WRONG_EPOCH: _WRONG_EPOCH}
+
+
+@dataclass(slots=True)
+class Duties:
+    """How many of the accepted packets a relay carried in each role."""
+
+    entry: int = 0
+    mix: int = 0
+    mailbox: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """What sending took. For the user's eyes only: it says where the packets went."""
+
+    message_id: bytes
+    fragments: int
+    packets_sent: int = 0
+    packets_accepted: int = 0
+    ticks: int = 0
+    hops: dict[RelayId, Duties] = field(default_factory=dict)
+
+    def accept(self, packed: Packed) -> None:
+        """Count an acknowledged packet."""
+        self.packets_accepted += 1
+        self._duties(packed.entry).entry += 1
+        self._duties(packed.mailbox).mailbox += 1
+        for mix in packed.mixes:
+            self._duties(mix).mix += 1
+
+    def _duties(self, relay: RelayId) -> Duties:
+        return self.hops.setdefault(relay, Duties())
+
+
+class Sending:
+    """Sends one message to one address.
+
+    `tell`: lines for the user; `progress`: fragments accepted, and all.
+    """
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        view: NetworkView,
+        wallet: Wallet,
+        receiver: Address,
+        profile: Profile,
+        random: Random,
+        *,
+        tell: Callable[[str], None] = lambda _: None,
+        progress: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> None:
+        self._http, self._view, self._wallet, self._random = http, view, wallet, random
+        self._receiver, self._profile, self._tell, self._progress = receiver, profile, tell, progress
+        self._directory: Directory | None = None
+        self._link: EntryLink | None = None
+        self._packer: Packer | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._on_way: dict[int, Packed] = {}
+        self._wake = asyncio.Event()
+        self._changes, self._lags = 0, 3
+
+    async def run(self, message: envelope.Message) -> Report:
+        """Returns when every fragment was accepted by its first mix.
+
+        Raises NotSent, NoPath, NoPass, IssuerUnavailable, UserError, ChainError.
+        """
+        pieces = envelope.fragments(message, self._random)
+        self._report = Report(pieces[0].message_id, len(pieces))
+        self._sender = Sender(len(pieces), self._profile, self._random, _now())
+        try:
+            await self._enter()
+            self._sender.entry_changed(_now())
+            await self._send_all(pieces)
+            await self._drain()
+        finally:
+            await self._leave()
+        self._report.packets_sent = self._sender.sent
+        return self._report
+
+    async def _send_all(self, pieces: Sequence[envelope.Fragment]) -> None:
+        while True:
+            self._progress(len(pieces) - self._sender.remaining, len(pieces))
+            match self._sender.step(_now()):
+                case Finished():
+                    return
+                case Transmit() as step:
+                    await self._transmit(step.number, pieces[step.fragment])
+                case Wait() as step:
+                    await self._pause(step.until)
+                case ChangeEntry() as step:
+                    await self._change(step.reason)
+                case GivenUp() as step:
+                    raise self._not_sent(step.reason)
+
+    async def _drain(self) -> None:
+        """Wait for the answers that are still out: a copy was relayed and paid for like the first."""
+        deadline = _now() + self._profile.ack_timeout
+        while self._sender.flying and self._listening() and _now() < deadline:
+            await self._pause(deadline)
+
+    async def _pause(self, until: float) -> None:
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._wake.wait()
+
+    # ------------------------------------------------------------------ packets
+
+    async def _transmit(self, number: int, piece: envelope.Fragment) -> None:
+        if self._packer is None or self._link is None:
+            raise RuntimeError("no packet is sent without an entry")
+        packed = self._packer.pack(piece, self._random)
+        try:
+            await self._link.send(number, packed)
+        except PassExhausted:
+            self._sender.unusable(_PASS_SPENT)
+        except RelayUnavailable:
+            self._sender.unusable(_CONNECTION_LOST)
+        else:
+            self._report.ticks += 1
+            self._on_way[number] = packed
+
+    async def _listen(self, link: EntryLink) -> None:
+        try:
+            while True:
+                self._answered(await link.answer())
+                self._wake.set()
+        except RelayUnavailable:
+            self._sender.unusable(_CONNECTION_LOST)
+            self._wake.set()
+
+    def _answered(self, down: Down) -> None:
+        packed = self._on_way.pop(down.seq, None)
+        if packed is None:
+            return
+        match down.status:
+            case DownStatus.ACKNOWLEDGED:
+                if not hmac.compare_digest(down.ack, packed.built.first_ack):
+                    self._sender.unusable("forged_ack")
+                elif self._sender.accepted(down.seq, _now()):
+                    self._report.accept(packed)
+            case DownStatus.BUSY:
+                self._sender.busy(down.seq, _now())
+            case DownStatus.BAD_TICK | DownStatus.WRONG_EPOCH:
+                self._sender.unusable(_FAULTS[down.status])
+            case _:
+                if down.status is DownStatus.MIX_UNREACHABLE and self._packer is not None:
+                    self._packer.avoid(packed.built.first_relay)
+                self._sender.failed(down.seq, down.status.name.lower())
+
+    # ------------------------------------------------------------------ entries
+
+    async def _enter(self) -> None:
+        """Find an entry that answers, and be ready to send through it."""
+        while self._link is None:
+            epoch = self._view.epoch
+            drawn = await self._wallet.draw(KIND_ENTRY)
+            try:
+                self._directory = await self._know(drawn.relay)
+                self._link = await EntryLink.open(self._http, self._wallet, drawn)
+            except RelayRefused as error:
+                await self._refused(drawn, error.reason)
+            except ForgedDirectory as error:
+                self._wallet.condemn(drawn, str(error))
+            except RelayUnavailable as error:
+                self._wallet.set_aside(drawn, str(error))
+            else:
+                layers, context = self._view.layers(epoch), self._view.key_context(epoch)
+                ends = drawn.relay.id, self._receiver
+                self._packer = Packer(self._directory, layers, context, *ends, self._profile)
+                self._listener = asyncio.create_task(self._listen(self._link))
+
+    async def _refused(self, drawn: DrawnPass, reason: str) -> None:
+        if reason != "wrong_period":
+            self._wallet.condemn(drawn, reason)
+        elif self._lags:
+            # About an epoch's beginning, one of us has not seen its first block yet.
+            self._lags -= 1
+            await asyncio.sleep(_LAG_SECONDS)
+            await self._refresh()
+        else:
+            self._wallet.set_aside(drawn, f"relay {drawn.relay.id} is in another epoch")
+
+    async def _know(self, entry: RelayRecord) -> Directory:
+        """The directory of the epoch: once for all entries."""
+        snapshot = self._view.snapshot(self._view.epoch)
+        if self._directory is not None and self._directory.snapshot == snapshot:
+            return self._directory
+        others = [relay for relay in snapshot.relays if relay.id != entry.id]
+        witnesses = [others.pop(uniform.below(len(others), self._random)) for _ in others[:WITNESSES]]
+        return await collect(self._http, snapshot, self._view.registry_domain, entry, witnesses)
+
+    async def _change(self, reason: str) -> None:
+        link = self._link
+        await self._leave()
+        self._changes += 1
+        if self._changes > MOST_CHANGES:
+            raise self._not_sent(reason)
+        if link is not None and reason not in _INNOCENT:
+            self._wallet.condemn(link.drawn, reason)
+        elif self._changes > 1:
+            await asyncio.sleep(min(_LAG_SECONDS * 2 ** (self._changes - 2), _LONGEST_PAUSE))
+        await self._refresh()
+        await self._enter()
+        self._sender.entry_changed(_now())
+
+    async def _refresh(self) -> None:
+        try:
+            await asyncio.to_thread(self._view.refresh)
+        except ChainError as error:
+            # What we know still holds until the epoch ends; a message under way does not wait for the chain.
+            self._tell(f"{error}; going on with what is known")
+
+    async def _leave(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+        self._on_way.clear()
+
+    def _listening(self) -> bool:
+        return self._listener is not None and not self._listener.done()
+
+    def _not_sent(self, reason: str) -> NotSent:
+        total, missing = self._report.fragments, self._sender.remaining
+        return NotSent(
+            f"the message was not sent: {missing} of its {total} pieces were not taken ({reason}); try again"
+        )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
