@@ -216,6 +216,10 @@ class Issuer:
     def _credit(self, bundles: Sequence[bytes], period: Period, relay: RelayInPeriod) -> _Credited:
         rules = self._rules(period, relay)
         result = _Credited()
+        if relay.count == 0:
+            # A pass of an epoch without relays draws nobody.
+            result.refused += [api.RefusedBundle(index, "wrong_relay") for index in range(len(bundles))]
+            return result
         redemptions = _decode(bundles, result.refused)
         known = self._store.redeemed([rules.scope.pass_id(r.anchor) for _, r in redemptions])
         book = RedemptionBook.from_records(known, [])

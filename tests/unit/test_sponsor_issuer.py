@@ -247,6 +247,8 @@ def test_redeem_paysOnlyTheRelayThatWasDrawn(desk: Desk) -> None:
         answer = desk.redeem(bundle, relay=relay)
         assert answer.added == 0 and answer.refused == [api.RefusedBundle(0, "wrong_relay")]
     assert desk.redeem(bundle, relay=here(position=drawn, count=1000)).added == 1
+    nobody = desk.redeem(bundle, relay=here(position=None, count=0))
+    assert nobody.refused == [api.RefusedBundle(0, "wrong_relay")]
 
 
 def test_redeem_onlyAfterThePeriodAndWithinTheClaimWindow(desk: Desk) -> None:

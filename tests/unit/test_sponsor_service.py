@@ -1,0 +1,279 @@
+"""The running issuer on a real chain, over real HTTP: passes out, vouchers out, money in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+from sponsor_world import PASSWORD, World
+
+from mixpay.chain.devchain import DevChain
+from mixpay.crypto.blind_rsa import PublicKey
+from mixpay.errors import UserError
+from mixpay.parameters import DEMO
+from mixpay.passes import (
+    EntryPassBook,
+    OwnedPass,
+    PassRequest,
+    PassRules,
+    PassSpender,
+    Scope,
+    drawn_position,
+)
+from mixpay.sponsor import api, app
+from mixpay.types import Account, Amount, Epoch, RelayId
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[DevChain]:
+    with DevChain() as chain:
+        yield chain
+
+
+@pytest.fixture
+def world(chain: DevChain, tmp_path: Path) -> World:
+    world = World(chain, tmp_path)
+    world.settle_in()
+    world.configure(poll_seconds=0.05, entry_passes=3)
+    return world
+
+
+@dataclass
+class Issuer:
+    """A running service and the ways to talk to it."""
+
+    url: str
+    session: aiohttp.ClientSession
+    world: World
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        async with self.session.get(self.url + path) as response:
+            return response.status, await response.json()
+
+    async def post(self, path: str, body: bytes, **headers: str) -> tuple[int, Any]:
+        async with self.session.post(self.url + path, data=body, headers=headers) as response:
+            return response.status, await response.json()
+
+    async def campaign(self) -> api.CampaignAnswer:
+        status, answer = await self.get(api.CAMPAIGN_PATH)
+        assert status == 200
+        return msgspec.convert(answer, api.CampaignAnswer)
+
+    async def until_epoch(self, epoch: Epoch) -> api.CampaignAnswer:
+        """Wait until the service has seen an epoch."""
+        async with asyncio.timeout(10):
+            while (answer := await self.campaign()).epoch != epoch:
+                await asyncio.sleep(0.02)
+        return answer
+
+    async def buy(self, kind: int = 1, **headers: str) -> OwnedPass:
+        """A pass of the current period."""
+        answer = await self.campaign()
+        period = answer.epoch if kind == 1 else answer.term
+        (found,) = [k for k in answer.keys if (k.kind, k.period) == (kind, period)]
+        public = PublicKey.from_bytes(found.modulus)
+        on_chain = self.world.contracts.pool.key(answer.campaign, kind, period)
+        assert (on_chain.key_hash, str(on_chain.hop_price)) == (public.key_hash(), found.hop_price)
+        scope = Scope(answer.chain_id, answer.pool, answer.campaign, kind, period)
+        wanted = PassRequest.new(scope, public, os.urandom)
+        body = msgspec.json.encode(api.SignRequest(kind, period, wanted.blinded))
+        status, signed = await self.post(api.SIGN_PATH, body, **headers)
+        assert status == 200, signed
+        return wanted.finish(msgspec.convert(signed, api.SignAnswer).signature)
+
+    async def redeem(self, relay: RelayId, kind: int, period: int, *bundles: bytes) -> tuple[int, Any]:
+        return await self.post(
+            api.REDEEM_PATH, msgspec.json.encode(api.RedeemRequest(relay, kind, period, list(bundles)))
+        )
+
+
+@asynccontextmanager
+async def serving(world: World) -> AsyncIterator[Issuer]:
+    stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(app.serve(world.home, PASSWORD, stop, ready.set_result))
+    try:
+        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        async with aiohttp.ClientSession() as session:
+            yield Issuer(ready.result(), session, world)
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 20)
+
+
+def spent(world: World, owned: OwnedPass, number: int) -> bytes:
+    """What the drawn entry hands in after `number` ticks."""
+    frozen = world.contracts.registry.frozen(Epoch(owned.scope.period))
+    on_chain = world.contracts.pool.key(owned.scope.campaign, owned.scope.kind, owned.scope.period)
+    position = drawn_position(owned.signature, frozen.beacon, frozen.count)
+    public = PublicKey.from_bytes(MODULI[on_chain.key_hash])
+    rules = PassRules(owned.scope, public, on_chain.hop_price, frozen.beacon, frozen.count)
+    spender, book = PassSpender(owned), EntryPassBook(max_gap=1 << 14)
+    spender.reserve(number)
+    ticks = [spender.next_tick() for _ in range(number)]
+    book.accept_tick(book.present(owned.shown(), rules, position, 1 << 20).pass_id, ticks[-1])
+    book.close(owned.scope.kind, owned.scope.period)
+    ((_, redemption),) = book.redemptions(owned.scope)
+    return redemption.encode()
+
+
+MODULI: dict[bytes, bytes] = {}
+
+
+def remember(answer: api.CampaignAnswer) -> None:
+    for found in answer.keys:
+        MODULI[PublicKey.from_bytes(found.modulus).key_hash()] = found.modulus
+
+
+async def test_wholeWay_fromABlindedPassToMoneyOnChain(world: World) -> None:
+    relay, operator = world.register("a")
+    async with serving(world) as issuer:
+        remember(await issuer.until_epoch(world.join()))
+        owned, period = await issuer.buy(), world.epoch()
+        bundle = spent(world, owned, 40)
+        status, early = await issuer.redeem(relay, 1, period, bundle)
+        assert (status, early["error"]) == (409, "period_open")
+        await issuer.until_epoch(world.next_epoch())
+        status, answer = await issuer.redeem(relay, 1, period, bundle, bytes(len(bundle)))
+        assert status == 200, answer
+        voucher = msgspec.convert(answer, api.RedeemAnswer)
+        assert voucher.operator == operator and voucher.added == 40
+        assert [(b.index, b.reason) for b in voucher.refused] == [(1, "tick_out_of_range")]
+        assert voucher.amount == 40 * 5 * DEMO.hop_price
+        again = await issuer.redeem(relay, 1, period, bundle)
+        assert again[1] | {"refused": []} == answer | {"added": 0, "refused": []}
+        pool, channels = world.contracts.pool, world.contracts.channels
+        call = pool.claim(
+            voucher.campaign, operator, Epoch(voucher.period), voucher.amount, voucher.signature
+        )
+        world.deployer.send(call)
+        assert channels.balance_of(operator) == voucher.amount
+    assert not world.home.service_file.exists()
+    # A restart forgets nothing and pays nothing twice.
+    async with serving(world) as issuer:
+        status, later = await issuer.redeem(relay, 1, period, bundle)
+        assert (status, later["added"], later["cumulative"]) == (200, 0, answer["cumulative"])
+
+
+async def test_mailboxPass_isRedeemedInTheTermsLastEpoch(world: World) -> None:
+    relay, _ = world.register("b")
+    async with serving(world) as issuer:
+        remember(await issuer.until_epoch(world.join()))
+        owned = await issuer.buy(kind=2)
+        bundle = spent(world, owned, 3)
+        await issuer.until_epoch(world.next_epoch())
+        status, answer = await issuer.redeem(relay, 2, owned.scope.period, bundle)
+        assert (status, answer["period"], answer["added"]) == (200, owned.scope.period, 3)
+
+
+async def test_redeem_paysNobodyForARelayThatCameLaterOrLeft(world: World) -> None:
+    first, _ = world.register("c")
+    async with serving(world) as issuer:
+        remember(await issuer.until_epoch(world.join()))
+        period, owned = world.epoch(), await issuer.buy()
+        bundle = spent(world, owned, 1)
+        world.leave("c", first)
+        # Takes the position that has fallen free, which is the one that the pass draws.
+        second, _ = world.register("d")
+        await issuer.until_epoch(world.next_epoch())
+        status, answer = await issuer.redeem(second, 1, period, bundle)
+        assert (status, answer["added"]) == (200, 0)
+        assert answer["refused"] == [{"index": 0, "reason": "wrong_relay"}]
+        status, answer = await issuer.redeem(first, 1, period, bundle)
+        assert (status, answer["added"]) == (200, 1)
+        status, answer = await issuer.redeem(RelayId(99), 1, period, bundle)
+        assert (status, answer["error"]) == (404, "unknown_relay")
+
+
+async def test_sign_refusesWithLabels(world: World) -> None:
+    async with serving(world) as issuer:
+        answer = await issuer.until_epoch(world.join())
+        body = msgspec.json.encode(api.SignRequest(1, answer.epoch, bytes(255) + b"\2"))
+        for expected in (2, 2, 2):
+            status, signed = await issuer.post(api.SIGN_PATH, body)
+            assert (status, signed["left"]) == (200, expected)
+        for _ in range(2):
+            await issuer.buy()
+        other = msgspec.json.encode(api.SignRequest(1, answer.epoch, bytes(255) + b"\3"))
+        assert (await issuer.post(api.SIGN_PATH, other))[0] == 429
+        # Nobody's own word for its address counts while no proxy is configured.
+        assert (await issuer.post(api.SIGN_PATH, other, **{"X-Forwarded-For": "192.0.2.1"}))[0] == 429
+        past = msgspec.json.encode(api.SignRequest(1, answer.epoch - 1, bytes(256)))
+        assert (await issuer.post(api.SIGN_PATH, past))[1]["error"] == "wrong_period"
+
+
+async def test_http_answersBadRequestsInJson(world: World) -> None:
+    blinded = b'"blinded":"AA=="'
+    cases = [
+        (api.SIGN_PATH, b"", 400, "malformed"),
+        (api.SIGN_PATH, b"[]", 400, "malformed"),
+        (api.SIGN_PATH, b"\xff", 400, "malformed"),
+        (api.SIGN_PATH, b'{"kind":1,"period":2,%b}' % blinded, 400, "malformed"),
+        (api.SIGN_PATH, b'{"kind":3,"period":2,%b}' % blinded, 400, "malformed"),
+        (api.SIGN_PATH, b'{"kind":1,"period":2,%b,"more":1}' % blinded, 400, "malformed"),
+        (api.SIGN_PATH, b" " * 4097, 413, "too_large"),
+        (api.REDEEM_PATH, b'{"relay":1,"kind":1,"period":0,"bundles":["AA=="]}', 400, "malformed"),
+        (api.REDEEM_PATH, b'{"relay":1,"kind":1,"period":4294967295,"bundles":[]}', 409, "period_open"),
+        (api.REDEEM_PATH, b'{"relay":-1,"kind":1,"period":0,"bundles":[]}', 400, "malformed"),
+        (api.REDEEM_PATH, b" " * 800_000, 413, "too_large"),
+        (api.CAMPAIGN_PATH, b"", 405, "malformed"),
+        ("/v1/other", b"", 404, "not_found"),
+    ]
+    async with serving(world) as issuer:
+        for path, body, status, label in cases:
+            got, answer = await issuer.post(path, body)
+            assert (got, answer["error"]) == (status, label), (path, body[:60])
+            assert set(answer) == {"error", "detail"}
+
+
+async def test_invitations_andAProxysWord(world: World) -> None:
+    world.configure(kind='"invitation"', behind_proxy="true")
+    with pytest.raises(UserError, match="cannot read the invitation codes"):
+        async with serving(world):
+            pass
+    codes = world.home.folder / "invitations.txt"
+    codes.write_text("aaaabbbbccccdddd\n")
+    async with serving(world) as issuer:
+        answer = await issuer.until_epoch(world.join())
+        assert answer.policy == "invitation"
+        body = msgspec.json.encode(api.SignRequest(1, answer.epoch, bytes(255) + b"\2"))
+        status, refused = await issuer.post(api.SIGN_PATH, body)
+        assert (status, refused["error"]) == (401, "identity_required")
+        status, refused = await issuer.post(api.SIGN_PATH, body, Authorization="Bearer nonsense")
+        assert (status, refused["error"]) == (403, "identity_refused")
+        assert await issuer.buy(Authorization="Bearer aaaabbbbccccdddd")
+
+
+async def test_serve_failsForWhatIsNotItsCampaign(world: World) -> None:
+    good = world.home.config_path.read_text()
+    with pytest.raises(UserError, match="wrong password"):
+        await app.serve(world.home, "other", asyncio.Event(), print)
+    world.configure(campaign=99)
+    with pytest.raises(UserError, match="there is no campaign 99"):
+        await app.serve(world.home, PASSWORD, asyncio.Event(), print)
+    world.configure(campaign=0)
+    with pytest.raises(UserError, match="sponsor create"):
+        await app.serve(world.home, PASSWORD, asyncio.Event(), print)
+    world.home.config_path.write_text(good)
+    call = world.contracts.pool.create_campaign(Account(b"\1" * 20), Amount(1), Amount(1))
+    world.deployer.send(call)
+    world.configure(campaign=world.contracts.pool.campaign_count())
+    with pytest.raises(UserError, match="is signed for by 0x01"):
+        await app.serve(world.home, PASSWORD, asyncio.Event(), print)
+
+
+async def test_serve_failsIfTheSignerHasNoEther(world: World) -> None:
+    signer = world.contracts.pool.campaign(1).signer
+    world.chain.fund(signer, 0)
+    with pytest.raises(UserError, match="ether"):
+        async with serving(world):
+            pass
