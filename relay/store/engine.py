@@ -16,6 +16,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ from relay.store.sql import carry_out, selection
 from relay.store.tables import COUNTERS, MIGRATIONS
 
 log = logging.getLogger(__name__)
+
+_LAST_ROUNDS = 8
+"""How often what follows a commit may write again while the store closes."""
 
 Then = Callable[[], None]
 
@@ -109,6 +113,8 @@ class Store:
         """
         if self._failure is not None:
             raise self._failure
+        if self._closed:
+            raise StoreFailed(f"{self.path} is closed")
         if self._thread is None:
             self._loop = asyncio.get_running_loop()
             self._thread = threading.Thread(target=self._run, name="store", daemon=True)
@@ -130,16 +136,22 @@ class Store:
         return future
 
     async def close(self) -> None:
-        """Write what waits, and close the file. Closing again does nothing."""
+        """Write what waits, and what follows from it, and close the file. Closing again does nothing.
+
+        Whoever writes is stopped before.
+        """
         if self._closed:
             return
+        with suppress(StoreFailed):
+            for _ in range(_LAST_ROUNDS):
+                if self._backlog:
+                    await self.written(())
         self._closed = True
         if self._thread is not None:
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
         if self._failure is None:
             self._scrub()
-            self._failure = StoreFailed(f"{self.path} is closed")
         self._reader.close()
         self._database.close()
         self._lock.release()

@@ -95,6 +95,15 @@ async def test_close_writes_what_waits(path: Path) -> None:
         assert len(names(again)) == 50
 
 
+async def test_close_writes_what_follows_from_what_waits(path: Path) -> None:
+    opened = Store(path)
+    opened.write([setting("a")], lambda: opened.write([setting("b")], lambda: opened.write([setting("c")])))
+    await opened.close()
+    await opened.close()
+    async with store(path) as again:
+        assert names(again) == ["a", "b", "c"]
+
+
 async def test_congestion_is_told(path: Path) -> None:
     async with store(path, limits=StoreLimits(max_backlog=5)) as opened:
         assert not opened.congested
