@@ -120,7 +120,7 @@ class Store:
             self._thread = threading.Thread(target=self._run, name="store", daemon=True)
             self._thread.start()
         self._backlog += len(ops)
-        self._queue.put(_Write(ops, then))
+        self._queue.put(_Write(tuple(ops), then))
 
     def written(self, ops: Sequence[StoreOp]) -> asyncio.Future[None]:
         """Commit changes; the future is done when they are on disk. Raises, or carries, StoreFailed."""
