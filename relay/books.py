@@ -204,12 +204,13 @@ class Books:
     def step(self, side: Side, peer: RelayId) -> Iterator[Step]:
         """Gather effects of one book; commit and carry them out at the end of the block."""
         step = Step(side, peer)
-        yield step
-        if step.ops:
-            self._store.write(step.ops, lambda: self._carry_out(step))
-        elif step.after:
-            # Nothing to write, but what earlier steps wrote must be sent first: the store keeps the order.
-            self._store.write((), lambda: self._carry_out(step))
+        try:
+            yield step
+        finally:
+            # Even when a later frame was bad: what the books have taken in is taken in. And even without rows:
+            # what earlier steps wrote must be sent first, and the store keeps the order.
+            if step.ops or step.after:
+                self._store.write(step.ops, lambda: self._carry_out(step))
 
     def _carry_out(self, step: Step) -> None:
         acks: list[frames.Ack] = []

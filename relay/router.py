@@ -38,6 +38,8 @@ _ORIGIN = struct.Struct(">IQI32s")
 _ENTRY = struct.Struct(">Q")
 MAILBOX_LAYER = MIX_LAYERS + 1
 
+Peeled = packets.Forward | packets.Deliver
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -97,22 +99,26 @@ class Router:
             step.add(book.accept(frame.seq, frame.lock, b"", value, price=Amount(0), now=now))
             return
         try:
-            peeled, keys = self._open(payer, frame)
+            keys = self._keys(payer, frame)
+            reason = book.refusal(frame.seq, value, keys.hop_price)
+            if reason is not None:  # asked before the packet is opened: a flood costs little
+                raise PeerError(reason)
+            peeled = self._open(keys, frame)
             next_hint = self._check(frame, peeled)
+            if not self._tags.add(Epoch(frame.key_epoch), peeled.tag):
+                raise PeerError("replayed")
         except PeerError as error:
             self._metrics.dropped(error.reason)
             step.add((SendRefuseTicket(frame.seq, error.reason),))
             return
+        step.tag(Epoch(frame.key_epoch), peeled.tag)
         effects = book.accept(frame.seq, frame.lock, peeled.ack, value, price=keys.hop_price, now=now)
-        taken = next((effect for effect in effects if isinstance(effect, TicketTaken)), None)
         step.add(effects)
-        if taken is not None and self._tags.add(Epoch(frame.key_epoch), peeled.tag):
-            step.tag(Epoch(frame.key_epoch), peeled.tag)
+        for taken in (effect for effect in effects if isinstance(effect, TicketTaken)):
             self._proceed(payer, frame, peeled, next_hint, taken, step)
 
-    def _open(
-        self, payer: RelayId, frame: frames.Packet
-    ) -> tuple[packets.Forward | packets.Deliver, EpochKeys]:
+    def _keys(self, payer: RelayId, frame: frames.Packet) -> EpochKeys:
+        """The keys of the packet's epoch, if its payer may send it here with this value."""
         keys = self._epochs.get(Epoch(frame.key_epoch))
         if keys is None:
             raise PeerError("wrong_epoch", f"no key for epoch {frame.key_epoch}")
@@ -121,21 +127,21 @@ class Router:
             raise PeerError("wrong_value")
         if not keys.may_come(payer, self._me, layer):
             raise PeerError("wrong_predecessor")
-        epoch = Epoch(frame.key_epoch)
-        peeled = packets.peel(
-            keys.context,
-            keys.secret,
-            keys.public,
-            layer,
-            frame.packet,
-            lambda tag: self._tags.seen(epoch, tag),
-        )
+        return keys
+
+    def _open(self, keys: EpochKeys, frame: frames.Packet) -> Peeled:
+        layer, epoch = HOPS - frame.value, Epoch(frame.key_epoch)
+
+        def is_replay(tag: bytes) -> bool:
+            return self._tags.seen(epoch, tag)
+
+        peeled = packets.peel(keys.context, keys.secret, keys.public, layer, frame.packet, is_replay)
         if isinstance(peeled, packets.Forward) and not keys.may_go(self._me, peeled.next_relay, layer):
             raise PeerError("wrong_successor")
-        return peeled, keys
+        return peeled
 
     @staticmethod
-    def _check(frame: frames.Packet, peeled: packets.Forward | packets.Deliver) -> bytes | None:
+    def _check(frame: frames.Packet, peeled: Peeled) -> bytes | None:
         next_hint = peeled.next_hint if isinstance(peeled, packets.Forward) else None
         return proof.check_ticket(peeled.own, peeled.ack, frame.lock, frame.hint, next_hint)
 
@@ -143,7 +149,7 @@ class Router:
         self,
         payer: RelayId,
         frame: frames.Packet,
-        peeled: packets.Forward | packets.Deliver,
+        peeled: Peeled,
         next_hint: bytes | None,
         taken: TicketTaken,
         step: Step,
