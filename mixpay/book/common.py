@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from mixpay.book.events import Effect, Effects, Refuse, Store
+from mixpay.book.events import Effects, Refuse, Store
 from mixpay.book.limits import Limits
 from mixpay.book.rows import BatchPrice, Channel, Commitment, Cut, LinkState, PlacedTicket, Row, SignedBatch
 from mixpay.book.run import Run
@@ -39,7 +39,7 @@ class Totals:
     """The newest settled batch."""
     deposit: Amount
     claimed: Amount
-    room: Amount
+    room: int
     """What unsettled tickets may add up to under the channel or the credit; below 0 if too much is owed."""
     refused: str | None
     """Why the link is refused, or None."""
@@ -61,11 +61,8 @@ class LinkBook(Generic[AnyRun]):
         self._open = new_run(1)
         self._cut: AnyRun | None = None
         self._lost = 0
-
-    @property
-    def refused(self) -> str | None:
+        self.refused: str | None = None
         """Why the link is refused, or None."""
-        return self._state.refused
 
     @property
     def channel(self) -> Channel:
@@ -82,18 +79,19 @@ class LinkBook(Generic[AnyRun]):
             return self._open
         return self._cut if self._cut is not None and number == self._cut.number else None
 
-    def _place(self, run: AnyRun, ticket: PlacedTicket, price: Amount) -> list[Effect]:
+    def _place(self, run: AnyRun, ticket: PlacedTicket, price: Amount) -> Effects:
         """Append a ticket to a batch; the first one fixes the batch's price."""
-        effects: list[Effect] = [Store(ticket)]
-        if not run.tickets:
-            run.price = price
-            effects.append(Store(BatchPrice(run.number, price)))
+        if run.tickets:
+            run.add(ticket)
+            return (Store(ticket),)
+        run.price = price
         run.add(ticket)
-        return effects
+        return Store(ticket), Store(BatchPrice(run.number, price))
 
     def _change(self, **changes: Any) -> Store:
         """Change the link's state."""
         self._state = replace(self._state, **changes)
+        self.refused = self._state.refused
         return Store(self._state)
 
     def _accuse(self, reason: str) -> Effects:
@@ -116,6 +114,7 @@ class LinkBook(Generic[AnyRun]):
         for row in rows:
             by_class[type(row)].append(row)
         self._state = (by_class[LinkState] or [LinkState()])[0]
+        self.refused = self._state.refused
         self._channel = (by_class[Channel] or [Channel()])[0]
         number = self._state.upto_batch + 1
         self._open = self._new_run(number)

@@ -88,14 +88,14 @@ class Limits:
             raise ValueError("credit_limit is not negative")
 
 
-def room(limits: Limits, channel: Channel, cumulative: Amount, price: Amount) -> Amount:
+def room(limits: Limits, channel: Channel, cumulative: Amount, price: Amount) -> int:
     """Return what unsettled tickets may add up to, in token units; negative if too much is owed already.
 
     `cumulative` is the newest voucher's, `price` the hop price.
     """
-    if channel.deposit:
-        return Amount(channel.deposit - max(channel.claimed, cumulative))
-    return Amount(limits.credit_limit * price - cumulative)
+    if not channel.deposit:
+        return limits.credit_limit * price - cumulative
+    return channel.deposit - (channel.claimed if channel.claimed > cumulative else cumulative)
 
 
 def refusal(
@@ -111,6 +111,6 @@ def refusal(
         return UNSIGNED_WINDOW
     if owed > limits.max_unsettled * price:
         return MAX_UNSETTLED
-    if owed > room(limits, channel, cumulative, price):
-        return CHANNEL_EXHAUSTED if channel.deposit else CREDIT_EXHAUSTED
-    return None
+    if owed <= room(limits, channel, cumulative, price):
+        return None
+    return CHANNEL_EXHAUSTED if channel.deposit else CREDIT_EXHAUSTED
