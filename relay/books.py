@@ -207,8 +207,8 @@ class Books:
         try:
             yield step
         finally:
-            # Even when a later frame was bad: what the books have taken in is taken in. And even without rows:
-            # what earlier steps wrote must be sent first, and the store keeps the order.
+            # Even when a later frame was bad: what the books took in is taken in. And even without rows: what
+            # earlier steps wrote must be sent first, and the store keeps the order.
             if step.ops or step.after:
                 self._store.write(step.ops, lambda: self._carry_out(step))
 

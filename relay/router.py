@@ -112,6 +112,7 @@ class Router:
             step.add((SendRefuseTicket(frame.seq, error.reason),))
             return
         step.tag(Epoch(frame.key_epoch), peeled.tag)
+        step.then(lambda: self._tags.written(1))
         effects = book.accept(frame.seq, frame.lock, peeled.ack, value, price=keys.hop_price, now=now)
         step.add(effects)
         for taken in (effect for effect in effects if isinstance(effect, TicketTaken)):
