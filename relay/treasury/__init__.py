@@ -1,8 +1,8 @@
 """The relay's money on the chain: channels it opens and tops up, vouchers it claims, earnings it sweeps.
 
-    facts.py   what the planner is told: books, vouchers, balances
-    plan.py    what is to be done now, what has to wait, and why: pure
-    desk.py    reads the chain, carries the plan out, one transaction at a time
+facts.py   what the planner is told: books, vouchers, balances
+plan.py    what is to be done now, what has to wait, and why: pure
+desk.py    reads the chain, carries the plan out, one transaction at a time
 """
 
 from relay.treasury.desk import Result, TreasuryDesk, TreasuryReport
@@ -17,7 +17,7 @@ from relay.treasury.plan import (
     Postponed,
     Subject,
     Sweep,
-    plan,
+    make_plan,
 )
 
 __all__ = [
@@ -39,5 +39,5 @@ __all__ = [
     "Sweep",
     "TreasuryDesk",
     "TreasuryReport",
-    "plan",
+    "make_plan",
 ]

@@ -172,9 +172,7 @@ def pool_facts(
     `paid_in_period`: what all relays got for the voucher's period; `period_ends`: the first second after it.
     """
     in_period = paid.in_period if paid.period == voucher.period else 0
-    allowed = min(
-        campaign.relay_cap - in_period, campaign.period_cap - paid_in_period, campaign.budget
-    )
+    allowed = min(campaign.relay_cap - in_period, campaign.period_cap - paid_in_period, campaign.budget)
     return PoolFacts(
         voucher=voucher,
         claimed=paid.claimed,
