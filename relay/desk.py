@@ -47,7 +47,7 @@ class Desk:
             for frame in arrived:
                 if isinstance(frame, frames.Refuse):
                     log.warning("relay %d refuses: %s", peer, frame.reason)
-                    self._metrics.refused(f"by_peer_{frame.reason}")
+                    self._metrics.refused("by_peer")
                 else:
                     take(peer, frame, step)
 
