@@ -186,6 +186,7 @@ contract RelayRegistryTest is Fixture {
 
     // ---------------------------------------------------------------- tree
 
+    /// forge-config: default.fuzz.runs = 64
     /// @dev Any order of joins, updates and leaves: the stored tree is the specified one after each, stakes add up.
     function testFuzz_tree(uint256[48] memory steps) public {
         for (uint256 i = 0; i < steps.length; ++i) {
