@@ -5,29 +5,38 @@ A daemon knows this file, its own folder, the RPC endpoint and the deployment fi
 
 from __future__ import annotations
 
+import re
+import tomllib
+from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
+from mixpay.crypto.hashing import keccak256
+from mixpay.endpoint import Endpoint, EndpointError, parse_endpoint
 from mixpay.errors import UserError
+from mixpay.types import Account
 
 TEMPLATE = """\
 # Mixpay relay. Every setting with its default; amounts are in hop prices unless they say otherwise.
 
 # JSON-RPC endpoint of the chain, and the deployment file that says where the contracts are.
-rpc_url = "{rpc_url}"
-deployment = "{deployment}"
+rpc_url = {rpc_url}
+deployment = {deployment}
 
 # What the registry announces: others reach this relay here.
-host = "{host}"
+host = {host}
 link_port = {link_port}
 client_port = {client_port}
 
 # What the daemon listens on; another address than `host` behind NAT.
-listen = "{listen}"
+listen = {listen}
 
 # Account that owns the stake and receives swept earnings (cold: its key does not live here).
-owner = "{owner}"
+owner = {owner}
 
 # Operator's HTTP interface (status, metrics, control), on loopback only; 0 takes a free port.
 api_port = 0
@@ -38,7 +47,6 @@ poll_interval = 2.0
 # Issuers of the campaigns whose passes this relay accepts: campaign number = URL.
 [issuers]
 {issuers}
-
 [limits]
 # Tickets a payer may leave unsigned, and seconds until it signs what is acknowledged (B and T).
 unsigned_tickets = 256
@@ -60,48 +68,61 @@ tickets = 1_000
 period = 3_600.0
 
 [treasury]
-# Open a channel to a payee once we owe it this much; add this much each time (both in hop prices).
+# Open a channel to a payee once we owe it this much, or have signed it a voucher.
 open_at = 1_000
+# A channel is filled until it holds this much beyond what is owed, and again when it holds less than the next.
 fund = 20_000
-# Top up when the channel holds less than this beyond what is owed.
 top_up_below = 5_000
-# Claim on chain when a payer's vouchers exceed what was claimed by this much.
+# Claim on chain when that pays this much.
 claim_at = 20_000
 # Earnings kept in the ledger; what is above `float + sweep_at` goes to the owner, down to `float`.
 float = 100_000
 sweep_at = 100_000
 """
 
+Count = Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]
+Value = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.01, le=31_536_000)]
+Port = Annotated[int, msgspec.Meta(ge=1, lt=1 << 16)]
+
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Exposure limits (hop prices, tickets, seconds) and queue lengths (packets)."""
 
-    unsigned_tickets: int = 256
-    sign_after: float = 2.0
-    max_unsettled: int = 200_000
-    credit_limit: int = 2_000
-    ack_timeout: float = 5.0
-    mixer_packets: int = 50_000
-    link_queue: int = 10_000
-    clients: int = 1_000
+    unsigned_tickets: Count = 256
+    sign_after: Seconds = 2.0
+    max_unsettled: Annotated[int, msgspec.Meta(ge=1, lt=1 << 62)] = 200_000
+    credit_limit: Value = 2_000
+    ack_timeout: Seconds = 5.0
+    mixer_packets: Count = 50_000
+    link_queue: Annotated[int, msgspec.Meta(ge=2, lt=1 << 32)] = 10_000
+    clients: Count = 1_000
+
+    def __post_init__(self) -> None:
+        if self.credit_limit > self.max_unsettled:
+            raise ValueError("credit_limit is above max_unsettled, which limits it anyway")
 
 
 class Settlement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a batch is redeemed: tickets, or seconds since its first."""
 
-    tickets: int = 1_000
-    period: float = 3_600.0
+    tickets: Count = 1_000
+    period: Seconds = 3_600.0
 
 
 class TreasuryRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"float_": "float"}):
     """Thresholds of the daemon's own chain transactions, in units of the hop price."""
 
-    open_at: int = 1_000
-    fund: int = 20_000
-    top_up_below: int = 5_000
-    claim_at: int = 20_000
-    float_: int = 100_000
-    sweep_at: int = 100_000
+    open_at: Value = 1_000
+    fund: Value = 20_000
+    top_up_below: Value = 5_000
+    claim_at: Value = 20_000
+    float_: Value = 100_000
+    sweep_at: Value = 100_000
+
+    def __post_init__(self) -> None:
+        if self.fund < self.top_up_below:
+            raise ValueError("fund is below top_up_below: a channel just filled would be topped up again")
 
 
 class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,22 +131,137 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rpc_url: str
     deployment: str
     host: str
-    link_port: int
-    client_port: int
+    link_port: Port
+    client_port: Port
     owner: str
     listen: str = "0.0.0.0"  # noqa: S104 - a relay serves the network; the operator may narrow it
-    api_port: int = 0
-    poll_interval: float = 2.0
+    api_port: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = 0
+    poll_interval: Seconds = 2.0
     issuers: dict[str, str] = {}
     limits: Limits = Limits()
     settlement: Settlement = Settlement()
     treasury: TreasuryRules = TreasuryRules()
 
+    def __post_init__(self) -> None:
+        _check_url("rpc_url", self.rpc_url)
+        for campaign, url in self.issuers.items():
+            if not re.fullmatch(r"[1-9][0-9]{0,9}", campaign):
+                raise ValueError(f"issuers: {campaign!r} is not the number of a campaign")
+            _check_url(f"the issuer of campaign {campaign}", url)
+        if not self.deployment:
+            raise ValueError("deployment: name the deployment file")
+        try:
+            parse_endpoint(self.endpoint)
+        except EndpointError as error:
+            raise ValueError(f"host and ports: {error}") from None
+        try:
+            ip_address(self.listen)
+        except ValueError:
+            raise ValueError(f"listen: {self.listen!r} is no network address of this machine") from None
+        parse_account(self.owner, "owner")
+
     @property
     def endpoint(self) -> str:
         """The text registered on chain: host:link_port:client_port."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.link_port}:{self.client_port}"
+        return str(Endpoint(self.host, self.link_port, self.client_port))
+
+    @property
+    def owner_account(self) -> Account:
+        """The owner's account, 20 bytes."""
+        return parse_account(self.owner, "owner")
+
+    @property
+    def issuer_urls(self) -> dict[int, str]:
+        """URLs of issuers by campaign number."""
+        return {int(campaign): url for campaign, url in self.issuers.items()}
+
+
+def parse_account(text: str, name: str) -> Account:
+    """Read an Ethereum address; capital letters in it must be its checksum (EIP-55).
+
+    Raises ValueError, naming what `name` it was given for.
+    """
+    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
+        raise ValueError(f"{name}: {text!r} is no account: it looks like 0x and 40 hexadecimal digits")
+    account = Account(bytes.fromhex(text[2:]))
+    if not any(account):
+        raise ValueError(f"{name}: what is sent to the zero account is lost")
+    if text[2:] not in (text[2:].lower(), text[2:].upper()) and text != show_account(account):
+        raise ValueError(f"{name}: {text} has a wrong checksum; a digit is mistyped")
+    return account
+
+
+def show_account(account: Account) -> str:
+    """An account in hexadecimal with its checksum (EIP-55)."""
+    digits = account.hex()
+    check = keccak256(digits.encode()).hex()
+    return "0x" + "".join(d.upper() if c > "7" else d for d, c in zip(digits, check, strict=False))
+
+
+def _check_url(name: str, text: str) -> None:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{name}: {text!r} is no address like http://127.0.0.1:8545")
+
+
+def render(
+    *,
+    rpc_url: str,
+    deployment: str,
+    host: str,
+    link_port: int,
+    client_port: int,
+    owner: str,
+    listen: str = "0.0.0.0",  # noqa: S104 see RelayConfig
+    issuers: Mapping[int, str] | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> str:
+    """A commented configuration file. `settings`: other values by name, as `limits.clients` → `500`.
+
+    Raises UserError, naming it, for a setting that is unknown or out of its range.
+    """
+    urls = "".join(f"{number} = {_quoted(url)}\n" for number, url in sorted((issuers or {}).items()))
+    text = TEMPLATE.format(
+        rpc_url=_quoted(rpc_url),
+        deployment=_quoted(deployment),
+        host=_quoted(host),
+        link_port=link_port,
+        client_port=client_port,
+        owner=_quoted(owner),
+        listen=_quoted(listen),
+        issuers=urls or '# 1 = "https://issuer.example"\n',
+    )
+    for name, value in (settings or {}).items():
+        text = _with_setting(text, name, value)
+    decode(text.encode(), "the configuration")
+    return text
+
+
+def _quoted(text: str) -> str:
+    # JSON's strings are TOML's basic strings.
+    return msgspec.json.encode(text).decode()
+
+
+def _with_setting(text: str, name: str, value: str) -> str:
+    """The text with the line of one setting replaced."""
+    section, _, key = name.rpartition(".")
+    begin = text.find(f"\n[{section}]\n") if section else 0
+    end = text.find("\n[", begin + 1)
+    part = text[begin : end if end >= 0 else len(text)]
+    line = re.compile(rf"(?m)^{re.escape(key)} = .*$")
+    if begin < 0 or not key or not line.search(part):
+        raise UserError(f"there is no setting {name!r}: see the names in the configuration file")
+    changed = line.sub(lambda _: f"{key} = {_literal(value)}", part, count=1)
+    return text[:begin] + changed + text[begin + len(part) :]
+
+
+def _literal(value: str) -> str:
+    """A value as TOML has it: numbers and truth values as they are, everything else as a string."""
+    try:
+        kind = type(tomllib.loads(f"x = {value}")["x"])
+    except tomllib.TOMLDecodeError:
+        return _quoted(value)
+    return value if kind in (int, float, bool, str) and "\n" not in value else _quoted(value)
 
 
 def load(path: Path) -> RelayConfig:
@@ -134,8 +270,17 @@ def load(path: Path) -> RelayConfig:
     Raises UserError naming the file and the setting that is wrong.
     """
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=RelayConfig)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"no configuration at {path}: run `mixpay-relay init` first") from None
-    except msgspec.MsgspecError as error:
-        raise UserError(f"{path}: {error}") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    return decode(content, str(path))
+
+
+def decode(content: bytes, name: str) -> RelayConfig:
+    """Read a configuration. Raises UserError, beginning with `name`, for what is wrong in it."""
+    try:
+        return msgspec.toml.decode(content, type=RelayConfig)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UserError(f"{name}: {error}") from None
