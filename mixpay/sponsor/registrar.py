@@ -61,6 +61,8 @@ class Registrar:
                 found["ours"].append(period)
             else:
                 found[self._register(period)].append(period)
+        for period in found["late"] + found["foreign"]:
+            self._store.drop_key(period.kind, period.number)
         self._tell(logging.INFO, found["late"], "it is too late to register a key")
         self._tell(logging.WARNING, found["foreign"], "the registered key is not in this key folder")
         return Registered(tuple(found["ours"]), tuple(found["late"]), tuple(found["foreign"]))

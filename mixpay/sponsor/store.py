@@ -109,6 +109,10 @@ class Store:
         row = (key.kind, key.period, key.modulus, str(key.hop_price))
         self._all("INSERT OR REPLACE INTO period_keys VALUES (?, ?, ?, ?)", row)
 
+    def drop_key(self, kind: int, period: int) -> None:
+        """Forget a key that the chain does not have after all."""
+        self._all("DELETE FROM period_keys WHERE kind = ? AND period = ?", (kind, period))
+
     def key(self, kind: int, period: int) -> StoredKey | None:
         """The registered key of a period."""
         found = [key for key in self.period_keys() if (key.kind, key.period) == (kind, period)]

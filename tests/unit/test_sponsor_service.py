@@ -235,7 +235,42 @@ async def test_http_answersBadRequestsInJson(world: World) -> None:
             assert set(answer) == {"error", "detail"}
 
 
-async def test_invitations_andAProxysWord(world: World) -> None:
+async def test_sign_refusesAsBusyWhatWouldWaitTooLong(world: World) -> None:
+    world.configure(waiting=1, entry_passes=1000)
+    async with serving(world) as issuer:
+        answer = await issuer.until_epoch(world.join())
+        bodies = [
+            msgspec.json.encode(api.SignRequest(1, answer.epoch, number.to_bytes(256, "big")))
+            for number in range(2, 42)
+        ]
+        answers = await asyncio.gather(*(issuer.post(api.SIGN_PATH, body) for body in bodies))
+        statuses = [status for status, _ in answers]
+        assert set(statuses) == {200, 503}
+        assert {a["error"] for status, a in answers if status == 503} == {"busy"}
+        # What was refused was not counted, and works later.
+        late = bodies[statuses.index(503)]
+        status, signed = await issuer.post(api.SIGN_PATH, late)
+        assert (status, signed["left"]) == (200, 1000 - statuses.count(200) - 1)
+
+
+async def test_service_goesOnWhileTheChainIsAway(tmp_path: Path) -> None:
+    with DevChain() as chain:
+        world = World(chain, tmp_path)
+        world.settle_in()
+        world.configure(poll_seconds=0.05)
+        async with serving(world) as issuer:
+            await issuer.until_epoch(world.join())
+            period = world.epoch()
+            await issuer.until_epoch(world.next_epoch())
+            chain.stop()
+            body = msgspec.json.encode(api.SignRequest(1, period + 1, bytes(255) + b"\2"))
+            assert (await issuer.post(api.SIGN_PATH, body))[0] == 200
+            status, answer = await issuer.redeem(RelayId(5), 1, period)
+            assert (status, answer["error"]) == (503, "chain_unavailable")
+
+
+async def test_invitations_andAProxysWord(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
     world.configure(kind='"invitation"', behind_proxy="true")
     with pytest.raises(UserError, match="cannot read the invitation codes"):
         async with serving(world):
@@ -251,6 +286,7 @@ async def test_invitations_andAProxysWord(world: World) -> None:
         status, refused = await issuer.post(api.SIGN_PATH, body, Authorization="Bearer nonsense")
         assert (status, refused["error"]) == (403, "identity_refused")
         assert await issuer.buy(Authorization="Bearer aaaabbbbccccdddd")
+    assert "aaaabbbb" not in caplog.text and "nonsense" not in caplog.text
 
 
 async def test_serve_failsForWhatIsNotItsCampaign(world: World) -> None:

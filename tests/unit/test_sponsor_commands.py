@@ -1,0 +1,173 @@
+"""`mixpay sponsor`, as a user types it, on a real chain; and the settings file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from sponsor_world import ETHER, PASSWORD, World
+
+from mixpay.chain.devchain import DevChain
+from mixpay.cli.sponsor import sponsor
+from mixpay.errors import UserError
+from mixpay.parameters import TOKEN
+from mixpay.sponsor.campaigns import shown_tokens
+from mixpay.sponsor.config import Home
+from mixpay.types import Account, Amount
+
+SERVE = "from mixpay.cli.sponsor import sponsor; sponsor()"
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[DevChain]:
+    with DevChain() as chain:
+        yield chain
+
+
+@pytest.fixture
+def world(chain: DevChain, tmp_path: Path) -> World:
+    return World(chain, tmp_path)
+
+
+def run(world: World, *arguments: str, password: str = PASSWORD) -> Result:
+    environ = {"MIXPAY_PASSWORD": password, "MIXPAY_SPONSOR_HOME": str(world.home.folder)}
+    return CliRunner().invoke(sponsor, list(arguments), env=environ)
+
+
+def first(world: World) -> list[str]:
+    return ["--rpc", world.rpc.shown, "--deployment", str(world.file), "--light-keys", "--port", "0"]
+
+
+def fault(result: Result) -> str:
+    assert isinstance(result.exception, UserError), result.output
+    return str(result.exception)
+
+
+def funded(world: World) -> Account:
+    """A home after `init`, its account with ether and tokens."""
+    result = run(world, "init", "--json", *first(world))
+    assert result.exit_code == 0, result.output
+    account = Account(bytes.fromhex(json.loads(result.stdout)["account"][2:]))
+    world.chain.fund(account, 10 * ETHER)
+    world.deployer.send(world.contracts.token.transfer(account, Amount(500 * TOKEN)))
+    return account
+
+
+def test_init_create_fund(world: World) -> None:
+    account = funded(world)
+    result = run(world, "create", "--period-cap", "12.5", "--relay-cap", "1", "--json")
+    assert result.exit_code == 0, result.output
+    created = json.loads(result.stdout)
+    campaign = world.contracts.pool.campaign(created["campaign"])
+    assert (campaign.sponsor, "0x" + campaign.signer.hex()) == (account, created["signer"])
+    assert (campaign.period_cap, campaign.relay_cap) == (125 * TOKEN // 10, TOKEN)
+    assert world.rpc.balance(campaign.signer) == ETHER // 20
+    assert world.home.load().campaign == created["campaign"]
+    for budget in ("100.5", "201"):
+        result = run(world, "fund", "100.5")
+        assert result.stdout == f"{budget} tokens in the budget\n"
+    assert world.contracts.pool.campaign(created["campaign"]).budget == 201 * TOKEN
+    assert "has 299 tokens: send it at least 300" in fault(run(world, "fund", "300"))
+    assert "names campaign 1 already" in fault(run(world, "create"))
+
+
+def test_create_alone_saysWhatIsMissing(world: World) -> None:
+    assert "--rpc URL --deployment FILE" in fault(run(world, "create"))
+    assert "ether" in fault(run(world, "create", *first(world)))
+    assert "sponsor create" in fault(run(world, "fund", "1"))
+    assert "wrong password" in fault(run(world, "create", password="other"))
+    assert "MIXPAY_PASSWORD" in fault(run(world, "create", password=""))
+
+
+def test_create_takesUpTheCampaignOfAnInterruptedCall(world: World) -> None:
+    funded(world)
+    run(world, "create")
+    world.configure(campaign=0)
+    result = run(world, "create")
+    assert (result.exit_code, result.stdout) == (0, "1\n")
+    assert world.contracts.pool.campaign_count() == 1
+
+
+def test_init_failsForAFolderInUse(world: World) -> None:
+    funded(world)
+    world.home.keystore.chmod(0o755)
+    assert "chmod 700" in fault(run(world, "init", *first(world)))
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "x", "nan", "inf", "1e-19", "1e30", ""])
+def test_fund_failsForNoAmount(world: World, amount: str) -> None:
+    result = run(world, "fund", "--", amount)
+    assert result.exit_code == 2 and "Error" in result.output
+
+
+def test_invite_addsCodes(world: World) -> None:
+    funded(world)
+    codes = run(world, "invite", "--count", "3").stdout.split()
+    codes += run(world, "invite").stdout.split()
+    path = world.home.folder / "invitations.txt"
+    assert path.read_text().split() == codes and len(set(codes)) == 4
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_everyCommand_showsAnExample() -> None:
+    for name in sponsor.commands:
+        result = CliRunner().invoke(sponsor, [name, "--help"])
+        assert result.exit_code == 0 and "Example: " in result.output
+
+
+def test_serve_asAProcess_endsWithASignal(world: World) -> None:
+    world.settle_in()
+    environ = os.environ | {"MIXPAY_PASSWORD": PASSWORD, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", SERVE, "serve", "--home", str(world.home.folder)]
+    with subprocess.Popen(
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        url = process.stdout.readline().strip()
+        assert json.loads(world.home.service_file.read_text()) == {"url": url}
+        with urllib.request.urlopen(f"{url}/v1/campaign", timeout=5) as response:  # noqa: S310 our own
+            assert json.load(response)["campaign"] == 1
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert time.monotonic() - began < 10
+        said = process.stderr.read()
+    assert "Traceback" not in said and PASSWORD not in said.split()
+    assert not world.home.service_file.exists()
+
+
+def test_config_namesTheWrongSetting(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    with pytest.raises(UserError, match="sponsor create"):
+        home.load()
+    config = home.write_template('http://"quoted":1', tmp_path / "network.json", 0)
+    assert config.rpc_url == 'http://"quoted":1' and config.campaign == 0
+    with pytest.raises(UserError, match="is there already"):
+        home.write_template("http://other", tmp_path, 0)
+    home.remember_campaign(7)
+    text = home.config_path.read_text()
+    assert home.load().campaign == 7 and text.count("campaign = ") == 1 and "# The campaign's number" in text
+    for line, says in [
+        ("keys_ahead = 1", "keys_ahead"),
+        ("surprise = 1", "surprise"),
+        ("x x", "sponsor.toml"),
+    ]:
+        home.config_path.write_text(text.replace("keys_ahead = 3", line))
+        with pytest.raises(UserError, match=says):
+            home.load()
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"), [(0, "0"), (1, "0.000000000000000001"), (TOKEN, "1"), (125 * TOKEN // 10, "12.5")]
+)
+def test_shownTokens(amount: int, text: str) -> None:
+    assert shown_tokens(amount) == text
