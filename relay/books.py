@@ -55,10 +55,10 @@ class Side(IntEnum):
 class Hooks(Protocol):
     """What books tell the relay."""
 
-    def ticket_opened(self, payee: RelayId, opened: TicketOpened) -> None:
-        """Our ticket's ack is here and checked."""
+    def ticket_opened(self, opened: TicketOpened, step: Step) -> None:
+        """Our ticket's ack is here and checked; what follows belongs into the same step."""
 
-    def ticket_lost(self, payee: RelayId, lost: TicketLost) -> None:
+    def ticket_lost(self, lost: TicketLost) -> None:
         """Our ticket was refused or never acknowledged."""
 
     def batch_settled(self, side: Side, peer: RelayId, settled: BatchSettled) -> None:
@@ -85,24 +85,28 @@ class FrameSink(Protocol):
 
 
 class Step:
-    """One transaction with one peer's book, and what follows it."""
+    """One transaction, of one book or several, and what follows it."""
 
-    def __init__(self, side: Side, peer: RelayId) -> None:
-        self.side = side
-        self.peer = peer
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
         self.ops: list[StoreOp] = []
-        self.after: list[Effect | Callable[[], None]] = []
-        self.packets: dict[int, tuple[Epoch, bytes]] = {}
+        self.after: list[tuple[Side, RelayId, Effect] | Callable[[], None]] = []
+        self.packets: dict[tuple[RelayId, int], tuple[Epoch, bytes]] = {}
 
-    def add(self, effects: Iterable[Effect], packet: tuple[Epoch, bytes] | None = None) -> None:
-        """Take a book's effects; `packet` is what goes with the ticket among them."""
+    def add(
+        self, side: Side, peer: RelayId, effects: Iterable[Effect], packet: tuple[Epoch, bytes] | None = None
+    ) -> None:
+        """Take the effects of a peer's book; `packet` is what goes with the ticket among them."""
         for effect in effects:
             if isinstance(effect, Store | ForgetTickets | ForgetBatch):
-                self.ops.extend(book_ops(self.side, self.peer, effect))
-                continue
-            if packet is not None and isinstance(effect, SendTicket):
-                self.packets[effect.seq] = packet
-            self.after.append(effect)
+                self.ops.extend(book_ops(side, peer, effect))
+            elif isinstance(effect, TicketOpened):
+                # At once, so that the response it completes is in the same transaction.
+                self._hooks.ticket_opened(effect, self)
+            else:
+                if packet is not None and isinstance(effect, SendTicket):
+                    self.packets[peer, effect.seq] = packet
+                self.after.append((side, peer, effect))
 
     def tag(self, epoch: Epoch, tag: bytes) -> None:
         """Keep a replay tag."""
@@ -201,9 +205,9 @@ class Books:
     # ------------------------------------------------------------------ steps
 
     @contextmanager
-    def step(self, side: Side, peer: RelayId) -> Iterator[Step]:
-        """Gather effects of one book; commit and carry them out at the end of the block."""
-        step = Step(side, peer)
+    def step(self) -> Iterator[Step]:
+        """Gather effects of books; commit and carry them out at the end of the block."""
+        step = Step(self._hooks)
         try:
             yield step
         finally:
@@ -213,47 +217,54 @@ class Books:
                 self._store.write(step.ops, lambda: self._carry_out(step))
 
     def _carry_out(self, step: Step) -> None:
-        acks: list[frames.Ack] = []
-        refused: list[frames.RefusedTicket] = []
+        acks: dict[RelayId, list[frames.Ack]] = {}
+        refused: dict[RelayId, list[frames.RefusedTicket]] = {}
         for item in step.after:
-            if isinstance(item, SendAck):
-                acks.append(frames.Ack(item.batch, item.position, item.seq, item.ack))
-            elif isinstance(item, SendRefuseTicket):
-                refused.append(frames.RefusedTicket(item.seq, item.reason))
-            elif callable(item):
+            if not isinstance(item, tuple):
                 item()
+                continue
+            side, peer, effect = item
+            if isinstance(effect, SendAck):
+                ack = frames.Ack(effect.batch, effect.position, effect.seq, effect.ack)
+                acks.setdefault(peer, []).append(ack)
+            elif isinstance(effect, SendRefuseTicket):
+                refused.setdefault(peer, []).append(frames.RefusedTicket(effect.seq, effect.reason))
+            elif isinstance(effect, SendTicket):
+                epoch, packet = step.packets[peer, effect.seq]
+                self._send(side, peer, _ticket(effect, epoch, packet))
             else:
-                self._act(step, item)
-        for start in range(0, len(acks), frames.MAX_ACKS):
-            self._send(step, frames.Acks(tuple(acks[start : start + frames.MAX_ACKS])))
-        for start in range(0, len(refused), frames.MAX_ACKS):
-            self._send(step, frames.RefuseTickets(tuple(refused[start : start + frames.MAX_ACKS])))
+                self._act(side, peer, effect)
+        for peer, many in acks.items():
+            for start in range(0, len(many), frames.MAX_ACKS):
+                self._send(Side.PAYER, peer, frames.Acks(tuple(many[start : start + frames.MAX_ACKS])))
+        for peer, tickets in refused.items():
+            for start in range(0, len(tickets), frames.MAX_ACKS):
+                chunk = tuple(tickets[start : start + frames.MAX_ACKS])
+                self._send(Side.PAYER, peer, frames.RefuseTickets(chunk))
 
-    def _act(self, step: Step, effect: Effect) -> None:
+    def _act(self, side: Side, peer: RelayId, effect: Effect) -> None:
         match effect:
-            case SendTicket():
-                epoch, packet = step.packets[effect.seq]
-                frame = frames.Packet(effect.seq, epoch, effect.lock, effect.hint, effect.value, packet)
-                self._send(step, frame)
-            case TicketOpened():
-                self._hooks.ticket_opened(step.peer, effect)
             case TicketLost():
-                self._hooks.ticket_lost(step.peer, effect)
+                self._hooks.ticket_lost(effect)
             case BatchSettled():
-                self._hooks.batch_settled(step.side, step.peer, effect)
+                self._hooks.batch_settled(side, peer, effect)
             case ClaimDue():
-                self._hooks.claim_due(step.peer)
+                self._hooks.claim_due(peer)
             case Refuse():
-                self._hooks.refused(step.side, step.peer, effect)
+                self._hooks.refused(side, peer, effect)
             case TicketTaken():
                 pass  # the router saw it when the book returned it
             case _:
-                self._send(step, to_frame(effect))
+                self._send(side, peer, to_frame(effect))
 
-    def _send(self, step: Step, frame: frames.LinkFrame) -> None:
-        link = self._hooks.link(step.side, step.peer)
+    def _send(self, side: Side, peer: RelayId, frame: frames.LinkFrame) -> None:
+        link = self._hooks.link(side, peer)
         if link is not None:  # without one nothing is lost: books repeat what matters
             link.send(frame)
+
+
+def _ticket(effect: SendTicket, epoch: Epoch, packet: bytes) -> frames.Packet:
+    return frames.Packet(effect.seq, epoch, effect.lock, effect.hint, effect.value, packet)
 
 
 def to_frame(effect: Effect) -> frames.LinkFrame:

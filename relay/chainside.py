@@ -178,11 +178,11 @@ class ChainSide:
 
     def _tell(self, side: Side, peer: RelayId, channel: Channel) -> None:
         row = ChannelRow(channel.deposit, channel.claimed, channel.closes_at)
-        with self._books.step(side, peer) as step:
+        with self._books.step() as step:
             if side is Side.PAYER:
-                step.add(self._books.payee(peer).on_channel(row, self._clock()))
+                step.add(side, peer, self._books.payee(peer).on_channel(row, self._clock()))
             else:
-                step.add(self._books.payer(peer).on_channel(row))
+                step.add(side, peer, self._books.payer(peer).on_channel(row))
 
     # ------------------------------------------------------------------ epochs
 

@@ -10,9 +10,9 @@ All frames that arrive together make one step, so one transaction.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from mixpay.book.events import BatchSettled, Refuse, TicketLost, TicketOpened
+from mixpay.book.events import BatchSettled, Effect, Refuse, TicketLost, TicketOpened
 from mixpay.errors import PeerError
 from mixpay.merkle import Opening
 from mixpay.types import Amount, RelayId, Value
@@ -36,14 +36,14 @@ class Desk:
 
     def opened(self, side: Side, peer: RelayId) -> None:
         """A link is up: repeat what still matters."""
-        with self._books.step(side, peer) as step:
+        with self._books.step() as step:
             book = self._books.payee(peer) if side is Side.PAYER else self._books.payer(peer)
-            step.add(book.resend(self._clock()))
+            step.add(side, peer, book.resend(self._clock()))
 
     def received(self, side: Side, peer: RelayId, arrived: Sequence[frames.LinkFrame]) -> None:
         """Carry out frames in their order. Raises PeerError for one that has no place here."""
         take = self._from_payer if side is Side.PAYER else self._from_payee
-        with self._books.step(side, peer) as step:
+        with self._books.step() as step:
             for frame in arrived:
                 if isinstance(frame, frames.Refuse):
                     log.warning("relay %d refuses: %s", peer, frame.reason)
@@ -58,48 +58,49 @@ class Desk:
         book, now = self._books.payee(payer), self._clock()
         match frame:
             case frames.Batch():
-                step.add(book.on_batch(frame.number, frame.count, frame.root, frame.signature, now))
+                effects = book.on_batch(frame.number, frame.count, frame.root, frame.signature, now)
             case frames.Samples():
-                step.add(book.on_samples(frame.number, frame.points, now))
+                effects = book.on_samples(frame.number, frame.points, now)
             case frames.Voucher():
                 cumulative = Amount(frame.cumulative)
-                step.add(book.on_voucher(cumulative, frame.upto_batch, frame.signature, now))
+                effects = book.on_voucher(cumulative, frame.upto_batch, frame.signature, now)
             case _:
                 raise PeerError("unexpected_frame", type(frame).__name__)
+        step.add(Side.PAYER, payer, effects)
 
     def _from_payee(self, payee: RelayId, frame: frames.LinkFrame, step: Step) -> None:
         book, now = self._books.payer(payee), self._clock()
+        effects: Iterable[Effect]
         match frame:
             case frames.Acks():
-                step.add(book.on_acks([(a.batch, a.position, a.seq, a.ack) for a in frame.acks], now))
+                effects = book.on_acks([(a.batch, a.position, a.seq, a.ack) for a in frame.acks], now)
             case frames.RefuseTickets():
-                for ticket in frame.tickets:
-                    step.add(book.on_ticket_refused(ticket.seq, ticket.reason, now))
+                refusals = (book.on_ticket_refused(t.seq, t.reason, now) for t in frame.tickets)
+                effects = [effect for refusal in refusals for effect in refusal]
             case frames.Cut():
-                step.add(book.on_cut(frame.number, frame.count))
+                effects = book.on_cut(frame.number, frame.count)
             case frames.Redeem():
-                step.add(book.on_redeem(frame.number, frame.root, Value(frame.total)))
+                effects = book.on_redeem(frame.number, frame.root, Value(frame.total))
             case frames.Openings():
-                step.add(book.on_openings(frame.number, list(map(_opening, frame.openings))))
+                effects = book.on_openings(frame.number, list(map(_opening, frame.openings)))
             case _:
                 raise PeerError("unexpected_frame", type(frame).__name__)
+        step.add(Side.PAYEE, payee, effects)
 
     def tick(self) -> None:
         """Let every book do what time asks for: sign, cut, redeem, repeat, give up."""
         now = self._clock()
-        for payer, payee_book in list(self._books.payees.items()):
-            with self._books.step(Side.PAYER, payer) as step:
-                step.add(payee_book.tick(now))
-        for payee, payer_book in list(self._books.payers.items()):
-            with self._books.step(Side.PAYEE, payee) as step:
-                step.add(payer_book.tick(now))
+        with self._books.step() as step:
+            for payer, payee_book in list(self._books.payees.items()):
+                step.add(Side.PAYER, payer, payee_book.tick(now))
+            for payee, payer_book in list(self._books.payers.items()):
+                step.add(Side.PAYEE, payee, payer_book.tick(now))
 
     def settle(self) -> None:
         """Begin to settle with every payer now, whatever the thresholds say."""
-        now = self._clock()
-        for peer, book in list(self._books.payees.items()):
-            with self._books.step(Side.PAYER, peer) as step:
-                step.add(book.begin_settlement(now))
+        with self._books.step() as step:
+            for payer, book in list(self._books.payees.items()):
+                step.add(Side.PAYER, payer, book.begin_settlement(self._clock()))
 
 
 def _opening(opening: frames.Opening) -> Opening:
@@ -147,12 +148,12 @@ class RelayHooks:
         self.cut_off: dict[tuple[Side, RelayId], str] = {}
         """Peers that broke the rules, and how: for the operator."""
 
-    def ticket_opened(self, payee: RelayId, opened: TicketOpened) -> None:
+    def ticket_opened(self, opened: TicketOpened, step: Step) -> None:
         """See `Hooks`."""
         if self.router is not None:
-            self.router.on_opened(opened)
+            self.router.on_opened(opened, step)
 
-    def ticket_lost(self, payee: RelayId, lost: TicketLost) -> None:
+    def ticket_lost(self, lost: TicketLost) -> None:
         """See `Hooks`."""
         self._metrics.dropped(lost.reason)
         if self.router is not None:

@@ -96,7 +96,8 @@ class Router:
         """Take one packet: on success it is acknowledged and goes on once `step` is on disk."""
         book, value, now = self._books.payee(payer), Value(frame.value), self._clock()
         if book.known(frame.seq):
-            step.add(book.accept(frame.seq, frame.lock, b"", value, price=Amount(0), now=now))
+            again = book.accept(frame.seq, frame.lock, b"", value, price=Amount(0), now=now)
+            step.add(Side.PAYER, payer, again)
             return
         try:
             keys = self._keys(payer, frame)
@@ -109,12 +110,12 @@ class Router:
                 raise PeerError("replayed")
         except PeerError as error:
             self._metrics.dropped(error.reason)
-            step.add((SendRefuseTicket(frame.seq, error.reason),))
+            step.add(Side.PAYER, payer, (SendRefuseTicket(frame.seq, error.reason),))
             return
         step.tag(Epoch(frame.key_epoch), peeled.tag)
         step.then(lambda: self._tags.written(1))
         effects = book.accept(frame.seq, frame.lock, peeled.ack, value, price=keys.hop_price, now=now)
-        step.add(effects)
+        step.add(Side.PAYER, payer, effects)
         for taken in (effect for effect in effects if isinstance(effect, TicketTaken)):
             self._proceed(payer, frame, peeled, next_hint, taken, step)
 
@@ -159,7 +160,8 @@ class Router:
             self._metrics.packets.labels("mailbox").inc()
             step.count("mailbox")
             book = self._books.payee(payer)
-            step.add(book.on_response(taken.batch, taken.position, peeled.own, self._clock()))
+            opened = book.on_response(taken.batch, taken.position, peeled.own, self._clock())
+            step.add(Side.PAYER, payer, opened)
             self._deliver(peeled, step)
             return
         self._metrics.packets.labels("mix").inc()
@@ -229,8 +231,8 @@ class Router:
         )
         if isinstance(effects, Wait):
             return False
-        with self._books.step(Side.PAYEE, outgoing.relay) as step:
-            step.add(effects, packet=(outgoing.epoch, outgoing.packet))
+        with self._books.step() as step:
+            step.add(Side.PAYEE, outgoing.relay, effects, packet=(outgoing.epoch, outgoing.packet))
         return True
 
     def _drop(self, outgoing: Outgoing, reason: str) -> None:
@@ -239,16 +241,16 @@ class Router:
 
     # ------------------------------------------------------------------ acks from payees
 
-    def on_opened(self, opened: TicketOpened) -> None:
+    def on_opened(self, opened: TicketOpened, step: Step) -> None:
         """An ack came back and was checked: complete the response of the ticket we were paid with."""
         if len(opened.origin) == _ENTRY.size:
-            self._answer(opened.origin, lambda future: future.set_result(opened.ack))
+            step.then(lambda: self._answer(opened.origin, lambda future: future.set_result(opened.ack)))
             return
-        payer, batch, position, own = _ORIGIN.unpack(opened.origin)
+        number, batch, position, own = _ORIGIN.unpack(opened.origin)
+        payer, response = RelayId(number), proof.response(own, opened.ack)
         self._metrics.receipts.inc()
-        response = proof.response(own, opened.ack)
-        with self._books.step(Side.PAYER, RelayId(payer)) as step:
-            step.add(self._books.payee(RelayId(payer)).on_response(batch, position, response, self._clock()))
+        book = self._books.payee(payer)
+        step.add(Side.PAYER, payer, book.on_response(batch, position, response, self._clock()))
 
     def on_lost(self, origin: bytes, reason: str) -> None:
         """A packet of ours was refused, or nobody acknowledged it: tell the client, if it came from one."""
