@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-
-import pytest
 
 from mixpay import eip712
 from mixpay.chain.contracts import Contracts
@@ -47,7 +46,7 @@ class User(Sender):
     """A sender that keeps its key, to sign other things with it."""
 
     def __init__(self, world: World, key: bytes) -> None:
-        super().__init__(world.rpc, key)
+        super().__init__(world.rpc, key, limit=30)
         self.world, self.key = world, key
 
     def register(self, operator: User, endpoint: str) -> Receipt:
@@ -74,8 +73,9 @@ class User(Sender):
         return self.world.contracts.pool.claim(campaign, relay, period, Amount(cumulative), signature)
 
 
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+@contextmanager
+def running_world() -> Iterator[World]:
+    """Starts a chain and deploys on it; ends it afterwards."""
     with DevChain() as chain:
         rpc = connect(chain.url)
         deployer = Sender(rpc, secrets.token_bytes(32))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from chain_world import World, world  # noqa: F401 a fixture
+from chain_world import World
 
 from mixpay.chain.rpc import Rpc, connect
 from mixpay.errors import ChainUnavailable, UserError
@@ -68,25 +68,25 @@ def test_request_isRepeatedUntilAnswered() -> None:
         assert connect(url).chain_id() == 7
 
 
-def test_connect_failsIfAnotherChain(world: World) -> None:  # noqa: F811
+def test_connect_failsIfAnotherChain(world: World) -> None:
     other = dataclasses.replace(world.deployment, chain_id=1)
     with pytest.raises(UserError, match="is on chain 31337, the deployment file is for chain 1"):
         connect(world.chain.url, other)
     assert connect(world.chain.url, world.deployment).latest().number > 0
 
 
-def test_connect_failsIfChainWasReset(world: World) -> None:  # noqa: F811
+def test_connect_failsIfChainWasReset(world: World) -> None:
     other = dataclasses.replace(world.deployment, network=Account(b"\x09" * 20))
     with pytest.raises(UserError, match=r"no contract at 0x0909.*was reset"):
         connect(world.chain.url, other)
 
 
-def test_block_isNoneIfThereIsNone(world: World) -> None:  # noqa: F811
+def test_block_isNoneIfThereIsNone(world: World) -> None:
     assert world.rpc.block(10**6) is None
     assert world.rpc.block(0) is not None
 
 
-def test_rpc_isUsableFromThreads(world: World) -> None:  # noqa: F811
+def test_rpc_isUsableFromThreads(world: World) -> None:
     rpc, found = Rpc(world.chain.url), []
     threads = [threading.Thread(target=lambda: found.append(rpc.chain_id())) for _ in range(8)]
     for thread in threads:

@@ -69,7 +69,7 @@ def test_extended_keepsTheNewest() -> None:
 
 @pytest.mark.parametrize("new", [[block(9)], [block(8), block(10)], [block(10), block(10, fork=1)]])
 def test_extended_failsIfReadAlready_orAmbiguous(new: list[Checkpoint]) -> None:
-    with pytest.raises(ValueError, match="read already|two hashes"):
+    with pytest.raises(ValueError, match=r"read already|two hashes"):
         Trail(2).extended([block(9)]).extended(new)
 
 
