@@ -65,6 +65,11 @@ class LinkBook(Generic[AnyRun]):
         """Why the link is refused, or None."""
 
     @property
+    def state(self) -> LinkState:
+        """What outlives tickets: the newest voucher (cumulative, batch, signature), the value ever settled."""
+        return self._state
+
+    @property
     def channel(self) -> Channel:
         """The channel as last told."""
         return self._channel
