@@ -67,7 +67,7 @@ class RelaySocket:
                     _url(relay, path),
                     ssl=tls.PinnedKey(relay.link_key),
                     timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
-                    max_msg_size=wire.MAX_MESSAGE_BYTES,
+                    max_msg_size=wire.MAX_MESSAGE_BYTES + 1,  # aiohttp refuses what reaches it
                     heartbeat=_HEARTBEAT,
                 )
         except HTTP_ERRORS as error:
