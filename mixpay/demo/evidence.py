@@ -1,0 +1,79 @@
+"""What the verifier judges by, as value objects: chain, signed vouchers, clients' counts; nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mixpay import eip712
+from mixpay.chain.events import Event
+from mixpay.deployment import Deployment
+from mixpay.types import Account, RelayId
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many packets a relay carried in each role, as the sending clients counted them."""
+
+    entry: int = 0
+    mix: int = 0
+    mailbox: int = 0
+
+    @property
+    def packets(self) -> int:
+        """All of them; each earns one hop price."""
+        return self.entry + self.mix + self.mailbox
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.entry + other.entry, self.mix + other.mix, self.mailbox + other.mailbox)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedVoucher:
+    """A voucher as its payee presents it."""
+
+    message: eip712.Voucher
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPoolVoucher:
+    """A pool voucher as its relay presents it."""
+
+    message: eip712.PoolVoucher
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the contracts' view functions and the node say now; token units, and wei in `native`."""
+
+    tokens: Mapping[Account, int]
+    """Token balances."""
+    ledger: Mapping[Account, int]
+    channels: Mapping[tuple[Account, Account], tuple[int, int]]
+    """Payer and payee → all-time deposit and claimed."""
+    budgets: Mapping[int, int]
+    native: Mapping[Account, int]
+    """Of the users' accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that is known when the demo's period is over and all is claimed."""
+
+    deployment: Deployment
+    events: tuple[Event, ...]
+    """All of them since the deployment, token transfers included, in the chain's order."""
+    answers: Answers
+    senders: Mapping[Account, int]
+    """Transactions since the deployment, by who sent them."""
+    vouchers: tuple[SignedVoucher, ...]
+    pool_vouchers: tuple[SignedPoolVoucher, ...]
+    counts: Mapping[RelayId, Counts]
+    packets_delivered: int
+    """What the receiving client took out of its mailboxes."""
+    users: tuple[Account, ...]
+    """The accounts that the users' keys would own."""
+    since: int
+    """Block from which changes of holdings count: the relays were registered and equipped by then."""
