@@ -43,9 +43,12 @@ from relay.gossip import Gossip
 from relay.links import Identity, LinkDialer, LinkServer
 from relay.metrics import Metrics
 from relay.mixer import Mixer
+from relay.moneyside import MoneySide, debts
+from relay.redeem import ChainPool, PassRedeemer, RelayIdentity
 from relay.router import Outgoing, Router
 from relay.state import State
 from relay.store import RelayStore, StoreFailed, mailbox_ops
+from relay.treasury import TreasuryDesk
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +118,8 @@ class Daemon:
         self.state = State(me, view, PacketKeys(self.store.packet_keys(), os.urandom), home.operator_key)
         self._make_data_path()
         self._make_edges()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._make_money(rpc)
+        self._tasks: list[asyncio.Future[None]] = []
 
     def _make_data_path(self) -> None:
         home, config, store = self.home, self.home.config, self.store
@@ -158,6 +162,35 @@ class Daemon:
             self.dialer, self.gossip, self.store, self.metrics, self.clock,
         )  # fmt: skip
 
+    def _make_money(self, rpc: Rpc) -> None:
+        home, deployment = self.home, self.home.deployment
+        domain = eip712.pool_domain(deployment.chain_id, deployment.pool)
+        issuers = {int(campaign): url for campaign, url in home.config.issuers.items()}
+        window = deployment.parameters.claim_window
+        redeemer = PassRedeemer(
+            me=RelayIdentity(self.me, self.account, domain),
+            issuers=issuers,
+            schedule=self.view.schedule,
+            claim_window=window,
+            passes=self.passes,
+            store=self.store,
+            pool=ChainPool(self.contracts, self.account),
+        )
+        treasury = TreasuryDesk(
+            rpc=rpc,
+            contracts=self.contracts,
+            sender=self.sender,
+            owner=Account(bytes.fromhex(home.config.owner[2:])),
+            rules=home.config.treasury,
+            schedule=self.view.schedule,
+            claim_window=window,
+            debts=lambda: debts(self.state, self.books, self.router, redeemer),
+        )
+        self.money = MoneySide(
+            self.state, self.contracts, self.books, self.desk, self.hooks, redeemer, treasury, issuers,
+            self.clock,
+        )  # fmt: skip
+
     def _link_key(self, payer: RelayId) -> bytes:
         return self.state.link_key(payer)
 
@@ -177,6 +210,7 @@ class Daemon:
         self._begin(self._every(_TICK, self._tick))
         self._begin(self._every(_HOUSEKEEPING, self._housekeeping))
         self._begin(self.chain.run(config.poll_interval))
+        self._begin(self.money.run(5 * config.poll_interval))
         log.info("relay %d serves at %s", self.me, config.endpoint)
 
     def _begin(self, work: Awaitable[None]) -> None:

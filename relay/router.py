@@ -195,6 +195,10 @@ class Router:
             self._flush(relay, now)
         self._metrics.held.set(len(self._mixer))
 
+    def waiting(self, relay: RelayId) -> int:
+        """How many packets wait for this next hop."""
+        return len(self._waiting.get(relay, ()))
+
     def _enqueue(self, outgoing: Outgoing, now: float) -> None:
         queue = self._waiting.setdefault(outgoing.relay, deque())
         if len(queue) >= self._link_queue:
@@ -266,7 +270,7 @@ class Router:
             raise PeerError("wrong_epoch", f"no key for epoch {epoch}")
         if not keys.may_come(self._me, mix, 1):
             raise PeerError("no_such_mix", f"relay {mix} is not a next hop of this entry")
-        if len(self._waiting.get(mix, ())) >= self._link_queue // 2:
+        if self.waiting(mix) >= self._link_queue // 2:
             raise PeerError("busy", f"too much waits for relay {mix}")
 
     def submit(

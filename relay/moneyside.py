@@ -1,0 +1,111 @@
+"""The money's part of the daemon's life: what we owe and are owed becomes transactions, at its own pace.
+
+    campaigns    budgets and limits of the sponsors whose passes we take
+    redeemer     passes of periods that are over → pool vouchers
+    treasury     channels opened and topped up; vouchers claimed; earnings swept to the owner
+
+`settle` does it all at once: with every payer, with every issuer, then on the chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from mixpay.chain.contracts import Contracts
+from mixpay.errors import ChainError
+from mixpay.types import Amount, RelayId
+from relay.books import Books
+from relay.desk import Desk, RelayHooks
+from relay.redeem import PassRedeemer, RedeemReport
+from relay.router import Router
+from relay.state import State
+from relay.treasury import Debts, TreasuryDesk, TreasuryReport
+from relay.treasury.facts import payee_facts, payer_facts
+
+log = logging.getLogger(__name__)
+
+_SETTLE_LIMIT = 45.0
+"""Seconds that a settlement may take: three times what last responses are waited for."""
+_POLL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What one `settle` did. `unsettled`: payers that did not settle in time, and what they owe (hop prices)."""
+
+    unsettled: dict[RelayId, int]
+    redeemed: RedeemReport
+    treasury: TreasuryReport
+
+
+def debts(state: State, books: Books, router: Router, redeemer: PassRedeemer) -> Debts:
+    """What the treasury plans with."""
+    price = state.view.release.hop_price
+    payees = (payee_facts(relay, book, price, router.waiting(relay)) for relay, book in books.payers.items())
+    payers = (payer_facts(relay, book, price, book.state.signature) for relay, book in books.payees.items())
+    vouchers = tuple(redeemer.vouchers.values())
+    return Debts(price, state.chain_time, tuple(payees), tuple(payers), vouchers)
+
+
+class MoneySide:
+    """One relay's earnings and debts."""
+
+    def __init__(
+        self,
+        state: State,
+        contracts: Contracts,
+        books: Books,
+        desk: Desk,
+        hooks: RelayHooks,
+        redeemer: PassRedeemer,
+        treasury: TreasuryDesk,
+        campaigns: Iterable[int],
+        clock: Callable[[], float],
+    ) -> None:
+        self._state = state
+        self._contracts = contracts
+        self._books = books
+        self._desk = desk
+        self._hooks = hooks
+        self.redeemer = redeemer
+        self.treasury = treasury
+        self._campaigns = tuple(campaigns)
+        self._clock = clock
+
+    async def run(self, interval: float) -> None:
+        """Look after the money every `interval` seconds, until cancelled."""
+        while True:
+            try:
+                await self.read_campaigns()
+                await self.redeemer.run_once(self._state.chain_time)
+                await self._run_treasury(bool(self._hooks.claims))
+            except ChainError as error:
+                log.debug("money waits for the chain: %s", error)  # chainside says it to the operator
+            await asyncio.sleep(interval)
+
+    async def read_campaigns(self) -> None:
+        """Read budgets and limits of our campaigns. Raises ChainError."""
+        for campaign in self._campaigns:
+            found = await asyncio.to_thread(self._contracts.pool.campaign, campaign)
+            self._state.campaigns[campaign] = found
+
+    async def _run_treasury(self, urgent: bool) -> TreasuryReport:
+        self._hooks.claims.clear()
+        return await self.treasury.run_once(urgent)
+
+    async def settle(self) -> Settled:
+        """Settle with every payer, redeem what is over, claim everything."""
+        self._desk.settle()
+        deadline = self._clock() + _SETTLE_LIMIT
+        while self._owed() and self._clock() < deadline:
+            await asyncio.sleep(_POLL)
+        redeemed = await self.redeemer.run_once(self._state.chain_time, urgent=True)
+        treasury = await self._run_treasury(urgent=True)
+        return Settled(self._owed(), redeemed, treasury)
+
+    def _owed(self) -> dict[RelayId, int]:
+        owed = {relay: book.totals(Amount(1)).unsettled for relay, book in self._books.payees.items()}
+        return {relay: value for relay, value in owed.items() if value}
