@@ -70,7 +70,7 @@ period = 3_600.0
 [treasury]
 # Open a channel to a payee once we owe it this much, or have signed it a voucher.
 open_at = 1_000
-# A channel is filled until it holds this much beyond what is owed, and again when it holds less than the next.
+# A channel is filled to hold this much beyond what is owed, and again when it holds less than the next.
 fund = 20_000
 top_up_below = 5_000
 # Claim on chain when that pays this much.
