@@ -1,18 +1,22 @@
 """Operating-system processes of the demo: started with a log each, ended whatever happens.
 
 Every process leads a group of its own, so Ctrl-C in the terminal reaches the demo alone, which then ends the
-others in order. Only processes started here are ever signalled.
+others in order. Signals only set a flag, which everything here that waits looks at: so none can strike
+between the start of a process and its being known. Only processes started here are ever signalled.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,10 +24,18 @@ from mixpay.errors import MixpayError
 
 T = TypeVar("T")
 _POLL = 0.05
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class DemoFailed(MixpayError):
     """A step of the demo did not come to its end; says which, and where to look."""
+
+
+class Interrupted(MixpayError):
+    """Somebody pressed Ctrl-C, or asked the demo to end in another way."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,7 @@ class Command:
 
     module: str
     arguments: Sequence[str]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def argv(self) -> list[str]:
         """What is executed: this interpreter, so that the demo runs what is installed beside it."""
@@ -40,51 +52,124 @@ class Command:
 
 
 class Processes:
-    """The processes of one demo, with their logs in `folder`."""
+    """The processes of one demo, with their logs in `folder`. `run` may be called from several threads."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._staying: dict[str, subprocess.Popen[bytes]] = {}
+        self._passing: set[subprocess.Popen[bytes]] = set()
+        self._interrupted = threading.Event()
+        self._failed = threading.Event()
+
+    # ------------------------------------------------------------------ interruption
+
+    @contextlib.contextmanager
+    def watching_signals(self) -> Iterator[None]:
+        """Take Ctrl-C, SIGTERM and SIGHUP as interruptions meanwhile. Only in the main thread."""
+        before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Let everything that waits end with Interrupted."""
+        self._interrupted.set()
+
+    def check_interrupted(self) -> None:
+        """Raise Interrupted if the demo was asked to end."""
+        if self._interrupted.is_set():
+            raise Interrupted
+
+    # ------------------------------------------------------------------ starting
 
     def start(self, name: str, command: Command) -> None:
         """Start a process that stays; its output goes to `<name>.log`."""
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self._running[name] = self._spawn(command, log.fileno(), log.fileno())
+        with self.log_path(name).open("ab") as log:
+            self._spawn(command, log.fileno(), log.fileno(), name)
 
-    def run(self, name: str, command: Command, *, limit: float) -> str:
+    def run(self, name: str, command: Command, *, limit: float, expect: Collection[int] = (0,)) -> str:
         """Run a process to its end and return its standard output; errors go to `<name>.log`.
 
-        Raises DemoFailed when it ends with another status than 0, or not within `limit` seconds.
+        Raises DemoFailed when it ends with a status not expected, or not within `limit` seconds; Interrupted.
         """
-        path = self.folder / f"{name}.log"
+        path = self.log_path(name)
         with path.open("ab") as log:
             process = self._spawn(command, subprocess.PIPE, log.fileno())
-        self._running[name] = process
         try:
-            output, _ = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            raise DemoFailed(f"{name} did not finish within {limit:.0f} s; its log is {path}") from None
-        del self._running[name]
-        if process.returncode != 0:
+            output = self._output(process, name, time.monotonic() + limit, limit)
+        finally:
+            end_group(process, 0.0)
+            with self._lock:
+                self._passing.discard(process)
+        if process.returncode not in expect:
             raise DemoFailed(f"{name} failed: {_last_line(path)} (log: {path})")
         return output.decode()
 
-    @staticmethod
-    def _spawn(command: Command, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            command.argv(),
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            env={**os.environ, **command.environment},
-            start_new_session=True,
-        )
+    def _output(self, process: subprocess.Popen[bytes], name: str, deadline: float, limit: float) -> bytes:
+        while True:
+            try:
+                return process.communicate(timeout=_POLL)[0]
+            except subprocess.TimeoutExpired:
+                self.check_interrupted()
+            if self._failed.is_set():
+                raise DemoFailed(f"{name} was ended because another step failed")
+            if time.monotonic() > deadline:
+                path = self.log_path(name)
+                raise DemoFailed(f"{name} did not finish within {limit:.0f} s (log: {path})")
+
+    def run_all(self, jobs: Mapping[str, Command], *, limit: float, at_once: int) -> dict[str, str]:
+        """Run several processes, at most `at_once` at a time; their standard outputs by name.
+
+        Raises what `run` raises; the others are ended then.
+        """
+        with ThreadPoolExecutor(at_once, "demo") as pool:
+            futures = {name: pool.submit(self.run, name, job, limit=limit) for name, job in jobs.items()}
+            done, waiting = wait(futures.values(), return_when=FIRST_EXCEPTION)
+            failed = next((future.exception() for future in done if future.exception()), None)
+            if failed is not None:
+                self._failed.set()
+                for future in waiting:
+                    future.cancel()
+        if failed is not None:
+            self._failed.clear()
+            raise failed
+        return {name: future.result() for name, future in futures.items()}
+
+    def _spawn(
+        self, command: Command, stdout: int, stderr: int, name: str | None = None
+    ) -> subprocess.Popen[bytes]:
+        with self._lock:
+            self.check_interrupted()
+            if self._closed:
+                raise DemoFailed("the demo is ending")
+            process = subprocess.Popen(
+                command.argv(),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                env={**os.environ, **command.environment},
+                start_new_session=True,
+            )
+            if name is None:
+                self._passing.add(process)
+            else:
+                self._staying[name] = process
+            return process
+
+    # ------------------------------------------------------------------ watching
 
     def wait_for(self, what: str, condition: Callable[[], T | None], *, limit: float) -> T:
         """Wait until `condition` gives something.
 
-        Raises DemoFailed after `limit` seconds, or at once when one of the processes has ended.
+        Raises DemoFailed after `limit` seconds, or at once when a process that stays has ended; Interrupted.
         """
         deadline = time.monotonic() + limit
         while True:
@@ -97,32 +182,57 @@ class Processes:
             time.sleep(_POLL)
 
     def check(self) -> None:
-        """Raise DemoFailed if a process that should stay has ended."""
-        for name, process in self._running.items():
+        """Raise DemoFailed if a process that should stay has ended; Interrupted."""
+        self.check_interrupted()
+        for name, process in self._staying.items():
             if process.poll() is not None:
-                path = self.folder / f"{name}.log"
+                path = self.log_path(name)
                 raise DemoFailed(f"{name} ended by itself: {_last_line(path)} (log: {path})")
 
-    def stop(self, *, grace: float = 5.0) -> None:
-        """Ask all processes to end, and make those that do not within `grace` seconds."""
-        for process in self._running.values():
-            _signal(process, signal.SIGTERM)
+    def log_path(self, name: str) -> Path:
+        """Where a process writes."""
+        return self.folder / f"{name}.log"
+
+    def pids(self) -> list[int]:
+        """Of all that run now."""
+        with self._lock:
+            processes = [*self._staying.values(), *self._passing]
+        return [process.pid for process in processes if process.poll() is None]
+
+    # ------------------------------------------------------------------ ending
+
+    def end(self, name: str, number: signal.Signals = signal.SIGTERM, *, grace: float = 5.0) -> None:
+        """End one process that stays. Raises KeyError if there is none of that name."""
+        process = self._staying.pop(name)
+        _signal_group(process, number)
+        end_group(process, grace)
+
+    def stop(self, *, grace: float = 8.0) -> None:
+        """Ask all processes to end, make those that do not within `grace` seconds, and start no more."""
+        with self._lock:
+            self._closed = True
+            processes = [*self._staying.values(), *self._passing]
+            self._staying.clear()
+        for process in processes:
+            _signal_group(process, signal.SIGTERM)
         deadline = time.monotonic() + grace
-        for process in self._running.values():
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                _signal(process, signal.SIGKILL)
-                process.wait()
-        self._running.clear()
+        for process in processes:
+            end_group(process, max(0.0, deadline - time.monotonic()))
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     if process.poll() is None:
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it ended between the two lines
             os.killpg(process.pid, number)
-        except ProcessLookupError:
-            pass  # it ended between the two lines
+
+
+def end_group(process: subprocess.Popen[bytes], grace: float) -> None:
+    """Wait `grace` seconds for a process's end, then make sure of it."""
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
 
 
 def _last_line(path: Path) -> str:
