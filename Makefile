@@ -51,7 +51,7 @@ lint: $(READY) ## ruff, mypy, forge fmt, slither
 	@echo "== forge fmt"
 	@forge fmt --check
 	@echo "== slither"
-	@slither . --fail-medium --exclude-low --exclude-informational --exclude-optimization --filter-paths 'node_modules|tests/'
+	@slither . --exclude-low --exclude-informational --exclude-optimization # slither.config.json: fails from medium on
 
 artifacts: $(READY) ## compile the contracts into mixpay/artifacts
 	@python scripts/build_artifacts.py
