@@ -1,0 +1,178 @@
+"""What the demo shows at its end: a table for people, reports/demo.json for programs.
+
+`earned` and `claimed` are what is a relay's own: what it is paid less what it pays to the next relays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mixpay.demo.verifier import RelayResult, Verdict
+from mixpay.errors import UserError
+from mixpay.parameters import TOKEN
+from mixpay.types import Amount, RelayId
+
+_LISTED = ("I1", "I8")
+"""Invariants that reports/demo.json names; the others count for the exit status all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the story and how long it took."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything that the demo found. `packets_sent`: by the sending client; `bytes_sent`: the file's size.
+
+    `proven`: tickets that each relay redeemed, as its own books have it; shown, never judged by.
+    """
+
+    verdict: Verdict
+    hop_price: Amount
+    packets_sent: int
+    bytes_sent: int
+    bytes_equal: bool
+    proven: Mapping[RelayId, int]
+    steps: Sequence[Step]
+    seconds: float
+
+    @property
+    def packets_lost(self) -> int:
+        """Sent and never taken out of a mailbox."""
+        return self.packets_sent - self.verdict.packets_delivered
+
+    def failures(self) -> Iterator[str]:
+        """Why the demo did not hold what it promises; nothing if it did."""
+        verdict = self.verdict
+        if not self.bytes_equal:
+            yield "the file that arrived is not the file that was sent"
+        if self.packets_lost:
+            yield f"{self.packets_lost} packets were lost"
+        if verdict.unclaimed:
+            yield f"{shown_tokens(verdict.unclaimed)} tokens were earned and not claimed"
+        if verdict.user_paid:
+            yield f"users paid {shown_tokens(verdict.user_paid)} tokens"
+        if verdict.users_native:
+            yield f"users hold {verdict.users_native} wei"
+        for objection in verdict.objections:
+            yield f"{objection.invariant}: {objection.text}"
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """The content of reports/demo.json. Amounts are the token's smallest unit; `seconds` is all of it."""
+    verdict = outcome.verdict
+    return {
+        "relays": [_relay_json(relay) for relay in verdict.relays],
+        "sponsor_paid": verdict.sponsor_paid,
+        "user_paid": verdict.user_paid,
+        "hop_price": outcome.hop_price,
+        "packets_sent": outcome.packets_sent,
+        "packets_delivered": verdict.packets_delivered,
+        "bytes_equal": outcome.bytes_equal,
+        "invariants": {name: verdict.holds(name) for name in _LISTED},
+        "seconds": round(outcome.seconds, 3),
+        "users_native_balance": verdict.users_native,
+        "transactions": verdict.transactions,
+    }
+
+
+def _relay_json(relay: RelayResult) -> dict[str, int]:
+    return {
+        "id": relay.id,
+        "as_entry": relay.counts.entry,
+        "as_mix": relay.counts.mix,
+        "as_mailbox": relay.counts.mailbox,
+        "earned": relay.earned,
+        "claimed": relay.claimed,
+        "unclaimed": relay.unclaimed,
+    }
+
+
+def write(path: Path, outcome: Outcome) -> None:
+    """Write reports/demo.json. Raises UserError if that is impossible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(as_json(outcome), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write the report {path}: {error.strerror}") from None
+
+
+def table(outcome: Outcome) -> RenderableType:
+    """What is printed at the end."""
+    return Group(_relays(outcome), _summary(outcome), _steps(outcome))
+
+
+def _relays(outcome: Outcome) -> Table:
+    grid = Table(title="Relays", title_justify="left")
+    grid.add_column("relay", justify="right")
+    for name in ("entry", "mix", "mailbox", "proven"):
+        grid.add_column(name, justify="right")
+    for name in ("earned", "claimed", "holdings"):
+        grid.add_column(f"{name}, µMIX", justify="right")
+    for relay in outcome.verdict.relays:
+        counts = relay.counts
+        proven = str(outcome.proven.get(relay.id, "?"))
+        packets = str(counts.entry), str(counts.mix), str(counts.mailbox), proven
+        money = _micro(relay.earned), _micro(relay.claimed), f"+{_micro(relay.gained)}"
+        grid.add_row(str(relay.id), *packets, *money)
+    return grid
+
+
+def _summary(outcome: Outcome) -> Table:
+    verdict = outcome.verdict
+    grid = Table.grid(padding=(0, 2))
+    arrived = "arrived unchanged" if outcome.bytes_equal else "did NOT arrive unchanged"
+    rows: list[tuple[str, str | Text]] = [
+        ("file", f"{outcome.bytes_sent} bytes {arrived}, in {outcome.packets_sent} packets"),
+        ("packets lost", str(outcome.packets_lost)),
+        ("sponsor paid", f"{shown_tokens(verdict.sponsor_paid)} MIX"),
+        ("users paid", f"{shown_tokens(verdict.user_paid)} MIX, and hold {verdict.users_native} wei"),
+        ("not claimed", f"{shown_tokens(verdict.unclaimed)} MIX"),
+        ("I1, money is conserved", _judged(verdict, "I1")),
+        ("I8, income is price times packets", _judged(verdict, "I8")),
+        ("transactions", str(verdict.transactions)),
+    ]
+    for name, value in rows:
+        grid.add_row(name, value)
+    return grid
+
+
+def _judged(verdict: Verdict, invariant: str) -> Text:
+    return Text("holds", style="green") if verdict.holds(invariant) else Text("BROKEN", style="bold red")
+
+
+def _steps(outcome: Outcome) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    for step in outcome.steps:
+        grid.add_row(f"{step.seconds:6.1f} s", step.name)
+    grid.add_row(f"{outcome.seconds:6.1f} s", "in all")
+    return grid
+
+
+def _micro(amount: int) -> str:
+    """Millionths of a token, exact: one of them is the default hop price."""
+    return _decimal(amount, TOKEN // 10**6)
+
+
+def shown_tokens(amount: int) -> str:
+    """Tokens, exact, without needless zeros."""
+    return _decimal(amount, TOKEN)
+
+
+def _decimal(amount: int, unit: int) -> str:
+    whole, rest = divmod(abs(amount), unit)
+    fraction = f"{rest:0{len(str(unit)) - 1}d}".rstrip("0")
+    sign = "-" if amount < 0 else ""
+    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
