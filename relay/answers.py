@@ -1,0 +1,184 @@
+"""What the operator's HTTP interface answers (`relay/api.py`), as types for the daemon and the command line.
+
+Amounts are decimal strings of the token's smallest unit, for they do not fit a JavaScript number. A "value"
+is in hop prices. Accounts and signatures are hexadecimal with 0x. Readers ignore fields they do not know.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ApiFile(msgspec.Struct, frozen=True, kw_only=True):
+    """Content of `api.json`."""
+
+    port: int
+    token: str
+
+
+class VoucherAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A voucher to be checked by anybody: EIP-712 Voucher(payer, payee, cumulative, uptoBatch)."""
+
+    payer: str
+    payee: str
+    cumulative: str
+    upto_batch: int
+    signature: str
+
+
+class PoolVoucherAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """EIP-712 PoolVoucher(campaign, relay, period, cumulative); `relay` is the operator's account."""
+
+    campaign: int
+    relay: str
+    period: int
+    cumulative: str
+    signature: str
+
+
+class PayerAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one relay owes us. `notes`: why something is not paid yet, and what happens next."""
+
+    relay: int
+    account: str
+    linked: bool
+    unsettled_value: int
+    """Acknowledged tickets that no voucher covers."""
+    proven_value: int
+    """The part of them whose responses are in."""
+    receipts: int
+    """Tickets ever settled."""
+    cumulative: str
+    claimed: str
+    claimable: str
+    deposit: str
+    closes_at: int
+    voucher: VoucherAnswer | None
+    refused: str | None
+    notes: list[str]
+
+
+class PayeeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What we owe one relay. `notes`: what happens next with its channel."""
+
+    relay: int
+    account: str
+    linked: bool
+    waiting: int
+    """Packets that wait for its link or its limits."""
+    unsettled_value: int
+    lost: int
+    """Tickets refused or never acknowledged since the start."""
+    cumulative: str
+    deposit: str
+    claimed: str
+    closes_at: int
+    refused: str | None
+    notes: list[str]
+
+
+class CampaignAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One campaign: passes held for it, and its newest voucher for us."""
+
+    campaign: int
+    issuer: str | None
+    ticks: dict[str, int]
+    """What passes that were shown are worth, by "epoch N" or "term N"."""
+    claimed: str | None
+    """None while the chain was not asked yet."""
+    voucher: PoolVoucherAnswer | None
+    notes: list[str]
+
+
+class Roles(msgspec.Struct, frozen=True, kw_only=True):
+    """Packets ever carried, by role."""
+
+    entry: int = 0
+    mix: int = 0
+    mailbox: int = 0
+
+
+class Income(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals over all peers and campaigns.
+
+    earned = vouchers received - vouchers given; claimed: paid to us on chain; unclaimed = received - claimed.
+    """
+
+    received: str
+    given: str
+    earned: str
+    claimed: str
+    unclaimed: str
+
+
+class Balances(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the operator's account: in the Channels ledger, as tokens, and in wei."""
+
+    ledger: str
+    tokens: str
+    ether: str
+
+
+class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about one relay."""
+
+    relay: int
+    operator: str
+    owner: str
+    endpoint: str
+    software: str
+    chain_time: int
+    epoch: int
+    term: int
+    layer: int | None
+    """As a mix, 1 to 3; None in an epoch that this relay does not belong to."""
+    hop_price: str
+    links_in: list[int]
+    """Payers with an open link."""
+    links_out: list[int]
+    """Payees with an open link."""
+    roles: Roles
+    income: Income
+    balances: Balances | None
+    payers: list[PayerAnswer]
+    payees: list[PayeeAnswer]
+    campaigns: list[CampaignAnswer]
+    drops: dict[str, int]
+    refusals: dict[str, int]
+    notes: list[str]
+    """What concerns the operator: trouble, and what the daemon does next."""
+
+
+class ActionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction that was tried: `error` is None if it is done."""
+
+    what: str
+    error: str | None
+
+
+class RedeemedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Passes of a period that became a voucher."""
+
+    campaign: int
+    period: int
+    passes: int
+    amount: str
+
+
+class SettleAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a settlement did. `complete`: nothing of it is left to wait for."""
+
+    complete: bool
+    seconds: float
+    unsettled_value: dict[str, int]
+    """Payers, by relay id, that did not settle in time, and what they owe."""
+    redeemed: list[RedeemedAnswer]
+    actions: list[ActionAnswer]
+    waiting: list[str]
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A label for programs, a sentence for people."""
+
+    error: str
+    detail: str

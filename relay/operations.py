@@ -1,0 +1,99 @@
+"""The daemon's answers to its operator: the `Operations` of `relay/api.py`, made from the daemon's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mixpay.passes import EntryPassBook
+from mixpay.types import Account, RelayId
+from relay import report
+from relay.answers import Roles, SettleAnswer, StatusAnswer
+from relay.books import Books
+from relay.config import RelayConfig, show_account
+from relay.metrics import Metrics
+from relay.moneyside import MoneySide
+from relay.state import SOFTWARE, State
+from relay.store import RelayStore
+
+
+@dataclass(frozen=True, slots=True)
+class RelayOperations:
+    """One relay's `Operations`. `links_in`, `links_out`: open links by payer and by payee."""
+
+    account: Account
+    config: RelayConfig
+    state: State
+    books: Books
+    passes: EntryPassBook
+    store: RelayStore
+    money: MoneySide
+    metrics_of: Metrics
+    links_in: Callable[[], Mapping[RelayId, object]]
+    links_out: Callable[[], Mapping[RelayId, object]]
+    waiting: Callable[[RelayId], int]
+    """Packets that wait for a next hop."""
+    trouble: Callable[[], str | None]
+    """Why the last look at the chain failed."""
+    clock: Callable[[], float]
+
+    def status(self) -> StatusAnswer:
+        """See `Operations`."""
+        state, config, view = self.state, self.config, self.state.view
+        links_in, links_out = self.links_in(), self.links_out()
+        money = report.Money(view.release.hop_price, self.money.treasury.last, self.money.redeemer.last)
+        payers = [
+            report.payer_answer(relay, book, money, config.settlement, linked=relay in links_in)
+            for relay, book in sorted(self.books.payees.items())
+        ]
+        payees = [
+            report.payee_answer(relay, book, money, linked=relay in links_out, waiting=self.waiting(relay))
+            for relay, book in sorted(self.books.payers.items())
+        ]
+        vouchers = self.money.redeemer.vouchers
+        campaigns = report.campaign_answers(self.account, config.issuer_urls, self.passes, vouchers, money)
+        return StatusAnswer(
+            relay=state.me,
+            operator=show_account(self.account),
+            owner=show_account(config.owner_account),
+            endpoint=config.endpoint,
+            software=SOFTWARE,
+            chain_time=state.chain_time,
+            epoch=state.epoch,
+            term=view.term,
+            layer=self._layer(),
+            hop_price=str(money.price),
+            links_in=sorted(links_in),
+            links_out=sorted(links_out),
+            roles=self._roles(),
+            income=report.income(payers, payees, campaigns),
+            balances=report.balances(money.treasury.holdings),
+            payers=payers,
+            payees=payees,
+            campaigns=campaigns,
+            drops=report.reasons(self.metrics_of.drops),
+            refusals=report.reasons(self.metrics_of.refusals),
+            notes=report.account_notes(money, self.trouble()),
+        )
+
+    def _layer(self) -> int | None:
+        state = self.state
+        return state.view.layers(state.epoch).layer(state.me) if state.is_member(state.epoch) else None
+
+    def _roles(self) -> Roles:
+        carried = self.store.roles()
+        return Roles(
+            entry=carried.get("entry", 0), mix=carried.get("mix", 0), mailbox=carried.get("mailbox", 0)
+        )
+
+    def metrics(self) -> bytes:
+        """See `Operations`."""
+        return self.metrics_of.render()
+
+    async def settle(self) -> SettleAnswer:
+        """See `Operations`."""
+        began = self.clock()
+        settled = await self.money.settle()
+        return report.settle_answer(
+            settled.unsettled, settled.redeemed, settled.treasury, self.clock() - began
+        )

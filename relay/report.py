@@ -1,0 +1,236 @@
+"""What a relay says about itself to its operator, made from its books and its money's last reports. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from prometheus_client import Counter
+
+from mixpay.book import PayeeBook, PayerBook
+from mixpay.passes import KIND_ENTRY, EntryPassBook
+from mixpay.types import Account, Amount, RelayId
+from relay.answers import (
+    ActionAnswer,
+    Balances,
+    CampaignAnswer,
+    Income,
+    PayeeAnswer,
+    PayerAnswer,
+    PoolVoucherAnswer,
+    RedeemedAnswer,
+    SettleAnswer,
+    VoucherAnswer,
+)
+from relay.config import Settlement, show_account
+from relay.redeem import RedeemReport
+from relay.store import StoredPoolVoucher
+from relay.treasury import Holdings, Postponed, Subject, TreasuryReport
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """The newest reports, and what they say about one subject. `price` of a hop in token units."""
+
+    price: Amount
+    treasury: TreasuryReport
+    redeemer: RedeemReport
+
+    def notes(self, subject: Subject, number: int) -> list[str]:
+        """Why something about a subject waits, and what failed."""
+        return [
+            item.why for item in self.treasury.postponed if (item.subject, item.number) == (subject, number)
+        ]
+
+
+def payer_answer(
+    relay: RelayId, book: PayeeBook, money: Money, settlement: Settlement, *, linked: bool
+) -> PayerAnswer:
+    """What one payer owes us."""
+    totals, channel, state = book.totals(money.price), book.channel, book.state
+    notes = money.notes(Subject.PAYER, relay)
+    if totals.unsettled:
+        notes.append(_unsettled(totals.unsettled, settlement, linked))
+    if totals.refused:
+        notes.append(f"takes no more of its tickets: {totals.refused}")
+    voucher = None
+    if state.signature:
+        voucher = VoucherAnswer(
+            payer=show_account(book.payer),
+            payee=show_account(book.payee),
+            cumulative=str(state.cumulative),
+            upto_batch=state.upto_batch,
+            signature=_hex(state.signature),
+        )
+    return PayerAnswer(
+        relay=relay,
+        account=show_account(book.payer),
+        linked=linked,
+        unsettled_value=totals.unsettled,
+        proven_value=totals.opened,
+        receipts=totals.receipts,
+        cumulative=str(totals.cumulative),
+        claimed=str(totals.claimed),
+        claimable=str(totals.claimable),
+        deposit=str(totals.deposit),
+        closes_at=channel.closes_at,
+        voucher=voucher,
+        refused=totals.refused,
+        notes=notes,
+    )
+
+
+def _unsettled(value: int, settlement: Settlement, linked: bool) -> str:
+    if not linked:
+        return f"{value} hop prices are not settled: waiting for its link"
+    when = f"at {settlement.tickets} tickets, or {settlement.period:g} s after the first"
+    return f"{value} hop prices are not settled: that is done {when}"
+
+
+def payee_answer(relay: RelayId, book: PayerBook, money: Money, *, linked: bool, waiting: int) -> PayeeAnswer:
+    """What we owe one payee. `waiting`: packets that wait for it."""
+    totals, channel = book.totals(money.price), book.channel
+    notes = money.notes(Subject.PAYEE, relay)
+    if waiting:
+        why = "its limits" if linked else "its link"
+        notes.append(f"{waiting} packets wait for {why}")
+    if totals.refused:
+        notes.append(f"gets no more tickets: {totals.refused}")
+    return PayeeAnswer(
+        relay=relay,
+        account=show_account(book.payee),
+        linked=linked,
+        waiting=waiting,
+        unsettled_value=totals.unsettled,
+        lost=totals.lost,
+        cumulative=str(totals.cumulative),
+        deposit=str(totals.deposit),
+        claimed=str(totals.claimed),
+        closes_at=channel.closes_at,
+        refused=totals.refused,
+        notes=notes,
+    )
+
+
+def campaign_answers(
+    operator: Account,
+    issuers: Mapping[int, str],
+    passes: EntryPassBook,
+    vouchers: Mapping[int, StoredPoolVoucher],
+    money: Money,
+) -> list[CampaignAnswer]:
+    """Every campaign that is configured, or that this relay holds passes or a voucher of."""
+    scopes = passes.scopes()
+    claimed = {facts.voucher.campaign: facts.claimed for facts in money.treasury.pool}
+    answers = []
+    for campaign in sorted({*issuers, *vouchers, *(scope.campaign for scope in scopes)}):
+        waiting = [f"period {w.period}: {w.why}" for w in money.redeemer.waiting if w.campaign == campaign]
+        voucher = vouchers.get(campaign)
+        ticks = {
+            f"{'epoch' if scope.kind == KIND_ENTRY else 'term'} {scope.period}": passes.ticks(scope)
+            for scope in scopes
+            if scope.campaign == campaign
+        }
+        answers.append(
+            CampaignAnswer(
+                campaign=campaign,
+                issuer=issuers.get(campaign),
+                ticks=ticks,
+                claimed=str(claimed[campaign]) if campaign in claimed else None,
+                voucher=_pool_voucher(operator, voucher) if voucher is not None else None,
+                notes=[*waiting, *money.notes(Subject.CAMPAIGN, campaign)],
+            )
+        )
+    return answers
+
+
+def _pool_voucher(operator: Account, voucher: StoredPoolVoucher) -> PoolVoucherAnswer:
+    return PoolVoucherAnswer(
+        campaign=voucher.campaign,
+        relay=show_account(operator),
+        period=voucher.period,
+        cumulative=str(voucher.cumulative),
+        signature=_hex(voucher.signature),
+    )
+
+
+def income(
+    payers: Iterable[PayerAnswer], payees: Iterable[PayeeAnswer], campaigns: Iterable[CampaignAnswer]
+) -> Income:
+    """Totals over all of them."""
+    payers, campaigns = list(payers), list(campaigns)
+    pool = sum(int(c.voucher.cumulative) for c in campaigns if c.voucher is not None)
+    received = sum(int(payer.cumulative) for payer in payers) + pool
+    claimed = sum(int(p.claimed) for p in payers) + sum(int(c.claimed or 0) for c in campaigns)
+    given = sum(int(payee.cumulative) for payee in payees)
+    return Income(
+        received=str(received),
+        given=str(given),
+        earned=str(received - given),
+        claimed=str(claimed),
+        unclaimed=str(received - claimed),
+    )
+
+
+def balances(holdings: Holdings | None) -> Balances | None:
+    """The account as the treasury last saw it."""
+    if holdings is None:
+        return None
+    return Balances(ledger=str(holdings.ledger), tokens=str(holdings.tokens), ether=str(holdings.ether))
+
+
+def reasons(counter: Counter) -> dict[str, int]:
+    """A counter's values by its label `reason`."""
+    samples = (sample for metric in counter.collect() for sample in metric.samples)
+    return {s.labels["reason"]: int(s.value) for s in samples if s.name.endswith("_total")}
+
+
+def account_notes(money: Money, trouble: str | None) -> list[str]:
+    """What the operator should know: trouble with the chain, what the account lacks, what failed."""
+    notes = [f"chain: {trouble}"] if trouble else []
+    notes += money.notes(Subject.ACCOUNT, 0)
+    if money.treasury.trouble and money.treasury.trouble != trouble:
+        notes.append(f"treasury: {money.treasury.trouble}")
+    return notes + [
+        f"failed, will be tried again: {a.what}: {a.error}" for a in actions(money.treasury) if a.error
+    ]
+
+
+def actions(report: TreasuryReport) -> list[ActionAnswer]:
+    """What the treasury tried."""
+    return [ActionAnswer(what=result.action.why, error=result.error) for result in report.results]
+
+
+def settle_answer(
+    unsettled: Mapping[RelayId, int], redeemed: RedeemReport, treasury: TreasuryReport, seconds: float
+) -> SettleAnswer:
+    """What a settlement did, and what is left."""
+    waiting = [f"relay {relay} has not settled {value} hop prices" for relay, value in unsettled.items()]
+    waiting += [f"campaign {w.campaign}, period {w.period}: {w.why}" for w in redeemed.waiting]
+    waiting += _waiting(treasury.postponed)
+    if treasury.trouble:
+        waiting.append(treasury.trouble)
+    tried = actions(treasury)
+    return SettleAnswer(
+        complete=not waiting and not any(action.error for action in tried),
+        seconds=round(seconds, 3),
+        unsettled_value={str(relay): value for relay, value in unsettled.items()},
+        redeemed=[
+            RedeemedAnswer(campaign=r.campaign, period=r.period, passes=r.passes, amount=str(r.amount))
+            for r in redeemed.redeemed
+        ],
+        actions=tried,
+        waiting=waiting,
+    )
+
+
+def _waiting(postponed: Sequence[Postponed]) -> list[str]:
+    names = {Subject.PAYER: "payer", Subject.PAYEE: "payee", Subject.CAMPAIGN: "campaign"}
+    return [
+        f"{names[item.subject]} {item.number}: {item.why}" if item.subject in names else item.why
+        for item in postponed
+    ]
+
+
+def _hex(data: bytes) -> str:
+    return f"0x{data.hex()}"
