@@ -34,7 +34,7 @@ _POLL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one `settle` did. `unsettled`: payers that did not settle in time, and what they owe (hop prices)."""
+    """What one `settle` did. `unsettled`: payers that were too slow, and what they owe (hop prices)."""
 
     unsettled: dict[RelayId, int]
     redeemed: RedeemReport
