@@ -33,6 +33,7 @@ from mixpay.passes import EntryPassBook
 from mixpay.replay import TagStore
 from mixpay.types import Account, RelayId, Value
 from relay import config as configs
+from relay.api import ApiServer
 from relay.books import Books, Purse, Side
 from relay.chainside import Accounts, ChainSide
 from relay.config import RelayConfig
@@ -40,10 +41,11 @@ from relay.desk import Desk, RelayHooks, SideEvents
 from relay.epoch_keys import PacketKeys
 from relay.gateway import Gateway
 from relay.gossip import Gossip
-from relay.links import Identity, LinkDialer, LinkServer
+from relay.links import Identity, LinkDialer, LinkServer, PayerLink
 from relay.metrics import Metrics
 from relay.mixer import Mixer
 from relay.moneyside import MoneySide, debts
+from relay.operations import RelayOperations
 from relay.redeem import ChainPool, PassRedeemer, RelayIdentity
 from relay.router import Outgoing, Router
 from relay.state import State
@@ -165,7 +167,7 @@ class Daemon:
     def _make_money(self, rpc: Rpc) -> None:
         home, deployment = self.home, self.home.deployment
         domain = eip712.pool_domain(deployment.chain_id, deployment.pool)
-        issuers = {int(campaign): url for campaign, url in home.config.issuers.items()}
+        issuers = home.config.issuer_urls
         window = deployment.parameters.claim_window
         redeemer = PassRedeemer(
             me=RelayIdentity(self.me, self.account, domain),
@@ -180,7 +182,7 @@ class Daemon:
             rpc=rpc,
             contracts=self.contracts,
             sender=self.sender,
-            owner=Account(bytes.fromhex(home.config.owner[2:])),
+            owner=home.config.owner_account,
             rules=home.config.treasury,
             schedule=self.view.schedule,
             claim_window=window,
@@ -190,6 +192,26 @@ class Daemon:
             self.state, self.contracts, self.books, self.desk, self.hooks, redeemer, treasury, issuers,
             self.clock,
         )  # fmt: skip
+
+        operations = RelayOperations(
+            account=self.account,
+            config=home.config,
+            state=self.state,
+            books=self.books,
+            passes=self.passes,
+            store=self.store,
+            money=self.money,
+            metrics_of=self.metrics,
+            links_in=lambda: self.server.links,
+            links_out=self._open_links_out,
+            waiting=self.router.waiting,
+            trouble=lambda: self.chain.trouble,
+            clock=self.clock,
+        )
+        self.api = ApiServer(home.path, operations)
+
+    def _open_links_out(self) -> dict[RelayId, PayerLink]:
+        return {relay: link for relay, link in self.dialer.links.items() if link.is_open}
 
     def _link_key(self, payer: RelayId) -> bytes:
         return self.state.link_key(payer)
@@ -206,6 +228,7 @@ class Daemon:
         await self.chain.update_keys()
         await self.server.start(config.listen, config.link_port)
         await self.gateway.start(config.listen, config.client_port, self.home.link_seed)
+        await self.api.start(config.api_port)
         self._begin(self._every(_PULSE, self._pulse))
         self._begin(self._every(_TICK, self._tick))
         self._begin(self._every(_HOUSEKEEPING, self._housekeeping))
@@ -245,6 +268,7 @@ class Daemon:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.api.stop()
         await self.gateway.stop()
         await self.server.stop()
         await self.dialer.stop()
