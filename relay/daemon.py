@@ -46,7 +46,8 @@ from relay.metrics import Metrics
 from relay.mixer import Mixer
 from relay.moneyside import MoneySide, debts
 from relay.operations import RelayOperations
-from relay.redeem import ChainPool, PassRedeemer, RelayIdentity
+from relay.pool_view import ChainPool
+from relay.redeem import PassRedeemer, RelayIdentity
 from relay.router import Outgoing, Router
 from relay.state import State
 from relay.store import RelayStore, StoreFailed, mailbox_ops
