@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -125,19 +125,18 @@ def test_send_givesUpAfterLimit_andTheNextOneQueuesBehind(world: World) -> None:
     assert world.rpc.nonce(user.account) == 2
 
 
-def test_send_saysSoIfTheBlockDecidedOtherwise(world: World) -> None:
-    user = world.user(tokens=1)
-    user.send(world.contracts.channels.deposit(Amount(5)))
-    withdrawal = world.contracts.channels.withdraw(SOMEBODY, Amount(5))
-    with mining_by_hand(world), ThreadPoolExecutor(2) as pool:
-        sent: list[Future[object]] = [pool.submit(user.send, withdrawal) for _ in range(2)]
-        wait_until(lambda: waiting(world) == 2)
+def test_send_failsIfTheBlockDecidedOtherwise(world: World) -> None:
+    user, channels = world.user(tokens=1), world.contracts.channels
+    contract, code = f"0x{channels.address.hex()}", world.rpc.code(channels.address)
+    with mining_by_hand(world), ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(user.send, channels.deposit(Amount(5)))
+        wait_until(lambda: waiting(world) == 1)
+        world.rpc.request("anvil_setCode", contract, "0x5f5ffd")  # reverts, whatever is called
         world.chain.mine()
-        errors = [future.exception(10) for future in sent]
-    assert sorted(error is None for error in errors) == [False, True]
-    (error,) = [error for error in errors if error is not None]
+        error = sent.exception(10)
+    world.rpc.request("anvil_setCode", contract, f"0x{code.hex()}")
     assert isinstance(error, TransactionFailed)
-    assert "another transaction in the block" in str(error)
+    assert "Channels.deposit failed" in str(error)
 
 
 def test_send_sendsAgainIfTheNodeForgot(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
