@@ -150,7 +150,12 @@ def send(receiver: str, text: str | None, path: Path | None, folder: Path, as_js
     default=Path(),
     help="Where received files go; existing ones are never overwritten. Default: here.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each message.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON, one object a line: each message, then the packets fetched.",
+)
 def receive(
     folder: Path, password_file: Path | None, direct: bool, follow: bool, out: Path, as_json: bool
 ) -> None:
@@ -282,5 +287,7 @@ def _conclude(received: app.Received, as_json: bool) -> None:
         if as_json:
             shown = {"message_id": part.message_id.hex(), "have": part.have, "total": part.total}
             click.echo(json.dumps(shown | {"kind": "incomplete"}))
+    if as_json:
+        click.echo(json.dumps({"kind": "fetched", "packets": received.packets}))
     if received.troubles:
         raise RelayUnavailable("; ".join(received.troubles))

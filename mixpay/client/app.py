@@ -126,10 +126,14 @@ async def send(
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a look into the mailboxes left: messages that lack fragments, mailboxes that did not answer."""
+    """What a look into the mailboxes left: messages that lack fragments, mailboxes that did not answer.
+
+    `packets`: how many were fetched, those of no use included.
+    """
 
     incomplete: list[Incomplete]
     troubles: list[str]
+    packets: int
 
 
 class Receiver:
@@ -154,7 +158,7 @@ class Receiver:
         found = Round()
         with self._client.home.locked("receive", lambda: self._client.tell("waiting for another command")):
             await self._mailboxes.empty(self._inbox, _now(), self._hand_over, found)
-        return Received(self._inbox.incomplete(), found.troubles)
+        return Received(self._inbox.incomplete(), found.troubles, found.fetched)
 
     async def follow(self) -> None:
         """Look again and again, until cancelled. Troubles are told once, and outlasted."""
