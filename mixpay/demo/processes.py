@@ -95,16 +95,25 @@ class Processes:
         with self.log_path(name).open("ab") as log:
             self._spawn(command, log.fileno(), log.fileno(), name)
 
-    def run(self, name: str, command: Command, *, limit: float, expect: Collection[int] = (0,)) -> str:
+    def run(
+        self,
+        name: str,
+        command: Command,
+        *,
+        limit: float,
+        expect: Collection[int] = (0,),
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> str:
         """Run a process to its end and return its standard output; errors go to `<name>.log`.
 
-        Raises DemoFailed when it ends with a status not expected, or not within `limit` seconds; Interrupted.
+        `meanwhile` is called again and again until then. Raises DemoFailed when it ends with a status not
+        expected, or not within `limit` seconds; Interrupted.
         """
         path = self.log_path(name)
         with path.open("ab") as log:
             process = self._spawn(command, subprocess.PIPE, log.fileno())
         try:
-            output = self._output(process, name, time.monotonic() + limit, limit)
+            output = self._output(process, name, limit, meanwhile)
         finally:
             end_group(process, 0.0)
             with self._lock:
@@ -113,7 +122,10 @@ class Processes:
             raise DemoFailed(f"{name} failed: {_last_line(path)} (log: {path})")
         return output.decode()
 
-    def _output(self, process: subprocess.Popen[bytes], name: str, deadline: float, limit: float) -> bytes:
+    def _output(
+        self, process: subprocess.Popen[bytes], name: str, limit: float, meanwhile: Callable[[], None]
+    ) -> bytes:
+        deadline = time.monotonic() + limit
         while True:
             try:
                 return process.communicate(timeout=_POLL)[0]
@@ -122,8 +134,8 @@ class Processes:
             if self._failed.is_set():
                 raise DemoFailed(f"{name} was ended because another step failed")
             if time.monotonic() > deadline:
-                path = self.log_path(name)
-                raise DemoFailed(f"{name} did not finish within {limit:.0f} s (log: {path})")
+                raise DemoFailed(f"{name} did not finish within {limit:.0f} s (log: {self.log_path(name)})")
+            meanwhile()
 
     def run_all(self, jobs: Mapping[str, Command], *, limit: float, at_once: int) -> dict[str, str]:
         """Run several processes, at most `at_once` at a time; their standard outputs by name.
