@@ -6,12 +6,11 @@
         chain.advance_time(3_600)
 
 Every transaction is mined at once. `prevrandao` differs from block to block. The process is ended by `stop`,
-on leaving the `with` block also by an exception, and at the latest when the interpreter exits.
+on leaving the `with` block also by an exception, and even when this process is killed.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import platform
@@ -35,6 +34,17 @@ _MODULES = Path(__file__).resolve().parents[2] / "node_modules"
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
 _LISTENING = re.compile(r"Listening on (\S+:\d+)")
+
+_GUARD = """
+exec 3<&0
+"$@" 3<&- & child=$!
+{ read -r _ <&3; kill "$child"; } & guard=$!
+wait "$child"; status=$?
+kill "$guard" 2>/dev/null
+wait "$guard"
+exit "$status"
+"""
+"""Runs a program until it ends or standard input does, as it does when the process that holds it dies."""
 
 
 class DevChain:
@@ -61,24 +71,23 @@ class DevChain:
 
     @property
     def pid(self) -> int | None:
-        """Of the process, which leads its own process group."""
+        """Leader of the process group that the chain is."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> Self:
         """Returns when it answers."""
-        command = [find_anvil(), "--port", "0", "--chain-id", str(self.chain_id), "--accounts", "1"]
+        anvil = [find_anvil(), "--port", "0", "--chain-id", str(self.chain_id), "--accounts", "1"]
         log = self._log or self._scratch_log()
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
-            # A group of its own: npm's anvil is a launcher that must end with it; and no Ctrl-C is for it.
+            # A group of its own, so that all of it can be ended together, and no Ctrl-C is for it.
             self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
+                ["sh", "-c", _GUARD, "mixpay-devchain", *anvil],
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        atexit.register(self.stop)
         try:
             self._rpc = Rpc(f"http://{_wait_for_address(self._process, log)}")
             self._rpc.chain_id()
@@ -90,7 +99,6 @@ class DevChain:
     def stop(self) -> None:
         """Ends the process; nothing if it has ended."""
         process, self._process, self._rpc = self._process, None, None
-        atexit.unregister(self.stop)
         if process is not None:
             _end_group(process)
         if self._scratch is not None:
@@ -157,12 +165,12 @@ def find_anvil(modules: Path = _MODULES) -> str:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Asks the process group to end, and makes it. Only the group that this process leads."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
+    """Lets the guard end the chain and wait for it; kills the group that it leads if that takes long."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        return
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,11 +16,13 @@ from mixpay.chain.rpc import connect
 from mixpay.errors import ChainUnavailable, UserError
 from mixpay.types import Account
 
+ROOT = Path(__file__).resolve().parents[2]
 
-def is_running(pid: int | None) -> bool:
+
+def group_is_running(pid: int | None) -> bool:
     assert pid is not None
     try:
-        os.kill(pid, 0)
+        os.killpg(pid, 0)
     except ProcessLookupError:
         return False
     return True
@@ -30,7 +35,7 @@ def test_chain_runsAndEnds(tmp_path: Path) -> None:
     assert connect(url).chain_id() == 4_242
     chain.stop()
     chain.stop()
-    assert not is_running(pid)
+    assert not group_is_running(pid)
     assert "Listening on" in log.read_text()
     with pytest.raises(ChainUnavailable, match="cannot connect"):
         connect(url, attempts=2)
@@ -42,7 +47,21 @@ def test_chain_endsOnException() -> None:
     with pytest.raises(KeyboardInterrupt), DevChain() as chain:
         pid = chain.pid
         raise KeyboardInterrupt
-    assert not is_running(pid)
+    assert not group_is_running(pid)
+
+
+def test_chain_endsWithAKilledUser() -> None:
+    program = "from mixpay.chain.devchain import DevChain; print(DevChain().start().pid, flush=True); input()"
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as user:
+        assert user.stdout is not None
+        pid = int(user.stdout.readline())
+        assert group_is_running(pid)
+        user.kill()
+    deadline = time.monotonic() + 10
+    while group_is_running(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_clock_advances_andStaysAhead() -> None:
