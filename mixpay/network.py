@@ -28,12 +28,12 @@ from mixpay.layers import TermLayers
 from mixpay.packet import KeyContext
 from mixpay.registry_replica import RegistryReplica
 from mixpay.snapshot import RelayRecord, Snapshot
-from mixpay.types import Epoch, RelayId, Term
+from mixpay.types import Account, Epoch, RelayId, Term
 from mixpay.wire import WIRE_VERSION
 
 _KEPT_TERMS = 2
 _KEPT_EPOCHS = 8
-"""How many terms and epochs before the present snapshots are kept for: until all passes are redeemed."""
+"""How many terms and epochs before the present snapshots are kept for, at least."""
 
 _FOLLOWED = (
     events.Registered,
@@ -50,12 +50,13 @@ class _State:
 
     def __init__(self) -> None:
         self.replica = RegistryReplica()
+        self.operators: dict[RelayId, Account] = {}
         self.releases: list[Release] = []
         self.keys: dict[tuple[int, int, int], PeriodKey] = {}
 
     def copy(self) -> _State:
         twin = _State()
-        twin.replica = self.replica.copy()
+        twin.replica, twin.operators = self.replica.copy(), self.operators.copy()
         twin.releases, twin.keys = self.releases.copy(), self.keys.copy()
         return twin
 
@@ -64,6 +65,7 @@ class _State:
             case events.Registered():
                 place = event.id, event.position
                 self.replica.registered(*place, event.operator, event.link_key, event.endpoint)
+                self.operators[event.id] = event.operator
             case events.Updated():
                 self.replica.updated(event.id, event.link_key, event.endpoint)
             case events.Left():
@@ -159,10 +161,17 @@ class NetworkView:
             self._recent = self._recent[len(staying) :]
 
     def _forget(self) -> None:
-        term = self.schedule.first_epoch(Term(max(0, self.term - _KEPT_TERMS)))
-        oldest = Epoch(min(term, max(0, self.epoch - _KEPT_EPOCHS)))
+        term = min(self.term - _KEPT_TERMS, self._oldest_redeemable())
+        oldest = Epoch(min(self.schedule.first_epoch(Term(max(0, term))), max(0, self.epoch - _KEPT_EPOCHS)))
         self._state.replica.forget_before(oldest)
         self._base.replica.forget_before(oldest)
+
+    def _oldest_redeemable(self) -> Term:
+        """The oldest term whose passes, or those of its epochs, the pool may still pay for."""
+        window = self.deployment.parameters.claim_window + self.schedule.epoch_length
+        return self.schedule.term_of(
+            self.schedule.epoch_at(max(self._chain_time - window, self.schedule.genesis))
+        )
 
     # ------------------------------------------------------------------ time
 
@@ -211,6 +220,10 @@ class NetworkView:
     def relay(self, relay: RelayId) -> RelayRecord | None:
         """A living relay as it is registered now; None if it left or never was."""
         return self._state.replica.relay(relay)
+
+    def operator(self, relay: RelayId) -> Account | None:
+        """A relay's operator, even if it has left: an id keeps it for ever. None if it never was."""
+        return self._state.operators.get(relay)
 
     def is_frozen(self, epoch: Epoch) -> bool:
         """Whether the relays and the beacon of an epoch are fixed."""

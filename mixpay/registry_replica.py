@@ -95,9 +95,11 @@ class RegistryReplica:
 
     def snapshot(self, epoch: Epoch, current: Epoch) -> Snapshot:
         """Return the relays of an epoch while `current` is the chain's epoch. Raises NotFrozen."""
-        if not self.is_frozen(epoch, current):
+        snapshots = self._drawn  # as they are now: another thread may forget some meanwhile
+        newest = max((known for known in snapshots if known <= epoch), default=None)
+        if newest is None or epoch > max(current, *snapshots):
             raise NotFrozen(f"epoch {epoch} is not fixed in epoch {current}")
-        drawn = self._drawn[max(known for known in self._drawn if known <= epoch)]
+        drawn = snapshots[newest]
         if drawn.epoch == epoch:
             return drawn
         beacon = keccak256(drawn.beacon + epoch.to_bytes(4, "big"))

@@ -16,8 +16,8 @@ from mixpay import eip712
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.sender import Sender
 from mixpay.chain.views import NOBODY
-from mixpay.epochs import Schedule
 from mixpay.errors import ChainError, UserError
+from mixpay.network import NetworkView
 from mixpay.sponsor.campaigns import (
     IDENTITY,
     PASSES,
@@ -33,7 +33,6 @@ from mixpay.sponsor.policy import InvitationPolicy, OpenPolicy, Policy, Quotas
 from mixpay.sponsor.registrar import Registrar
 from mixpay.sponsor.service import Service, ServiceLimits
 from mixpay.sponsor.store import Store
-from mixpay.sponsor.view import FollowedChain
 from mixpay.types import Account, Epoch
 
 _CHECK_KEYS_SECONDS = 30.0
@@ -69,15 +68,15 @@ class Office:
         number = campaign_number(desk)
         signer_key = desk.secret(SIGNER, password)
         _check_signer(desk.contracts, number, eip712.account_of(signer_key))
-        deployment, parameters = desk.deployment, desk.deployment.parameters
-        self._schedule = Schedule(deployment.genesis, parameters.epoch_length, parameters.term_length)
+        deployment = desk.deployment
+        self._view = NetworkView(desk.rpc, deployment)
         keys = KeyFolder(home.pass_keys, desk.secret(PASSES, password))
         identity_key = desk.secret(IDENTITY, password)
         self._store = Store(home.database, deployment.chain_id, deployment.pool, number)
         self._issuer = Issuer(
             campaign=Campaign(deployment.chain_id, deployment.pool, number, signer_key, identity_key),
-            schedule=self._schedule,
-            claim_window=parameters.claim_window,
+            schedule=self._view.schedule,
+            claim_window=deployment.parameters.claim_window,
             policy=policy_of(home, desk.config),
             store=self._store,
             keys=keys,
@@ -86,14 +85,13 @@ class Office:
         self._registrar = Registrar(
             contracts=desk.contracts,
             sender=Sender(desk.rpc, signer_key, limit=_TRANSACTION_SECONDS),
-            schedule=self._schedule,
+            schedule=self._view.schedule,
             campaign=number,
             keys=keys,
             store=self._store,
         )
-        self._chain = FollowedChain(desk.rpc, deployment)
         limits = ServiceLimits(desk.config.waiting, desk.config.behind_proxy)
-        self._service = Service(self._issuer, self._chain, self._schedule, limits)
+        self._service = Service(self._issuer, self._view, limits)
         self._checked: tuple[Epoch | None, float] = (None, 0.0)
 
     def close(self) -> None:
@@ -103,12 +101,12 @@ class Office:
 
     async def look(self) -> None:
         """Read what is new on the chain. Raises ChainError."""
-        await asyncio.to_thread(self._chain.poll)
+        await asyncio.to_thread(self._view.refresh)
 
     async def check_keys(self) -> None:
         """Register keys, forget old things. Raises ChainError, and UserError if the signer has no ether."""
-        now = self._chain.now()
-        epoch = self._schedule.epoch_at(now)
+        now = self._view.chain_time
+        epoch = self._view.schedule.epoch_at(now)
         await asyncio.to_thread(self._registrar.register_keys, epoch, self._config.keys_ahead)
         await self._service.run(self._issuer.prune, epoch, now)
         self._checked = (epoch, time.monotonic())
@@ -118,8 +116,7 @@ class Office:
 
         async def check_when_due() -> None:
             last, checked = self._checked
-            epoch = self._schedule.epoch_at(self._chain.now())
-            if epoch != last or time.monotonic() - checked >= _CHECK_KEYS_SECONDS:
+            if self._view.epoch != last or time.monotonic() - checked >= _CHECK_KEYS_SECONDS:
                 await self.check_keys()
 
         pause = self._config.poll_seconds

@@ -11,21 +11,20 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 
-from mixpay.epochs import Schedule
 from mixpay.errors import ChainError
+from mixpay.network import NetworkView
 from mixpay.passes import REDEMPTION_SIZE
 from mixpay.registry_replica import NotFrozen
-from mixpay.snapshot import Snapshot
 from mixpay.sponsor import api
 from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod
 from mixpay.sponsor.keys import Period
 from mixpay.sponsor.policy import Evidence
-from mixpay.types import Account, Epoch, RelayId
+from mixpay.types import RelayId
 
 MAX_SIGN_BODY = 4096
 MAX_REDEEM_BODY = api.MAX_BUNDLES * (REDEMPTION_SIZE * 4 // 3 + 16) + 4096
@@ -52,19 +51,6 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = logging.getLogger(__name__)
 
 
-class ChainView(Protocol):
-    """What the service asks of the chain: answered from what was followed, but `operator` may block."""
-
-    def now(self) -> int:
-        """Time of the newest block seen, never going back. Raises ChainUnavailable before the first."""
-
-    def snapshot(self, epoch: Epoch) -> Snapshot:
-        """The relays frozen for an epoch. Raises NotFrozen."""
-
-    def operator(self, relay: RelayId) -> Account | None:
-        """The operator of a relay, even one that has left. Raises ChainError."""
-
-
 @dataclass(frozen=True, slots=True)
 class ServiceLimits:
     """`waiting`: requests waiting for the issuer; `behind_proxy`: believe X-Forwarded-For's last entry."""
@@ -76,8 +62,8 @@ class ServiceLimits:
 class Service:
     """One campaign's HTTP interface."""
 
-    def __init__(self, issuer: Issuer, chain: ChainView, schedule: Schedule, limits: ServiceLimits) -> None:
-        self._issuer, self._chain, self._schedule, self._limits = issuer, chain, schedule, limits
+    def __init__(self, issuer: Issuer, view: NetworkView, limits: ServiceLimits) -> None:
+        self._issuer, self._view, self._limits = issuer, view, limits
         self._worker = ThreadPoolExecutor(1, "issuer")
         self._waiting = 0
 
@@ -105,35 +91,32 @@ class Service:
         self._waiting -= 1
 
     async def _campaign(self, _: web.Request) -> web.Response:
-        return _json(await self.run(self._issuer.describe, self._epoch()))
+        return _json(await self.run(self._issuer.describe, self._view.epoch))
 
     async def _sign(self, request: web.Request) -> web.Response:
         asked = await _body(request, api.SignRequest, MAX_SIGN_BODY)
-        return _json(await self.run(self._issuer.sign, asked, self._evidence(request), self._epoch()))
+        return _json(await self.run(self._issuer.sign, asked, self._evidence(request), self._view.epoch))
 
     async def _redeem(self, request: web.Request) -> web.Response:
         asked = await _body(request, api.RedeemRequest, MAX_REDEEM_BODY)
-        now, period = self._chain.now(), Period(asked.kind, asked.period)
+        now, period = self._view.chain_time, Period(asked.kind, asked.period)
         # First, so that nobody makes us look for the relays of a period that does not count.
         self._issuer.redeemable(period, now)
-        relay = await self._relay(RelayId(asked.relay), period)
+        relay = self._relay(RelayId(asked.relay), period)
         return _json(await self.run(self._issuer.redeem, asked, relay, now))
 
-    async def _relay(self, relay: RelayId, period: Period) -> RelayInPeriod:
+    def _relay(self, relay: RelayId, period: Period) -> RelayInPeriod:
         try:
-            snapshot = self._chain.snapshot(period.first_epoch(self._schedule))
+            snapshot = self._view.snapshot(period.first_epoch(self._view.schedule))
         except NotFrozen:
             raise IssuerError("unknown_relay", "no relay was registered in this period") from None
         record = snapshot.by_id(relay)
         if record is not None:
             return RelayInPeriod(record.operator, record.position, snapshot.beacon, snapshot.count)
-        operator = await asyncio.to_thread(self._chain.operator, relay)
+        operator = self._view.operator(relay)
         if operator is None:
             raise IssuerError("unknown_relay", f"there is no relay {relay}")
         return RelayInPeriod(operator, None, snapshot.beacon, snapshot.count)
-
-    def _epoch(self) -> Epoch:
-        return self._schedule.epoch_at(self._chain.now())
 
     def _evidence(self, request: web.Request) -> Evidence:
         header = request.headers.get("Authorization", "")

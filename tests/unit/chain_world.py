@@ -1,35 +1,33 @@
-"""A development chain with deployed contracts, and accounts on it, for the tests of the chain edge."""
+"""A development chain with deployed contracts, accounts and relays, for all tests that need a real chain."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 
 from mixpay import eip712
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.deploy import deploy
 from mixpay.chain.devchain import DevChain
 from mixpay.chain.records import Call, Receipt
-from mixpay.chain.rpc import Rpc, connect
 from mixpay.chain.sender import Sender
-from mixpay.deployment import Deployment
+from mixpay.epochs import Schedule
 from mixpay.parameters import DEMO, TOKEN
-from mixpay.types import Account, Amount
+from mixpay.types import Account, Amount, Epoch, RelayId
 
 ETHER = 10**18
 
 
-@dataclass
 class World:
-    """A chain, what stands on it, and who deployed it (and has all tokens)."""
+    """A chain, contracts of its own on it, and who deployed them (and has all tokens)."""
 
-    chain: DevChain
-    rpc: Rpc
-    deployer: Sender
-    deployment: Deployment
-    contracts: Contracts
+    def __init__(self, chain: DevChain) -> None:
+        self.chain, self.rpc = chain, chain.rpc
+        self.deployer = Sender(self.rpc, secrets.token_bytes(32))
+        chain.fund(self.deployer.account, 100 * ETHER)
+        self.deployment = deploy(self.rpc, self.deployer, DEMO)
+        self.contracts = Contracts(self.rpc, self.deployment)
+        self.schedule = Schedule(self.deployment.genesis, DEMO.epoch_length, DEMO.term_length)
+        self._owners: dict[RelayId, User] = {}
 
     def user(self, tokens: int = 0) -> User:
         """A new account with ether, and with whole tokens that every contract may take."""
@@ -40,6 +38,42 @@ class World:
             for contract in (self.contracts.registry, self.contracts.channels, self.contracts.pool):
                 user.send(self.contracts.token.approve(contract.address, Amount(tokens * TOKEN)))
         return user
+
+    # ------------------------------------------------------------------ relays
+
+    def register(self) -> tuple[RelayId, Account]:
+        """A new relay: its id, and its operator's account."""
+        owner, operator = self.user(tokens=DEMO.stake // TOKEN), self.user()
+        owner.register(operator, "127.0.0.1:1:2")
+        relay = self.contracts.registry.relay_of(operator.account)
+        self._owners[relay] = owner
+        return relay, operator.account
+
+    def leave(self, relay: RelayId) -> None:
+        """A relay of `register` leaves."""
+        self._owners[relay].send(self.contracts.registry.leave(relay))
+
+    # ------------------------------------------------------------------ epochs
+
+    def epoch(self) -> Epoch:
+        """Of the newest block."""
+        return self.contracts.network.current_epoch()
+
+    def next_epoch(self, count: int = 1) -> Epoch:
+        """Advance the chain's clock to the beginning of an epoch to come."""
+        epoch = Epoch(self.epoch() + count)
+        self.chain.advance_time(to=self.schedule.start(epoch))
+        return epoch
+
+    def freeze(self) -> None:
+        """Somebody touches the registry."""
+        self.deployer.send(self.contracts.registry.freeze())
+
+    def join(self) -> Epoch:
+        """Advance to the first epoch in which the relays registered now are frozen."""
+        self.next_epoch()
+        self.freeze()
+        return self.next_epoch()
 
 
 class User(Sender):
@@ -71,14 +105,3 @@ class User(Sender):
         voucher = eip712.PoolVoucher(campaign, relay, period, Amount(cumulative))
         signature = eip712.sign(self.key, voucher.digest(domain))
         return self.world.contracts.pool.claim(campaign, relay, period, Amount(cumulative), signature)
-
-
-@contextmanager
-def running_world() -> Iterator[World]:
-    """Starts a chain and deploys on it; ends it afterwards."""
-    with DevChain() as chain:
-        rpc = connect(chain.url)
-        deployer = Sender(rpc, secrets.token_bytes(32))
-        chain.fund(deployer.account, 100 * ETHER)
-        deployment = deploy(rpc, deployer, DEMO)
-        yield World(chain, rpc, deployer, deployment, Contracts(rpc, deployment))

@@ -10,11 +10,21 @@ import pytest
 if TYPE_CHECKING:
     from chain_world import World
 
+    from mixpay.chain.devchain import DevChain
+
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    """A development chain with the contracts on it, one for each test module."""
-    from chain_world import running_world
+def chain() -> Iterator[DevChain]:
+    """A development chain, one for each test module."""
+    from mixpay.chain.devchain import DevChain
 
-    with running_world() as found:
-        yield found
+    with DevChain() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def world(chain: DevChain) -> World:
+    """The contracts on it, once for each test module."""
+    from chain_world import World
+
+    return World(chain)

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chain_world import ETHER
 from click.testing import CliRunner, Result
-from sponsor_world import ETHER, PASSWORD, World
+from sponsor_world import PASSWORD, World
 
 from mixpay.chain.devchain import DevChain
 from mixpay.cli.sponsor import sponsor
@@ -25,12 +25,6 @@ from mixpay.sponsor.config import Home
 from mixpay.types import Account, Amount
 
 SERVE = "from mixpay.cli.sponsor import sponsor; sponsor()"
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with DevChain() as chain:
-        yield chain
 
 
 @pytest.fixture

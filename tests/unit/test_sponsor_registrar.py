@@ -1,8 +1,7 @@
-"""Keys on the chain ahead of their periods, and the chain as the issuer follows it, also when it changes."""
+"""Keys on the chain ahead of their periods, also when it reorganises."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,21 +10,11 @@ from sponsor_world import PASSWORD, World
 from mixpay import keystore
 from mixpay.chain.devchain import DevChain
 from mixpay.chain.sender import Sender
-from mixpay.errors import ChainUnavailable
 from mixpay.parameters import DEMO
-from mixpay.registry_replica import NotFrozen
 from mixpay.sponsor.campaigns import SIGNER
 from mixpay.sponsor.keys import KeyFolder, Period
 from mixpay.sponsor.registrar import Registrar
 from mixpay.sponsor.store import Store
-from mixpay.sponsor.view import FollowedChain
-from mixpay.types import Epoch, RelayId
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with DevChain() as chain:
-        yield chain
 
 
 @pytest.fixture
@@ -132,69 +121,3 @@ def test_registerKeys_forgetsAKeyThatWasLostForGood(world: World) -> None:
     assert set(found.ours) == both(epoch + 2) and set(found.late) == both(epoch, epoch + 1)
     assert {Period(key.kind, key.period) for key in store.period_keys()} == both(epoch + 2)
     store.close()
-
-
-def test_view_followsRelaysAndTime(world: World) -> None:
-    view = FollowedChain(world.rpc, world.deployment)
-    with pytest.raises(ChainUnavailable):
-        view.now()
-    relay, operator = world.register("a")
-    epoch = world.join()
-    view.poll()
-    assert view.now() == world.rpc.latest().timestamp
-    snapshot = view.snapshot(epoch)
-    snapshot.verify()
-    record = snapshot.by_id(relay)
-    assert record is not None and record.operator == operator
-    frozen = world.contracts.registry.frozen(epoch)
-    assert (snapshot.root, snapshot.count, snapshot.beacon) == (frozen.root, frozen.count, frozen.beacon)
-    assert view.operator(relay) == operator and view.operator(RelayId(77)) is None
-    with pytest.raises(NotFrozen):
-        view.snapshot(Epoch(epoch + 2))
-
-
-def test_view_keepsTheRelaysOfPastEpochs(world: World) -> None:
-    view = FollowedChain(world.rpc, world.deployment)
-    first, _ = world.register("a")
-    epoch = world.join()
-    world.leave("a", first)
-    second, _ = world.register("b")
-    later = world.join()
-    view.poll()
-    old, new = view.snapshot(epoch), view.snapshot(later)
-    assert [r.id for r in old.relays] == [first] and [r.id for r in new.relays] == [second]
-    assert old.relays[0].position == new.relays[0].position
-
-
-def test_view_goesBackWhenTheChainReorganises(world: World) -> None:
-    view = FollowedChain(world.rpc, world.deployment)
-    first, _ = world.register("a")
-    view.poll()
-    before = world.rpc.request("evm_snapshot")
-    world.register("lost")
-    world.chain.mine(3)
-    view.poll()
-    world.rpc.request("evm_revert", before)
-    second, _ = world.register("b")
-    world.chain.mine(9)
-    epoch = world.join()
-    view.poll()
-    snapshot = view.snapshot(epoch)
-    snapshot.verify()
-    assert [record.operator for record in snapshot.relays] == [
-        world.contracts.registry.relay(relay).operator for relay in (first, second)
-    ]
-
-
-def test_view_readsAgainWhenItCannotGoBack(world: World) -> None:
-    view = FollowedChain(world.rpc, world.deployment)
-    before = world.rpc.request("evm_snapshot")
-    world.register("lost")
-    view.poll()
-    view._copies.clear()
-    world.rpc.request("evm_revert", before)
-    relay, _ = world.register("b")
-    world.chain.mine(9)
-    epoch = world.join()
-    view.poll()
-    assert [record.id for record in view.snapshot(epoch).relays] == [relay]

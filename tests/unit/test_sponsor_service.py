@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +30,6 @@ from mixpay.passes import (
 )
 from mixpay.sponsor import api, app
 from mixpay.types import Account, Amount, Epoch, RelayId
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with DevChain() as chain:
-        yield chain
 
 
 @pytest.fixture
@@ -135,7 +129,7 @@ def remember(answer: api.CampaignAnswer) -> None:
 
 
 async def test_wholeWay_fromABlindedPassToMoneyOnChain(world: World) -> None:
-    relay, operator = world.register("a")
+    relay, operator = world.register()
     async with serving(world) as issuer:
         remember(await issuer.until_epoch(world.join()))
         owned, period = await issuer.buy(), world.epoch()
@@ -165,7 +159,7 @@ async def test_wholeWay_fromABlindedPassToMoneyOnChain(world: World) -> None:
 
 
 async def test_mailboxPass_isRedeemedInTheTermsLastEpoch(world: World) -> None:
-    relay, _ = world.register("b")
+    relay, _ = world.register()
     async with serving(world) as issuer:
         remember(await issuer.until_epoch(world.join()))
         owned = await issuer.buy(kind=2)
@@ -176,14 +170,14 @@ async def test_mailboxPass_isRedeemedInTheTermsLastEpoch(world: World) -> None:
 
 
 async def test_redeem_paysNobodyForARelayThatCameLaterOrLeft(world: World) -> None:
-    first, _ = world.register("c")
+    first, _ = world.register()
     async with serving(world) as issuer:
         remember(await issuer.until_epoch(world.join()))
         period, owned = world.epoch(), await issuer.buy()
         bundle = spent(world, owned, 1)
-        world.leave("c", first)
+        world.leave(first)
         # Takes the position that has fallen free, which is the one that the pass draws.
-        second, _ = world.register("d")
+        second, _ = world.register()
         await issuer.until_epoch(world.next_epoch())
         status, answer = await issuer.redeem(second, 1, period, bundle)
         assert (status, answer["added"]) == (200, 0)
@@ -258,15 +252,30 @@ async def test_service_goesOnWhileTheChainIsAway(tmp_path: Path) -> None:
         world = World(chain, tmp_path)
         world.settle_in()
         world.configure(poll_seconds=0.05)
+        relay, _ = world.register()
         async with serving(world) as issuer:
-            await issuer.until_epoch(world.join())
+            remember(await issuer.until_epoch(world.join()))
             period = world.epoch()
+            bundle = spent(world, await issuer.buy(), 7)
             await issuer.until_epoch(world.next_epoch())
             chain.stop()
             body = msgspec.json.encode(api.SignRequest(1, period + 1, bytes(255) + b"\2"))
             assert (await issuer.post(api.SIGN_PATH, body))[0] == 200
+            status, answer = await issuer.redeem(relay, 1, period, bundle)
+            assert (status, answer["added"]) == (200, 7)
+            # Nobody makes the service ask the chain: what it has followed is what it knows.
             status, answer = await issuer.redeem(RelayId(5), 1, period)
+            assert (status, answer["error"]) == (404, "unknown_relay")
+
+
+async def test_service_saysThatItHasNotReadTheChain(world: World) -> None:
+    office = await asyncio.to_thread(app.Office, world.home, PASSWORD)
+    try:
+        async with office.listening() as url, aiohttp.ClientSession() as session:
+            status, answer = await Issuer(url, session, world).get(api.CAMPAIGN_PATH)
             assert (status, answer["error"]) == (503, "chain_unavailable")
+    finally:
+        office.close()
 
 
 async def test_invitations_andAProxysWord(world: World, caplog: pytest.LogCaptureFixture) -> None:
