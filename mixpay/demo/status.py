@@ -17,6 +17,9 @@ from mixpay.types import Account, Amount, RelayId
 
 _TIMEOUT = 10.0
 
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""For addresses on this host: no proxy of the environment is asked."""
+
 
 class NoStatus(MixpayError):
     """The relay does not answer (yet)."""
@@ -124,11 +127,7 @@ def read_status(home: Path) -> Status:
         request = urllib.request.Request(
             f"http://127.0.0.1:{access.port}/status", headers={"Authorization": f"Bearer {access.token}"}
         )
-        with _OPENER.open(request, timeout=_TIMEOUT) as answer:
+        with OPENER.open(request, timeout=_TIMEOUT) as answer:
             return msgspec.json.decode(answer.read(), type=Status)
     except (OSError, msgspec.MsgspecError) as error:
         raise NoStatus(f"the relay in {home} does not answer: {error}") from None
-
-
-# No proxy of the environment is for this host.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

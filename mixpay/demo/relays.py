@@ -1,0 +1,204 @@
+"""The demo's relays: each initialised, registered and run by the commands that an operator types.
+
+A relay's process knows its folder, the RPC address and the deployment file. The demo plays nine operators: it
+keeps their passwords and their owners' keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mixpay import eip712, keystore
+from mixpay.client.directories import collect
+from mixpay.client.errors import RelayUnavailable
+from mixpay.client.relays import session
+from mixpay.demo.chain import DemoChain
+from mixpay.demo.processes import Command, Processes
+from mixpay.demo.status import NoStatus, Status, read_status
+from mixpay.errors import ChainError
+from mixpay.layers import Role, TermLayers
+from mixpay.network import NetworkView
+from mixpay.parameters import TOKEN
+from mixpay.types import Account, Amount, Epoch, RelayId
+
+CAPITAL = "0.15"
+"""Tokens each operator works with: channels of 0.02 tokens to the next relays, and less than is swept."""
+
+GAS = "1"
+"""Ether."""
+
+AT_ONCE = 3
+"""Commands at a time: each takes a second of one core just to start."""
+
+_LIMIT = 120.0
+_OWNER_ETHER = 3
+_PORTS = range(10_000, 32_000)
+"""Below those that systems give to outgoing connections, which would collide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One relay's folder, ports, and the secrets of its operator."""
+
+    number: int
+    home: Path
+    link_port: int
+    client_port: int
+    password: str = field(repr=False)
+    owner_key: bytes = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Of its log."""
+        return f"relay-{self.number}"
+
+    @property
+    def owner(self) -> Account:
+        """Who holds the stake."""
+        return eip712.account_of(self.owner_key)
+
+    @property
+    def key_file(self) -> Path:
+        """Of the owner, beside the relay's folder."""
+        return self.home.with_name(f"{self.name}-owner.key")
+
+    def command(self, *arguments: str) -> Command:
+        """`mixpay-relay` in this relay's folder."""
+        environment = {"MIXPAY_RELAY_HOME": str(self.home), keystore.PASSWORD_VARIABLE: self.password}
+        return Command("relay.cli", arguments, environment)
+
+
+class DemoRelays:
+    """All relays of the demo."""
+
+    def __init__(self, count: int, folder: Path, ports: Sequence[int], processes: Processes) -> None:
+        self._processes = processes
+        self.places = [
+            Place(
+                number,
+                folder / f"relay-{number}",
+                ports[2 * number - 2],
+                ports[2 * number - 1],
+                secrets.token_urlsafe(12),
+                secrets.token_bytes(32),
+            )
+            for number in range(1, count + 1)
+        ]
+
+    # ------------------------------------------------------------------ commands
+
+    def init(self, chain: DemoChain, campaign: int, issuer: str) -> None:
+        """`mixpay-relay init` for all."""
+        self._all("init", lambda place: self._init_arguments(place, chain, campaign, issuer))
+
+    @staticmethod
+    def _init_arguments(place: Place, chain: DemoChain, campaign: int, issuer: str) -> list[str]:
+        ports = ["--link-port", str(place.link_port), "--client-port", str(place.client_port)]
+        where = ["--host", "127.0.0.1", "--listen", "127.0.0.1", *ports]
+        network = ["--rpc", chain.url, "--deployment", str(chain.deployment_file)]
+        owner = ["--owner", f"0x{place.owner.hex()}", "--issuer", f"{campaign}={issuer}"]
+        return [*network, *where, *owner, "--light-keys"]
+
+    def register(self, chain: DemoChain) -> None:
+        """Give the owners stake, capital and gas, then `mixpay-relay register` for all."""
+        tokens = Amount(chain.deployment.parameters.stake + TOKEN)
+        for place in self.places:
+            chain.give(place.owner, _OWNER_ETHER, tokens)
+            _write_secret(place.key_file, place.owner_key.hex())
+        self._all(
+            "register",
+            lambda place: ["--owner-key", str(place.key_file), "--capital", CAPITAL, "--gas", GAS],
+        )
+
+    def run(self) -> None:
+        """Start all daemons."""
+        for place in self.places:
+            self._processes.start(place.name, place.command("run"))
+
+    def claim(self) -> None:
+        """`mixpay-relay claim` for all."""
+        self._all("claim", lambda place: [])
+
+    def _all(self, command: str, arguments: Callable[[Place], Sequence[str]]) -> None:
+        jobs = {f"{p.name}-{command}": p.command(command, *arguments(p)) for p in self.places}
+        self._processes.run_all(jobs, limit=_LIMIT, at_once=AT_ONCE)
+
+    # ------------------------------------------------------------------ looking
+
+    def statuses(self) -> list[Status] | None:
+        """What all relays say, None as long as one says nothing."""
+        with ThreadPoolExecutor(len(self.places)) as pool:
+            try:
+                return list(pool.map(read_status, [place.home for place in self.places]))
+            except NoStatus:
+                return None
+
+    def ready(self, chain: DemoChain, epoch: Epoch) -> bool | None:
+        """True when all relays are in this epoch, linked, and know all packet keys; else None."""
+        statuses = self.statuses()
+        if statuses is None or any(status.epoch != epoch for status in statuses):
+            return None
+        view = NetworkView(chain.rpc, chain.deployment)
+        try:
+            view.refresh()
+        except ChainError:
+            return None
+        layers = view.layers(epoch)
+        if any(next_hops(layers, status.id) - set(status.links_out) for status in statuses):
+            return None
+        return asyncio.run(_know_all_keys(view, epoch)) or None
+
+
+def next_hops(layers: TermLayers, relay: RelayId) -> set[RelayId]:
+    """Whom a relay may have to forward to: as entry, and as mix of its layer."""
+    roles = Role.ENTRY, Role(layers.layer(relay))
+    return {hop for role in roles for hop in layers.successors(relay, role)} - {relay}
+
+
+async def _know_all_keys(view: NetworkView, epoch: Epoch) -> bool:
+    """Whether every relay's directory, checked as a client does, has every relay's packet key."""
+    snapshot = view.snapshot(epoch)
+    async with session() as http:
+        try:
+            found = [
+                await collect(http, snapshot, view.registry_domain, relay, ()) for relay in snapshot.relays
+            ]
+        except RelayUnavailable:
+            return False
+    return all(len(directory.descriptors) == len(snapshot.relays) for directory in found)
+
+
+def roles(statuses: Sequence[Status]) -> Mapping[str, int]:
+    """Packets carried by role, all relays together, as they say: to know when to go on."""
+    names = ("entry", "mix", "mailbox")
+    return {name: sum(getattr(status.roles, name) for status in statuses) for name in names}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this host that nobody listens on, all different. Raises OSError if there are too few."""
+    found: list[socket.socket] = []
+    try:
+        for port in random.sample(_PORTS, len(_PORTS)):
+            try:
+                found.append(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            if len(found) == count:
+                return [taken.getsockname()[1] for taken in found]
+        raise OSError(f"this host has no {count} free ports")
+    finally:
+        for taken in found:
+            taken.close()
+
+
+def _write_secret(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)

@@ -1,0 +1,76 @@
+"""The demo's sponsor: `mixpay sponsor create`, `fund`, `serve`, as a dApp would type them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from mixpay import keystore
+from mixpay.demo.chain import DemoChain
+from mixpay.demo.processes import Command, Processes
+from mixpay.demo.status import OPENER
+from mixpay.parameters import TOKEN
+from mixpay.passes import KIND_ENTRY, KIND_MAILBOX
+from mixpay.sponsor.api import CAMPAIGN_PATH, CampaignAnswer
+from mixpay.types import Account, Amount, Epoch
+
+BUDGET = 1_000
+PERIOD_CAP, RELAY_CAP = 500, 50
+"""Tokens: enough for 1 MiB many times over, even if one relay were every user's entry."""
+
+_LIMIT = 60.0
+_ANSWER_SECONDS = 10.0
+
+
+class DemoSponsor:
+    """One campaign with a budget, and the process that issues its passes. `port`: where it listens."""
+
+    def __init__(self, folder: Path, port: int, processes: Processes) -> None:
+        self._home, self._port, self._processes = folder / "sponsor", port, processes
+        self._environment = {
+            "MIXPAY_SPONSOR_HOME": str(self._home),
+            keystore.PASSWORD_VARIABLE: secrets.token_urlsafe(12),
+        }
+        self.campaign = 0
+
+    @property
+    def url(self) -> str:
+        """Where passes are issued."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def open(self, chain: DemoChain) -> None:
+        """Create the campaign and fund it, having got ether and tokens."""
+        place = ("--rpc", chain.url, "--deployment", str(chain.deployment_file), "--port", str(self._port))
+        made = json.loads(self._run("init", *place, "--light-keys", "--json"))
+        chain.give(Account(bytes.fromhex(made["account"][2:])), 10, Amount(BUDGET * TOKEN))
+        caps = ("--period-cap", str(PERIOD_CAP), "--relay-cap", str(RELAY_CAP))
+        self.campaign = json.loads(self._run("create", *caps, "--json"))["campaign"]
+        self._run("fund", str(BUDGET))
+
+    def serve(self) -> None:
+        """Start to issue passes."""
+        self._processes.start("sponsor", self._command("serve"))
+
+    def has_keys(self, chain: DemoChain, epoch: Epoch) -> bool | None:
+        """True when the chain has the keys of an epoch and its term, else None."""
+        term = chain.schedule.term_of(epoch)
+        periods = ((KIND_ENTRY, epoch), (KIND_MAILBOX, term))
+        keys = (chain.contracts.pool.key(self.campaign, kind, period) for kind, period in periods)
+        return all(any(key.key_hash) for key in keys) or None
+
+    def epoch(self) -> Epoch | None:
+        """The epoch in which the issuer is, None while it does not answer."""
+        try:
+            with OPENER.open(self.url + CAMPAIGN_PATH, timeout=_ANSWER_SECONDS) as answer:
+                return Epoch(msgspec.json.decode(answer.read(), type=CampaignAnswer).epoch)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def _run(self, command: str, *arguments: str) -> str:
+        return self._processes.run(f"sponsor-{command}", self._command(command, *arguments), limit=_LIMIT)
+
+    def _command(self, *arguments: str) -> Command:
+        return Command("mixpay.cli.main", ["sponsor", *arguments], self._environment)
