@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ def save_new(folder: Path, name: str, content: bytes) -> Path:
     """Write a new file into `folder`, numbered if the name is taken; its path.
 
     `name` is a base name that is safe to create (`envelope.safe_name`). After a crash the file is there
-    whole or not at all. Raises UserError if the folder cannot be written.
+    whole, empty, or not at all, never in part. Raises UserError if the folder cannot be written.
     """
     draft = folder / f".mixpay-{os.getpid()}.part"
     try:
@@ -25,24 +26,25 @@ def save_new(folder: Path, name: str, content: bytes) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        path = _link(draft, folder, name)
+        # The name is taken first, so that the rename replaces nobody's file. A link would do both at
+        # once, but not every file system has them.
+        path = _take(folder, name)
+        draft.replace(path)
         _sync(folder)
     except OSError as error:
         raise UserError(f"cannot write into {folder}: {error.strerror}; the message is kept") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
     return path
 
 
-def _link(draft: Path, folder: Path, name: str) -> Path:
+def _take(folder: Path, name: str) -> Path:
     for candidate in numbered(name):
         path = folder / candidate
-        try:
-            # Unlike a rename, a link fails if the name is taken.
-            path.hardlink_to(draft)
-        except FileExistsError:
-            continue
-        return path
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            return path
     raise AssertionError("the numbers never end")
 
 

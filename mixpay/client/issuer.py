@@ -67,7 +67,7 @@ class Issuer:
         attempts = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Unreachable),
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=tenacity.wait_exponential_jitter(initial=0.2, max=2.0),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
             reraise=True,
         )
         status, answer = 0, b""

@@ -1,0 +1,485 @@
+"""A network for clients in one process: nine relays' client ports over real TLS, a sponsor over real HTTP.
+
+The relays are made of the real cores (passes, packets, proof, mailboxes) but have no links: the entry peels
+a packet for the whole path itself. What a relay shall do wrong is set on it. In a `World` there is no chain,
+its events are given to the view; in a `LiveWorld` there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from aiohttp import WSMsgType, web
+from registry_samples import name, operator_key
+
+from mixpay import eip712, packet, proof, tls
+from mixpay.chain import events
+from mixpay.chain.contracts import Contracts
+from mixpay.chain.deploy import deploy
+from mixpay.chain.devchain import DevChain
+from mixpay.chain.follower import Batch
+from mixpay.chain.rpc import Rpc, connect
+from mixpay.chain.sender import Sender
+from mixpay.chain.views import Release
+from mixpay.client import relays as client_relays
+from mixpay.client.identity import Identity
+from mixpay.client.issuer import Issuer as IssuerClient
+from mixpay.client.profile import FAST
+from mixpay.client.receiving import Mailboxes as UserMailboxes
+from mixpay.client.sending import Sending
+from mixpay.client.store import ClientStore
+from mixpay.client.wallet import Wallet
+from mixpay.crypto import x25519
+from mixpay.crypto.blind_rsa import PublicKey
+from mixpay.deployment import Deployment
+from mixpay.directory import DescriptorBook, sign_descriptor, write_directory
+from mixpay.errors import ChainUnavailable, PeerError
+from mixpay.mailbox import Created, Delivered, Mailboxes, Refused, Span, mailbox_id_of
+from mixpay.network import NetworkView
+from mixpay.parameters import DEMO
+from mixpay.passes import EntryPassBook, Pass, PassRules, Tick
+from mixpay.registry_replica import RegistryReplica
+from mixpay.sponsor.issuer import Campaign, Issuer
+from mixpay.sponsor.keys import KeyFolder, Period
+from mixpay.sponsor.policy import OpenPolicy, Quotas
+from mixpay.sponsor.service import Service, ServiceLimits
+from mixpay.sponsor.store import Store, StoredKey
+from mixpay.types import Account, Amount, Epoch, Position, RelayId
+from mixpay.wire import client as wire
+
+RELAYS = 9
+GENESIS = 1_000_000
+EPOCH = Epoch(2)
+CAMPAIGN = 3
+PRICE = Amount(10**12)
+HASTY = replace(
+    FAST, delay_ms=1, interval=0.001, ack_timeout=0.3, pause=0.002, longest_pause=0.01, patience=2.0
+)
+"""Profile `fast` without the waiting."""
+
+PLACE = (0, 0, bytes(32))
+DEPLOYMENT = Deployment(
+    chain_id=31337,
+    block=0,
+    token=Account(b"\1" * 20),
+    network=Account(b"\2" * 20),
+    registry=Account(b"\3" * 20),
+    channels=Account(b"\4" * 20),
+    pool=Account(b"\5" * 20),
+    genesis=GENESIS,
+    parameters=DEMO,
+    artifacts={},
+)
+
+
+class View(NetworkView):
+    """A view that is fed by the test. Its `refresh` takes what waits in `coming`, or fails as told."""
+
+    def __init__(self) -> None:
+        super().__init__(Rpc("http://127.0.0.1:1"), DEPLOYMENT)
+        self.block = 0
+        self.coming: list[tuple[Iterable[events.Event], Epoch]] = []
+        self.outage = False
+
+    def feed(self, happened: Iterable[events.Event], epoch: Epoch) -> None:
+        """Take events, and the beginning of an epoch."""
+        self.block += 1
+        moment = self.schedule.start(epoch) + 10
+        self.take(Batch(tuple(happened), None, self.block, self.block, moment), 0)
+
+    def refresh(self) -> list[Batch]:
+        """Nothing new comes but what the test prepared."""
+        if self.outage:
+            raise ChainUnavailable("no answer from the RPC endpoint")
+        while self.coming:
+            self.feed(*self.coming.pop(0))
+        return []
+
+
+@dataclass
+class Faults:
+    """What a relay does wrong. Statuses are answered to so many SENDs, before it behaves again."""
+
+    statuses: list[wire.DownStatus] = field(default_factory=list)
+    silent: int = 0
+    forge_acks: bool = False
+    hang_up_after: int | None = None
+    refuse: str = ""
+    directory: bytes | None = None
+    hidden: set[RelayId] = field(default_factory=set)
+
+
+class LoneRelay:
+    """One relay's client port."""
+
+    def __init__(self, world: World, relay: int) -> None:
+        self.world, self.id = world, RelayId(relay)
+        self.seed, self.key = name("link seed", relay), operator_key(relay)
+        self.secret = name("packet key", relay)
+        self.passes, self.mailboxes = EntryPassBook(), Mailboxes(self.id)
+        self.bodies: dict[tuple[bytes, int], bytes] = {}
+        self.tags: set[bytes] = set()
+        self.faults = Faults()
+        self.runner: web.AppRunner | None = None
+        self.clients: list[web.WebSocketResponse] = []
+        self.shown_to: list[Pass] = []
+        self.served = 0
+        self.directories_served = 0
+        self.port = 0
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_get("/v1/directory", self.directory)
+        app.router.add_get("/v1/entry", self.entry)
+        app.router.add_get("/v1/mailbox", self.mailbox)
+        self.runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self.runner.setup()
+        site = web.TCPSite(self.runner, "127.0.0.1", self.port, ssl_context=tls.server_context(self.seed))
+        await site.start()
+        self.port = self.runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        if self.runner is not None:
+            await self.runner.cleanup()
+            self.runner = None
+
+    def registered(self) -> events.Registered:
+        operator = eip712.account_of(self.key)
+        link_key, endpoint = tls.link_key_of(self.seed), f"127.0.0.1:1:{self.port}"
+        return events.Registered(
+            *PLACE, self.id, Position(self.id - 1), operator, operator, link_key, endpoint
+        )
+
+    async def directory(self, request: web.Request) -> web.Response:
+        self.directories_served += 1
+        if self.faults.directory is not None:
+            return web.Response(body=self.faults.directory)
+        return web.Response(body=self.world.directory(Epoch(int(request.query["epoch"])), self.faults.hidden))
+
+    # ------------------------------------------------------------------ entry
+
+    async def entry(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.clients.append(socket)
+        pass_id = b""
+        async for message in socket:
+            if message.type is not WSMsgType.BINARY:
+                break
+            frame = wire.decode(message.data)
+            if isinstance(frame, wire.PresentPass):
+                answer, pass_id = self.present(frame)
+                await socket.send_bytes(wire.encode(answer))
+                continue
+            assert isinstance(frame, wire.Send)
+            self.served += 1
+            if self.served == self.faults.hang_up_after:
+                break
+            down = self.down(pass_id, frame)
+            if down is not None:
+                await socket.send_bytes(wire.encode(down))
+        await socket.close()
+        return socket
+
+    def present(self, frame: wire.PresentPass) -> tuple[wire.ClientFrame, bytes]:
+        shown = self.world.decode(frame.shown)
+        self.shown_to.append(shown)
+        if self.faults.refuse:
+            return wire.PassRefused(self.faults.refuse), b""
+        try:
+            rules = self.world.rules(shown, frame.modulus)
+            presented = self.passes.present(shown, rules, Position(self.id - 1), 1 << 20)
+        except PeerError as error:
+            return wire.PassRefused(error.reason), b""
+        return wire.PassOk(presented.furthest), presented.pass_id
+
+    def down(self, pass_id: bytes, frame: wire.Send) -> wire.Down | None:
+        status, ack = wire.DownStatus.ACKNOWLEDGED, bytes(32)
+        try:
+            self.passes.accept_tick(pass_id, Tick(frame.chain, frame.k, frame.link))
+        except PeerError:
+            return _down(frame.seq, wire.DownStatus.BAD_TICK, ack)
+        if self.faults.silent:
+            self.faults.silent -= 1
+            self.world.carry(frame)
+            return None
+        if self.faults.statuses:
+            return _down(frame.seq, self.faults.statuses.pop(0), ack)
+        if frame.key_epoch != self.world.view.epoch:
+            return _down(frame.seq, wire.DownStatus.WRONG_EPOCH, ack)
+        try:
+            ack = self.world.carry(frame)
+        except PeerError:
+            status = wire.DownStatus.REFUSED_BY_MIX
+        return _down(frame.seq, status, os.urandom(32) if self.faults.forge_acks else ack)
+
+    # ------------------------------------------------------------------ mailbox
+
+    async def mailbox(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        nonce, owner = os.urandom(32), b""
+        await socket.send_bytes(wire.encode(wire.Challenge(nonce)))
+        async for message in socket:
+            match wire.decode(message.data):
+                case wire.MailboxCreate() as frame:
+                    answer = self.create(frame)
+                case wire.MailboxFetch() as frame:
+                    owner, answer = frame.mailbox, self.fetch(frame, nonce)
+                case wire.MailboxDelete() as frame:
+                    self.mailboxes.delete(owner, frame.upto)
+                    answer = wire.Done()
+                case _:
+                    break
+            await socket.send_bytes(wire.encode(answer))
+        return socket
+
+    def create(self, frame: wire.MailboxCreate) -> wire.ClientFrame:
+        shown = self.world.decode(frame.shown)
+        if self.faults.refuse:
+            return wire.Refused(self.faults.refuse)
+        try:
+            rules = self.world.rules(shown, frame.modulus)
+            rules.check(shown.anchor, shown.signature, Position(self.id - 1))
+        except PeerError as error:
+            return wire.Refused(error.reason)
+        made = self.mailboxes.create(mailbox_id_of(frame.fetch_key), frame.fetch_key, 1 << 40, 0)
+        assert isinstance(made, Created)
+        return self.terms()
+
+    def fetch(self, frame: wire.MailboxFetch, nonce: bytes) -> wire.ClientFrame:
+        if not self.mailboxes.authenticate(frame.mailbox, nonce, frame.signature):
+            return wire.Refused("not_the_owner")
+        span = self.mailboxes.fetch(frame.mailbox, frame.after, wire.MAX_MESSAGES, 0)
+        if not isinstance(span, Span):
+            return wire.Refused(span.reason)
+        numbers = range(span.first, span.last + 1)
+        found = tuple(wire.StoredMessage(n, self.bodies[frame.mailbox, n]) for n in numbers)
+        return wire.MailboxMessages(self.terms(), found, span.more)
+
+    @staticmethod
+    def terms() -> wire.MailboxTerms:
+        return wire.MailboxTerms(4096, 604800, 1 << 40, 0)
+
+    def deliver(self, mailbox_id: bytes, body: bytes) -> None:
+        stored = self.mailboxes.deliver(mailbox_id, body, 0)
+        assert isinstance(stored, Delivered | Refused)
+        if isinstance(stored, Delivered):
+            self.bodies[mailbox_id, stored.sequence] = body
+
+    def hang_up(self) -> list[asyncio.Task[bool]]:
+        return [asyncio.ensure_future(client.close()) for client in self.clients]
+
+
+class World:
+    """Nine relays, a sponsor, and the chain's view of them, in epoch 2."""
+
+    deployment = DEPLOYMENT
+    campaign = CAMPAIGN
+
+    def __init__(self, folder: Path, keys: KeyFolder) -> None:
+        self.folder, self.keys = folder, keys
+        self.view: NetworkView = View()
+        self.relays = [LoneRelay(self, number) for number in range(1, RELAYS + 1)]
+        self.told: list[str] = []
+        self.url = ""
+        self.quotas = Quotas(entry=6, mailbox=6)
+
+    # ------------------------------------------------------------------ chain
+
+    def release(self) -> events.ReleasePublished:
+        d = self.deployment
+        release = Release(d.registry, d.channels, d.pool, 1, PRICE, Epoch(0))
+        return events.ReleasePublished(*PLACE, 0, Epoch(0), release)
+
+    def key_sets(self, *periods: int) -> list[events.KeySet]:
+        made = [(kind, period, self.public(kind, period)) for period in periods for kind in (1, 2)]
+        return [
+            events.KeySet(*PLACE, CAMPAIGN, kind, period, key.key_hash(), PRICE) for kind, period, key in made
+        ]
+
+    def frozen(self, epoch: int) -> events.Frozen:
+        replica = RegistryReplica()
+        for relay in self.relays:
+            happened = relay.registered()
+            place = happened.id, happened.position
+            replica.registered(*place, happened.operator, happened.link_key, happened.endpoint)
+        beacon = name("beacon", epoch)
+        return events.Frozen(*PLACE, Epoch(epoch), replica.root, replica.count, beacon)
+
+    def public(self, kind: int, period: int) -> PublicKey:
+        return self.keys.make(Period(kind, period))
+
+    def decode(self, shown: bytes) -> Pass:
+        return Pass.decode(shown, self.deployment.chain_id, self.deployment.pool)
+
+    def rules(self, shown: Pass, modulus: bytes) -> PassRules:
+        period = self.view.epoch
+        snapshot = self.view.snapshot(period)
+        scope = replace(shown.scope, campaign=self.campaign, period=period)
+        shown.scope.require(scope)
+        key = PublicKey.from_bytes(modulus)
+        registered = self.view.pool_key(self.campaign, scope.kind, period)
+        assert registered is not None
+        assert registered.key_hash == key.key_hash()
+        return PassRules(scope, key, PRICE, snapshot.beacon, snapshot.count)
+
+    def directory(self, epoch: Epoch, hidden: Iterable[RelayId] = ()) -> bytes:
+        domain = self.view.registry_domain
+        book = DescriptorBook(self.view.snapshot(epoch), domain)
+        for relay in self.relays:
+            if relay.id not in set(hidden):
+                public = x25519.public_key(relay.secret)
+                book.add(sign_descriptor(relay.key, relay.id, epoch, public, domain))
+        return write_directory(book.directory())
+
+    # ------------------------------------------------------------------ packets
+
+    def relay(self, relay: RelayId) -> LoneRelay:
+        return self.relays[relay - 1]
+
+    def carry(self, frame: wire.Send) -> bytes:
+        """What all relays of a path do with a packet; the ack of the first mix."""
+        context = self.view.key_context(Epoch(frame.key_epoch))
+        current, lock, hint = frame.first_mix, frame.lock, frame.hint
+        layer, moving, acks = 1, frame.packet, []
+        while True:
+            relay = self.relay(current)
+            public = x25519.public_key(relay.secret)
+            peeled = packet.peel(context, relay.secret, public, layer, moving, relay.tags.__contains__)
+            relay.tags.add(peeled.tag)
+            last = isinstance(peeled, packet.Deliver)
+            proof.check_ticket(peeled.own, peeled.ack, lock, hint, None if last else peeled.next_hint)
+            acks.append(peeled.ack)
+            if last:
+                relay.deliver(peeled.mailbox_id, peeled.user_data)
+                return acks[0]
+            assert self.view.layers(EPOCH).layer(current) == layer
+            layer, current = layer + 1, peeled.next_relay
+            lock, hint, moving = peeled.next_lock, peeled.next_hint, peeled.packet
+
+    # ------------------------------------------------------------------ sponsor
+
+    @contextlib.asynccontextmanager
+    async def sponsor(self) -> AsyncIterator[None]:
+        place = self.deployment.chain_id, self.deployment.pool, self.campaign
+        store = Store(self.folder / "issuer.db", *place)
+        for period in (2, 3):
+            for kind in (1, 2):
+                store.put_key(StoredKey(kind, period, self.public(kind, period).to_bytes(), PRICE))
+        issuer = Issuer(
+            campaign=Campaign(*place, b"\7" * 32, b"\6" * 32),
+            schedule=self.view.schedule,
+            claim_window=DEMO.claim_window,
+            policy=OpenPolicy(self.quotas),
+            store=store,
+            keys=self.keys,
+            random=os.urandom,
+        )
+        runner = web.AppRunner(Service(issuer, self.view, ServiceLimits()).application())
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+            store.close()
+
+    # ------------------------------------------------------------------ life
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[World]:
+        """Everything serves, in epoch 2."""
+        for relay in self.relays:
+            await relay.start()
+        await asyncio.to_thread(self.settle)
+        try:
+            async with self.sponsor():
+                yield self
+        finally:
+            for relay in self.relays:
+                await relay.stop()
+
+    def settle(self) -> None:
+        """Let the chain say all this."""
+        assert isinstance(self.view, View)
+        self.view.feed([self.release(), *(relay.registered() for relay in self.relays)], Epoch(0))
+        self.view.feed([*self.key_sets(2, 3), self.frozen(EPOCH)], EPOCH)
+
+    def next_epoch(self) -> list[events.Event]:
+        """What the chain says when epoch 3 begins."""
+        return [self.frozen(EPOCH + 1)]
+
+
+class LiveWorld(World):
+    """The same on a development chain, for programs that read the chain themselves."""
+
+    campaign = 1
+
+    def __init__(self, folder: Path, keys: KeyFolder, chain: DevChain) -> None:
+        super().__init__(folder, keys)
+        self.chain, self.rpc = chain, connect(chain.url)
+        self.owner = Sender(self.rpc, os.urandom(32))
+        chain.fund(self.owner.account, 1_000 * 10**18)
+        self.deployment = deploy(self.rpc, self.owner, DEMO)
+        self.contracts = Contracts(self.rpc, self.deployment)
+        self.view = NetworkView(self.rpc, self.deployment)
+
+    def settle(self) -> None:
+        """Register and freeze, up to epoch 2. Blocks."""
+        send, contracts, pool = self.owner.send, self.contracts, self.contracts.pool
+        send(contracts.token.approve(self.deployment.registry, Amount(RELAYS * DEMO.stake)))
+        domain = eip712.registry_domain(self.deployment.chain_id, self.deployment.registry)
+        for relay in self.relays:
+            r = relay.registered()
+            consent = eip712.OperatorConsent(r.operator, self.owner.account).digest(domain)
+            signature = eip712.sign(relay.key, consent)
+            send(contracts.registry.register(r.operator, r.link_key, r.endpoint, signature))
+        send(pool.create_campaign(self.owner.account, Amount(10**24), Amount(10**24)))
+        for kind in (1, 2):
+            send(pool.set_key(self.campaign, kind, EPOCH, self.public(kind, EPOCH).key_hash()))
+        self.chain.advance_time(to=self.view.schedule.start(Epoch(EPOCH - 1)))
+        send(contracts.registry.freeze())
+        self.chain.advance_time(to=self.view.schedule.start(EPOCH))
+        self.view.refresh()
+
+
+class User:
+    """One user of a world: a folder, and the client's parts put together as the program does it."""
+
+    def __init__(self, world: World, folder: str) -> None:
+        self.world = world
+        path = world.folder / folder
+        path.mkdir(mode=0o700, exist_ok=True)
+        self.store = ClientStore(path / "state.sqlite")
+        self.identity = Identity(name(folder, 0))
+        self.told: list[str] = []
+        self.http = client_relays.session()
+        self.restart()
+
+    def restart(self, **wallet: object) -> None:
+        """What a new run of the program begins with."""
+        issuer = IssuerClient(self.http, self.world.url)
+        self.wallet = Wallet(self.store, issuer, self.world.view, os.urandom, tell=self.told.append, **wallet)
+        self.mailboxes = UserMailboxes(
+            self.http, self.world.view, self.store, self.identity, self.told.append
+        )
+
+    def sending(self, receiver, profile=HASTY) -> Sending:
+        return Sending(
+            self.http, self.world.view, self.wallet, receiver, profile, os.urandom, tell=self.told.append
+        )
+
+    async def close(self) -> None:
+        await self.http.close()
+        self.store.close()
+
+
+def _down(number: int, status: wire.DownStatus, ack: bytes) -> wire.Down:
+    return wire.Down(number, status, ack, wire.DownKind.DUMMY, bytes(2048))

@@ -1,0 +1,289 @@
+"""The user's commands as a shell sees them: status, stdout, stderr, no traceback for what can be mended."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from client_world import DEPLOYMENT, LiveWorld
+
+from mixpay import deployment as deployments
+from mixpay.address import Address
+from mixpay.chain.devchain import DevChain
+from mixpay.cli.main import main
+from mixpay.client.home import ClientConfig, Home
+from mixpay.envelope import MAX_MESSAGE
+from mixpay.sponsor.keys import KeyFolder
+from mixpay.types import RelayId
+
+SOMEBODY = str(Address(RelayId(1), bytes(16), b"\7" * 32))
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIXPAY_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MIXPAY_PASSWORD", "secret")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    path = tmp_path / "network.json"
+    deployments.save(path, DEPLOYMENT)
+    return path
+
+
+@pytest.fixture
+def configured(tmp_path: Path, network: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.write_config(ClientConfig(NOWHERE, str(network), NOWHERE))
+    return home
+
+
+class Ran:
+    """What a command left behind."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
+        capsys.readouterr()
+        self.status = main(list(arguments))
+        self.out, self.err = capsys.readouterr()
+        assert "Traceback" not in self.err
+
+    def fails(self, status: int, text: str) -> None:
+        assert (self.status, self.out) == (status, ""), self.err
+        assert text in " ".join(self.err.split())
+        assert self.err.startswith("Error: ")
+        assert self.err.count("\n") == 1, "one line"
+
+
+@pytest.mark.parametrize("command", ["init", "address", "send", "receive"])
+def test_help_showsAnExample(capsys: pytest.CaptureFixture[str], command: str):
+    ran = Ran(capsys, command, "--help")
+    assert ran.status == 0
+    assert "Example" in ran.out
+    assert f"mixpay {command}" in ran.out
+
+
+def test_help_listsTheCommands(capsys: pytest.CaptureFixture[str]):
+    ran = Ran(capsys, "--help")
+    assert ran.status == 0
+    assert [word in ran.out for word in ("init", "address", "send", "receive", "sponsor")] == [True] * 5
+    assert "mixpay" in Ran(capsys, "--version").out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["fly"], ["send"], ["send", "a", "b", "c"], ["init"], ["receive", "--what"]]
+)
+def test_usage_isExplained_withStatusTwo(capsys: pytest.CaptureFixture[str], arguments: list[str]):
+    ran = Ran(capsys, *arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert "Usage: mixpay" in ran.err
+
+
+def test_init_makesAFolder_once(capsys: pytest.CaptureFixture[str], network: Path, tmp_path: Path):
+    first = ["init", "--rpc", NOWHERE, "--deployment", str(network), "--sponsor", NOWHERE, "--campaign", "4"]
+    assert Ran(capsys, *first).status == 0
+    config = Home(tmp_path / "home").config()
+    assert (config.rpc_url, config.campaign, config.deployment) == (NOWHERE, 4, str(network))
+    Ran(capsys, *first).fails(2, "exists already")
+
+
+def test_init_refusesAFileThatIsNoDeployment(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    places = ["--rpc", NOWHERE, "--sponsor", NOWHERE]
+    Ran(capsys, "init", *places, "--deployment", str(tmp_path / "no")).fails(2, "no deployment file")
+    (tmp_path / "bad").write_text("{}")
+    Ran(capsys, "init", *places, "--deployment", str(tmp_path / "bad")).fails(2, "is not a deployment file")
+
+
+@pytest.mark.parametrize("arguments", [["address"], ["send", SOMEBODY, "hello"], ["receive", "--direct"]])
+def test_everything_saysHowToBegin(capsys: pytest.CaptureFixture[str], arguments: list[str]):
+    Ran(capsys, *arguments).fails(2, "run `mixpay init")
+
+
+@pytest.mark.parametrize(
+    ("word", "fault"),
+    [
+        ("bob", "begins with mix1"),
+        (SOMEBODY[:-1], "a part is missing"),
+        (SOMEBODY[:50] + "7x" + SOMEBODY[52:], "wrong checksum"),
+    ],
+)
+def test_send_refusesAMalformedAddress(capsys: pytest.CaptureFixture[str], word: str, fault: str):
+    Ran(capsys, "send", word, "hello").fails(2, fault)
+
+
+def test_send_refusesWhatCannotBeSent(
+    capsys: pytest.CaptureFixture[str], configured: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    big = tmp_path / "big"
+    big.write_bytes(bytes(MAX_MESSAGE + 1))
+    Ran(capsys, "send", SOMEBODY, "--file", str(big)).fails(2, "1048577 bytes; at most 1048576 (1 MiB)")
+    Ran(capsys, "send", SOMEBODY, "--file", str(tmp_path / "no")).fails(2, "cannot read")
+    Ran(capsys, "send", SOMEBODY, "--file", str(tmp_path)).fails(2, "cannot read")
+    Ran(capsys, "send", SOMEBODY, "hello", "--file", str(big)).fails(2, "either TEXT or --file")
+    Ran(capsys, "send", SOMEBODY, "").fails(2, "nothing to send")
+    Ran(capsys, "send", SOMEBODY).fails(2, "nothing to send")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(MAX_MESSAGE + 1))))
+    Ran(capsys, "send", SOMEBODY).fails(2, "can be sent at once")
+
+
+def test_receive_needsDirect_andSaysWhatThatShows(capsys: pytest.CaptureFixture[str], configured: Home):
+    Ran(capsys, "receive").fails(2, "shows your network address to the relay that keeps your mailbox")
+    Ran(capsys, "receive", "--direct").fails(2, "you have no mailbox yet")
+
+
+def test_password_isNeeded_andMustBeRight(
+    capsys: pytest.CaptureFixture[str], configured: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    Ran(capsys, "address", "--light-keys").fails(3, "no answer from the RPC endpoint")
+    monkeypatch.setenv("MIXPAY_PASSWORD", "guess")
+    Ran(capsys, "receive", "--direct").fails(2, "wrong password")
+    monkeypatch.delenv("MIXPAY_PASSWORD")
+    Ran(capsys, "receive", "--direct").fails(2, "no password: set MIXPAY_PASSWORD")
+    file = tmp_path / "password"
+    file.write_text("secret\n")
+    file.chmod(0o600)
+    Ran(capsys, "receive", "--direct", "--password-file", str(file)).fails(3, "no answer")
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "text"),
+    [
+        (NOWHERE, 3, "cannot connect"),
+        ("nonsense", 2, "not an RPC address"),
+        ("ftp://a", 2, "not an RPC address"),
+    ],
+)
+def test_rpc_absentOrWrong(
+    capsys: pytest.CaptureFixture[str], network: Path, tmp_path: Path, url: str, status: int, text: str
+):
+    Home(tmp_path / "home").write_config(ClientConfig(url, str(network), NOWHERE))
+    Ran(capsys, "send", SOMEBODY, "hello").fails(status, text)
+
+
+def test_rpc_ofAnotherChain(capsys: pytest.CaptureFixture[str], chain: DevChain, tmp_path: Path):
+    for chain_id, text in (
+        (1, "is on chain 31337, the deployment file is for chain 1"),
+        (31337, "no contract at"),
+    ):
+        path = tmp_path / f"{chain_id}.json"
+        deployments.save(path, replace(DEPLOYMENT, chain_id=chain_id))
+        home = tmp_path / f"home{chain_id}"
+        Home(home).write_config(ClientConfig(chain.url, str(path), NOWHERE))
+        Ran(capsys, "send", SOMEBODY, "hello", "--home", str(home)).fails(2, text)
+
+
+def test_profile_mustExist(capsys: pytest.CaptureFixture[str], configured: Home):
+    text = configured.config_file.read_text().replace('# profile = "fast"', 'profile = "warp"')
+    configured.config_file.write_text(text)
+    Ran(capsys, "send", SOMEBODY, "hello").fails(2, "there is no profile 'warp'")
+
+
+# ---------------------------------------------------------------------- with a network
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
+    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+
+
+@pytest_asyncio.fixture
+async def live(tmp_path: Path, keys: KeyFolder, chain: DevChain) -> AsyncIterator[LiveWorld]:
+    world = await asyncio.to_thread(LiveWorld, tmp_path, keys, chain)
+    async with world.running():
+        deployments.save(tmp_path / "live.json", world.deployment)
+        yield world
+
+
+def begin(world: LiveWorld, name: str, sponsor: str = "") -> list[str]:
+    """A new user's folder, as the option that names it."""
+    home = world.folder / name
+    config = ClientConfig(world.chain.url, str(world.folder / "live.json"), sponsor or world.url)
+    Home(home).write_config(config)
+    return ["--home", str(home)]
+
+
+async def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ran:
+    return await asyncio.to_thread(Ran, capsys, *arguments)
+
+
+async def test_aFileAndAText_goFromAliceToBob(
+    capsys: pytest.CaptureFixture[str], live: LiveWorld, tmp_path: Path
+):
+    alice, bob, inbox = begin(live, "alice"), begin(live, "bob"), tmp_path / "inbox"
+    made = await run(capsys, "address", *bob, "--light-keys")
+    assert (made.status, made.err) == (0, "")
+    to = made.out.strip()
+    again = await run(capsys, "address", *bob, "--json")
+    assert json.loads(again.out)["address"] == to
+    document = tmp_path / "letter.txt"
+    document.write_bytes(os.urandom(20_000))
+
+    sent = await run(capsys, "send", to, "--file", str(document), *alice, "--json")
+    assert sent.status == 0, sent.err
+    report = json.loads(sent.out)
+    assert report["packets_sent"] == report["packets_accepted"] == report["ticks"] == 11
+    assert sum(duties["mix"] for duties in report["hops"].values()) == 33
+    said = await run(capsys, "send", to, "\x1b[31mhello", *alice)
+    assert said.out.endswith("sent in 1 packets\n")
+
+    got = await run(capsys, "receive", "--direct", "--out", str(inbox), *bob)
+    assert (got.status, got.err) == (0, "")
+    assert got.out == f"{inbox / 'letter.txt'}\n\\u001b[31mhello\n", (
+        "a stranger's text does not move the cursor"
+    )
+    assert (inbox / "letter.txt").read_bytes() == document.read_bytes()
+    assert (await run(capsys, "receive", "--direct", *bob)).out == ""
+
+    await run(capsys, "send", to, "--file", str(document), *alice)
+    got = await run(capsys, "receive", "--direct", "--out", str(inbox), "--json", *bob)
+    file, fetched = map(json.loads, got.out.splitlines())
+    assert (file["kind"], file["path"]) == ("file", str(inbox / "letter (1).txt"))
+    assert fetched == {"kind": "fetched", "packets": 11}
+
+
+async def test_whatIsMissing_isSaidOnStderr(capsys: pytest.CaptureFixture[str], live: LiveWorld):
+    alice, bob = begin(live, "alice"), begin(live, "bob")
+    to = (await run(capsys, "address", *bob, "--light-keys")).out.strip()
+    await run(capsys, "send", to, "x" * 5_000, *alice)
+    mailbox = next(relay for relay in live.relays if relay.bodies)
+    kept = dict(mailbox.bodies)
+    mailbox.bodies.update(dict.fromkeys(list(kept)[:1], bytes(2048)))
+    got = await run(capsys, "receive", "--direct", "--json", *bob)
+    assert got.status == 0
+    assert json.loads(got.out.splitlines()[0])["kind"] == "incomplete"
+    assert "2 of 3 pieces are here, and kept" in got.err
+
+
+async def test_relaysAndSponsorsThatAreDown_giveStatusOne(
+    capsys: pytest.CaptureFixture[str], live: LiveWorld
+):
+    bob, carol = begin(live, "bob"), begin(live, "carol", NOWHERE)
+    (await run(capsys, "address", *carol, "--light-keys")).fails(
+        1, "the sponsor at http://127.0.0.1:9 does not answer"
+    )
+    to = (await run(capsys, "address", *bob, "--light-keys")).out.strip()
+    for relay in live.relays:
+        await relay.stop()
+    got = await run(capsys, "receive", "--direct", *bob)
+    got.fails(1, "does not answer: cannot connect")
+    sent = await run(capsys, "send", to, "hello", *bob)
+    assert (sent.status, sent.out) == (1, "")
+    assert sent.err.splitlines()[-1].startswith("Error: 5 passes were fetched")
+
+
+async def test_aFolderBelongsToOneNetwork(
+    capsys: pytest.CaptureFixture[str], live: LiveWorld, tmp_path: Path
+):
+    bob = begin(live, "bob")
+    assert (await run(capsys, "address", *bob, "--light-keys")).status == 0
+    deployments.save(tmp_path / "live.json", replace(live.deployment, pool=DEPLOYMENT.pool))
+    (await run(capsys, "address", *bob)).fails(2, "belongs to another network")

@@ -1,0 +1,115 @@
+"""The user's folder: private, made once, settings that come back as written."""
+
+from __future__ import annotations
+
+import multiprocessing
+import stat
+from pathlib import Path
+
+import pytest
+
+from mixpay.address import parse
+from mixpay.client.home import ClientConfig, Home
+from mixpay.client.identity import Identity
+from mixpay.errors import UserError
+from mixpay.keystore import Kdf
+from mixpay.mailbox import mailbox_id_of
+from mixpay.types import RelayId, Term
+
+CONFIG = ClientConfig("http://127.0.0.1:8545", '/somewhere/ä "quoted".json', "http://127.0.0.1:8850")
+
+
+def test_config_comesBackAsWritten(tmp_path: Path):
+    home = Home(tmp_path / "home")
+    home.write_config(CONFIG)
+    assert home.config() == CONFIG
+    assert stat.S_IMODE(home.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(home.config_file.stat().st_mode) == 0o600
+    with pytest.raises(UserError, match="exists already"):
+        home.write_config(CONFIG)
+
+
+def test_config_keepsCampaignAndInvitation(tmp_path: Path):
+    home = Home(tmp_path / "home")
+    config = ClientConfig(*("http://a", "b", "http://c"), campaign=5, invitation="line\nbreak")
+    home.write_config(config)
+    assert home.config() == config
+
+
+def test_config_saysHowToBegin_whenThereIsNone(tmp_path: Path):
+    with pytest.raises(UserError, match="run `mixpay init"):
+        Home(tmp_path).config()
+
+
+@pytest.mark.parametrize("text", ["rpc_url = 5", "nonsense", 'rpc_url = "a"\nwhat = 1', "\xff"])
+def test_config_namesTheFile_whenItIsWrong(tmp_path: Path, text: str):
+    home = Home(tmp_path)
+    home.config_file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(UserError, match=r"config\.toml: "):
+        home.config()
+
+
+def test_ensure_refusesAFolderOthersCanOpen(tmp_path: Path):
+    folder = tmp_path / "open"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    with pytest.raises(UserError, match="chmod 700"):
+        Home(folder).ensure()
+
+
+def test_ensure_saysSo_whenTheFolderCannotBeMade(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match="cannot use the folder"):
+        Home(tmp_path / "file" / "home").ensure()
+
+
+def test_identity_isMadeOnce_andNeedsItsPassword(tmp_path: Path):
+    home, asked = Home(tmp_path / "home"), []
+
+    def password(new: bool) -> str:
+        asked.append(new)
+        return "secret"
+
+    assert not home.has_identity
+    made = home.identity(password, Kdf.LIGHT)
+    assert home.identity(password, Kdf.LIGHT) == made
+    assert asked == [True, False]
+    with pytest.raises(UserError, match="wrong password"):
+        home.identity(lambda _: "guess")
+    assert "master" not in repr(made)
+
+
+def test_addresses_sayNothingInCommonButTheIdentity():
+    identity = Identity(b"\7" * 32)
+    one, two = identity.address(RelayId(1), Term(1)), identity.address(RelayId(1), Term(2))
+    assert one.identity == two.identity
+    assert one.mailbox_id != two.mailbox_id
+    assert one.mailbox_id == mailbox_id_of(identity.fetch_key(RelayId(1), Term(1)))
+    assert parse(str(one)) == one
+
+
+def _hold(folder: Path, held: multiprocessing.Event, done: multiprocessing.Event) -> None:  # type: ignore[valid-type]
+    with Home(folder).locked("send", lambda: None):
+        held.set()
+        done.wait(20)
+
+
+def test_locked_waitsForTheOtherProcess_andSaysSo(tmp_path: Path):
+    context = multiprocessing.get_context("spawn")
+    held, done = context.Event(), context.Event()
+    home = Home(tmp_path / "home")
+    home.ensure()
+    process = context.Process(target=_hold, args=(home.folder, held, done))
+    process.start()
+    assert held.wait(20)
+    with home.locked("receive", lambda: pytest.fail("another lock")):
+        pass
+    waited: list[bool] = []
+
+    def waiting() -> None:
+        waited.append(True)
+        done.set()
+
+    with home.locked("send", waiting):
+        assert waited == [True]
+    process.join(20)

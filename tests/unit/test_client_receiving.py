@@ -1,0 +1,269 @@
+"""Mailboxes: made once, emptied through the disk, by a program that may stop at any moment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from client_world import EPOCH, User, World
+
+from mixpay import envelope
+from mixpay.address import Address
+from mixpay.client.inbox import REMEMBERED_SECONDS, Arrived, Inbox, Incomplete
+from mixpay.client.receiving import Round
+from mixpay.client.wallet import NoPass
+from mixpay.envelope import Kind, file_message, text_message
+from mixpay.sponsor.keys import KeyFolder
+from mixpay.types import Epoch, Term
+
+FILE = os.urandom(150_000)
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
+    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+
+
+@pytest_asyncio.fixture
+async def world(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[World]:
+    async with World(tmp_path, keys).running() as world:
+        yield world
+
+
+@pytest_asyncio.fixture
+async def bob(world: World) -> AsyncIterator[User]:
+    user = User(world, "bob")
+    yield user
+    await user.close()
+
+
+class Looking:
+    """One run of `receive`: what was delivered, and what was not in order."""
+
+    def __init__(self, bob: User, now: int = 0) -> None:
+        self.bob, self.now = bob, now
+        self.inbox, self.round = Inbox(bob.store, bob.identity), Round()
+        self.got: list[Arrived] = []
+
+    async def once(self) -> Looking:
+        self.deliver(self.inbox.restore(self.now))
+        await self.bob.mailboxes.empty(self.inbox, self.now, self.deliver, self.round)
+        return self
+
+    def deliver(self, arrived: list[Arrived]) -> None:
+        for message in arrived:
+            self.got.append(message)
+            self.inbox.saved(message.message_id, self.now)
+
+    @property
+    def contents(self) -> list[bytes]:
+        return [arrived.message.content for arrived in self.got]
+
+
+def put(world: World, to: Address, message: envelope.Message, leave_out: int | None = None) -> list[bytes]:
+    """Lay a message into a mailbox; the bodies."""
+    pieces = envelope.fragments(message, os.urandom)
+    bodies = [envelope.seal(piece, to, os.urandom) for piece in pieces if piece.index != leave_out]
+    for body in bodies:
+        world.relay(to.relay).deliver(to.mailbox_id, body)
+    return bodies
+
+
+def left(world: World, to: Address) -> int:
+    return world.relay(to.relay).mailboxes.counts[1]
+
+
+async def test_make_opensAMailboxAtTheDrawnRelay_once(world: World, bob: User):
+    assert bob.mailboxes.current() is None
+    to = await bob.mailboxes.make(bob.wallet)
+    assert bob.mailboxes.current() == to
+    bob.restart()
+    assert bob.mailboxes.current() == to
+    assert world.relay(to.relay).mailboxes.counts == (1, 0)
+
+
+async def test_make_isRepeatedAfterACrash_withTheSameAddress(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    bob.store.drop_mailbox(to.relay, Term(EPOCH))
+    bob.restart()
+    assert await bob.mailboxes.make(bob.wallet) == to
+    assert world.relay(to.relay).mailboxes.counts == (1, 0)
+
+
+async def test_make_takesAnotherPass_whenTheRelayIsDownOrRefuses(world: World, bob: User):
+    first = world.relay((await bob.wallet.draw(2)).relay.id)
+    await first.stop()
+    second = world.relay((await bob.mailboxes.make(bob.wallet)).relay)
+    assert second.id != first.id
+    assert any(f"relay {first.id} at" in line for line in bob.told)
+
+
+async def test_make_givesUp_whenAllRefuse(world: World, bob: User):
+    for relay in world.relays:
+        relay.faults.refuse = "full"
+    with pytest.raises(NoPass):
+        await bob.mailboxes.make(bob.wallet)
+    assert all("full" in line for line in bob.told)
+
+
+async def test_empty_deliversAndDeletes_overSeveralPages(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    count = len(put(world, to, file_message("a.bin", FILE)))
+    put(world, to, text_message("hello"))
+    looking = await Looking(bob).once()
+    assert looking.contents == [FILE, b"hello"]
+    assert looking.got[0].message.name == "a.bin"
+    assert count > 64
+    assert left(world, to) == 0
+    assert (await Looking(bob).once()).contents == []
+
+
+async def test_empty_keepsWhatIsIncomplete_andCompletesItLater(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    message = file_message("a.bin", FILE[:5_000])
+    pieces = envelope.fragments(message, os.urandom)
+    sealed = [envelope.seal(piece, to, os.urandom) for piece in pieces]
+    for body in sealed[1:]:
+        world.relay(to.relay).deliver(to.mailbox_id, body)
+    looking = await Looking(bob).once()
+    assert looking.contents == []
+    assert looking.inbox.incomplete() == [Incomplete(pieces[0].message_id, len(pieces) - 1, len(pieces))]
+    assert left(world, to) == 0, "it is on our disk"
+    world.relay(to.relay).deliver(to.mailbox_id, sealed[0])
+    assert (await Looking(bob).once()).contents == [FILE[:5_000]]
+    assert list(bob.store.bodies()) == []
+
+
+async def test_empty_losesNothing_whenTheProgramDiesBeforeDelivery(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    put(world, to, text_message("hello"))
+
+    class Died(Exception):
+        pass
+
+    def die(_: list[Arrived]) -> None:
+        raise Died
+
+    inbox = Inbox(bob.store, bob.identity)
+    with pytest.raises(Died):
+        await bob.mailboxes.empty(inbox, 0, die, Round())
+    assert left(world, to) == 0
+    assert (await Looking(bob).once()).contents == [b"hello"]
+    assert (await Looking(bob).once()).contents == []
+
+
+async def test_empty_deliversOnce_whatWasFetchedAndNotDeleted(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    bodies = put(world, to, text_message("hello"))
+    assert (await Looking(bob).once()).contents == [b"hello"]
+    # The relay forgot the deletion, and a copy of the packet came as well.
+    world.relay(to.relay).deliver(to.mailbox_id, bodies[0])
+    looking = await Looking(bob).once()
+    assert looking.contents == []
+    assert looking.inbox.dropped["finished"] == 1
+
+
+async def test_empty_dropsWhatIsNotForUs(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    world.relay(to.relay).deliver(to.mailbox_id, os.urandom(2048))
+    put(world, to, text_message("hello"))
+    looking = await Looking(bob).once()
+    assert looking.contents == [b"hello"]
+    assert sum(looking.inbox.dropped.values()) == 1
+    assert left(world, to) == 0
+
+
+async def test_empty_saysWhichMailboxDidNotAnswer_andEmptiesTheOthers(world: World, bob: User):
+    first = await bob.mailboxes.make(bob.wallet)
+    other = next(relay for relay in world.relays if relay.id != first.relay)
+    bob.store.put_mailbox(other.id, Term(EPOCH))
+    put(world, first, text_message("hello"))
+    await other.stop()
+    looking = await Looking(bob).once()
+    assert looking.contents == [b"hello"]
+    (trouble,) = looking.round.troubles
+    assert trouble.startswith(f"the mailbox at relay {other.id}:")
+    await other.start()
+    assert "not_the_owner" in (await Looking(bob).once()).round.troubles[0], "there is no such mailbox"
+
+
+async def test_known_forgetsAMailbox_aQuarterOfATermAfterItsTerm(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    schedule = world.view.schedule
+    world.view.feed(world.next_epoch(), Epoch(EPOCH + 1))
+    assert bob.mailboxes.known() == [(to.relay, EPOCH)]
+    assert bob.mailboxes.current() is None, "a new term has a new address"
+    world.view._chain_time = schedule.end(EPOCH) + schedule.epoch_length // 4
+    assert bob.mailboxes.known() == []
+    assert bob.store.mailboxes() == []
+
+
+async def test_make_givesAnotherAddressInTheNextTerm_andBothAreEmptied(world: World, bob: User):
+    old = await bob.mailboxes.make(bob.wallet)
+    world.view.feed(world.next_epoch(), Epoch(EPOCH + 1))
+    new = await bob.mailboxes.make(bob.wallet)
+    assert new.mailbox_id != old.mailbox_id
+    assert new.identity == old.identity
+    put(world, old, text_message("to the old one"))
+    put(world, new, text_message("to the new one"))
+    assert sorted((await Looking(bob).once()).contents) == [b"to the new one", b"to the old one"]
+
+
+def test_restore_forgetsWhatMadeNoProgressForAWeek(tmp_path: Path):
+    user = Lonely(tmp_path)
+    inbox = Inbox(user.store, user.identity)
+    pieces = envelope.fragments(file_message("a", FILE[:5_000]), os.urandom)
+    body = envelope.seal(pieces[0], user.address, os.urandom)
+    inbox.restore(0)
+    assert inbox.take(user.address.relay, user.term, [(1, body)], 100) == []
+    later = Inbox(user.store, user.identity)
+    later.restore(100 + 7 * 86400)
+    assert len(later.incomplete()) == 1
+    later = Inbox(user.store, user.identity)
+    later.restore(101 + 7 * 86400)
+    assert later.incomplete() == []
+    assert list(user.store.bodies()) == []
+
+
+def test_take_dropsAMessageWhoseDigestIsWrong_forGood(tmp_path: Path):
+    user = Lonely(tmp_path)
+    inbox = Inbox(user.store, user.identity)
+    inbox.restore(0)
+    pieces = envelope.fragments(file_message("a", FILE[:5_000]), os.urandom)
+    last = pieces[-1]
+    forged = envelope.Fragment(last.message_id, last.index, last.total, last.length, bytes(len(last.chunk)))
+    bodies = [envelope.seal(piece, user.address, os.urandom) for piece in [*pieces[:-1], forged]]
+    assert inbox.take(user.address.relay, user.term, list(enumerate(bodies)), 0) == []
+    assert inbox.dropped == {"digest": 1}
+    assert list(user.store.bodies()) == []
+    again = envelope.seal(pieces[0], user.address, os.urandom)
+    assert inbox.take(user.address.relay, user.term, [(9, again)], 0) == []
+    assert inbox.incomplete() == []
+
+
+def test_finishedMessages_areRememberedForAWhile(tmp_path: Path):
+    user = Lonely(tmp_path)
+    inbox = Inbox(user.store, user.identity)
+    body = envelope.seal(envelope.fragments(text_message("x"), os.urandom)[0], user.address, os.urandom)
+    (arrived,) = inbox.take(user.address.relay, user.term, [(1, body)], 0)
+    assert arrived.message.kind is Kind.TEXT
+    inbox.saved(arrived.message_id, 0)
+    inbox.restore(REMEMBERED_SECONDS)
+    assert inbox.take(user.address.relay, user.term, [(2, body)], 0) == []
+    inbox.restore(REMEMBERED_SECONDS + 1)
+    assert not user.store.is_finished(arrived.message_id)
+
+
+class Lonely:
+    """A user without a network."""
+
+    def __init__(self, folder: Path) -> None:
+        from mixpay.client.identity import Identity
+        from mixpay.client.store import ClientStore
+        from mixpay.types import RelayId
+
+        self.store, self.identity, self.term = ClientStore(folder / "state"), Identity(b"\1" * 32), Term(4)
+        self.address = self.identity.address(RelayId(5), self.term)

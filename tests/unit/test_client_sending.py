@@ -1,0 +1,243 @@
+"""Sending through relays that are down, slow, forgetful or dishonest: what arrives, is told, is spent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from client_world import EPOCH, HASTY, User, World
+
+from mixpay.address import Address
+from mixpay.client.errors import NotSent
+from mixpay.client.inbox import Inbox
+from mixpay.client.receiving import Round
+from mixpay.client.route import NoPath
+from mixpay.client.wallet import NoPass
+from mixpay.envelope import file_message, text_message
+from mixpay.errors import UserError
+from mixpay.sponsor.keys import KeyFolder
+from mixpay.types import Epoch, RelayId
+from mixpay.wire.client import DownStatus
+
+FILE = bytes(range(256)) * 64
+"""Nine fragments."""
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
+    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+
+
+@pytest_asyncio.fixture
+async def world(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[World]:
+    async with World(tmp_path, keys).running() as world:
+        yield world
+
+
+@pytest_asyncio.fixture
+async def alice(world: World) -> AsyncIterator[User]:
+    user = User(world, "alice")
+    yield user
+    await user.close()
+
+
+@pytest_asyncio.fixture
+async def bob(world: World) -> AsyncIterator[User]:
+    user = User(world, "bob")
+    yield user
+    await user.close()
+
+
+async def received(bob: User) -> list[bytes]:
+    """The contents of all messages in Bob's mailbox."""
+    found: list[bytes] = []
+    inbox, round_ = Inbox(bob.store, bob.identity), Round()
+    inbox.restore(0)
+    await bob.mailboxes.empty(inbox, 0, lambda new: found.extend(a.message.content for a in new), round_)
+    assert round_.troubles == []
+    return found
+
+
+async def entry_of(alice: User) -> RelayId:
+    """The relay that Alice's pass draws."""
+    return (await alice.wallet.draw(1)).relay.id
+
+
+def counter(alice: User) -> int:
+    return alice.store.passes(1, EPOCH)[0].counter
+
+
+async def test_run_sendsAFile_thatTheReceiverGets(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    progress: list[tuple[int, int]] = []
+    sending = alice.sending(to)
+    sending._progress = lambda *now: progress.append(now)
+    report = await sending.run(file_message("a.bin", FILE))
+    assert await received(bob) == [FILE]
+    assert (report.packets_sent, report.packets_accepted, report.ticks) == (9, 9, 9)
+    assert progress[-1] == (9, 9)
+    duties = report.hops.values()
+    assert [sum(column) for column in zip(*((d.entry, d.mix, d.mailbox) for d in duties), strict=True)] == [
+        9,
+        27,
+        9,
+    ]
+    assert report.hops[to.relay].mailbox == 9
+    assert counter(alice) == 9, "ticks that were reserved and not needed are kept"
+    assert alice.told == []
+
+
+async def test_run_usesOnePassForSeveralMessages_behindWhatWasSpent(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    for number in range(3):
+        alice.restart()
+        await alice.sending(to).run(text_message(f"message {number}"))
+    assert await received(bob) == [b"message 0", b"message 1", b"message 2"]
+    assert counter(alice) == 3
+
+
+async def test_run_takesAnotherPass_whenTheEntryIsDown(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    first = world.relay(await entry_of(alice))
+    await first.stop()
+    report = await alice.sending(to).run(text_message("hello"))
+    assert [relay for relay, duties in report.hops.items() if duties.entry] != [first.id]
+    assert any(f"relay {first.id} at" in line and "taking another pass" in line for line in alice.told)
+    await first.start()
+    assert await received(bob) == [b"hello"]
+    assert len(alice.store.passes(1, EPOCH)) >= 2, "it may be up again in the next run"
+
+
+async def test_run_givesUp_whenNoEntryAnswers(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    for relay in world.relays:
+        relay.faults.refuse = "too_busy"
+    with pytest.raises(NoPass, match="5 passes were fetched"):
+        await alice.sending(to).run(text_message("hello"))
+    assert len(alice.told) == 5
+
+
+@pytest.mark.parametrize("fault", ["forged_ack", "refused", "directory", "bad_tick"])
+async def test_run_condemnsAnEntryThatCheats(world: World, alice: User, bob: User, fault: str):
+    to = await bob.mailboxes.make(bob.wallet)
+    cheat = world.relay(await entry_of(alice))
+    if fault == "forged_ack":
+        cheat.faults.forge_acks = True
+    elif fault == "refused":
+        cheat.faults.refuse = "bad_signature"
+    elif fault == "directory":
+        cheat.faults.directory = world.directory(EPOCH).replace(b"127.0.0.1", b"127.0.0.2", 1)
+    else:
+        cheat.faults.statuses = [DownStatus.BAD_TICK]
+    report = await alice.sending(to).run(text_message("hello"))
+    assert report.packets_accepted >= 1
+    assert b"hello" in await received(bob)
+    rows = [stored.row for stored in alice.store.passes(1, EPOCH)]
+    assert 1 not in rows, "the pass is not used again, in later runs either"
+    assert any(f"relay {cheat.id} is given up" in line for line in alice.told)
+
+
+async def test_run_findsKeysThatTheEntryHides(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    entry = world.relay(await entry_of(alice))
+    entry.faults.hidden = {relay.id for relay in world.relays if relay.id != entry.id}
+    await alice.sending(to).run(text_message("hello"))
+    assert await received(bob) == [b"hello"]
+    assert sum(relay.directories_served for relay in world.relays) == 3
+
+
+async def test_run_waits_whenTheEntryIsBusy(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    world.relay(await entry_of(alice)).faults.statuses = [DownStatus.BUSY] * 20
+    report = await alice.sending(to).run(text_message("hello"))
+    assert await received(bob) == [b"hello"]
+    assert (report.packets_sent, report.packets_accepted) == (21, 1)
+
+
+async def test_run_triesOtherPaths_whenAMixIsUnreachable(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    world.relay(await entry_of(alice)).faults.statuses = [DownStatus.MIX_UNREACHABLE] * 3
+    report = await alice.sending(to).run(text_message("hello"))
+    assert await received(bob) == [b"hello"]
+    assert report.packets_sent == 4
+
+
+async def test_run_sendsAgain_whatWasNotAnswered(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    world.relay(await entry_of(alice)).faults.silent = 2
+    report = await alice.sending(to).run(file_message("a.bin", FILE))
+    assert report.packets_sent == 11
+    assert report.packets_accepted == 9
+    assert await received(bob) == [FILE], "what came twice is delivered once"
+
+
+async def test_run_goesOnAtTheSameEntry_whenTheConnectionBreaks(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    entry = world.relay(await entry_of(alice))
+    entry.faults.hang_up_after = 4
+    report = await alice.sending(to).run(file_message("a.bin", FILE))
+    assert await received(bob) == [FILE]
+    assert len(entry.shown_to) == 2
+    assert len(alice.store.passes(1, EPOCH)) == 1
+    assert report.packets_sent > 9
+
+
+async def test_run_followsTheChainIntoTheNextEpoch(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    entry = world.relay(await entry_of(alice))
+    entry.faults.statuses = [DownStatus.WRONG_EPOCH]
+    world.view.coming = [(world.next_epoch(), Epoch(EPOCH + 1))]
+    await alice.sending(to).run(text_message("hello"))
+    assert world.view.epoch == EPOCH + 1
+    assert len(alice.store.passes(1, EPOCH + 1)) == 1, "the new epoch has a pass of its own"
+    assert alice.store.passes(1, EPOCH) == []
+
+
+async def test_run_goesOnWithoutTheChain(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    world.relay(await entry_of(alice)).faults.hang_up_after = 2
+    world.view.outage = True
+    await alice.sending(to).run(file_message("a.bin", FILE))
+    assert await received(bob) == [FILE]
+    assert any("going on with what is known" in line for line in alice.told)
+
+
+async def test_run_raisesNotSent_whenEntryAfterEntryLosesEverything(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    for relay in world.relays:
+        relay.faults.statuses = [DownStatus.REFUSED_BY_MIX] * 1_000
+    with pytest.raises(NotSent, match=r"1 of its 1 pieces were not taken \(refused_by_mix\)"):
+        await alice.sending(to, replace(HASTY, in_a_row=100, tolerated=100)).run(text_message("hello"))
+
+
+async def test_run_keepsTheTicks_whenItIsInterrupted(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    entry = world.relay(await entry_of(alice))
+    task = asyncio.create_task(alice.sending(to).run(file_message("a.bin", FILE * 8)))
+    while entry.served < 5:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert 5 <= counter(alice) < 32
+    alice.restart()
+    await alice.sending(to).run(text_message("hello"))
+    assert b"hello" in await received(bob)
+
+
+async def test_run_refusesAnAddressWhoseRelayIsGone(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    with pytest.raises(UserError, match="relay 77 of this address is not in the network"):
+        await alice.sending(Address(RelayId(77), to.mailbox_id, to.identity)).run(text_message("hello"))
+
+
+async def test_run_saysSo_whenTheMailboxRelayHasPublishedNoKey(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    for relay in world.relays:
+        relay.faults.hidden = {to.relay}
+    with pytest.raises(NoPath, match=f"relay {to.relay}, which keeps the receiver's mailbox, is down"):
+        await alice.sending(to).run(text_message("hello"))

@@ -1,0 +1,116 @@
+"""The state file: what is put is there after a restart, what is taken is gone, a foreign file is refused."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from mixpay.client.store import ClientStore, StoredBody
+from mixpay.crypto.blind_rsa import SecretKey
+from mixpay.errors import UserError
+from mixpay.passes import TICKS, OwnedPass, PassRequest, Scope
+from mixpay.types import RelayId, Term
+
+SCOPE = Scope(1, bytes(20), 3, 1, 7)
+
+
+def owned(period: int = 7) -> OwnedPass:
+    return OwnedPass(Scope(1, bytes(20), 3, 1, period), bytes(256), b"\5" * 32)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.sqlite"
+
+
+def test_facts_stayWhatTheyWereFirst_andNumbersOnlyRise(path: Path):
+    with ClientStore(path) as store:
+        assert store.settle_fact("network", "a") == "a"
+        assert store.settle_fact("network", "b") == "a"
+        assert store.raise_fact("chain_time", 5) == 5
+        assert store.raise_fact("chain_time", 3) == 5
+    with ClientStore(path) as store:
+        assert store.raise_fact("chain_time", 6) == 6
+
+
+def test_passes_newestFirst_withoutThoseSpentOrCondemned(path: Path):
+    with ClientStore(path) as store:
+        rows = [store.put_pass(owned(), b"\1" * 256).row for _ in range(4)]
+        store.put_pass(owned(8), b"\1" * 256)
+        store.set_counter(rows[1], TICKS)
+        store.condemn(rows[2], "forged_ack")
+        store.set_counter(rows[3], 64)
+    with ClientStore(path) as store:
+        assert [(p.row, p.counter) for p in store.passes(1, 7)] == [(rows[3], 64), (rows[0], 0)]
+        assert store.passes(1, 7)[0].owned == owned()
+        store.forget_before(1, 8)
+        assert store.passes(1, 7) == []
+        assert len(store.passes(1, 8)) == 1
+
+
+def test_request_isReplacedByItsPass(path: Path):
+    key = SecretKey.generate().public
+    request = PassRequest.new(SCOPE, key, lambda size: b"\2" * size)
+    with ClientStore(path) as store:
+        store.put_request(request)
+    with ClientStore(path) as store:
+        assert store.request(1, 7) == request
+        assert store.request(2, 7) is None
+        store.put_pass(owned(), key.to_bytes())
+        assert store.request(1, 7) is None
+        store.put_request(request)
+        store.drop_request(1, 7)
+        assert store.request(1, 7) is None
+
+
+def test_bodies_areThoseOfMessagesNotFinished(path: Path):
+    def body(sequence: int, message: bytes) -> StoredBody:
+        return StoredBody(RelayId(1), Term(2), sequence, message, 9, bytes(2048))
+
+    with ClientStore(path) as store:
+        store.put_bodies([body(1, b"a"), body(2, b"b"), body(3, b"a")])
+        store.put_bodies([body(3, b"a")])
+    with ClientStore(path) as store:
+        assert [stored.sequence for stored in store.bodies()] == [1, 2, 3]
+        store.finish_message(b"a", 9)
+        assert list(store.bodies()) == [body(2, b"b")]
+        assert store.is_finished(b"a")
+        assert not store.is_finished(b"b")
+        store.drop_message(b"b")
+        assert list(store.bodies()) == []
+        store.forget_finished(10)
+        assert not store.is_finished(b"a")
+
+
+def test_file_isForItsOwnerOnly(path: Path):
+    with ClientStore(path) as store:
+        store.settle_fact("a", "b")
+        modes = {stat.S_IMODE(found.stat().st_mode) & 0o077 for found in path.parent.iterdir()}
+    assert modes == {0}
+
+
+def test_open_saysSo_whenTheFileIsNoDatabase(path: Path):
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(UserError, match=r"cannot use .*move it away"):
+        ClientStore(path)
+
+
+def test_open_refusesAFileOfANewerRelease(path: Path):
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 9")
+    connection.close()
+    with pytest.raises(UserError, match="newer release"):
+        ClientStore(path)
+
+
+def test_transaction_leavesNothingBehind_whenItFails(path: Path):
+    with ClientStore(path) as store:
+        with pytest.raises(AttributeError):
+            store.put_bodies([None])  # type: ignore[list-item]
+        with pytest.raises(sqlite3.Error), store._transaction() as db:
+            db.execute("INSERT INTO facts VALUES ('x', 'y')")
+            db.execute("nonsense")
+        assert store.settle_fact("x", "z") == "z"

@@ -1,0 +1,179 @@
+"""Passes: whose key signs them, what a crash costs, what the user is told when there are none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from client_world import CAMPAIGN, DEPLOYMENT, EPOCH, PLACE, PRICE, User, World
+
+from mixpay.chain import events
+from mixpay.client.errors import IssuerRefused, IssuerUnavailable
+from mixpay.client.issuer import Issuer
+from mixpay.client.wallet import RESERVED_TICKS, Ticks
+from mixpay.errors import UserError
+from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICKS, PassExhausted, drawn_position
+from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.policy import Quotas
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
+    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+
+
+@pytest_asyncio.fixture
+async def world(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[World]:
+    world = World(tmp_path, keys)
+    world.quotas = Quotas(entry=2, mailbox=1)
+    async with world.running():
+        yield world
+
+
+@pytest_asyncio.fixture
+async def alice(world: World) -> AsyncIterator[User]:
+    user = User(world, "alice")
+    yield user
+    await user.close()
+
+
+async def test_draw_givesAPassForTheRelayItDraws(world: World, alice: User):
+    drawn = await alice.wallet.draw(KIND_ENTRY)
+    snapshot = world.view.snapshot(EPOCH)
+    position = drawn_position(drawn.stored.owned.signature, snapshot.beacon, snapshot.count)
+    assert drawn.relay == snapshot.at(position)
+    assert drawn.stored.owned.scope.campaign == CAMPAIGN
+
+
+async def test_draw_takesTheSamePass_untilItIsSetAside(alice: User):
+    first = await alice.wallet.draw(KIND_ENTRY)
+    assert await alice.wallet.draw(KIND_ENTRY) == first
+    alice.wallet.set_aside(first, "it does not answer")
+    second = await alice.wallet.draw(KIND_ENTRY)
+    assert second.stored.row != first.stored.row
+    assert alice.told == ["it does not answer; taking another pass"]
+    alice.restart()
+    assert await alice.wallet.draw(KIND_ENTRY) == second, "the newest first: the last one that worked"
+
+
+async def test_draw_saysWhatToDo_whenTheQuotaIsUsedUp(alice: User):
+    for _ in range(2):
+        alice.wallet.set_aside(await alice.wallet.draw(KIND_ENTRY), "no")
+    with pytest.raises(IssuerRefused, match="you have had all passes of this period") as refusal:
+        await alice.wallet.draw(KIND_ENTRY)
+    assert refusal.value.label == "quota_exceeded"
+    assert (await alice.wallet.draw(KIND_MAILBOX)).stored.owned.scope.kind == KIND_MAILBOX
+
+
+async def test_draw_repeatsARequestAfterACrash_andItCountsOnce(world: World, alice: User):
+    drawn = await alice.wallet.draw(KIND_ENTRY)
+    # As if the program had died before the answer came: the request is there, the pass is not.
+    request = await alice.wallet._prepare(KIND_ENTRY, EPOCH)
+    await Issuer(alice.http, world.url).sign(KIND_ENTRY, EPOCH, request.blinded)
+    alice.restart()
+    alice.wallet.set_aside(drawn, "no")
+    again = await alice.wallet.draw(KIND_ENTRY)
+    assert again.stored.owned.seed == request.seed
+    assert alice.store.request(KIND_ENTRY, EPOCH) is None
+
+
+async def test_draw_refusesAKeyThatTheChainDoesNotHold(world: World, alice: User):
+    world.view.feed([events.KeySet(*PLACE, CAMPAIGN, KIND_ENTRY, EPOCH, b"\x09" * 32, PRICE)], EPOCH)
+    with pytest.raises(IssuerUnavailable, match="another key than the chain holds"):
+        await alice.wallet.draw(KIND_ENTRY)
+    assert alice.store.request(KIND_ENTRY, EPOCH) is None
+
+
+async def test_draw_refusesAnotherCampaign_thanTheFirst(world: World, alice: User):
+    assert alice.store.settle_fact("campaign", "7") == "7"
+    with pytest.raises(UserError, match="campaign is number 3, not 7 as before"):
+        await alice.wallet.draw(KIND_ENTRY)
+    alice.restart(campaign=CAMPAIGN)
+    await alice.wallet.draw(KIND_ENTRY)
+
+
+async def test_draw_refusesASponsorOfAnotherDeployment(world: World, alice: User):
+    world.view.deployment = replace(DEPLOYMENT, chain_id=1)
+    with pytest.raises(UserError, match="another deployment"):
+        await alice.wallet.draw(KIND_ENTRY)
+
+
+async def test_draw_leavesOutPassesThatDrawEmptyPlaces(world: World, alice: User):
+    for relay in world.view.snapshot(EPOCH).relays:
+        world.view.feed([events.Left(*PLACE, relay.id, relay.position, 0)], EPOCH)
+    replica = world.view._state.replica
+    frozen = events.Frozen(*PLACE, EPOCH + 1, replica.root, replica.count, bytes(32))
+    world.view.feed([frozen], EPOCH + 1)
+    with pytest.raises(IssuerRefused, match="quota_exceeded"):
+        await alice.wallet.draw(KIND_ENTRY)
+    assert ["where no relay is" in line for line in alice.told] == [True, True]
+    alice.restart()
+    with pytest.raises(IssuerRefused, match="quota_exceeded"):
+        await alice.wallet.draw(KIND_ENTRY)
+
+
+async def test_sponsorThatDoesNotAnswer_isUnavailable(alice: User, unused_tcp_port: int):
+    issuer = Issuer(alice.http, f"http://127.0.0.1:{unused_tcp_port}")
+    with pytest.raises(IssuerUnavailable, match="does not answer: cannot connect"):
+        await issuer.campaign()
+
+
+async def test_somethingElseThanASponsor_isUnavailable(alice: User):
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<html>welcome</html>")
+
+    app = web.Application()
+    app.router.add_get("/v1/campaign", page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        with pytest.raises(IssuerUnavailable, match="answers nonsense"):
+            await Issuer(alice.http, url).campaign()
+        with pytest.raises(IssuerUnavailable, match="no sponsor answers at"):
+            await Issuer(alice.http, url).sign(1, 2, bytes(256))
+    finally:
+        await runner.cleanup()
+
+
+async def test_sponsorWithAMalformedAddress_isTheUsersMistake(alice: User):
+    with pytest.raises(UserError, match="not the address of a sponsor"):
+        Issuer(alice.http, "sponsor.example")
+
+
+async def test_ticks_areNeverHandedOutTwice_whateverHappens(alice: User):
+    stored = (await alice.wallet.draw(KIND_ENTRY)).stored
+    ticks = Ticks(alice.store, stored, 0)
+    first = [ticks.next().number for _ in range(3)]
+    # A crash: what was reserved is gone.
+    (stored,) = alice.store.passes(KIND_ENTRY, EPOCH)
+    ticks = Ticks(alice.store, stored, 0)
+    second = [ticks.next().number for _ in range(3)]
+    ticks.close()
+    # A clean end: nothing is.
+    (stored,) = alice.store.passes(KIND_ENTRY, EPOCH)
+    third = Ticks(alice.store, stored, 0).next().number
+    assert first == [1, 2, 3]
+    assert second == [RESERVED_TICKS + 1, RESERVED_TICKS + 2, RESERVED_TICKS + 3]
+    assert third == RESERVED_TICKS + 4
+
+
+async def test_ticks_stepOverWhatTheEntryHolds(alice: User):
+    stored = (await alice.wallet.draw(KIND_ENTRY)).stored
+    assert Ticks(alice.store, stored, 100).next().number == 101
+    (stored,) = alice.store.passes(KIND_ENTRY, EPOCH)
+    assert stored.counter >= 101
+
+
+async def test_aSpentPass_isNotDrawnAgain(alice: User):
+    drawn = await alice.wallet.draw(KIND_ENTRY)
+    ticks = Ticks(alice.store, drawn.stored, TICKS - 1)
+    ticks.next()
+    with pytest.raises(PassExhausted):
+        ticks.next()
+    assert (await alice.wallet.draw(KIND_ENTRY)).stored.row != drawn.stored.row
