@@ -1,7 +1,7 @@
 # Everything here sets up what it needs first, once: the stamps below say what was installed from which lists.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-unit test-contracts test-e2e lint artifacts check-artifacts clean
+.PHONY: help setup demo test test-unit test-contracts test-e2e contracts gas bench lint artifacts check-artifacts clean
 
 # The tool chain comes from the checkout; brownie finds the compiler where SOLCX_BINARY_PATH says.
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
@@ -38,6 +38,14 @@ test-contracts: $(READY) ## contract tests: forge, then brownie
 	@forge test
 	@echo "== contract tests: brownie"
 	@scripts/test_contracts.sh
+
+contracts: check-artifacts test-contracts ## what an auditor runs: artifacts, then every contract test
+
+gas: $(READY) ## gas of every contract function, as forge measures it in its tests
+	@forge test --gas-report --no-match-contract Invariant
+
+bench: $(READY) ## microseconds of a packet's parts; writes reports/
+	@python scripts/bench_packet.py
 
 test-e2e: $(READY) ## real processes on a local chain, end to end
 	@echo "== end-to-end tests"
