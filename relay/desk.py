@@ -155,9 +155,8 @@ class RelayHooks:
 
     def ticket_lost(self, lost: TicketLost) -> None:
         """See `Hooks`."""
-        self._metrics.dropped(lost.reason)
         if self.router is not None:
-            self.router.on_lost(lost.origin, lost.reason)
+            self.router.on_lost(lost)
 
     def batch_settled(self, side: Side, peer: RelayId, settled: BatchSettled) -> None:
         """See `Hooks`."""
@@ -174,6 +173,8 @@ class RelayHooks:
         link = self.link(side, peer)
         if link is not None:
             link.refuse(refusal.reason)
+        if side is Side.PAYEE and self.router is not None:
+            self.router.cut_off(peer)
 
     def link(self, side: Side, peer: RelayId) -> FrameSink | None:
         """See `Hooks`."""

@@ -44,6 +44,8 @@ _STATUS = {
     "no_such_mix": client.DownStatus.NO_SUCH_MIX,
     "waited_too_long": client.DownStatus.MIX_UNREACHABLE,
     "link_queue_full": client.DownStatus.BUSY,
+    "busy": client.DownStatus.BUSY,
+    book_reasons.LINK_REFUSED: client.DownStatus.MIX_UNREACHABLE,
     book_reasons.NO_ACK: client.DownStatus.NO_ACK,
 }
 _MAX_IN_FLIGHT = 64

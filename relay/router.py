@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 
 from mixpay import packet as packets
 from mixpay import proof
-from mixpay.book.events import SendRefuseTicket, TicketOpened, TicketTaken, Wait
+from mixpay.book.events import SendRefuseTicket, TicketLost, TicketOpened, TicketTaken, Wait
+from mixpay.book.limits import LIMITS, LINK_REFUSED, NO_ACK, STALE_TICKET
 from mixpay.errors import PeerError
 from mixpay.mailbox import Delivered, Mailboxes
 from mixpay.replay import TagStore
@@ -30,12 +31,21 @@ from relay.books import Books, FrameSink, Side, Step
 from relay.epoch_keys import EpochKeys
 from relay.metrics import Metrics
 from relay.mixer import Mixer
+from relay.submissions import Submissions
 
 MAX_WAIT = 20.0
 """Seconds a packet waits for a link or a limit before it is dropped: far above any honest pause."""
 
+REFUSED_BY_MIX = "refused_by_mix"
+"""What a client hears of a ticket that its first mix refused: a mix's own label must not pass for ours."""
+
+TICKET_REASONS = LIMITS | frozenset(
+    f"{NO_ACK} {STALE_TICKET} expired_key low_order malformed replayed tags_full wrong_epoch wrong_hint "
+    "wrong_lock wrong_predecessor wrong_successor wrong_value".split()
+)
+"""Why a relay like this one refuses tickets, or loses them."""
+
 _ORIGIN = struct.Struct(">IQI32s")
-_ENTRY = struct.Struct(">Q")
 MAILBOX_LAYER = MIX_LAYERS + 1
 
 Peeled = packets.Forward | packets.Deliver
@@ -82,8 +92,7 @@ class Router:
         self._link_queue = link_queue
         self._epochs: dict[Epoch, EpochKeys] = {}
         self._waiting: dict[RelayId, deque[tuple[float, Outgoing]]] = {}
-        self._submitted: dict[int, asyncio.Future[bytes]] = {}
-        self._submissions = 0
+        self._submissions = Submissions()
 
     def use_epochs(self, epochs: dict[Epoch, EpochKeys], floor: Epoch) -> None:
         """Take the key epochs whose packets are accepted from now on, and the oldest of them."""
@@ -223,6 +232,9 @@ class Router:
         if keys is None:
             self._drop(outgoing, "expired_key")
             return True
+        if self._is_cut_off(outgoing.relay):
+            self._drop(outgoing, LINK_REFUSED)
+            return True
         if self._links(Side.PAYEE, outgoing.relay) is None:
             return False
         effects = self._books.payer(outgoing.relay).issue(
@@ -241,14 +253,24 @@ class Router:
 
     def _drop(self, outgoing: Outgoing, reason: str) -> None:
         self._metrics.dropped(reason)
-        self.on_lost(outgoing.origin, reason)
+        self._submissions.lose(outgoing.origin, PeerError(reason))
+
+    def _is_cut_off(self, payee: RelayId) -> bool:
+        book = self._books.payers.get(payee)
+        return book is not None and book.refused is not None
+
+    def cut_off(self, payee: RelayId) -> None:
+        """A next hop broke the rules: no ticket goes to it any more, and no answer will come from it."""
+        if payee in self._waiting:
+            self._flush(payee, self._clock())
+        self._submissions.lose_all(payee, PeerError(LINK_REFUSED))
 
     # ------------------------------------------------------------------ acks from payees
 
     def on_opened(self, opened: TicketOpened, step: Step) -> None:
         """An ack came back and was checked: complete the response of the ticket we were paid with."""
-        if len(opened.origin) == _ENTRY.size:
-            step.then(lambda: self._answer(opened.origin, lambda future: future.set_result(opened.ack)))
+        if self._submissions.is_origin(opened.origin):
+            step.then(lambda: self._submissions.acknowledge(opened.origin, opened.ack))
             return
         number, batch, position, own = _ORIGIN.unpack(opened.origin)
         payer, response = RelayId(number), proof.response(own, opened.ack)
@@ -256,20 +278,27 @@ class Router:
         book = self._books.payee(payer)
         step.add(Side.PAYER, payer, book.on_response(batch, position, response, self._clock()))
 
-    def on_lost(self, origin: bytes, reason: str) -> None:
-        """A packet of ours was refused, or nobody acknowledged it: tell the client, if it came from one."""
-        if len(origin) == _ENTRY.size:
-            self._answer(origin, lambda future: future.set_exception(PeerError(reason)))
+    def on_lost(self, lost: TicketLost) -> None:
+        """A ticket of ours was refused, or nobody acknowledged it: tell the client, if it came from one."""
+        known = lost.reason in TICKET_REASONS
+        self._metrics.dropped(lost.reason if known else REFUSED_BY_MIX)
+        reason = NO_ACK if lost.reason == NO_ACK else REFUSED_BY_MIX
+        self._submissions.lose(lost.origin, PeerError(reason, lost.reason))
 
     # ------------------------------------------------------------------ packets from clients
 
     def check_first_mix(self, mix: RelayId, epoch: Epoch) -> None:
-        """Raise PeerError `wrong_epoch`, `no_such_mix` or `busy` if a packet could not go to this mix now."""
+        """Raise PeerError if a packet could not go to this mix now.
+
+        Reasons: `wrong_epoch`, `no_such_mix`, `link_refused`, `busy`.
+        """
         keys = self._epochs.get(epoch)
         if keys is None:
             raise PeerError("wrong_epoch", f"no key for epoch {epoch}")
         if not keys.may_come(self._me, mix, 1):
             raise PeerError("no_such_mix", f"relay {mix} is not a next hop of this entry")
+        if self._is_cut_off(mix):
+            raise PeerError(LINK_REFUSED, f"relay {mix} broke the rules")
         if self.waiting(mix) >= self._link_queue // 2:
             raise PeerError("busy", f"too much waits for relay {mix}")
 
@@ -280,16 +309,8 @@ class Router:
 
         The result is that mix's ack (32 bytes), or PeerError with the reason of the loss.
         """
-        self._submissions += 1
-        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._submitted[self._submissions] = future
-        origin = _ENTRY.pack(self._submissions)
+        origin, future = self._submissions.add(mix)
         now = self._clock()
         self._enqueue(Outgoing(mix, lock, hint, Value(HOPS - 1), epoch, packet, origin), now)
         self._flush(mix, now)
         return future
-
-    def _answer(self, origin: bytes, set_outcome: Callable[[asyncio.Future[bytes]], None]) -> None:
-        future = self._submitted.pop(_ENTRY.unpack(origin)[0], None)
-        if future is not None and not future.done():
-            set_outcome(future)

@@ -1,0 +1,454 @@
+"""Relays without sockets and without a chain, for tests of their parts.
+
+Everything of a relay is real, with its database on a real file; only what lies around it is in memory: events
+come from `Chain`, frames go from wire to wire through the codec, and the clock moves when told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from random import Random
+
+import gmpy2
+from registry_samples import name, operator_key
+
+from mixpay import eip712, tls
+from mixpay.book import Limits
+from mixpay.chain import events
+from mixpay.chain.contracts import Contracts
+from mixpay.chain.follower import Batch
+from mixpay.chain.rpc import Rpc
+from mixpay.chain.sender import Sender
+from mixpay.chain.views import Campaign, Release
+from mixpay.crypto import blind_rsa, x25519
+from mixpay.crypto.blind_rsa import SecretKey
+from mixpay.deployment import Deployment
+from mixpay.mailbox import Mailboxes
+from mixpay.network import NetworkView
+from mixpay.packet import Built, Hop, build
+from mixpay.parameters import DEMO
+from mixpay.passes import EntryPassBook, OwnedPass, PassRequest, Scope, drawn_position
+from mixpay.registry_replica import RegistryReplica
+from mixpay.replay import TagStore
+from mixpay.types import Account, Amount, Epoch, Position, RelayId
+from mixpay.wire import WIRE_VERSION, frames
+from relay.books import Books, Purse, Side
+from relay.chainside import Accounts, ChainSide
+from relay.desk import Desk, RelayHooks
+from relay.epoch_keys import PacketKeys
+from relay.gossip import Gossip
+from relay.links import Identity, LinkDialer
+from relay.metrics import Metrics
+from relay.mixer import Mixer
+from relay.router import Router
+from relay.state import State
+from relay.store import RelayStore
+
+RELAYS = 9
+EPOCH = Epoch(2)
+"""The epoch in which everything happens: the first one in which the relays serve."""
+PRICE = DEMO.hop_price
+CAMPAIGN = 1
+DEAD = "http://127.0.0.1:9"
+"""An RPC endpoint that nobody asks here."""
+
+DEPLOYMENT = Deployment(
+    chain_id=31337,
+    block=0,
+    token=Account(name("contract", 1)[:20]),
+    network=Account(name("contract", 2)[:20]),
+    registry=Account(name("contract", 3)[:20]),
+    channels=Account(name("contract", 4)[:20]),
+    pool=Account(name("contract", 5)[:20]),
+    genesis=1_700_000_000,
+    parameters=DEMO,
+    artifacts={},
+)
+
+
+def link_seed(relay: int) -> bytes:
+    """Seed of a relay's link key."""
+    return name("link seed", relay)
+
+
+def account(relay: int) -> Account:
+    """A relay's operator."""
+    return eip712.account_of(operator_key(relay))
+
+
+def packet_secret(relay: int) -> bytes:
+    """A relay's packet key, the same in every epoch."""
+    return name("packet key", relay)
+
+
+class Chain:
+    """What a chain would tell: events and time, to a real `NetworkView`."""
+
+    def __init__(self, relays: int = RELAYS) -> None:
+        self.view = NetworkView(Rpc(DEAD), DEPLOYMENT)
+        self.replica = RegistryReplica()
+        self._block = 0
+        self._time = DEPLOYMENT.genesis
+        release = Release(
+            DEPLOYMENT.registry, DEPLOYMENT.channels, DEPLOYMENT.pool, WIRE_VERSION, PRICE, Epoch(0)
+        )
+        self.tell(events.ReleasePublished(*self._place(), 0, Epoch(0), release))
+        for number in range(1, relays + 1):
+            self.register(number)
+
+    def _place(self) -> tuple[int, int, bytes]:
+        self._block += 1
+        return self._block, 0, bytes(32)
+
+    def tell(self, *happened: events.Event, reverted_to: int | None = None) -> Batch:
+        """Let the view see a batch of events, and the time."""
+        batch = Batch(happened, reverted_to, self._block, self._block, self._time)
+        self.view.take(batch, 0)
+        return batch
+
+    def register(self, relay: int, endpoint: str = "", position: int | None = None) -> None:
+        """A relay joins."""
+        where = Position(self.replica.count if position is None else position)
+        key = tls.link_key_of(link_seed(relay))
+        endpoint = endpoint or f"127.0.0.1:{7000 + relay}:{8000 + relay}"
+        operator = account(relay)
+        self.replica.registered(RelayId(relay), where, operator, key, endpoint)
+        self.tell(events.Registered(*self._place(), RelayId(relay), where, operator, operator, key, endpoint))
+
+    def update(self, relay: int, endpoint: str) -> None:
+        """A relay moves."""
+        key = tls.link_key_of(link_seed(relay))
+        self.replica.updated(RelayId(relay), key, endpoint)
+        self.tell(events.Updated(*self._place(), RelayId(relay), key, endpoint))
+
+    def leave(self, relay: int) -> None:
+        """A relay leaves."""
+        record = self.view.relay(RelayId(relay))
+        assert record is not None
+        self.replica.left(RelayId(relay), record.position)
+        self.tell(events.Left(*self._place(), RelayId(relay), record.position, 2**40))
+
+    def freeze(self, epoch: int) -> None:
+        """Fix an epoch."""
+        root, count = self.replica.root, self.replica.count
+        self.tell(events.Frozen(*self._place(), Epoch(epoch), root, count, name("beacon", epoch)))
+
+    def set_key(self, key: SecretKey, kind: int, period: int, campaign: int = CAMPAIGN) -> None:
+        """A campaign's key for a period is registered."""
+        self.tell(events.KeySet(*self._place(), campaign, kind, period, key.public.key_hash(), Amount(PRICE)))
+
+    def at(self, epoch: int, seconds: int = 0) -> None:
+        """A block at a moment of an epoch."""
+        self._time = self.view.schedule.start(Epoch(epoch)) + seconds
+        self._block += 1
+        self.tell()
+
+    def begin(self) -> Chain:
+        """Go to EPOCH, after its grace for older keys."""
+        self.freeze(EPOCH)
+        self.at(EPOCH, DEMO.key_grace + 1)
+        return self
+
+
+class Wire:
+    """One end of a link in memory: it keeps what was sent."""
+
+    def __init__(self, peer: int) -> None:
+        self.peer = RelayId(peer)
+        self.is_open = True
+        self.sent: list[frames.LinkFrame] = []
+        self.refused: str | None = None
+
+    def send(self, frame: frames.LinkFrame) -> bool:
+        """See `Link`."""
+        self.sent.append(frames.LINK.decode(frames.LINK.encode(frame)))
+        return True
+
+    def refuse(self, reason: str) -> None:
+        """See `Link`."""
+        self.refused, self.is_open = reason, False
+
+    def pause(self) -> None:
+        """See `Link`."""
+
+    def resume(self) -> None:
+        """See `Link`."""
+
+    def take(self) -> list[frames.LinkFrame]:
+        """What was sent since the last time."""
+        taken, self.sent = self.sent, []
+        return taken
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Node:
+    """One relay's parts, put together as the daemon does, on the file of its folder."""
+
+    def __init__(
+        self, chain: Chain, relay: int, folder: Path, clock: Clock, limits: Limits, **settings: int
+    ) -> None:
+        self.me, self.clock, self.view = RelayId(relay), clock, chain.view
+        self.metrics = Metrics()
+        self.hooks = RelayHooks(self.metrics)
+        self.store = RelayStore(folder / f"relay{relay}.sqlite")
+        keys = PacketKeys(self.store.packet_keys(), lambda size: packet_secret(relay))
+        self.state = State(self.me, chain.view, keys, operator_key(relay))
+        rpc = Rpc(DEAD)
+        contracts = Contracts(rpc, DEPLOYMENT)
+        self.accounts = Accounts(contracts)
+        self.accounts.learn(self.state)
+        domain = eip712.channels_domain(DEPLOYMENT.chain_id, DEPLOYMENT.channels)
+        purse = Purse(operator_key(relay), account(relay), domain)
+        dice = Random(relay).randbytes  # noqa: S311 - tests repeat
+        self.books = Books(purse, limits, self.store, self.hooks, self.accounts.of, dice, clock())
+        floor = self.state.floor
+        self.tags = TagStore(floor, settings.get("tags", 1_000), self.store.tags(floor))
+        self.mailboxes = Mailboxes(self.me)
+        self.mailboxes.restore(self.store.mailboxes(), self.store.message_index())
+        self.passes = EntryPassBook.from_records(self.store.passes(DEPLOYMENT.chain_id, DEPLOYMENT.pool))
+        self.mixer: Mixer = Mixer(settings.get("mixer", 1_000))
+        self.router = Router(
+            self.me, self.books, self.tags, self.mixer, self.mailboxes, self.metrics, clock,
+            lambda: self.state.chain_time, self.hooks.link, settings.get("queue", 1_000),
+        )  # fmt: skip
+        self.hooks.router = self.router
+        self.desk = Desk(self.books, self.router, self.metrics, clock)
+        self.wires: dict[Side, dict[RelayId, Wire]] = {Side.PAYER: {}, Side.PAYEE: {}}
+        self.hooks.links = {side: wires.get for side, wires in self.wires.items()}
+        self.dialer = LinkDialer(Identity(self.me, link_seed(relay)), _Nobody())
+        self.gossip = Gossip(self.state, clock)
+        self.chain = ChainSide(
+            self.state, contracts, Sender(rpc, operator_key(relay)), purse.account, self.accounts, self.books,
+            self.router, self.dialer, self.gossip, self.store, self.metrics, clock,
+        )  # fmt: skip
+
+    async def ready(self) -> Node:
+        """Make packet keys, as the daemon does when it starts."""
+        await self.chain.update_keys()
+        return self
+
+    def link(self, side: Side, peer: int) -> Wire:
+        """Open a link: its other end is the test."""
+        wire = self.wires[side][RelayId(peer)] = Wire(peer)
+        self.desk.opened(side, RelayId(peer))
+        return wire
+
+    async def written(self) -> None:
+        """Wait until everything is on disk and carried out."""
+        for _ in range(2):
+            await self.store.written(())
+
+    async def hear(self, side: Side, peer: int, *said: frames.LinkFrame) -> list[frames.LinkFrame]:
+        """Frames arrive from a peer; returns what it is answered."""
+        self.desk.received(side, RelayId(peer), said)
+        await self.written()
+        return self.wires[side][RelayId(peer)].take()
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass, and do what is due then."""
+        self.clock.now += seconds
+        self.router.release()
+        self.desk.tick()
+        await self.written()
+
+    def count(self, counter: str, **labels: str) -> float:
+        """A counter's value; 0 if it was never raised."""
+        return self.metrics.registry.get_sample_value(f"mixpay_{counter}_total", labels) or 0.0
+
+    def drops(self, reason: str) -> float:
+        """Packets dropped for a reason."""
+        return self.count("drops", reason=reason)
+
+    def refusals(self, reason: str) -> float:
+        """What was refused for a reason."""
+        return self.count("refusals", reason=reason)
+
+    async def close(self) -> None:
+        """Stop."""
+        await self.dialer.stop()
+        await self.store.close()
+
+
+class _Nobody:
+    """Nobody listens to these links."""
+
+    def opened(self, link: object) -> None: ...
+    def received(self, link: object, frames: object) -> None: ...
+    def closed(self, link: object, reason: str) -> None: ...
+    def dropped(self, peer: RelayId, reason: str, frames: int) -> None: ...
+    def failed(self, peer: RelayId | None, reason: str) -> None: ...
+
+
+class Parts:
+    """Nodes on one chain, with one clock. Made by need; closed together."""
+
+    def __init__(self, folder: Path, relays: int = RELAYS, limits: Limits | None = None) -> None:
+        self.folder = folder
+        self.chain = Chain(relays).begin()
+        self.view = self.chain.view
+        self.clock = Clock()
+        self.limits = limits or Limits()
+        self.nodes: dict[int, Node] = {}
+        self._dice = Random(11)  # noqa: S311 - tests repeat
+
+    async def node(self, relay: int, limits: Limits | None = None, **settings: int) -> Node:
+        """A relay, made if it is not there: with `settings` tags, mixer, queue."""
+        if relay not in self.nodes:
+            node = Node(self.chain, relay, self.folder, self.clock, limits or self.limits, **settings)
+            self.nodes[relay] = await node.ready()
+        return self.nodes[relay]
+
+    async def restart(self, relay: int) -> Node:
+        """A relay stops, and starts again from its file. Its links are down."""
+        await self.nodes.pop(relay).close()
+        for node in self.nodes.values():
+            for wires in node.wires.values():
+                wires.pop(RelayId(relay), None)
+        return await self.node(relay)
+
+    async def close(self) -> None:
+        """Stop all."""
+        for node in self.nodes.values():
+            await node.close()
+
+    # ------------------------------------------------------------------ paths and packets
+
+    def members(self, layer: int) -> tuple[RelayId, ...]:
+        """The relays of a layer."""
+        return self.view.layers(EPOCH).members(layer)
+
+    def path(self) -> tuple[RelayId, RelayId, RelayId, RelayId, RelayId]:
+        """Entry, three mixes and a mailbox, all different."""
+        first, second = self.members(1), self.members(2)
+        return second[-1], first[0], second[0], self.members(3)[0], first[-1]
+
+    def packet(
+        self,
+        mixes: Sequence[int] = (),
+        mailbox: int = 0,
+        *,
+        box: bytes = bytes(16),
+        delay_ms: int = 10,
+        data: bytes | None = None,
+    ) -> Built:
+        """A packet; without a path, along `path()`."""
+        usual = self.path()
+        hops = [_hop(relay, delay_ms) for relay in mixes or usual[1:4]]
+        body = data or self._dice.randbytes(2048)
+        context = self.view.key_context(EPOCH)
+        return build(context, hops, _hop(mailbox or usual[4], 0), box, 0, body, self._dice.randbytes)
+
+    def random(self, size: int) -> bytes:
+        """Bytes, other ones each time and the same in each run."""
+        return self._dice.randbytes(size)
+
+    # ------------------------------------------------------------------ links in memory
+
+    async def connect(self, payer: int, payee: int) -> None:
+        """Open the link on which one relay pays another."""
+        one, other = await self.node(payer), await self.node(payee)
+        one.wires[Side.PAYEE][RelayId(payee)] = Wire(payee)
+        other.wires[Side.PAYER][RelayId(payer)] = Wire(payer)
+        one.desk.opened(Side.PAYEE, RelayId(payee))
+        other.desk.opened(Side.PAYER, RelayId(payer))
+
+    async def flow(self) -> None:
+        """Carry frames until all wires are silent."""
+        silent = 0
+        while silent < 2:
+            await asyncio.gather(*(node.written() for node in self.nodes.values()))
+            silent = 0 if self._carry() else silent + 1
+
+    def _carry(self) -> bool:
+        moved = False
+        for node in list(self.nodes.values()):
+            for side, wires in node.wires.items():
+                for wire in list(wires.values()):
+                    sent = wire.take()
+                    if sent and wire.peer in self.nodes:
+                        moved = True
+                        other = Side.PAYEE if side is Side.PAYER else Side.PAYER
+                        self.nodes[wire.peer].desk.received(other, node.me, sent)
+        return moved
+
+    async def run(self, seconds: float, step: float = 0.5) -> None:
+        """Let time pass everywhere, with everything that happens in it."""
+        for _ in range(round(seconds / step)):
+            self.clock.now += step
+            for node in self.nodes.values():
+                node.router.release()
+                node.desk.tick()
+            await self.flow()
+
+
+def _hop(relay: int, delay_ms: int) -> Hop:
+    return Hop(RelayId(relay), x25519.public_key(packet_secret(relay)), delay_ms)
+
+
+def frame(built: Built, seq: int = 1, value: int = 4, epoch: int = EPOCH, **changes: bytes) -> frames.Packet:
+    """The PACKET that brings a packet to its first mix; `changes`: lock, hint or packet."""
+    parts = {"lock": built.lock, "hint": built.hint, "packet": built.packet} | changes
+    return frames.Packet(seq, epoch, parts["lock"], parts["hint"], value, parts["packet"])
+
+
+def only(found: Iterable[object], kind: type) -> list:
+    """Those of one class."""
+    return [item for item in found if isinstance(item, kind)]
+
+
+def reasons(answers: Iterable[frames.LinkFrame]) -> list[str]:
+    """Why tickets were refused."""
+    refused = only(answers, frames.RefuseTickets)
+    return [ticket.reason for answer in refused for ticket in answer.tickets]
+
+
+# ---------------------------------------------------------------------- passes
+
+
+@cache
+def signing_key(seed: int) -> SecretKey:
+    """A campaign's key, the same in every run."""
+    numbers = Random(seed)  # noqa: S311 - tests repeat
+    p, q = (int(gmpy2.next_prime(numbers.getrandbits(1022) | 3 << 1022)) for _ in range(2))
+    return SecretKey(p, q)
+
+
+def campaign(budget: int = 10**24) -> Campaign:
+    """A rich campaign as the pool shows it."""
+    nobody = Account(bytes(20))
+    return Campaign(nobody, Amount(budget), Amount(budget), Amount(budget), 0, nobody, Amount(0))
+
+
+@cache
+def issued(kind: int, period: int, number: int = 0, key: int = 1, campaign: int = CAMPAIGN) -> OwnedPass:
+    """A pass as wallet and issuer make it; `number` tells passes of one scope apart."""
+    scope = Scope(DEPLOYMENT.chain_id, DEPLOYMENT.pool, campaign, kind, period)
+    secret, random = signing_key(key), Random(number).randbytes  # noqa: S311 - tests repeat
+    request = PassRequest.new(scope, secret.public, random)
+    return request.finish(blind_rsa.blind_sign(secret, request.blinded, random))
+
+
+def passes_for(view: NetworkView, relay: int, kind: int, period: int, count: int = 1) -> list[OwnedPass]:
+    """Passes that draw a relay."""
+    snapshot = view.snapshot(EPOCH)
+    found: list[OwnedPass] = []
+    number = 0
+    while len(found) < count:
+        owned = issued(kind, period, number)
+        drawn = snapshot.at(drawn_position(owned.signature, snapshot.beacon, snapshot.count))
+        if drawn is not None and drawn.id == relay:
+            found.append(owned)
+        number += 1
+    return found

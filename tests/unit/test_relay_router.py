@@ -1,0 +1,458 @@
+"""The data path of one relay: what it takes, what it refuses and why, and what its next hops hear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from registry_samples import name
+from relay_parts import EPOCH, Node, Parts, frame, only, packet_secret, reasons
+
+from mixpay.book import Limits
+from mixpay.crypto import x25519
+from mixpay.errors import PeerError
+from mixpay.mailbox import Created, mailbox_id_of
+from mixpay.packet import Deliver, Forward, Hop, build, peel
+from mixpay.types import Epoch
+from mixpay.wire import frames
+from relay.books import Side
+from relay.router import MAX_WAIT
+
+INVENTED = "sorry_no_mood_today"
+
+
+@pytest_asyncio.fixture
+async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
+    made = Parts(tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def mix(parts: Parts) -> Node:
+    """Mix 1 of the usual path, with links from its entry and to its next hop."""
+    entry, mix1, mix2, _, _ = parts.path()
+    node = await parts.node(mix1)
+    node.link(Side.PAYER, entry)
+    node.link(Side.PAYEE, mix2)
+    return node
+
+
+async def bring(parts: Parts, node: Node, *packets: frames.Packet) -> list[frames.LinkFrame]:
+    """The entry of the usual path brings packets."""
+    return await node.hear(Side.PAYER, parts.path()[0], *packets)
+
+
+def opened(parts: Parts, packet: bytes, relay: int, layer: int) -> Forward | Deliver:
+    """A packet's layer, as its relay sees it."""
+    secret = packet_secret(relay)
+    context = parts.view.key_context(EPOCH)
+    return peel(context, secret, x25519.public_key(secret), layer, packet, lambda tag: False)
+
+
+async def refused(parts: Parts, node: Node, packet: frames.Packet, reason: str) -> None:
+    """The relay refuses it for this reason, counts it, and forwards nothing."""
+    assert reasons(await bring(parts, node, packet)) == [reason]
+    assert node.drops(reason) == 1
+    assert len(node.mixer) == 0
+    assert node.store.roles() == {}
+
+
+# ---------------------------------------------------------------------- what is in order
+
+
+async def test_packet_isAcknowledgedAndForwardedAfterItsDelay(parts: Parts, mix: Node) -> None:
+    _, mix1, mix2, _, _ = parts.path()
+    built = parts.packet(delay_ms=500)
+    layer = opened(parts, built.packet, mix1, 1)
+    assert isinstance(layer, Forward)
+
+    (acks,) = await bring(parts, mix, frame(built))
+    assert acks == frames.Acks((frames.Ack(1, 0, 1, built.first_ack),))
+    assert mix.store.roles() == {"mix": 1}
+    to_next = mix.wires[Side.PAYEE][mix2]
+    await mix.pass_time(0.49)
+    assert to_next.take() == []
+    await mix.pass_time(0.02)
+    (sent,) = to_next.take()
+    assert sent == frames.Packet(1, EPOCH, layer.next_lock, layer.next_hint, 3, layer.packet)
+
+
+async def test_ackOfNextHop_completesTheResponse(parts: Parts, mix: Node) -> None:
+    entry, _, mix2, _, _ = parts.path()
+    built = parts.packet()
+    await bring(parts, mix, frame(built))
+    await mix.pass_time(0.02)
+    (sent,) = mix.wires[Side.PAYEE][mix2].take()
+    ack = opened(parts, sent.packet, mix2, 2).ack
+    assert mix.books.payee(entry).totals(1).opened == 0
+    await mix.hear(Side.PAYEE, mix2, frames.Acks((frames.Ack(1, 0, sent.seq, ack),)))
+    assert mix.books.payee(entry).totals(1).opened == 4
+    assert mix.count("receipts") == 1
+
+
+async def test_mailbox_keepsTheMessageAndHasItsReceiptAtOnce(parts: Parts) -> None:
+    *_, mix3, mailbox = parts.path()
+    node = await parts.node(mailbox)
+    node.link(Side.PAYER, mix3)
+    key = name("fetch key", 1)
+    box, body = mailbox_id_of(key), parts.random(2048)
+    assert isinstance(node.mailboxes.create(box, key, 2**40, parts.view.chain_time), Created)
+    sent = last_frame(parts, parts.packet(box=box, data=body).packet)
+
+    (acks,) = await node.hear(Side.PAYER, mix3, sent)
+    assert len(only([acks], frames.Acks)) == 1
+    assert node.books.payee(mix3).totals(1).opened == 1
+    assert node.store.messages(box, 1, 9) == [(1, body)]
+    assert node.store.roles() == {"mailbox": 1}
+
+
+async def test_mailboxUnknown_packetIsPaidAndDropped(parts: Parts) -> None:
+    *_, mix3, mailbox = parts.path()
+    node = await parts.node(mailbox)
+    node.link(Side.PAYER, mix3)
+    (acks,) = await node.hear(Side.PAYER, mix3, last_frame(parts, parts.packet().packet))
+    assert isinstance(acks, frames.Acks)
+    assert node.drops("mailbox_unknown_mailbox") == 1
+    assert node.mailboxes.counts == (0, 0)
+
+
+def last_frame(parts: Parts, packet: bytes) -> frames.Packet:
+    """What arrives at the mailbox of a packet along the usual path."""
+    for layer, relay in enumerate(parts.path()[1:4], start=1):
+        peeled = opened(parts, packet, relay, layer)
+        assert isinstance(peeled, Forward)
+        packet, lock, hint = peeled.packet, peeled.next_lock, peeled.next_hint
+    return frames.Packet(1, EPOCH, lock, hint, 1, packet)
+
+
+# ---------------------------------------------------------------------- what is refused
+
+
+async def test_samePacketInAnotherTicket_isReplayed(parts: Parts, mix: Node) -> None:
+    built = parts.packet()
+    assert only(await bring(parts, mix, frame(built)), frames.Acks)
+    answers = await bring(parts, mix, frame(built, seq=2))
+    assert reasons(answers) == ["replayed"]
+    assert len(mix.mixer) == 1
+    assert mix.store.roles() == {"mix": 1}
+
+
+async def test_samePacketTwiceAtOnce_isReplayed(parts: Parts, mix: Node) -> None:
+    built = parts.packet()
+    answers = await bring(parts, mix, frame(built), frame(built, seq=2))
+    assert reasons(answers) == ["replayed"]
+    assert len(mix.mixer) == 1
+
+
+async def test_sameTicketAgain_getsTheSameAckAndIsForwardedOnce(parts: Parts, mix: Node) -> None:
+    built = parts.packet()
+    first = await bring(parts, mix, frame(built))
+    assert await bring(parts, mix, frame(built)) == first
+    assert await bring(parts, mix, frame(parts.packet())) == first  # whatever it carries now
+    assert len(mix.mixer) == 1
+
+
+async def test_replay_isKnownAfterARestart(parts: Parts, mix: Node) -> None:
+    built = parts.packet()
+    await bring(parts, mix, frame(built))
+    again = await parts.restart(mix.me)
+    again.link(Side.PAYER, parts.path()[0])
+    assert reasons(await bring(parts, again, frame(built, seq=2))) == ["replayed"]  # I9
+
+
+async def test_lockOfAnotherPacket_isWrongLock(parts: Parts, mix: Node) -> None:
+    built, other = parts.packet(), parts.packet()
+    await refused(parts, mix, frame(built, lock=other.lock), "wrong_lock")
+    assert only(await bring(parts, mix, frame(built)), frames.Acks)  # the packet is not used up by it
+
+
+async def test_hintOfAnotherRelay_isWrongHint(parts: Parts, mix: Node) -> None:
+    built, other = parts.packet(), parts.packet()
+    await refused(parts, mix, frame(built, hint=other.hint), "wrong_hint")
+
+
+async def test_hintThatIsNoPoint_isWrongHint(parts: Parts, mix: Node) -> None:
+    await refused(parts, mix, frame(parts.packet(), hint=b"\x05" + bytes(32)), "wrong_hint")
+
+
+@pytest.mark.parametrize("epoch", [0, EPOCH - 1, EPOCH + 1, 2**32 - 1])
+async def test_keyOfAnotherEpoch_isWrongEpoch(parts: Parts, mix: Node, epoch: int) -> None:
+    await refused(parts, mix, frame(parts.packet(), epoch=epoch), "wrong_epoch")
+
+
+@pytest.mark.parametrize("value", [0, 5, 255])
+async def test_valueOfNoLayer_isWrongValue(parts: Parts, mix: Node, value: int) -> None:
+    await refused(parts, mix, frame(parts.packet(), value=value), "wrong_value")
+
+
+async def test_payerOfAnotherLayer_isWrongPredecessor(parts: Parts, mix: Node) -> None:
+    layer3 = parts.members(3)[0]
+    mix.link(Side.PAYER, layer3)
+    answers = await mix.hear(Side.PAYER, layer3, frame(parts.packet(), value=3))
+    assert reasons(answers) == ["wrong_predecessor"]
+
+
+async def test_valueOfAnotherLayer_isWrongPredecessor(parts: Parts, mix: Node) -> None:
+    """Mix 1 is paid 4; with 2 the payer says that it is mix 3, which is not where this relay is."""
+    await refused(parts, mix, frame(parts.packet(), value=2), "wrong_predecessor")
+
+
+async def test_nextHopOfTheSameLayer_isWrongSuccessor(parts: Parts, mix: Node) -> None:
+    _, mix1, _, mix3, mailbox = parts.path()
+    neighbour = next(relay for relay in parts.members(1) if relay != mix1)
+    built = parts.packet((mix1, neighbour, mix3), mailbox)
+    await refused(parts, mix, frame(built), "wrong_successor")
+
+
+async def test_nextHopThatIsNoRelay_isWrongSuccessor(parts: Parts, mix: Node) -> None:
+    _, mix1, _, mix3, mailbox = parts.path()
+    await refused(parts, mix, frame(parts.packet((mix1, 77, mix3), mailbox)), "wrong_successor")
+
+
+def changed(packet: bytes, at: int) -> bytes:
+    return packet[:at] + bytes([packet[at] ^ 1]) + packet[at + 1 :]
+
+
+@pytest.mark.parametrize("at", [40, 385])
+async def test_changedHeader_isMalformed(parts: Parts, mix: Node, at: int) -> None:
+    built = parts.packet()
+    await refused(parts, mix, frame(built, packet=changed(built.packet, at)), "malformed")
+
+
+async def test_changedPayload_isMalformedAtTheMailbox(parts: Parts) -> None:
+    """Mixes cannot see it; the mailbox's reader finds all of it destroyed."""
+    *_, mix3, mailbox = parts.path()
+    node = await parts.node(mailbox)
+    node.link(Side.PAYER, mix3)
+    sent = last_frame(parts, changed(parts.packet().packet, 2449))
+    assert reasons(await node.hear(Side.PAYER, mix3, sent)) == ["malformed"]
+
+
+async def test_keyOfLowOrder_isRefused(parts: Parts, mix: Node) -> None:
+    built = parts.packet()
+    await refused(parts, mix, frame(built, packet=bytes(32) + built.packet[32:]), "low_order")
+
+
+async def test_packetForAnotherDirectory_isMalformed(parts: Parts, mix: Node) -> None:
+    """A client who was shown a forged directory makes packets that honest relays drop."""
+    _, mix1, mix2, mix3, mailbox = parts.path()
+    hops = [Hop(relay, x25519.public_key(packet_secret(relay)), 0) for relay in (mix1, mix2, mix3, mailbox)]
+    context = replace(parts.view.key_context(EPOCH), root=bytes(32))
+    built = build(context, hops[:3], hops[3], bytes(16), 0, bytes(2048), parts.random)
+    await refused(parts, mix, frame(built), "malformed")
+
+
+async def test_limit_isAskedBeforeThePacketIsOpened(tmp_path: Path) -> None:
+    parts = Parts(tmp_path, limits=Limits(unsigned_window=2))
+    entry, mix1, *_ = parts.path()
+    node = await parts.node(mix1)
+    node.link(Side.PAYER, entry)
+    fine = [frame(parts.packet(), seq=seq) for seq in (1, 2)]
+    rubbish = frames.Packet(3, EPOCH, bytes(20), bytes(33), 4, bytes(len(fine[0].packet)))
+    answers = await node.hear(Side.PAYER, entry, *fine, rubbish)
+    assert reasons(answers) == ["unsigned_window"]
+    await parts.close()
+
+
+async def test_tagsFull_isARefusal(parts: Parts) -> None:
+    entry, mix1, *_ = parts.path()
+    node = await parts.node(mix1, tags=1)
+    node.link(Side.PAYER, entry)
+    answers = await bring(parts, node, frame(parts.packet()), frame(parts.packet(), seq=2))
+    assert reasons(answers) == ["tags_full"]
+
+
+# ---------------------------------------------------------------------- full queues, silent hops
+
+
+async def test_mixerFull_dropsTheNewPacket(parts: Parts) -> None:
+    entry, mix1, mix2, _, _ = parts.path()
+    node = await parts.node(mix1, mixer=1)
+    node.link(Side.PAYER, entry)
+    wire = node.link(Side.PAYEE, mix2)
+    answers = await bring(parts, node, frame(parts.packet()), frame(parts.packet(), seq=2))
+    (acks,) = only(answers, frames.Acks)
+    assert len(acks.acks) == 2  # it was taken in good faith; without the next ack it is not paid
+    assert node.drops("mixer_full") == 1
+    await node.pass_time(1)
+    assert len(only(wire.take(), frames.Packet)) == 1
+
+
+async def test_linkQueueFull_dropsTheNewPacket(parts: Parts) -> None:
+    entry, mix1, *_ = parts.path()
+    node = await parts.node(mix1, queue=2)
+    node.link(Side.PAYER, entry)
+    await bring(parts, node, *(frame(parts.packet(), seq=seq) for seq in (1, 2, 3)))
+    await node.pass_time(0.02)
+    assert node.drops("link_queue_full") == 1
+    assert node.router.waiting(parts.path()[2]) == 2
+
+
+async def test_packetsWaitForTheirLink(parts: Parts) -> None:
+    entry, mix1, mix2, _, _ = parts.path()
+    node = await parts.node(mix1)
+    node.link(Side.PAYER, entry)
+    await bring(parts, node, frame(parts.packet()))
+    await node.pass_time(0.02)
+    assert node.router.waiting(mix2) == 1
+    wire = node.link(Side.PAYEE, mix2)
+    await node.pass_time(MAX_WAIT / 2)
+    assert len(only(wire.take(), frames.Packet)) == 1
+    assert node.router.waiting(mix2) == 0
+
+
+async def test_packetThatWaitedTooLong_isDropped(parts: Parts) -> None:
+    entry, mix1, mix2, _, _ = parts.path()
+    node = await parts.node(mix1)
+    node.link(Side.PAYER, entry)
+    await bring(parts, node, frame(parts.packet()))
+    await node.pass_time(0.02)
+    await node.pass_time(MAX_WAIT + 0.1)
+    assert node.drops("waited_too_long") == 1
+    assert node.router.waiting(mix2) == 0
+
+
+async def test_packetOfAnEpochThatEnded_isDropped(parts: Parts, mix: Node) -> None:
+    await bring(parts, mix, frame(parts.packet(delay_ms=50)))
+    parts.chain.freeze(EPOCH + 1)
+    parts.chain.at(EPOCH + 1, 4_000 // 2)
+    await mix.chain.update_keys()
+    await mix.pass_time(0.1)
+    assert mix.drops("expired_key") == 1
+
+
+# ---------------------------------------------------------------------- a client's packets
+
+
+@pytest_asyncio.fixture
+async def entry(parts: Parts) -> Node:
+    """The entry of the usual path, with a link to its mix 1."""
+    node = await parts.node(parts.path()[0], queue=4)
+    node.link(Side.PAYEE, parts.path()[1])
+    return node
+
+
+def submit(parts: Parts, node: Node) -> tuple[asyncio.Future[bytes], bytes]:
+    """A client's packet; its answer, and what that must be."""
+    built = parts.packet()
+    node.router.check_first_mix(built.first_relay, EPOCH)
+    return node.router.submit(built.first_relay, EPOCH, built.lock, built.hint, built.packet), built.first_ack
+
+
+async def lost(future: asyncio.Future[bytes]) -> PeerError:
+    with pytest.raises(PeerError) as caught:
+        await future
+    return caught.value
+
+
+async def test_submitted_bringsTheAckOfItsFirstMix(parts: Parts, entry: Node) -> None:
+    mix1 = parts.path()[1]
+    future, ack = submit(parts, entry)
+    await entry.written()
+    (sent,) = entry.wires[Side.PAYEE][mix1].take()
+    assert (sent.value, sent.key_epoch) == (4, EPOCH)
+    await entry.hear(Side.PAYEE, mix1, frames.Acks((frames.Ack(1, 0, sent.seq, ack),)))
+    assert await future == ack
+
+
+async def test_submitted_withoutAnAck_isLostInTime(parts: Parts, entry: Node) -> None:
+    future, _ = submit(parts, entry)
+    await entry.written()
+    await entry.pass_time(parts.limits.ack_timeout + 0.1)
+    assert (await lost(future)).reason == "no_ack"
+    assert entry.drops("no_ack") == 1
+
+
+@pytest.mark.parametrize("label", ["wrong_lock", "busy", "wrong_epoch", INVENTED])
+async def test_labelOfAMix_doesNotPassForOurs(parts: Parts, entry: Node, label: str) -> None:
+    """A hostile mix must not make the entry tell its clients to wait, or to look for another epoch."""
+    future, _ = submit(parts, entry)
+    await entry.written()
+    refusal = frames.RefuseTickets((frames.RefusedTicket(1, label),))
+    await entry.hear(Side.PAYEE, parts.path()[1], refusal)
+    error = await lost(future)
+    assert (error.reason, error.detail) == ("refused_by_mix", label)
+
+
+async def test_labelsOfAMix_doNotFillTheMetrics(parts: Parts, entry: Node) -> None:
+    mix1 = parts.path()[1]
+    futures = [submit(parts, entry)[0] for _ in range(3)]
+    await entry.written()
+    labels = ["replayed", INVENTED, "one_more_invention"]
+    tickets = tuple(frames.RefusedTicket(seq, label) for seq, label in enumerate(labels, start=1))
+    await entry.hear(Side.PAYEE, mix1, frames.RefuseTickets(tickets))
+    for future in futures:
+        await lost(future)
+    assert entry.drops("replayed") == 1
+    assert entry.drops("refused_by_mix") == 2
+    assert entry.drops(INVENTED) == 0
+
+
+async def test_badAck_answersEveryClientOfThatMixAtOnce(parts: Parts, entry: Node) -> None:
+    mix1 = parts.path()[1]
+    under_way = [submit(parts, entry)[0] for _ in range(2)]
+    await entry.written()
+    entry.wires[Side.PAYEE][mix1].is_open = False
+    waiting, _ = submit(parts, entry)
+    entry.wires[Side.PAYEE][mix1].is_open = True
+    entry.wires[Side.PAYEE][mix1].take()
+    await entry.hear(Side.PAYEE, mix1, frames.Acks((frames.Ack(1, 0, 1, b"\1" * 32),)))
+    for future in (*under_way, waiting):
+        assert (await lost(future)).reason == "link_refused"
+    with pytest.raises(PeerError, match="link_refused"):
+        submit(parts, entry)
+
+
+async def test_ackOfATicketOfAnEarlierRun_answersNobodyElse(parts: Parts, entry: Node) -> None:
+    mix1 = parts.path()[1]
+    submit(parts, entry)
+    await entry.written()
+    (old,) = entry.wires[Side.PAYEE][mix1].take()
+    old_ack = opened(parts, old.packet, mix1, 1).ack
+    again = await parts.restart(entry.me)
+    again.link(Side.PAYEE, mix1)
+    future, ack = submit(parts, again)
+    await again.written()
+    (new,) = only(again.wires[Side.PAYEE][mix1].take(), frames.Packet)
+    assert new.seq == old.seq + 1
+    await again.hear(Side.PAYEE, mix1, frames.Acks((frames.Ack(1, 0, old.seq, old_ack),)))
+    assert not future.done()
+    await again.hear(Side.PAYEE, mix1, frames.Acks((frames.Ack(1, 1, new.seq, ack),)))
+    assert await future == ack
+
+
+async def test_clientThatLeft_isNotAnswered(parts: Parts, entry: Node) -> None:
+    mix1 = parts.path()[1]
+    future, ack = submit(parts, entry)
+    await entry.written()
+    future.cancel()
+    await entry.hear(Side.PAYEE, mix1, frames.Acks((frames.Ack(1, 0, 1, ack),)))
+    assert future.cancelled()
+
+
+async def test_firstMix_isChecked(parts: Parts, entry: Node) -> None:
+    check = entry.router.check_first_mix
+    first, second = parts.members(1)[0], parts.members(2)[0]
+    check(first, EPOCH)
+    for relay in (second, 77, 0):
+        with pytest.raises(PeerError, match="no_such_mix"):
+            check(relay, EPOCH)
+    for epoch in (EPOCH - 1, EPOCH + 1):
+        with pytest.raises(PeerError, match="wrong_epoch"):
+            check(first, Epoch(epoch))
+
+
+async def test_queueHalfFull_isBusyForClients(parts: Parts, entry: Node) -> None:
+    """The other half is for packets that were paid for already."""
+    entry.wires[Side.PAYEE].clear()
+    futures = [submit(parts, entry)[0] for _ in range(2)]
+    with pytest.raises(PeerError, match="busy"):
+        submit(parts, entry)
+    await entry.pass_time(MAX_WAIT + 1)
+    for future in futures:
+        assert (await lost(future)).reason == "waited_too_long"
