@@ -1,7 +1,8 @@
-"""Money as people write it: decimal tokens or ether outside, whole smallest units inside."""
+"""Money and moments as people write them: decimal tokens or ether, dates; inside, whole units and seconds."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation, localcontext
 
 from mixpay.errors import UserError
@@ -30,3 +31,8 @@ def parse(text: str) -> int:
     if whole != amount or not 0 <= whole < _LIMIT:
         raise UserError(f"{text!r} is not an amount of 0 or more with at most {_DECIMALS} decimals")
     return whole
+
+
+def moment(seconds: int) -> str:
+    """A moment of chain time."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,7 @@
+"""`python -m relay.cli`: the same as `mixpay-relay`."""
+
+import sys
+
+from relay.cli import main
+
+sys.exit(main())

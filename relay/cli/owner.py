@@ -1,0 +1,136 @@
+"""`mixpay-relay register`, `leave` and `withdraw`: what a relay's owner does on the chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mixpay.errors import UserError
+from mixpay.types import Account, Amount
+from relay import amounts
+from relay.cli import common
+from relay.config import parse_account, show_account
+
+if TYPE_CHECKING:
+    from relay.registration import Owner
+
+
+@click.command(epilog="Example: mixpay-relay register --owner-key-file owner.json --capital 20 --gas 0.5")
+@common.home
+@common.owner_key
+@common.owner_password
+@click.option(
+    "--capital",
+    metavar="TOKENS",
+    default="0",
+    help="Fill the operator's balance in the ledger up to this: it pays next relays before it is paid.",
+)
+@click.option(
+    "--gas", metavar="ETHER", default="0", help="Fill the operator's account up to this, for transactions."
+)
+@common.password_option
+@common.json_option
+def register(
+    folder: Path,
+    owner_key_file: Path,
+    owner_password_file: Path | None,
+    capital: str,
+    gas: str,
+    password_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Stake and register the relay, or bring its registration in line with the configuration.
+
+    Repeating it changes nothing that is in order.
+    """
+    tokens, wei = Amount(amounts.parse(capital)), amounts.parse(gas)
+    owner = _owner(folder, owner_key_file, owner_password_file)
+    done = owner.register(common.ask_password(password_file), tokens, wei)
+    state = "registered" if done.new else "updated" if done.updated else "was registered already"
+    fields = {
+        "relay": done.relay,
+        "new": done.new,
+        "updated": done.updated,
+        "operator": show_account(done.operator),
+        "owner": show_account(done.owner),
+        "endpoint": done.endpoint,
+    }
+    common.result(as_json, fields, f"relay {done.relay} {state}: {done.endpoint}")
+
+
+@click.command(epilog="Example: mixpay-relay leave --owner-key-file owner.json")
+@common.home
+@common.owner_key
+@common.owner_password
+@common.json_option
+def leave(folder: Path, owner_key_file: Path, owner_password_file: Path | None, as_json: bool) -> None:
+    """Leave the network; says when the stake can be withdrawn.
+
+    Let the daemon run until it has claimed everything.
+    """
+    done = _owner(folder, owner_key_file, owner_password_file).leave()
+    when = amounts.moment(done.withdrawable_at)
+    state = "has left" if done.new else "had left already"
+    fields = {"relay": done.relay, "new": done.new, "withdrawable_at": done.withdrawable_at}
+    common.result(as_json, fields, f"relay {done.relay} {state}; its stake can be withdrawn from {when}")
+
+
+@click.command(epilog="Example: mixpay-relay withdraw --owner-key-file owner.json --ledger")
+@common.home
+@common.owner_key
+@common.owner_password
+@click.option("--to", "to_text", metavar="ACCOUNT", help="Who receives it; the owner, if not given.")
+@click.option(
+    "--ledger",
+    is_flag=True,
+    help="Pay out the operator's balance in the ledger too (needs the key store's password).",
+)
+@common.password_option
+@common.json_option
+def withdraw(
+    folder: Path,
+    owner_key_file: Path,
+    owner_password_file: Path | None,
+    to_text: str | None,
+    ledger: bool,
+    password_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Pay the stake out, once unbonding is over; before that, say when."""
+    to = _account(to_text) if to_text is not None else None
+    owner = _owner(folder, owner_key_file, owner_password_file)
+    paid = owner.withdraw(to or owner.account, common.ask_password(password_file) if ledger else None)
+    receiver = show_account(paid.to)
+    lines = []
+    if paid.ledger:
+        lines.append(f"{amounts.shown(paid.ledger)} tokens of the ledger paid to {receiver}")
+    if paid.stake:
+        lines.append(f"{amounts.shown(paid.stake)} tokens of stake paid to {receiver}")
+    elif paid.withdrawable_at is not None:
+        lines.append(f"the stake is bound until {amounts.moment(paid.withdrawable_at)}")
+    else:
+        lines.append("the stake was paid out already")
+    fields = {
+        "relay": paid.relay,
+        "to": receiver,
+        "stake": str(paid.stake),
+        "ledger": str(paid.ledger),
+        "withdrawable_at": paid.withdrawable_at,
+    }
+    common.result(as_json, fields, "\n".join(lines))
+
+
+def _owner(folder: Path, key_file: Path, password_file: Path | None) -> Owner:
+    from relay import registration  # noqa: PLC0415 loads a chain library, which --help must not wait for
+
+    key = registration.read_owner_key(key_file, lambda: common.ask_owner_password(password_file))
+    return registration.Owner(folder, key, common.say)
+
+
+def _account(text: str) -> Account:
+    try:
+        return parse_account(text, "--to")
+    except ValueError as error:
+        raise UserError(str(error)) from None

@@ -1,0 +1,77 @@
+"""The files of a relay's folder, and what `init` puts there.
+
+relay.toml     settings, each explained
+keys/          key store: operator (secp256k1), link (Ed25519 seed)
+relay.sqlite   the daemon's database
+api.json       how to talk to the running daemon
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from mixpay import keystore
+from mixpay.errors import UserError
+from mixpay.keystore import Kdf
+from mixpay.types import Account
+from relay.config import decode
+
+CONFIG = "relay.toml"
+KEYS = "keys"
+OPERATOR_KEY = "operator"
+LINK_KEY = "link"
+
+
+class _KeyFile(msgspec.Struct):
+    """The part of a key file that is not secret."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewHome:
+    """What `init` made: `kept` says that the keys were there already."""
+
+    config: Path
+    operator: Account
+    kept: bool
+
+
+def initialise(folder: Path, text: str, password: str, kdf: Kdf) -> NewHome:
+    """Make keys, then the configuration file with this content. After an interruption it can be repeated.
+
+    Raises UserError, before anything is written, when there is a configuration already or it is not valid.
+    """
+    path, keys = folder / CONFIG, folder / KEYS
+    if path.exists():
+        raise UserError(f"{path} is there already: edit it, or choose another folder with --home")
+    decode(text.encode(), "the configuration")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        missing = [name for name in (OPERATOR_KEY, LINK_KEY) if name not in keystore.names(keys)]
+        for name in {OPERATOR_KEY, LINK_KEY} - set(missing):
+            keystore.load(keys, name, password)  # the daemon needs one password for both
+        keystore.create(keys, missing, password, random=os.urandom, kdf=kdf)
+        keystore.write_private(path, text.encode())
+    except OSError as error:
+        raise UserError(f"cannot write in {folder}: {error.strerror}") from None
+    return NewHome(path, operator_account(folder), len(missing) < 2)
+
+
+def operator_account(folder: Path) -> Account:
+    """The operator's account, as its key file names it; needs no password. Raises UserError."""
+    path = folder / KEYS / f"{OPERATOR_KEY}.json"
+    try:
+        address = msgspec.json.decode(path.read_bytes(), type=_KeyFile).address
+    except FileNotFoundError:
+        raise UserError(f"there is no key {path}: run `mixpay-relay init` first") from None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise UserError(f"cannot read {path}: {error}") from None
+    if not re.fullmatch(r"(0x)?[0-9a-fA-F]{40}", address):
+        raise UserError(f"{path} names no account: put back a copy of it")
+    return Account(bytes.fromhex(address[-40:]))

@@ -1,0 +1,282 @@
+"""What an owner does on the chain: stake and register a relay, equip it, let it leave, get the stake back.
+
+Everything is checked before the first transaction is sent, and everything may be repeated: what is done
+already is not done again. Blocks on the chain.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from eth_account import Account as KeyFiles
+
+from mixpay import deployment as deployments
+from mixpay import eip712, keystore, tls
+from mixpay.chain.contracts import Contracts
+from mixpay.chain.rpc import connect
+from mixpay.chain.sender import Sender
+from mixpay.chain.views import NOBODY, RegisteredRelay
+from mixpay.crypto.hashing import keccak256
+from mixpay.errors import UserError
+from mixpay.types import Account, Amount, RelayId
+from relay import config as configs
+from relay.amounts import moment, shown
+from relay.config import show_account
+from relay.home import CONFIG, KEYS, LINK_KEY, OPERATOR_KEY, operator_account
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lacking:
+    """What the operator's account lacks: tokens in the ledger, ether in wei."""
+
+    capital: Amount
+    gas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """`new`: the relay was registered now. `updated`: its endpoint or link key was changed now."""
+
+    relay: RelayId
+    new: bool
+    updated: bool
+    operator: Account
+    owner: Account
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """`withdrawable_at`: when the stake can be withdrawn. `new`: the relay left now."""
+
+    relay: RelayId
+    withdrawable_at: int
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PaidOut:
+    """What was paid out now, in token units. `withdrawable_at`: when the stake can be, if not yet."""
+
+    relay: RelayId
+    to: Account
+    stake: Amount
+    ledger: Amount
+    withdrawable_at: int | None
+
+
+def read_owner_key(path: Path, password: Callable[[], str]) -> bytes:
+    """The owner's private key, 32 bytes, from a key file (version 3) or from 64 hexadecimal digits.
+
+    `password` is asked for a key file. Raises UserError.
+    """
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise UserError(f"cannot read the owner's key in {path}") from None
+    if not text.startswith("{"):
+        keystore.check_private(path, 0o600)
+        if not re.fullmatch(r"(0x)?[0-9a-fA-F]{64}", text):
+            raise UserError(f"{path} holds neither a key file nor 64 hexadecimal digits")
+        return keystore.Secret(bytes.fromhex(text[-64:]))
+    try:
+        return keystore.Secret(KeyFiles.decrypt(json.loads(text), password()))
+    except ValueError:
+        raise UserError(f"wrong password for the owner's key in {path}, or it is damaged") from None
+    except (KeyError, TypeError):
+        raise UserError(f"{path} is not a key file of version 3") from None
+
+
+class Owner:
+    """A relay's owner, at the chain. `key`: the owner's, 32 bytes; `folder`: the relay's."""
+
+    def __init__(self, folder: Path, key: bytes, say: Progress) -> None:
+        """Connect. Raises UserError for a wrong key, configuration or chain, ChainError without a chain."""
+        self.config = configs.load(folder / CONFIG)
+        self.operator = operator_account(folder)
+        self._folder, self._say = folder, say
+        deployment = deployments.load(folder / self.config.deployment)
+        try:
+            account = Account(eip712.account_of(key))
+        except ValueError:
+            raise UserError("the owner's key is no private key of secp256k1") from None
+        if account != self.config.owner_account:
+            raise UserError(
+                f"the key is of {show_account(account)}, but the configuration's owner is "
+                f"{show_account(self.config.owner_account)}"
+            )
+        self._rpc = connect(self.config.rpc_url, deployment)
+        self._deployment = deployment
+        self._contracts = Contracts(self._rpc, deployment)
+        self._sender = Sender(self._rpc, key)
+
+    @property
+    def account(self) -> Account:
+        """The owner's."""
+        return self._sender.account
+
+    # ------------------------------------------------------------------ register
+
+    def register(self, password: str, capital: Amount, gas: int) -> Registered:
+        """Make the registry say what the configuration says, and equip the operator's account.
+
+        `password`: of the relay's key store. `capital` (token units, in the ledger) and `gas` (wei) are what
+        the account has at least afterwards. Raises UserError, ChainError.
+        """
+        keys = self._folder / KEYS
+        operator_key = keystore.load(keys, OPERATOR_KEY, password)
+        link_key = tls.link_key_of(keystore.load(keys, LINK_KEY, password))
+        registry, endpoint = self._contracts.registry, self.config.endpoint
+        relay = registry.relay_of(self.operator)
+        changed = bool(relay) and self._differs(self._owned(relay), link_key, endpoint)
+        lacking = self._lacking(capital, gas)
+        self._check_funds(Amount(0) if relay else registry.stake(), lacking)
+        new = not relay
+        if new:
+            self._allow(registry.address, registry.stake())
+            self._say(f"staking {shown(registry.stake())} tokens and registering {endpoint}")
+            domain = eip712.registry_domain(self._deployment.chain_id, self._deployment.registry)
+            consent = eip712.OperatorConsent(self.operator, self.account).digest(domain)
+            signed = eip712.sign(operator_key, consent)
+            self._sender.send(registry.register(self.operator, link_key, endpoint, signed))
+            relay = registry.relay_of(self.operator)
+        elif changed:
+            self._say(f"relay {relay} gets a new endpoint or link key: {endpoint}")
+            self._sender.send(registry.update(relay, link_key, endpoint))
+        self._equip(lacking)
+        return Registered(relay, new, changed, self.operator, self.account, endpoint)
+
+    def _owned(self, relay: RelayId) -> RegisteredRelay:
+        """The relay, if it is registered and ours. Raises UserError."""
+        found = self._contracts.registry.relay(relay)
+        if found.owner == NOBODY or found.withdrawable_at:
+            raise UserError(
+                f"relay {relay} of this operator key has left, and a key serves one relay only: make a new "
+                "folder with `mixpay-relay init`"
+            )
+        self._check_owner(relay, found)
+        return found
+
+    def _check_owner(self, relay: RelayId, found: RegisteredRelay) -> None:
+        if found.owner != self.account:
+            raise UserError(f"relay {relay} is owned by {show_account(found.owner)}, not by this key")
+
+    @staticmethod
+    def _differs(found: RegisteredRelay, link_key: bytes, endpoint: str) -> bool:
+        return (found.link_key, found.endpoint_hash) != (link_key, keccak256(endpoint.encode()))
+
+    def _lacking(self, capital: Amount, gas: int) -> _Lacking:
+        ledger = self._contracts.channels.balance_of(self.operator) if capital else 0
+        ether = self._rpc.balance(self.operator) if gas else 0
+        return _Lacking(Amount(max(0, capital - ledger)), max(0, gas - ether))
+
+    def _check_funds(self, stake: Amount, lacking: _Lacking) -> None:
+        """Raise UserError, naming the account, if stake, capital or ether are not there."""
+        shown_owner = show_account(self.account)
+        tokens = self._contracts.token.balance_of(self.account)
+        capital = self._to_deposit(lacking)
+        if tokens < stake + capital:
+            parts = [f"{shown(stake)} to stake"] * bool(stake) + [f"{shown(capital)} capital"] * bool(capital)
+            raise UserError(
+                f"the owner {shown_owner} has {shown(tokens)} tokens and needs {' and '.join(parts)}"
+            )
+        ether = self._rpc.balance(self.account)
+        if ether <= lacking.gas:
+            needed = (
+                f"{shown(lacking.gas)} for the operator and some for gas" if lacking.gas else "some for gas"
+            )
+            raise UserError(f"the owner {shown_owner} has {shown(ether)} ether and needs {needed}")
+
+    def _to_deposit(self, lacking: _Lacking) -> Amount:
+        """What has to enter the ledger: an earlier try may have left some in the owner's balance there."""
+        if not lacking.capital:
+            return Amount(0)
+        return Amount(max(0, lacking.capital - self._contracts.channels.balance_of(self.account)))
+
+    def _equip(self, lacking: _Lacking) -> None:
+        channels, deposit = self._contracts.channels, self._to_deposit(lacking)
+        if deposit:
+            self._allow(channels.address, deposit)
+            self._say(f"depositing {shown(deposit)} tokens")
+            self._sender.send(channels.deposit(deposit))
+        if lacking.capital:
+            self._sender.send(channels.move(self.operator, lacking.capital))
+            self._warn_of_sweep()
+        if lacking.gas:
+            self._say(f"sending {shown(lacking.gas)} ether to the operator")
+            self._sender.transfer_ether(self.operator, lacking.gas)
+
+    def _warn_of_sweep(self) -> None:
+        rules, price = self.config.treasury, self._deployment.parameters.hop_price
+        swept_above = (rules.float_ + rules.sweep_at) * price
+        ledger = self._contracts.channels.balance_of(self.operator)
+        if ledger > swept_above:
+            self._say(
+                f"note: the daemon pays out to the owner what is above {shown(swept_above)} tokens; raise "
+                f"`float` in {CONFIG} to keep more working"
+            )
+
+    def _allow(self, spender: Account, amount: Amount) -> None:
+        token = self._contracts.token
+        if token.allowance(self.account, spender) < amount:
+            self._sender.send(token.approve(spender, amount))
+
+    # ------------------------------------------------------------------ leave
+
+    def leave(self) -> Leaving:
+        """Take the relay out of the registry. Raises UserError, ChainError."""
+        relay, found = self._registered()
+        if found.owner == NOBODY:
+            raise UserError(f"relay {relay} has left, and its stake was paid out")
+        self._check_owner(relay, found)
+        new = not found.withdrawable_at
+        if new:
+            self._say(f"relay {relay} leaves")
+            self._sender.send(self._contracts.registry.leave(relay))
+            found = self._contracts.registry.relay(relay)
+        return Leaving(relay, found.withdrawable_at, new)
+
+    def _registered(self) -> tuple[RelayId, RegisteredRelay]:
+        relay = self._contracts.registry.relay_of(self.operator)
+        if not relay:
+            operator = show_account(self.operator)
+            raise UserError(f"the operator {operator} was never registered: nothing to leave or withdraw")
+        return relay, self._contracts.registry.relay(relay)
+
+    # ------------------------------------------------------------------ withdraw
+
+    def withdraw(self, to: Account, ledger_password: str | None) -> PaidOut:
+        """Pay out the stake; with a password (of the relay's key store), the operator's ledger balance too.
+
+        Raises UserError, saying when, if the stake is bound and there was nothing else to do; ChainError.
+        """
+        relay, found = self._registered()
+        if found.owner not in (NOBODY, self.account):
+            self._check_owner(relay, found)
+        ledger = self._pay_ledger(to, ledger_password) if ledger_password is not None else Amount(0)
+        if found.owner == NOBODY:
+            return PaidOut(relay, to, Amount(0), ledger, None)
+        if not found.withdrawable_at:
+            raise UserError(f"relay {relay} has not left: run `mixpay-relay leave` first")
+        if self._rpc.latest().timestamp < found.withdrawable_at:
+            if ledger:
+                return PaidOut(relay, to, Amount(0), ledger, found.withdrawable_at)
+            when = moment(found.withdrawable_at)
+            raise UserError(f"the stake of relay {relay} is bound until {when}: withdraw it then")
+        self._say(f"withdrawing the stake of relay {relay}")
+        self._sender.send(self._contracts.registry.withdraw_stake(relay, to))
+        return PaidOut(relay, to, self._contracts.registry.stake(), ledger, None)
+
+    def _pay_ledger(self, to: Account, password: str) -> Amount:
+        operator = Sender(self._rpc, keystore.load(self._folder / KEYS, OPERATOR_KEY, password))
+        balance = self._contracts.channels.balance_of(operator.account)
+        if balance:
+            self._say(f"paying {shown(balance)} tokens out of the ledger")
+            operator.send(self._contracts.channels.withdraw(to, balance))
+        return balance

@@ -1,0 +1,92 @@
+"""A relay's status, and the result of a settlement, as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from relay.amounts import shown
+from relay.answers import CampaignAnswer, PayeeAnswer, PayerAnswer, SettleAnswer, StatusAnswer
+
+
+def status_text(status: StatusAnswer) -> str:
+    """All of it but signatures; `--json` has those."""
+    return "\n".join(_lines(status))
+
+
+def _lines(s: StatusAnswer) -> Iterator[str]:
+    layer = f"mix layer {s.layer}" if s.layer else "not in this epoch: it joins the next one that is fixed"
+    yield f"relay {s.relay} at {s.endpoint}, epoch {s.epoch}, {layer}"
+    yield f"operator {s.operator}, owner {s.owner}"
+    yield f"links: {len(s.links_in)} payers, {len(s.links_out)} payees"
+    yield f"packets: {s.roles.entry} as entry, {s.roles.mix} as mix, {s.roles.mailbox} as mailbox"
+    income = s.income
+    received, given = _tokens(income.received), _tokens(income.given)
+    yield f"earned {_tokens(income.earned)} tokens: {received} received, {given} passed on"
+    yield f"claimed {_tokens(income.claimed)} tokens, {_tokens(income.unclaimed)} to be claimed"
+    if s.balances is not None:
+        b = s.balances
+        account = f"{_tokens(b.tokens)} tokens, {_tokens(b.ether)} ether"
+        yield f"ledger {_tokens(b.ledger)} tokens; account {account}"
+    yield from _section("payers (who owes us)", map(_payer, s.payers))
+    yield from _section("payees (whom we owe)", map(_payee, s.payees))
+    yield from _section("campaigns", map(_campaign, s.campaigns))
+    yield from _section("drops", (f"{n} {reason}" for reason, n in sorted(s.drops.items())))
+    yield from _section("refusals", (f"{n} {reason}" for reason, n in sorted(s.refusals.items())))
+    yield from _section("notes", s.notes)
+
+
+def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
+    items = list(lines)
+    if items:
+        yield ""
+        yield f"{title}:"
+        yield from (f"  {item}" for item in items)
+
+
+def _payer(p: PayerAnswer) -> str:
+    line = (
+        f"relay {p.relay}{_link(p.linked)}: {_tokens(p.cumulative)} tokens in vouchers, "
+        f"{_tokens(p.claimed)} claimed, {p.unsettled_value} hop prices unsettled"
+    )
+    return _with_notes(line, p.notes)
+
+
+def _payee(p: PayeeAnswer) -> str:
+    line = (
+        f"relay {p.relay}{_link(p.linked)}: {_tokens(p.cumulative)} tokens in vouchers, "
+        f"channel of {_tokens(p.deposit)}, {p.unsettled_value} hop prices unsettled, {p.lost} tickets lost"
+    )
+    return _with_notes(line, p.notes)
+
+
+def _campaign(c: CampaignAnswer) -> str:
+    owed = _tokens(c.voucher.cumulative) if c.voucher is not None else "0"
+    held = "".join(f", {ticks} ticks of {period}" for period, ticks in sorted(c.ticks.items()))
+    claimed = f"{_tokens(c.claimed)} claimed" if c.claimed is not None else "chain not read yet"
+    return _with_notes(f"campaign {c.campaign}: {owed} tokens in vouchers, {claimed}{held}", c.notes)
+
+
+def _link(linked: bool) -> str:
+    return "" if linked else " (no link)"
+
+
+def _with_notes(line: str, notes: Sequence[str]) -> str:
+    return "\n".join((line, *(f"    - {note}" for note in notes)))
+
+
+def _tokens(amount: str) -> str:
+    return shown(int(amount))
+
+
+def settle_text(answer: SettleAnswer) -> str:
+    """What was done, what failed, what waits."""
+    lines = [
+        f"campaign {r.campaign}, period {r.period}: {r.passes} passes, {_tokens(r.amount)} tokens"
+        for r in answer.redeemed
+    ]
+    lines += [
+        f"done: {a.what}" if a.error is None else f"failed: {a.what}: {a.error}" for a in answer.actions
+    ]
+    lines += [f"waiting: {why}" for why in answer.waiting]
+    lines.append("everything is settled" if answer.complete else "not everything is settled yet")
+    return "\n".join(lines)
