@@ -102,7 +102,7 @@ class DemoRelays:
     @staticmethod
     def _init_arguments(place: Place, chain: DemoChain, campaign: int, issuer: str) -> list[str]:
         ports = ["--link-port", str(place.link_port), "--client-port", str(place.client_port)]
-        where = ["--host", "127.0.0.1", "--listen", "127.0.0.1", *ports]
+        where = ["--host", "127.0.0.1", "--set", "listen=127.0.0.1", *ports]
         network = ["--rpc", chain.url, "--deployment", str(chain.deployment_file)]
         owner = ["--owner", f"0x{place.owner.hex()}", "--issuer", f"{campaign}={issuer}"]
         return [*network, *where, *owner, "--light-keys"]
@@ -115,7 +115,7 @@ class DemoRelays:
             _write_secret(place.key_file, place.owner_key.hex())
         self._all(
             "register",
-            lambda place: ["--owner-key", str(place.key_file), "--capital", CAPITAL, "--gas", GAS],
+            lambda place: ["--owner-key-file", str(place.key_file), "--capital", CAPITAL, "--gas", GAS],
         )
 
     def run(self) -> None:
