@@ -40,10 +40,16 @@ class EpochKeys:
 
 
 class PacketKeys:
-    """The secret keys by epoch. The host stores what `need` and `expire` return."""
+    """The secret keys by epoch. The host stores what `need` and `expire` return.
+
+    Keys are made in the order of epochs only. So the key of an epoch that was destroyed is never made again,
+    whatever a lagging RPC endpoint says the time is: a second one, signed, is an equivocation and costs the
+    stake.
+    """
 
     def __init__(self, secrets: dict[Epoch, bytes], random: Random) -> None:
         self._secrets = dict(secrets)
+        self._newest = max(secrets, default=-1)
         self._random = random
 
     def __repr__(self) -> str:
@@ -55,8 +61,9 @@ class PacketKeys:
 
     def need(self, epoch: Epoch) -> bytes | None:
         """Make the key of an epoch. Returns it if it is new: it is to be stored before it is announced."""
-        if epoch in self._secrets:
+        if epoch <= self._newest:
             return None
+        self._newest = epoch
         self._secrets[epoch] = self._random(x25519.KEY_SIZE)
         return self._secrets[epoch]
 

@@ -7,13 +7,12 @@ come from `Chain`, frames go from wire to wire through the codec, and the clock 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from random import Random
 
 import gmpy2
-from registry_samples import name, operator_key
 
 from mixpay import eip712, tls
 from mixpay.book import Limits
@@ -35,6 +34,7 @@ from mixpay.registry_replica import RegistryReplica
 from mixpay.replay import TagStore
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
 from mixpay.wire import WIRE_VERSION, frames
+from registry_samples import name, operator_key
 from relay.books import Books, Purse, Side
 from relay.chainside import Accounts, ChainSide
 from relay.desk import Desk, RelayHooks
@@ -197,13 +197,20 @@ class Node:
     """One relay's parts, put together as the daemon does, on the file of its folder."""
 
     def __init__(
-        self, chain: Chain, relay: int, folder: Path, clock: Clock, limits: Limits, **settings: int
+        self,
+        chain: Chain,
+        relay: int,
+        folder: Path,
+        clock: Clock,
+        limits: Limits,
+        random: Callable[[int], bytes] | None = None,
+        **settings: int,
     ) -> None:
         self.me, self.clock, self.view = RelayId(relay), clock, chain.view
         self.metrics = Metrics()
         self.hooks = RelayHooks(self.metrics)
         self.store = RelayStore(folder / f"relay{relay}.sqlite")
-        keys = PacketKeys(self.store.packet_keys(), lambda size: packet_secret(relay))
+        keys = PacketKeys(self.store.packet_keys(), random or (lambda size: packet_secret(relay)))
         self.state = State(self.me, chain.view, keys, operator_key(relay))
         rpc = Rpc(DEAD)
         contracts = Contracts(rpc, DEPLOYMENT)
@@ -292,10 +299,20 @@ class _Nobody:
 
 
 class Parts:
-    """Nodes on one chain, with one clock. Made by need; closed together."""
+    """Nodes on one chain, with one clock. Made by need; closed together.
 
-    def __init__(self, folder: Path, relays: int = RELAYS, limits: Limits | None = None) -> None:
+    `random` draws packet keys, if they are not to be those of `packet_secret`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        relays: int = RELAYS,
+        limits: Limits | None = None,
+        random: Callable[[int], bytes] | None = None,
+    ) -> None:
         self.folder = folder
+        self._random = random
         self.chain = Chain(relays).begin()
         self.view = self.chain.view
         self.clock = Clock()
@@ -306,7 +323,8 @@ class Parts:
     async def node(self, relay: int, limits: Limits | None = None, **settings: int) -> Node:
         """A relay, made if it is not there: with `settings` tags, mixer, queue."""
         if relay not in self.nodes:
-            node = Node(self.chain, relay, self.folder, self.clock, limits or self.limits, **settings)
+            around = self.chain, relay, self.folder, self.clock
+            node = Node(*around, limits or self.limits, self._random, **settings)
             self.nodes[relay] = await node.ready()
         return self.nodes[relay]
 
