@@ -20,7 +20,7 @@ from mixpay.directory import write_directory
 from mixpay.errors import ChainError, PeerError
 from mixpay.network import NetworkView
 from mixpay.passes import KIND_ENTRY, TICK_VALUE, PassError, PassRules, Scope
-from mixpay.snapshot import DirectoryError, Snapshot
+from mixpay.snapshot import DirectoryError, RelayRecord, Snapshot
 from mixpay.types import Epoch, Position, RelayId, Term
 from relay.epoch_keys import EpochKeys, PacketKeys
 
@@ -110,13 +110,22 @@ class State:
         candidates = range(self.floor, self.epoch + 2)
         return [Epoch(epoch) for epoch in candidates if self.view.is_frozen(Epoch(epoch))]
 
+    def record(self, relay: RelayId) -> RelayRecord | None:
+        """How to reach a relay that is in a living epoch, else None.
+
+        One that has left serves, pays and is paid until its last epoch is over.
+        """
+        for epoch in reversed(self.living_epochs()):
+            found = self.view.snapshot(epoch).by_id(relay)
+            if found is not None:
+                return self.view.relay(relay) or found
+        return None
+
     def link_key(self, relay: RelayId) -> bytes:
         """The registered link key (32 bytes) of a relay that may hold a link. Raises PeerError."""
-        if not any(self.view.snapshot(epoch).by_id(relay) is not None for epoch in self.living_epochs()):
-            raise PeerError("unknown_relay", f"relay {relay} is in no living epoch")
-        record = self.view.relay(relay)
+        record = self.record(relay)
         if record is None:
-            raise PeerError("unknown_relay", f"relay {relay} has left")
+            raise PeerError("unknown_relay", f"relay {relay} is in no living epoch")
         return record.link_key
 
     def is_member(self, epoch: Epoch) -> bool:
@@ -212,6 +221,8 @@ class State:
             raise PassError("not_ready", str(error)) from None
         current = Scope(self.chain_id, self.pool, scope.campaign, scope.kind, period)
         scope.require(current)  # before the key: a pass of yesterday was signed with another one
+        if not snapshot.count:
+            raise PassError("not_ready", "there was no relay that a pass could draw")
         registered = self.view.pool_key(scope.campaign, scope.kind, period)
         if registered is None or registered.key_hash != key.key_hash():
             raise PassError("wrong_key", "the pool does not hold this key for the campaign and period")
