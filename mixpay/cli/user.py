@@ -18,11 +18,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mixpay import address as addresses
 from mixpay import deployment as deployments
 from mixpay.address import Address
+from mixpay.chain.rpc import Rpc
 from mixpay.client import app
 from mixpay.client.errors import RelayUnavailable
 from mixpay.client.files import save_new
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.inbox import Arrived
+from mixpay.client.issuer import checked_url
 from mixpay.client.sending import Report
 from mixpay.envelope import MAX_MESSAGE, Kind, Message, file_message, safe_text, text_message
 from mixpay.errors import UserError
@@ -69,8 +71,9 @@ def init(
 ) -> None:
     """Make your folder and its settings. You need no wallet, no ether and no tokens."""
     deployments.load(deployment)
+    Rpc(rpc_url)  # refuses what is no address
     home = Home(folder.expanduser())
-    config = ClientConfig(rpc_url, str(deployment.resolve()), sponsor_url, campaign, invitation)
+    config = ClientConfig(rpc_url, str(deployment.resolve()), checked_url(sponsor_url), campaign, invitation)
     home.write_config(config)
     click.echo(f"settings in {home.config_file}; next: mixpay address", err=True)
 

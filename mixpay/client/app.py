@@ -77,7 +77,7 @@ async def connected(home: Home, tell: Tell = lambda _: None) -> AsyncIterator[Cl
         view = NetworkView(rpc, deployment, not_before=store.raise_fact("chain_time", 0))
         await asyncio.to_thread(view.refresh)
         store.raise_fact("chain_time", view.chain_time)
-        _ = view.release  # refuses a network that this program cannot speak to
+        _ready(view)
         async with relays.session() as http:
             issuer = Issuer(http, config.sponsor_url, config.invitation)
             wallet = Wallet(store, issuer, view, os.urandom, campaign=config.campaign, tell=tell)
@@ -93,13 +93,23 @@ def _belong_together(home: Home, store: ClientStore, deployment: Deployment) -> 
         )
 
 
+def _ready(view: NetworkView) -> None:
+    """Raise UserError for a network that this program cannot speak to, or that has no relays yet."""
+    _ = view.release
+    if not view.is_frozen(view.epoch) or not view.snapshot(view.epoch).relays:
+        raise UserError(
+            f"no relay serves in epoch {view.epoch} of this network: the first ones do from the second epoch "
+            "after they registered"
+        )
+
+
 async def make_address(client: Client, identity: Identity) -> Address:
     """The user's address of this term; the mailbox is made when there is none.
 
     Raises NoPass, IssuerUnavailable, IssuerRefused, UserError.
     """
     mailboxes = client.mailboxes(identity)
-    with client.home.locked("receive", lambda: client.tell("waiting for another `mixpay receive`")):
+    async with client.home.locked("receive", lambda: client.tell("waiting for another `mixpay receive`")):
         return mailboxes.current() or await mailboxes.make(client.wallet)
 
 
@@ -110,7 +120,7 @@ async def send(
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Report:
     """Send a message. `progress`: fragments accepted, and all. Raises what `Sending.run` raises."""
-    with client.home.locked("send", lambda: client.tell("waiting for another `mixpay send`")):
+    async with client.home.locked("send", lambda: client.tell("waiting for another `mixpay send`")):
         sending = Sending(
             client.http,
             client.view,
@@ -156,7 +166,9 @@ class Receiver:
     async def once(self) -> Received:
         """Look into all mailboxes once."""
         found = Round()
-        with self._client.home.locked("receive", lambda: self._client.tell("waiting for another command")):
+        async with self._client.home.locked(
+            "receive", lambda: self._client.tell("waiting for another command")
+        ):
             await self._mailboxes.empty(self._inbox, _now(), self._hand_over, found)
         return Received(self._inbox.incomplete(), found.troubles, found.fetched)
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import aiohttp
 
 from mixpay import eip712
-from mixpay.client.errors import RelayUnavailable
+from mixpay.client.errors import ClientError, RelayUnavailable
 from mixpay.client.relays import fetch_directory
 from mixpay.descriptors import DescriptorBook
 from mixpay.directory import Directory, DirectoryError, Frozen, document_limit, read_directory
@@ -52,15 +52,15 @@ async def collect(
 ) -> Directory:
     """The directory of `snapshot`'s epoch from relay `first`, completed by what the witnesses know.
 
-    Raises RelayUnavailable if `first` does not answer, ForgedDirectory if its answer is false; what
-    happens to witnesses does not matter.
+    Raises RelayUnavailable or RelayRefused if `first` does not answer, ForgedDirectory if its answer is
+    false; what happens to witnesses does not matter.
     """
     asked = [first, *witnesses]
     answers = await asyncio.gather(
         *(_one(http, snapshot, domain, relay) for relay in asked), return_exceptions=True
     )
     for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, RelayUnavailable):
+        if isinstance(answer, BaseException) and not isinstance(answer, ClientError):
             raise answer
     if isinstance(answers[0], BaseException):
         raise answers[0]

@@ -11,12 +11,13 @@ A command that finds a lock taken waits for it.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from mixpay.errors import UserError
 
 CONFIG = "config.toml"
 IDENTITY = "identity"
+_LOCK_SECONDS = 0.1
 
 _TEMPLATE = """\
 # Mixpay client. Every setting; the commented ones have this default.
@@ -139,17 +141,25 @@ class Home:
             keystore.create(folder, [IDENTITY], word, kdf=kdf)
         return Identity(keystore.load(folder, IDENTITY, word))
 
-    @contextmanager
-    def locked(self, name: str, waiting: Callable[[], None]) -> Iterator[None]:
+    @asynccontextmanager
+    async def locked(self, name: str, waiting: Callable[[], None]) -> AsyncIterator[None]:
         """Hold `name`.lock; `waiting` is called once if another command has it."""
         self.ensure()
         descriptor = os.open(self.folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(descriptor):
                 waiting()
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                # Not a blocking call, which an interrupt would not end.
+                while not _lock(descriptor):
+                    await asyncio.sleep(_LOCK_SECONDS)
             yield
         finally:
             os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -44,14 +44,19 @@ class _Unreachable(IssuerUnavailable):
     """Worth another attempt."""
 
 
+def checked_url(url: str) -> str:
+    """The address of a sponsor. Raises UserError if it is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(f"not the address of a sponsor: {url!r}; it looks like https://sponsor.example")
+    return url.rstrip("/")
+
+
 class Issuer:
     """One sponsor's issuer. `invitation` is sent as bearer token when passes are asked for, never before."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, invitation: str = "") -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(f"not the address of a sponsor: {url!r}; it looks like https://sponsor.example")
-        self._session, self._url = session, url.rstrip("/")
+        self._session, self._url = session, checked_url(url)
         self._headers = {"Authorization": f"Bearer {invitation}"} if invitation else {}
 
     async def campaign(self) -> CampaignAnswer:

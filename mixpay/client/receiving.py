@@ -66,7 +66,7 @@ class Mailboxes:
             try:
                 await self._create(drawn)
             except RelayRefused as error:
-                wallet.condemn(drawn, error.reason)
+                await wallet.refused(drawn, error.reason)
             except RelayUnavailable as error:
                 wallet.set_aside(drawn, str(error))
             else:

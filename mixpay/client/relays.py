@@ -39,12 +39,17 @@ def session() -> aiohttp.ClientSession:
 
 
 async def fetch_directory(http: aiohttp.ClientSession, relay: RelayRecord, epoch: Epoch, limit: int) -> bytes:
-    """A relay's directory document of an epoch, unchecked, at most `limit` bytes. Raises RelayUnavailable."""
+    """A relay's directory document of an epoch, unchecked, at most `limit` bytes.
+
+    Raises RelayRefused `not_ready` if it has none of this epoch, RelayUnavailable.
+    """
     url = _url(relay, "/v1/directory").with_query(epoch=str(epoch))
     try:
         async with http.get(
             url, ssl=tls.PinnedKey(relay.link_key), timeout=_TIMEOUT, allow_redirects=False
         ) as response:
+            if response.status == 404:
+                raise RelayRefused("not_ready")
             if response.status != 200:
                 raise RelayUnavailable(f"relay {relay.id} has no directory: HTTP status {response.status}")
             return await read_at_most(response, limit)

@@ -98,11 +98,6 @@ class Sender:
         return self._numbers
 
     @property
-    def flying(self) -> int:
-        """Packets that wait for their answer."""
-        return len(self._fly)
-
-    @property
     def remaining(self) -> int:
         """Fragments not yet accepted."""
         return len(self._open)

@@ -23,10 +23,9 @@ from mixpay.client.errors import NotSent, RelayRefused, RelayUnavailable
 from mixpay.client.profile import Profile
 from mixpay.client.route import Packed, Packer
 from mixpay.client.sender import ChangeEntry, Finished, GivenUp, Sender, Transmit, Wait
-from mixpay.client.wallet import DrawnPass, Wallet
+from mixpay.client.wallet import LAG_SECONDS, Wallet
 from mixpay.crypto import uniform
 from mixpay.directory import Directory
-from mixpay.errors import ChainError
 from mixpay.network import NetworkView
 from mixpay.passes import KIND_ENTRY, PassExhausted
 from mixpay.snapshot import RelayRecord
@@ -36,9 +35,7 @@ from mixpay.wire.client import Down, DownStatus
 MOST_CHANGES = 8
 """Changes of the entry, reconnections included, before a message is given up."""
 
-_LAG_SECONDS, _LONGEST_PAUSE = 0.5, 5.0
-"""Before it is tried again, when the same entry is to be asked once more."""
-
+_LONGEST_PAUSE = 5.0
 _CONNECTION_LOST, _WRONG_EPOCH, _PASS_SPENT = "connection_lost", "wrong_epoch", "pass_spent"
 _INNOCENT = frozenset((_CONNECTION_LOST, _WRONG_EPOCH, _PASS_SPENT))
 """Reasons to begin again that say nothing against the pass."""
@@ -104,7 +101,7 @@ class Sending:
         self._listener: asyncio.Task[None] | None = None
         self._on_way: dict[int, Packed] = {}
         self._wake = asyncio.Event()
-        self._changes, self._lags = 0, 3
+        self._changes = 0
 
     async def run(self, message: envelope.Message) -> Report:
         """Returns when every fragment was accepted by its first mix.
@@ -127,6 +124,8 @@ class Sending:
     async def _send_all(self, pieces: Sequence[envelope.Fragment]) -> None:
         while True:
             self._progress(len(pieces) - self._sender.remaining, len(pieces))
+            if self._listener is not None and self._listener.done():
+                self._listener.result()  # raises what is our own mistake; a lost connection was noted
             match self._sender.step(_now()):
                 case Finished():
                     return
@@ -142,7 +141,7 @@ class Sending:
     async def _drain(self) -> None:
         """Wait for the answers that are still out: a copy was relayed and paid for like the first."""
         deadline = _now() + self._profile.ack_timeout
-        while self._sender.flying and self._listening() and _now() < deadline:
+        while self._on_way and self._listening() and _now() < deadline:
             await self._pause(deadline)
 
     async def _pause(self, until: float) -> None:
@@ -174,6 +173,7 @@ class Sending:
                 self._wake.set()
         except RelayUnavailable:
             self._sender.unusable(_CONNECTION_LOST)
+        finally:
             self._wake.set()
 
     def _answered(self, down: Down) -> None:
@@ -200,13 +200,13 @@ class Sending:
     async def _enter(self) -> None:
         """Find an entry that answers, and be ready to send through it."""
         while self._link is None:
-            epoch = self._view.epoch
             drawn = await self._wallet.draw(KIND_ENTRY)
+            epoch = self._view.epoch
             try:
                 self._directory = await self._know(drawn.relay)
                 self._link = await EntryLink.open(self._http, self._wallet, drawn)
             except RelayRefused as error:
-                await self._refused(drawn, error.reason)
+                await self._wallet.refused(drawn, error.reason)
             except ForgedDirectory as error:
                 self._wallet.condemn(drawn, str(error))
             except RelayUnavailable as error:
@@ -216,17 +216,6 @@ class Sending:
                 ends = drawn.relay.id, self._receiver
                 self._packer = Packer(self._directory, layers, context, *ends, self._profile)
                 self._listener = asyncio.create_task(self._listen(self._link))
-
-    async def _refused(self, drawn: DrawnPass, reason: str) -> None:
-        if reason != "wrong_period":
-            self._wallet.condemn(drawn, reason)
-        elif self._lags:
-            # About an epoch's beginning, one of us has not seen its first block yet.
-            self._lags -= 1
-            await asyncio.sleep(_LAG_SECONDS)
-            await self._refresh()
-        else:
-            self._wallet.set_aside(drawn, f"relay {drawn.relay.id} is in another epoch")
 
     async def _know(self, entry: RelayRecord) -> Directory:
         """The directory of the epoch: once for all entries."""
@@ -246,17 +235,10 @@ class Sending:
         if link is not None and reason not in _INNOCENT:
             self._wallet.condemn(link.drawn, reason)
         elif self._changes > 1:
-            await asyncio.sleep(min(_LAG_SECONDS * 2 ** (self._changes - 2), _LONGEST_PAUSE))
-        await self._refresh()
+            await asyncio.sleep(min(LAG_SECONDS * 2 ** (self._changes - 2), _LONGEST_PAUSE))
+        await self._wallet.look_again()
         await self._enter()
         self._sender.entry_changed(_now())
-
-    async def _refresh(self) -> None:
-        try:
-            await asyncio.to_thread(self._view.refresh)
-        except ChainError as error:
-            # What we know still holds until the epoch ends; a message under way does not wait for the chain.
-            self._tell(f"{error}; going on with what is known")
 
     async def _leave(self) -> None:
         listener, self._listener = self._listener, None

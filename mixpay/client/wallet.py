@@ -11,6 +11,7 @@ Rules
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from mixpay.client.errors import ClientError, IssuerRefused, IssuerUnavailable
 from mixpay.client.issuer import Issuer
 from mixpay.client.store import ClientStore, StoredPass
 from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
-from mixpay.errors import UserError
+from mixpay.errors import ChainError, UserError
 from mixpay.network import NetworkView
 from mixpay.passes import KIND_ENTRY, PassRequest, PassSpender, Scope, Tick, drawn_position
 from mixpay.snapshot import RelayRecord
@@ -32,6 +33,11 @@ packets.
 
 MOST_NEW_PASSES = 5
 """Passes asked for in one run when relay after relay does not answer."""
+
+LAG_SECONDS = 0.5
+"""Before a relay is asked again that seems to be in another epoch."""
+
+_LAGGING = frozenset(("wrong_period", "not_ready"))
 
 _HOPELESS = frozenset(("wrong_period", "no_key", "malformed"))
 """Refusals after which the same request would be refused again."""
@@ -65,7 +71,7 @@ class Wallet:
         self._store, self._issuer, self._view, self._random = store, issuer, view, random
         self._campaign, self._tell = campaign, tell
         self._set_aside: set[int] = set()
-        self._asked = 0
+        self._asked, self._patience = 0, 4
 
     async def draw(self, kind: int) -> DrawnPass:
         """A pass for the current period whose relay has not failed in this run.
@@ -97,6 +103,25 @@ class Wallet:
         """Never use this pass again."""
         self._store.condemn(drawn.stored.row, reason)
         self.set_aside(drawn, f"relay {drawn.relay.id} is given up: {reason}")
+
+    async def refused(self, drawn: DrawnPass, reason: str) -> None:
+        """The relay refused the pass. Returns when it makes sense to draw again."""
+        if reason not in _LAGGING:
+            self.condemn(drawn, reason)
+        elif self._patience:
+            # About an epoch's beginning, one of us has not seen its first block yet.
+            self._patience -= 1
+            await asyncio.sleep(LAG_SECONDS)
+            await self.look_again()
+        else:
+            self.set_aside(drawn, f"relay {drawn.relay.id} is in another epoch ({reason})")
+
+    async def look_again(self) -> None:
+        """Read what is new on the chain; without it, what is known still holds until the epoch ends."""
+        try:
+            await asyncio.to_thread(self._view.refresh)
+        except ChainError as error:
+            self._tell(f"{error}; going on with what is known")
 
     def ticks(self, drawn: DrawnPass, furthest: int) -> Ticks:
         """Spend this pass, from behind tick `furthest`, the last one its entry holds."""

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aiohttp import WSMsgType, web
-from registry_samples import name, operator_key
 
 from mixpay import eip712, packet, proof, tls
 from mixpay.chain import events
@@ -51,6 +50,7 @@ from mixpay.sponsor.service import Service, ServiceLimits
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
 from mixpay.wire import client as wire
+from registry_samples import name, operator_key
 
 RELAYS = 9
 GENESIS = 1_000_000
@@ -110,6 +110,7 @@ class Faults:
     forge_acks: bool = False
     hang_up_after: int | None = None
     refuse: str = ""
+    lag: int = 0
     directory: bytes | None = None
     hidden: set[RelayId] = field(default_factory=set)
 
@@ -157,6 +158,9 @@ class LoneRelay:
 
     async def directory(self, request: web.Request) -> web.Response:
         self.directories_served += 1
+        if self.faults.lag:
+            self.faults.lag -= 1
+            return web.Response(status=404)
         if self.faults.directory is not None:
             return web.Response(body=self.faults.directory)
         return web.Response(body=self.world.directory(Epoch(int(request.query["epoch"])), self.faults.hidden))
@@ -359,7 +363,7 @@ class World:
             if last:
                 relay.deliver(peeled.mailbox_id, peeled.user_data)
                 return acks[0]
-            assert self.view.layers(EPOCH).layer(current) == layer
+            assert self.view.layers(Epoch(frame.key_epoch)).layer(current) == layer
             layer, current = layer + 1, peeled.next_relay
             lock, hint, moving = peeled.next_lock, peeled.next_hint, peeled.packet
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from client_world import DEPLOYMENT, LiveWorld
 
+from client_world import DEPLOYMENT, LiveWorld
 from mixpay import deployment as deployments
 from mixpay.address import Address
 from mixpay.chain.devchain import DevChain
@@ -94,6 +94,12 @@ def test_init_makesAFolder_once(capsys: pytest.CaptureFixture[str], network: Pat
     config = Home(tmp_path / "home").config()
     assert (config.rpc_url, config.campaign, config.deployment) == (NOWHERE, 4, str(network))
     Ran(capsys, *first).fails(2, "exists already")
+
+
+def test_init_refusesAddressesThatAreNone(capsys: pytest.CaptureFixture[str], network: Path):
+    there = ["--deployment", str(network)]
+    Ran(capsys, "init", "--rpc", "here", "--sponsor", NOWHERE, *there).fails(2, "not an RPC address")
+    Ran(capsys, "init", "--rpc", NOWHERE, "--sponsor", "me", *there).fails(2, "not the address of a sponsor")
 
 
 def test_init_refusesAFileThatIsNoDeployment(capsys: pytest.CaptureFixture[str], tmp_path: Path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import asyncio
 import stat
 from pathlib import Path
 
@@ -88,28 +88,34 @@ def test_addresses_sayNothingInCommonButTheIdentity():
     assert parse(str(one)) == one
 
 
-def _hold(folder: Path, held: multiprocessing.Event, done: multiprocessing.Event) -> None:  # type: ignore[valid-type]
-    with Home(folder).locked("send", lambda: None):
-        held.set()
-        done.wait(20)
+async def test_locked_waitsForTheOther_andSaysSo(tmp_path: Path):
+    home, order = Home(tmp_path / "home"), []
+    async with home.locked("send", lambda: pytest.fail("nobody has it")):
+        async with home.locked("receive", lambda: pytest.fail("another lock")):
+            pass
+
+        async def other() -> None:
+            async with home.locked("send", lambda: order.append("waits")):
+                order.append("has it")
+
+        waiting = asyncio.create_task(other())
+        while not order:
+            await asyncio.sleep(0)
+        order.append("leaves")
+    await waiting
+    assert order == ["waits", "leaves", "has it"]
 
 
-def test_locked_waitsForTheOtherProcess_andSaysSo(tmp_path: Path):
-    context = multiprocessing.get_context("spawn")
-    held, done = context.Event(), context.Event()
-    home = Home(tmp_path / "home")
-    home.ensure()
-    process = context.Process(target=_hold, args=(home.folder, held, done))
-    process.start()
-    assert held.wait(20)
-    with home.locked("receive", lambda: pytest.fail("another lock")):
-        pass
-    waited: list[bool] = []
+async def test_locked_canBeInterruptedWhileItWaits(tmp_path: Path):
+    home, waits = Home(tmp_path / "home"), asyncio.Event()
 
-    def waiting() -> None:
-        waited.append(True)
-        done.set()
+    async def other() -> None:
+        async with home.locked("send", waits.set):
+            pytest.fail("it is taken")
 
-    with home.locked("send", waiting):
-        assert waited == [True]
-    process.join(20)
+    async with home.locked("send", lambda: None):
+        waiting = asyncio.create_task(other())
+        await waits.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from client_world import EPOCH, HASTY, User, World
 
+from client_world import EPOCH, HASTY, User, World
 from mixpay.address import Address
 from mixpay.client.errors import NotSent
 from mixpay.client.inbox import Inbox
@@ -110,6 +110,32 @@ async def test_run_takesAnotherPass_whenTheEntryIsDown(world: World, alice: User
     await first.start()
     assert await received(bob) == [b"hello"]
     assert len(alice.store.passes(1, EPOCH)) >= 2, "it may be up again in the next run"
+
+
+async def test_run_speaksOnlyToTheRegisteredRelay(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    first = world.relay(await entry_of(alice))
+    await first.stop()
+    # Somebody else at the same address.
+    mine, first.seed = first.seed, b"\x66" * 32
+    await first.start()
+    await alice.sending(to).run(text_message("hello"))
+    assert any("it is not the registered relay (wrong link key)" in line for line in alice.told)
+    assert first.shown_to == []
+    assert first.directories_served == 0
+    await first.stop()
+    first.seed = mine
+    await first.start()
+    assert await received(bob) == [b"hello"]
+
+
+async def test_run_waitsForAnEntryThatHasNotSeenTheEpochYet(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    entry = world.relay(await entry_of(alice))
+    entry.faults.lag = 1
+    report = await alice.sending(to).run(text_message("hello"))
+    assert report.hops[entry.id].entry == 1
+    assert len(alice.store.passes(1, EPOCH)) == 1
 
 
 async def test_run_givesUp_whenNoEntryAnswers(world: World, alice: User, bob: User):
