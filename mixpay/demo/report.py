@@ -36,7 +36,7 @@ class Step:
 class Outcome:
     """Everything that the demo found. `packets_sent`: by the sending client; `bytes_sent`: the file's size.
 
-    `proven`: tickets that each relay redeemed, as its own books have it; shown, never judged by.
+    `proven`: tickets and ticks that each relay redeemed, by its own books; shown, never judged by.
     """
 
     verdict: Verdict
@@ -115,17 +115,14 @@ def table(outcome: Outcome) -> RenderableType:
 
 
 def _relays(outcome: Outcome) -> Table:
-    grid = Table(title="Relays", title_justify="left")
-    grid.add_column("relay", justify="right")
-    for name in ("entry", "mix", "mailbox", "proven"):
+    grid = Table(title="Relays: packets by role, and money in millionths of a MIX", title_justify="left")
+    for name in ("relay", "entry", "mix", "mailbox", "proven", "earned", "claimed", "holdings"):
         grid.add_column(name, justify="right")
-    for name in ("earned", "claimed", "holdings"):
-        grid.add_column(f"{name}, µMIX", justify="right")
     for relay in outcome.verdict.relays:
         counts = relay.counts
         proven = str(outcome.proven.get(relay.id, "?"))
         packets = str(counts.entry), str(counts.mix), str(counts.mailbox), proven
-        money = _micro(relay.earned), _micro(relay.claimed), f"+{_micro(relay.gained)}"
+        money = _micro(relay.earned), _micro(relay.claimed), _micro(relay.gained, sign=True)
         grid.add_row(str(relay.id), *packets, *money)
     return grid
 
@@ -135,13 +132,14 @@ def _summary(outcome: Outcome) -> Table:
     grid = Table.grid(padding=(0, 2))
     arrived = "arrived unchanged" if outcome.bytes_equal else "did NOT arrive unchanged"
     rows: list[tuple[str, str | Text]] = [
-        ("file", f"{outcome.bytes_sent} bytes {arrived}, in {outcome.packets_sent} packets"),
+        ("file", f"{outcome.bytes_sent} bytes {arrived}"),
+        ("packets sent", str(outcome.packets_sent)),
         ("packets lost", str(outcome.packets_lost)),
         ("sponsor paid", f"{shown_tokens(verdict.sponsor_paid)} MIX"),
         ("users paid", f"{shown_tokens(verdict.user_paid)} MIX, and hold {verdict.users_native} wei"),
         ("not claimed", f"{shown_tokens(verdict.unclaimed)} MIX"),
-        ("I1, money is conserved", _judged(verdict, "I1")),
-        ("I8, income is price times packets", _judged(verdict, "I8")),
+        ("I1: money is conserved", _judged(verdict, "I1")),
+        ("I8: income is price times packets", _judged(verdict, "I8")),
         ("transactions", str(verdict.transactions)),
     ]
     for name, value in rows:
@@ -161,9 +159,9 @@ def _steps(outcome: Outcome) -> Table:
     return grid
 
 
-def _micro(amount: int) -> str:
-    """Millionths of a token, exact: one of them is the default hop price."""
-    return _decimal(amount, TOKEN // 10**6)
+def _micro(amount: int, *, sign: bool = False) -> str:
+    """Millionths of a token, exact: one of them is the default hop price. `sign`: a gain shows its plus."""
+    return "+" * (sign and amount > 0) + _decimal(amount, TOKEN // 10**6)
 
 
 def shown_tokens(amount: int) -> str:

@@ -91,7 +91,7 @@ class Status(msgspec.Struct, frozen=True):
         return sum(payee.waiting for payee in self.payees)
 
     @property
-    def proven(self) -> int:
+    def receipts(self) -> int:
         """Tickets that its payers have settled."""
         return sum(payer.receipts for payer in self.payers)
 

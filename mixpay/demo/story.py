@@ -32,6 +32,7 @@ from mixpay.demo.stage import Detail, Stage
 from mixpay.demo.status import Status
 from mixpay.demo.users import Received, Sent, User
 from mixpay.demo.verifier import Verdict, verify
+from mixpay.passes import TICK_VALUE
 from mixpay.types import Epoch
 
 RELAYS = 9
@@ -112,10 +113,15 @@ class Story:
             packets_sent=sent.packets_sent,
             bytes_sent=len(self._parcel.content),
             bytes_equal=content == self._parcel.content,
-            proven={status.id: status.proven for status in finding.statuses},
+            proven={status.id: self._proven(status) for status in finding.statuses},
             steps=tuple(self._stage.steps),
             seconds=self._stage.seconds,
         )
+
+    def _proven(self, status: Status) -> int:
+        """Tickets settled, and ticks redeemed: one for each packet carried, in whatever role."""
+        tick = TICK_VALUE * self._chain.deployment.parameters.hop_price
+        return status.receipts + sum(v.message.cumulative // tick for v in status.pool_vouchers())
 
     def _wait(self, what: str, condition: Callable[[], T | None], limit: float = _LIMIT) -> T:
         return self._processes.wait_for(what, condition, limit=limit)
@@ -163,7 +169,7 @@ class Story:
     # ------------------------------------------------------------------ the users
 
     def _make_address(self) -> str:
-        with self._stage.step("Bob, with an empty wallet, makes his address and goes offline"):
+        with self._stage.step("Bob, with an empty wallet, makes an address and goes offline"):
             for user in (self._alice, self._bob):
                 user.init(self._chain.url, self._chain.deployment_file, self._sponsor.url)
             return self._bob.address()
@@ -213,7 +219,7 @@ class Story:
     # ------------------------------------------------------------------ the money
 
     def _claim(self, sent: Sent, received: Received) -> _Finding:
-        name = "the period ends: relays redeem their receipts off chain and claim on chain"
+        name = "the period ends: receipts are redeemed off chain, vouchers on chain"
         with self._stage.step(name) as detail:
             self._chain.enter(Epoch(STORY + 1))
             self._wait("relays and sponsor to see the new epoch", self._period_over)
@@ -223,7 +229,7 @@ class Story:
                 finding = self._look(sent, received)
                 if finding.is_final:
                     break
-        with self._stage.step("the verifier recomputes the money from chain, vouchers and users' counts"):
+        with self._stage.step("a verifier recomputes the money from chain and users' counts"):
             return self._look(sent, received)
 
     def _period_over(self) -> bool | None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from chain_world import ETHER, User, World
 
+from chain_world import ETHER, User, World
 from mixpay.chain.records import from_hex, to_hex
 from mixpay.demo.evidence import Evidence
 from mixpay.demo.reader import ChainRecord, read_chain

@@ -1,0 +1,27 @@
+"""Ports, commands and secrets of the demo's relays."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from mixpay.demo.processes import Processes
+from mixpay.demo.relays import DemoRelays, free_ports
+
+
+def test_freePorts_areDifferentAndFree() -> None:
+    ports = free_ports(20)
+    assert len(set(ports)) == 20
+    for port in ports:
+        socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_places_haveSecretsOfTheirOwn_andShowNone(tmp_path: Path) -> None:
+    relays = DemoRelays(3, tmp_path, list(range(1, 7)), Processes(tmp_path / "logs"))
+    assert [(place.link_port, place.client_port) for place in relays.places] == [(1, 2), (3, 4), (5, 6)]
+    assert len({place.owner for place in relays.places}) == 3
+    for place in relays.places:
+        assert place.password not in repr(place)
+        command = place.command("run")
+        assert place.password not in " ".join(command.argv())
+        assert command.environment["MIXPAY_RELAY_HOME"] == str(place.home)
