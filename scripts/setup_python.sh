@@ -36,4 +36,5 @@ explain() {
 echo "setup: Python requirements (about a minute the first time)"
 # The compiled wheel of brownie has bugs that its plain build has not; its stateful tests and project networks need the latter.
 BROWNIE_NOCOMPILE=1 pip install --require-hashes --no-binary eth-brownie -r requirements/dev.txt || explain
-pip install --no-deps --editable . || explain
+# Built with the pinned setuptools of above, not with the newest one that can be fetched.
+pip install --no-deps --no-build-isolation --editable . || explain

@@ -1,0 +1,7 @@
+"""The command `mixpay`.
+
+main.py     the group, errors as exit statuses
+user.py     init, address, send, receive
+sponsor.py  sponsor: create and fund a campaign, serve passes
+demo.py     demo: the whole loop on a chain of its own
+"""
