@@ -41,6 +41,20 @@ contract ChannelsTest is Fixture {
         c.deposit(1000);
     }
 
+    /// @dev More than was sent is not what was sent either: whose would the rest be?
+    function test_deposit_failsIfMoreArrives() public {
+        CallbackToken odd = new CallbackToken();
+        Channels c = new Channels(odd, NOTICE);
+        odd.approve(address(c), 1000);
+        odd.arm(address(this), abi.encodeCall(this.donate, (odd, address(c))));
+        vm.expectRevert(abi.encodeWithSelector(ExactTransfer.InexactTransfer.selector, 1000, 0, 1005));
+        c.deposit(1000);
+    }
+
+    function donate(CallbackToken odd, address to) external {
+        odd.transfer(to, 5);
+    }
+
     function withdrawFrom(Channels c, uint96 amount) external {
         c.withdraw(bob, amount);
     }
@@ -151,6 +165,19 @@ contract ChannelsTest is Fixture {
         channels.release(alice);
         checkClosed(paid);
         vm.assertEq(channels.balanceOf(alice), amount - paid);
+    }
+
+    function test_finishClose_atTheFirstSecondAfterTheNotice() public {
+        open(alice, bob, 10);
+        vm.startPrank(alice);
+        channels.requestClose(bob);
+        uint40 closesAt = uint40(block.timestamp) + NOTICE;
+        vm.warp(closesAt - 1);
+        vm.expectRevert(abi.encodeWithSelector(IChannels.NoticeRunning.selector, closesAt));
+        channels.finishClose(bob);
+        vm.warp(closesAt);
+        channels.finishClose(bob);
+        vm.assertEq(channels.balanceOf(alice), 10);
     }
 
     function checkClosed(uint96 paid) private view {

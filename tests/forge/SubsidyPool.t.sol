@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {INetwork} from "../../contracts/interfaces/INetwork.sol";
 import {ISubsidyPool} from "../../contracts/interfaces/ISubsidyPool.sol";
+import {RelayRegistry} from "../../contracts/RelayRegistry.sol";
 import {SubsidyPool} from "../../contracts/SubsidyPool.sol";
 import {Fixture} from "./Fixture.sol";
 import {vm} from "./Vm.sol";
@@ -86,6 +87,20 @@ contract SubsidyPoolTest is Fixture {
         (bytes32 stored, uint96 price) = pool.key(1, kind, period);
         vm.assertEq(stored, late ? bytes32(0) : keyHash);
         vm.assertEq(price, late ? 0 : HOP_PRICE);
+    }
+
+    /// @dev Epochs from before the registry's time have no beacon, and no key either.
+    function test_setKey_failsForThePast() public {
+        goTo(5);
+        registry = new RelayRegistry(token, network, STAKE, UNBONDING);
+        pool = new SubsidyPool(channels, registry, network, TERM, CLAIM_WINDOW, WITHDRAWAL_NOTICE);
+        vm.startPrank(sponsor);
+        pool.createCampaign(signer, 1, 1);
+        vm.assertFalse(registry.isFrozen(4));
+        for (uint32 epoch = 4; epoch <= 5; ++epoch) {
+            vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.KeyTooLate.selector, epoch));
+            pool.setKey(1, 1, epoch, bytes32("k"));
+        }
     }
 
     function test_setKey_failsIfSetOrInvalid() public {
@@ -252,6 +267,19 @@ contract SubsidyPoolTest is Fixture {
         vm.assertEq(channels.balanceOf(address(pool)), budget - paid - out);
         vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.WithdrawalNotRequested.selector));
         pool.finishWithdrawal(id, sponsor);
+    }
+
+    function test_withdrawal_atTheFirstSecondAfterTheNotice() public {
+        uint32 id = create(PERIOD_CAP, RELAY_CAP, 500);
+        vm.startPrank(sponsor);
+        pool.requestWithdrawal(id, 500);
+        uint40 due = uint40(block.timestamp) + WITHDRAWAL_NOTICE;
+        vm.warp(due - 1);
+        vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.NoticeRunning.selector, due));
+        pool.finishWithdrawal(id, sponsor);
+        vm.warp(due);
+        pool.finishWithdrawal(id, sponsor);
+        vm.assertEq(token.balanceOf(sponsor), 500);
     }
 
     function test_withdrawal_failsIfNotAsSaid() public {
