@@ -19,8 +19,9 @@ from mixpay.chain.rpc import Rpc
 from mixpay.errors import ChainError, ChainUnavailable, TransactionFailed
 from mixpay.types import Account
 
-_GAS_MARGIN = 1.2
-"""The state may change between estimate and block: a first write to a slot costs more than a second."""
+_GAS_MARGINS = (1.2, 2.0, 4.0)
+"""The state may change between estimate and block: a first write to a slot costs more than a second. What
+ran out of gas had no effect, so it is sent again with the next margin."""
 
 _BUMP = 1.25
 """Of both fees in a replacement; nodes ask for 1.10 or 1.125."""
@@ -108,28 +109,35 @@ class Sender:
         account cannot pay for gas, NotMined if it is in no block within the limit, ChainUnavailable if the
         node does not answer before anything was sent.
         """
-        gas = self._dry_run(call)
+        for margin in _GAS_MARGINS:
+            gas = int(self._dry_run(call) * margin)
+            receipt = self._send_once(call, gas)
+            if receipt.succeeded:
+                return receipt
+            if receipt.gas_used < gas * 63 // 64:  # a call within keeps one 64th back (EIP-150)
+                break
+        raise self._explained(call, receipt)
+
+    def _send_once(self, call: Call, gas: int) -> Receipt:
+        """One transaction, whatever becomes of it."""
         fees = self._market()
         self._check_ether(call, gas, fees)
         pending = self._submit(call, gas, fees)
         try:
-            receipt = self._wait(pending)
+            return self._wait(pending)
         finally:
             with self._lock:
                 self._in_flight.discard(pending.draft.nonce)
-        if not receipt.succeeded:
-            self._explain(call, receipt)
-        return receipt
 
     def transfer_ether(self, to: Account, wei: int) -> Receipt:
         """Sends native currency."""
         return self.send(Call("transfer of ether", to, b"", wei))
 
     def _dry_run(self, call: Call) -> int:
-        """Gas to offer. Raises Reverted."""
+        """Gas that it needs now. Raises Reverted."""
         try:
             self._rpc.call(call, self.account)
-            return int(self._rpc.estimate_gas(call, self.account) * _GAS_MARGIN)
+            return self._rpc.estimate_gas(call, self.account)
         except RpcError as error:
             self._blame_ether(error)
             raise
@@ -261,15 +269,15 @@ class Sender:
         pending.draft, pending.raw = draft, raw
         pending.hashes.append(transaction)
 
-    def _explain(self, call: Call, receipt: Receipt) -> None:
-        """Raises with the contract's reason, found by calling again on the state before the block."""
+    def _explained(self, call: Call, receipt: Receipt) -> TransactionFailed:
+        """The contract's reason, found by calling again on the state before the block."""
         try:
             self._rpc.call(call, self.account, receipt.block - 1)
-        except Reverted:
-            raise
+        except Reverted as error:
+            return error
         except ChainError:
             pass  # the node keeps no old state
-        raise TransactionFailed(
+        return TransactionFailed(
             f"{call.what} failed in block {receipt.block} (0x{receipt.transaction.hex()}): "
             "out of gas, or another transaction in the block changed what it needed"
         )
