@@ -17,7 +17,7 @@ MAX_ANSWER = 1 << 20
 """Bytes of the longest answer that is read."""
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
-_PATIENCE = 12.0
+PATIENCE = 12.0
 """Seconds for one request with all its repetitions: an issuer may see a new epoch some seconds after us."""
 _PASSING = frozenset(("busy", "chain_unavailable", "internal", "period_open"))
 """Refusals that may be over in a moment."""
@@ -31,12 +31,12 @@ class IssuerRefused(PeerError):
     """The issuer refused the request as a whole; `reason` is its label."""
 
 
-async def redeem(url: str, request: RedeemRequest, *, patience: float = _PATIENCE) -> RedeemAnswer:
+async def redeem(url: str, request: RedeemRequest, patience: float = PATIENCE) -> RedeemAnswer:
     """Hand in passes at the issuer with this URL. Raises IssuerSilent, IssuerRefused."""
     attempts = tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception(_may_pass),
         stop=tenacity.stop_after_delay(patience),
-        wait=tenacity.wait_exponential_jitter(initial=0.2, max=2.0),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
         reraise=True,
     )
     async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:

@@ -26,8 +26,8 @@ from mixpay.errors import ChainError, PeerError
 from mixpay.passes import KIND_ENTRY, TICK_VALUE, EntryPassBook, Redemption, Scope
 from mixpay.sponsor.api import MAX_BUNDLES, RedeemAnswer, RedeemRequest, RefusedBundle
 from mixpay.types import Account, Amount, Epoch, RelayId, Term
-from relay import issuers
 from relay.amounts import shown
+from relay.issuers import PATIENCE, IssuerRefused, IssuerSilent, redeem
 from relay.pool_view import PoolView
 from relay.store import (
     Delete,
@@ -85,7 +85,8 @@ class RelayIdentity:
 
 
 class PassRedeemer:
-    """One relay's redemptions. `issuers`: URLs by campaign number; `claim_window` in seconds.
+    """One relay's redemptions. `issuers`: URLs by campaign number; `claim_window` in seconds; `patience`:
+    seconds that an issuer is asked again and again.
 
     `vouchers` holds the newest voucher of each campaign, as stored.
     """
@@ -100,9 +101,11 @@ class PassRedeemer:
         passes: EntryPassBook,
         store: RelayStore,
         pool: PoolView,
+        patience: float = PATIENCE,
     ) -> None:
         self._me = me
-        self._issuers = dict(issuers)
+        self._urls = dict(issuers)
+        self._patience = patience
         self._schedule = schedule
         self._window = claim_window
         self._passes = passes
@@ -150,7 +153,7 @@ class PassRedeemer:
             done = await self._redeem(scope, now)
         except Short as error:
             self._waits.put(matter, Wait(now + _PAUSE_SHORT, error.detail))
-        except (issuers.IssuerSilent, VoucherError) as error:
+        except (IssuerSilent, VoucherError) as error:
             self._waits.put(matter, Wait(soon, str(error), unanswered=True))
         except (ChainError, PeerError) as error:
             self._waits.put(matter, Wait(soon, str(error)))
@@ -193,9 +196,9 @@ class PassRedeemer:
             bundles = [r.encode() for r in redemptions[start : start + MAX_BUNDLES]]
             try:
                 voucher, answer = await self._ask(scope.campaign, scope.kind, scope.period, bundles, now)
-            except issuers.IssuerRefused as error:
+            except IssuerRefused as error:
                 if voucher is not None:  # what came before has been credited
-                    raise issuers.IssuerSilent(str(error)) from None
+                    raise IssuerSilent(str(error)) from None
                 raise
             refused += answer.refused
         if voucher is None:
@@ -212,11 +215,12 @@ class PassRedeemer:
         self, campaign: int, kind: int, period: int, bundles: list[bytes], now: int
     ) -> tuple[StoredPoolVoucher, RedeemAnswer]:
         """One request, and its voucher checked."""
-        url = self._issuers.get(campaign)
+        url = self._urls.get(campaign)
         if url is None:
             raise PeerError("no_issuer", f"no issuer is configured for campaign {campaign}")
         signer = await asyncio.to_thread(self._pool.signer, campaign)
-        answer = await issuers.redeem(url, RedeemRequest(self._me.relay, kind, period, bundles))
+        request = RedeemRequest(self._me.relay, kind, period, bundles)
+        answer = await redeem(url, request, self._patience)
         if (answer.campaign, answer.operator) != (campaign, self._me.operator):
             raise VoucherError("wrong_voucher", "the issuer's voucher is for another campaign or relay")
         message = eip712.PoolVoucher(campaign, self._me.operator, answer.period, answer.amount)
@@ -259,13 +263,13 @@ class PassRedeemer:
         if now < lapses - self._window // 2 or newest <= voucher.period:
             return
         matter = Matter(campaign, voucher.period, "voucher")
-        if campaign not in self._issuers or not (urgent or self._waits.is_due(matter, now)):
+        if campaign not in self._urls or not (urgent or self._waits.is_due(matter, now)):
             return
         try:
             if await asyncio.to_thread(self._pool.claimed, campaign) < voucher.cumulative:
                 renewed, _ = await self._ask(campaign, KIND_ENTRY, newest, [], now)
                 await self._keep(renewed, [])
-        except (ChainError, PeerError, issuers.IssuerSilent) as error:
+        except (ChainError, PeerError, IssuerSilent) as error:
             self._waits.put(matter, Wait(now + _PAUSE_UNANSWERED, f"its voucher lapses unpaid: {error}"))
         else:
             self._waits.drop(matter)
