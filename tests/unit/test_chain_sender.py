@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from chain_world import ETHER, World
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chain_world import ETHER, World
+from mixpay.chain import sender
 from mixpay.chain.errors import NoEther, NotMined, Reverted
 from mixpay.chain.sender import Fees, Sender
 from mixpay.errors import TransactionFailed
@@ -189,3 +190,24 @@ def test_bumpedFees_areAcceptedByNodes(most: int, tip: int, market: int, market_
 def test_bumpedFees_withoutBaseFee() -> None:
     assert Fees(100, None).bumped(Fees(90, None)) == Fees(126, None)
     assert Fees(100, None).bumped(Fees(900, None)) == Fees(900, None)
+
+
+def test_send_comesAgainWithMoreGas_ifAnotherTransactionMadeItDearer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Crediting an account costs more once it was emptied, which happens after the estimate."""
+    monkeypatch.setattr(sender, "_GAS_MARGINS", (1.0, 2.0))
+    payer, payee, channels = world.user(tokens=10), world.user(tokens=10), world.contracts.channels
+    for user in (payer, payee):
+        user.send(channels.deposit(Amount(5)))
+    with ThreadPoolExecutor() as pool, mining_by_hand(world):
+        emptied = pool.submit(payee.send, channels.move(SOMEBODY, Amount(5)))
+        wait_until(lambda: waiting(world) == 1)
+        credited = pool.submit(payer.send, channels.move(payee.account, Amount(1)))
+        wait_until(lambda: waiting(world) == 2)
+        world.chain.mine()
+        wait_until(lambda: waiting(world) == 1)
+        world.chain.mine()
+        first, second = emptied.result(30).block, credited.result(30).block
+    assert first < second  # it failed in the same block, and came again
+    assert channels.balance_of(payee.account) == 1
