@@ -1,0 +1,153 @@
+"""The demo as a user types it: real processes, a real chain, a real file; and its end in every way."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from marked import Marked
+from mixpay.types import HOPS
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+Start = Callable[[Sequence[str]], Marked]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts one command; nothing of it outlives the test."""
+    started: list[Marked] = []
+
+    def begin(arguments: Sequence[str]) -> Marked:
+        started.append(Marked(tmp_path / f"run{len(started)}", arguments))
+        return started[-1]
+
+    yield begin
+    for marked in started:
+        marked.clean_up()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marked]:
+    """One whole demo, which has ended."""
+    folder = tmp_path_factory.mktemp("demo")
+    marked = Marked(folder, ["demo", "--report", str(folder / "reports" / "demo.json")])
+    try:
+        marked.finish(180)
+        yield marked
+    finally:
+        marked.clean_up()
+
+
+@pytest.fixture(scope="module")
+def report(whole: Marked) -> dict[str, Any]:
+    assert whole.process.returncode == 0, whole.stderr
+    found: dict[str, Any] = json.loads((whole.folder / "reports" / "demo.json").read_text())
+    return found
+
+
+# ---------------------------------------------------------------------- the whole loop
+
+
+def test_demo_holds(whole: Marked, report: dict[str, Any]) -> None:
+    assert whole.process.returncode == 0
+    assert report["bytes_equal"] is True
+    assert report["invariants"] == {"I1": True, "I8": True}
+    assert report["seconds"] < 120
+
+
+def test_demo_losesNoPacket(report: dict[str, Any]) -> None:
+    assert report["packets_sent"] == report["packets_delivered"] > 0
+
+
+def test_demo_paysEveryRelayToTheUnit(report: dict[str, Any]) -> None:
+    price, relays = report["hop_price"], report["relays"]
+    assert [relay["id"] for relay in relays] == list(range(1, 10))
+    for relay in relays:
+        carried = relay["as_entry"] + relay["as_mix"] + relay["as_mailbox"]
+        assert relay["earned"] == relay["claimed"] == price * carried
+        assert relay["unclaimed"] == 0
+    earned = sum(relay["earned"] for relay in relays)
+    assert report["sponsor_paid"] == earned == HOPS * price * report["packets_sent"]
+
+
+def test_demo_costsUsersNothing(report: dict[str, Any]) -> None:
+    assert (report["user_paid"], report["users_native_balance"]) == (0, 0)
+
+
+def test_demo_showsTableAndSteps(whole: Marked) -> None:
+    for word in ("entry", "mix", "mailbox", "earned", "claimed", "sponsor paid", "users paid", "in all"):
+        assert word in whole.stdout
+    assert whole.stderr.count("✓") == 14
+    assert "✗" not in whole.stderr
+
+
+def test_demo_leavesNothingBehind(whole: Marked) -> None:
+    assert whole.alive() == {}
+    assert list(whole.temporary.iterdir()) == []
+
+
+# ---------------------------------------------------------------------- its other ends
+
+
+def interrupted(marked: Marked) -> None:
+    assert marked.finish(30) == 130
+    assert marked.alive() == {}
+    assert marked.stderr.rstrip().endswith("interrupted")
+    logs = re.search(r"logs and everybody's folders: (\S+)", marked.stderr)
+    assert logs is not None
+    assert (Path(logs[1]) / "logs" / "anvil.log").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_endsEverything_whileCommandsRun(start: Start, number: signal.Signals) -> None:
+    marked = start(["demo"])
+    marked.wait_until("a second process", lambda: len(marked.alive()) > 2)
+    marked.process.send_signal(number)
+    interrupted(marked)
+
+
+def test_signals_endEverything_evenWhenRepeated_whileRelaysRun(start: Start) -> None:
+    marked = start(["demo"])
+    marked.wait_until("running relays", lambda: _running(marked) >= 5, limit=90)
+    marked.process.send_signal(signal.SIGINT)
+    for _ in range(20):
+        marked.process.send_signal(signal.SIGINT)
+    interrupted(marked)
+
+
+def test_deadRelay_failsTheDemo_andEndsEverything(start: Start) -> None:
+    marked = start(["demo"])
+    marked.wait_until("running relays", lambda: _running(marked) == 9, limit=90)
+    victim = next(pid for pid, line in marked.alive().items() if _is_daemon(line))
+    os.kill(victim, signal.SIGKILL)
+    assert marked.finish(60) == 1
+    assert marked.alive() == {}
+    assert re.search(r"Error: relay-\d ended by itself", marked.stderr)
+    assert "logs and everybody's folders" in marked.stderr
+
+
+def test_fileOverOneMiB_isRefusedBeforeAnythingStarts(start: Start, tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes((1 << 20) + 1))
+    marked = start(["demo", "--file", str(large)])
+    assert marked.finish(20) == 2
+    assert marked.stderr.startswith("Error: ")
+    assert "1 MiB" in marked.stderr
+    assert list(marked.temporary.iterdir()) == []
+
+
+def _running(marked: Marked) -> int:
+    return sum(map(_is_daemon, marked.alive().values()))
+
+
+def _is_daemon(line: str) -> bool:
+    return "relay.cli run" in line
