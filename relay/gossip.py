@@ -56,7 +56,10 @@ class Gossip:
     async def _ask(self, http: aiohttp.ClientSession, record: RelayRecord, epoch: Epoch) -> bool:
         try:
             async with self._slots:
-                found = self._state.learn(decode_descriptor(await _fetch(http, record, epoch)))
+                descriptor = decode_descriptor(await _fetch(http, record, epoch))
+            if (descriptor.relay, descriptor.epoch) != (record.id, epoch):
+                raise DirectoryError("bad_descriptor", "this is not the one that was asked for")
+            found = self._state.learn(descriptor)
         except (aiohttp.ClientError, TimeoutError, OSError, EndpointError, DirectoryError) as error:
             log.debug("no descriptor of relay %d for epoch %d: %s", record.id, epoch, error)
             _, pause = self._pauses.get((record.id, epoch), (0.0, _FIRST_PAUSE / 2))
@@ -73,7 +76,9 @@ async def _fetch(http: aiohttp.ClientSession, record: RelayRecord, epoch: Epoch)
     async with http.get(url, ssl=tls.PinnedKey(record.link_key), allow_redirects=False) as answer:
         if answer.status != 200:
             raise DirectoryError("wrong_epoch", f"relay {record.id} answers with status {answer.status}")
-        data = await answer.content.read(MAX_DESCRIPTOR + 1)
-        if len(data) > MAX_DESCRIPTOR:
-            raise DirectoryError("malformed", "too long for a descriptor")
+        data = b""
+        async for chunk in answer.content.iter_any():
+            data += chunk
+            if len(data) > MAX_DESCRIPTOR:
+                raise DirectoryError("malformed", "too long for a descriptor")
         return data

@@ -194,37 +194,42 @@ class Clock:
 
 
 class Node:
-    """One relay's parts, put together as the daemon does, on the file of its folder."""
+    """One relay's parts, put together as the daemon does, on the file of its folder.
+
+    `rpc` and `key` (the operator's) are for a relay on a real chain.
+    """
 
     def __init__(
         self,
-        chain: Chain,
+        view: NetworkView,
         relay: int,
         folder: Path,
         clock: Clock,
         limits: Limits,
         random: Callable[[int], bytes] | None = None,
+        rpc: Rpc | None = None,
+        key: bytes = b"",
         **settings: int,
     ) -> None:
-        self.me, self.clock, self.view = RelayId(relay), clock, chain.view
+        self.me, self.clock, self.view = RelayId(relay), clock, view
+        deployment, key, rpc = view.deployment, key or operator_key(relay), rpc or Rpc(DEAD)
         self.metrics = Metrics()
         self.hooks = RelayHooks(self.metrics)
         self.store = RelayStore(folder / f"relay{relay}.sqlite")
         keys = PacketKeys(self.store.packet_keys(), random or (lambda size: packet_secret(relay)))
-        self.state = State(self.me, chain.view, keys, operator_key(relay))
-        rpc = Rpc(DEAD)
-        contracts = Contracts(rpc, DEPLOYMENT)
+        self.state = State(self.me, view, keys, key)
+        contracts = Contracts(rpc, deployment)
         self.accounts = Accounts(contracts)
         self.accounts.learn(self.state)
-        domain = eip712.channels_domain(DEPLOYMENT.chain_id, DEPLOYMENT.channels)
-        purse = Purse(operator_key(relay), account(relay), domain)
+        domain = eip712.channels_domain(deployment.chain_id, deployment.channels)
+        purse = Purse(key, eip712.account_of(key), domain)
         dice = Random(relay).randbytes  # noqa: S311 - tests repeat
         self.books = Books(purse, limits, self.store, self.hooks, self.accounts.of, dice, clock())
         floor = self.state.floor
         self.tags = TagStore(floor, settings.get("tags", 1_000), self.store.tags(floor))
         self.mailboxes = Mailboxes(self.me)
         self.mailboxes.restore(self.store.mailboxes(), self.store.message_index())
-        self.passes = EntryPassBook.from_records(self.store.passes(DEPLOYMENT.chain_id, DEPLOYMENT.pool))
+        self.passes = EntryPassBook.from_records(self.store.passes(deployment.chain_id, deployment.pool))
         self.mixer: Mixer = Mixer(settings.get("mixer", 1_000))
         self.router = Router(
             self.me, self.books, self.tags, self.mixer, self.mailboxes, self.metrics, clock,
@@ -237,8 +242,8 @@ class Node:
         self.dialer = LinkDialer(Identity(self.me, link_seed(relay)), _Nobody())
         self.gossip = Gossip(self.state, clock)
         self.chain = ChainSide(
-            self.state, contracts, Sender(rpc, operator_key(relay)), purse.account, self.accounts, self.books,
-            self.router, self.dialer, self.gossip, self.store, self.metrics, clock,
+            self.state, contracts, Sender(rpc, key), purse.account, self.accounts, self.books, self.router,
+            self.dialer, self.gossip, self.store, self.metrics, clock,
         )  # fmt: skip
 
     async def ready(self) -> Node:
@@ -323,7 +328,7 @@ class Parts:
     async def node(self, relay: int, limits: Limits | None = None, **settings: int) -> Node:
         """A relay, made if it is not there: with `settings` tags, mixer, queue."""
         if relay not in self.nodes:
-            around = self.chain, relay, self.folder, self.clock
+            around = self.view, relay, self.folder, self.clock
             node = Node(*around, limits or self.limits, self._random, **settings)
             self.nodes[relay] = await node.ready()
         return self.nodes[relay]
