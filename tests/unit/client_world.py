@@ -111,6 +111,8 @@ class Faults:
     hang_up_after: int | None = None
     refuse: str = ""
     lag: int = 0
+    hold_answers: int = 0
+    unreachable: set[RelayId] = field(default_factory=set)
     directory: bytes | None = None
     hidden: set[RelayId] = field(default_factory=set)
 
@@ -171,7 +173,7 @@ class LoneRelay:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.clients.append(socket)
-        pass_id = b""
+        pass_id, held = b"", []
         async for message in socket:
             if message.type is not WSMsgType.BINARY:
                 break
@@ -185,8 +187,17 @@ class LoneRelay:
             if self.served == self.faults.hang_up_after:
                 break
             down = self.down(pass_id, frame)
-            if down is not None:
-                await socket.send_bytes(wire.encode(down))
+            if down is None:
+                continue
+            if self.faults.hold_answers:
+                self.faults.hold_answers -= 1
+                held.append(down)
+                continue
+            await socket.send_bytes(wire.encode(down))
+            for late in held:
+                await asyncio.sleep(0.05)
+                await socket.send_bytes(wire.encode(late))
+            held.clear()
         await socket.close()
         return socket
 
@@ -214,6 +225,8 @@ class LoneRelay:
             return None
         if self.faults.statuses:
             return _down(frame.seq, self.faults.statuses.pop(0), ack)
+        if frame.first_mix in self.faults.unreachable:
+            return _down(frame.seq, wire.DownStatus.MIX_UNREACHABLE, ack)
         if frame.key_epoch != self.world.view.epoch:
             return _down(frame.seq, wire.DownStatus.WRONG_EPOCH, ack)
         try:

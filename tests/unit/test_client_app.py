@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from client_world import HASTY, User, World
 
+from client_world import HASTY, User, World
 from mixpay import envelope
 from mixpay.address import Address
 from mixpay.client import app

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from client_world import EPOCH, User, World
 
+from client_world import EPOCH, User, World
 from mixpay import envelope
 from mixpay.address import Address
+from mixpay.client.identity import Identity
 from mixpay.client.inbox import REMEMBERED_SECONDS, Arrived, Inbox, Incomplete
 from mixpay.client.receiving import Round
+from mixpay.client.store import ClientStore
 from mixpay.client.wallet import NoPass
 from mixpay.envelope import Kind, file_message, text_message
 from mixpay.sponsor.keys import KeyFolder
-from mixpay.types import Epoch, Term
+from mixpay.types import Epoch, RelayId, Term
 
 FILE = os.urandom(150_000)
 
@@ -155,6 +158,18 @@ async def test_empty_losesNothing_whenTheProgramDiesBeforeDelivery(world: World,
     assert (await Looking(bob).once()).contents == []
 
 
+async def test_empty_losesNothing_whenTheDiskFails(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    put(world, to, text_message("hello"))
+    broken = ClientStore(world.folder / "broken.sqlite")
+    inbox = Inbox(broken, bob.identity)
+    broken.close()
+    with pytest.raises(sqlite3.Error):
+        await bob.mailboxes.empty(inbox, 0, lambda _: None, Round())
+    assert left(world, to) == 1
+    assert (await Looking(bob).once()).contents == [b"hello"]
+
+
 async def test_empty_deliversOnce_whatWasFetchedAndNotDeleted(world: World, bob: User):
     to = await bob.mailboxes.make(bob.wallet)
     bodies = put(world, to, text_message("hello"))
@@ -261,9 +276,5 @@ class Lonely:
     """A user without a network."""
 
     def __init__(self, folder: Path) -> None:
-        from mixpay.client.identity import Identity
-        from mixpay.client.store import ClientStore
-        from mixpay.types import RelayId
-
         self.store, self.identity, self.term = ClientStore(folder / "state"), Identity(b"\1" * 32), Term(4)
         self.address = self.identity.address(RelayId(5), self.term)

@@ -192,6 +192,25 @@ async def test_run_triesOtherPaths_whenAMixIsUnreachable(world: World, alice: Us
     assert report.packets_sent == 4
 
 
+async def test_run_avoidsMixesThatTheEntryCannotReach(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    entry = world.relay(await entry_of(alice))
+    first_mixes = world.view.layers(EPOCH).members(1)
+    entry.faults.unreachable = set([mix for mix in first_mixes if mix not in (entry.id, to.relay)][:-1])
+    patient = replace(HASTY, interval=0.02, in_a_row=100, tolerated=100)
+    report = await alice.sending(to, patient).run(file_message("a.bin", FILE))
+    assert await received(bob) == [FILE]
+    assert 9 <= report.packets_sent < 18
+
+
+async def test_run_countsWhatIsAcknowledgedLate(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    world.relay(await entry_of(alice)).faults.hold_answers = 1
+    report = await alice.sending(to).run(text_message("hello"))
+    assert (report.packets_sent, report.packets_accepted) == (2, 2), "both were relayed, both are paid for"
+    assert await received(bob) == [b"hello"]
+
+
 async def test_run_sendsAgain_whatWasNotAnswered(world: World, alice: User, bob: User):
     to = await bob.mailboxes.make(bob.wallet)
     world.relay(await entry_of(alice)).faults.silent = 2

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from client_world import CAMPAIGN, DEPLOYMENT, EPOCH, PLACE, PRICE, User, World
 
+from client_world import CAMPAIGN, DEPLOYMENT, EPOCH, PLACE, PRICE, User, World
 from mixpay.chain import events
 from mixpay.client.errors import IssuerRefused, IssuerUnavailable
 from mixpay.client.issuer import Issuer

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from client_world import CAMPAIGN, DEPLOYMENT, GENESIS, PRICE
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registry_samples import name, record
 
+from client_world import CAMPAIGN, DEPLOYMENT, GENESIS, PRICE
 from mixpay.chain import events
 from mixpay.chain.follower import Batch
 from mixpay.chain.rpc import Rpc
@@ -20,6 +19,7 @@ from mixpay.errors import ChainUnavailable, UserError
 from mixpay.network import NetworkView
 from mixpay.registry_replica import NotFrozen, RegistryReplica, ReplicaError
 from mixpay.types import Account, Epoch, RelayId
+from registry_samples import name, record
 
 HERE = (0, 0, bytes(32))
 NODE = Rpc("http://127.0.0.1:9")
