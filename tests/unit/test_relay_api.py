@@ -1,0 +1,275 @@
+"""The operator's HTTP interface: who may ask, what is answered, one settlement at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+
+from mixpay.errors import ChainUnavailable, MixpayError, UserError
+from mixpay.passes import EntryPassBook
+from mixpay.types import Account, Amount, RelayId
+from relay import report
+from relay.amounts import parse, shown
+from relay.answers import (
+    ApiFile,
+    Balances,
+    ErrorAnswer,
+    Income,
+    Roles,
+    SettleAnswer,
+    StatusAnswer,
+)
+from relay.api import ApiServer
+from relay.api_client import ApiClient, DaemonTrouble
+from relay.metrics import Metrics
+from relay.redeem import Redeemed, RedeemReport
+from relay.status_text import settle_text, status_text
+from relay.store import StoredPoolVoucher
+from relay.treasury import Fund, Holdings, Postponed, Result, Subject, TreasuryReport
+from relay.waits import Waiting
+
+STATUS = StatusAnswer(
+    relay=7,
+    operator="0x" + "0a" * 20,
+    owner="0x" + "0b" * 20,
+    endpoint="127.0.0.1:1:2",
+    software="mixpay",
+    chain_time=1,
+    epoch=2,
+    term=2,
+    layer=3,
+    hop_price="1000000000000",
+    links_in=[1],
+    links_out=[2, 3],
+    roles=Roles(entry=1, mix=2, mailbox=3),
+    income=Income(received="5", given="2", earned="3", claimed="1", unclaimed="4"),
+    balances=Balances(ledger="1", tokens="0", ether="9"),
+    payers=[],
+    payees=[],
+    campaigns=[],
+    drops={"replayed": 1},
+    refusals={},
+    notes=["the operator must deposit 1 tokens"],
+)
+SETTLED = SettleAnswer(complete=True, seconds=0.1, unsettled_value={}, redeemed=[], actions=[], waiting=[])
+
+
+@dataclass
+class Daemon:
+    """Something to operate, that does what a test says."""
+
+    trouble: Exception | None = None
+    settlements: int = 0
+    may_settle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def status(self) -> StatusAnswer:
+        if self.trouble is not None:
+            raise self.trouble
+        return STATUS
+
+    def metrics(self) -> bytes:
+        return b"mixpay_up 1\n"
+
+    async def settle(self) -> SettleAnswer:
+        self.settlements += 1
+        await self.may_settle.wait()
+        if self.trouble is not None:
+            raise self.trouble
+        return SETTLED
+
+
+@dataclass
+class Desk:
+    """A served daemon, and a way to ask it."""
+
+    daemon: Daemon
+    server: ApiServer
+    session: aiohttp.ClientSession
+    file: ApiFile
+    home: Path
+
+    async def ask(self, method: str, path: str, token: str | None = None) -> tuple[int, bytes]:
+        headers = {"Authorization": f"Bearer {self.file.token if token is None else token}"}
+        url = f"http://127.0.0.1:{self.file.port}{path}"
+        async with self.session.request(method, url, headers=headers) as response:
+            return response.status, await response.read()
+
+    async def refusal(self, method: str, path: str, token: str | None = None) -> tuple[int, str]:
+        status, body = await self.ask(method, path, token)
+        return status, msgspec.json.decode(body, type=ErrorAnswer).error
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    daemon = Daemon()
+    server = ApiServer(tmp_path, daemon)
+    port = await server.start(0)
+    file = msgspec.json.decode((tmp_path / "api.json").read_bytes(), type=ApiFile)
+    assert file.port == port
+    async with aiohttp.ClientSession() as session:
+        yield Desk(daemon, server, session, file, tmp_path)
+    await server.stop()
+
+
+async def test_the_token_lies_where_only_the_operator_reads(desk: Desk) -> None:
+    path = desk.home / "api.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    await desk.server.stop()
+    assert not path.exists()
+
+
+async def test_status_and_metrics_are_answered(desk: Desk) -> None:
+    status, body = await desk.ask("GET", "/status")
+    assert (status, msgspec.json.decode(body, type=StatusAnswer)) == (200, STATUS)
+    assert await desk.ask("GET", "/metrics") == (200, b"mixpay_up 1\n")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/status"), ("GET", "/metrics"), ("POST", "/settle")])
+async def test_strangers_learn_nothing(desk: Desk, method: str, path: str) -> None:
+    for token in ("", "x", desk.file.token[:-1], "\xff"):
+        assert await desk.refusal(method, path, token) == (401, "unauthorized")
+    assert desk.daemon.settlements == 0
+
+
+async def test_other_paths_and_methods_are_refused(desk: Desk) -> None:
+    assert await desk.refusal("GET", "/nothing") == (404, "not_found")
+    assert await desk.refusal("POST", "/status") == (405, "malformed")
+    assert await desk.refusal("POST", "/settle?wait=long") == (400, "malformed")
+    assert await desk.refusal("POST", "/settle?wait=nan") == (400, "malformed")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "answer"),
+    [
+        (ChainUnavailable("away"), (503, "chain_unavailable")),
+        (MixpayError("odd"), (500, "failed")),
+        (ZeroDivisionError(), (500, "internal")),
+    ],
+)
+async def test_trouble_has_a_label(desk: Desk, trouble: Exception, answer: tuple[int, str]) -> None:
+    desk.daemon.trouble = trouble
+    desk.daemon.may_settle.set()
+    assert await desk.refusal("GET", "/status") == answer
+    assert await desk.refusal("POST", "/settle") == answer
+
+
+async def test_one_settlement_at_a_time_which_others_join(desk: Desk) -> None:
+    assert await desk.refusal("POST", "/settle?wait=0") == (202, "running")
+    waiting = asyncio.create_task(desk.ask("POST", "/settle?wait=5"))
+    assert await desk.refusal("POST", "/settle?wait=0.01") == (202, "running")
+    desk.daemon.may_settle.set()
+    status, body = await waiting
+    assert (status, msgspec.json.decode(body, type=SettleAnswer)) == (200, SETTLED)
+    assert desk.daemon.settlements == 1
+    assert (await desk.ask("POST", "/settle"))[0] == 200
+    assert desk.daemon.settlements == 2
+
+
+# ------------------------------------------------------------------ the command line's side
+
+
+async def test_the_client_reads_what_the_server_says(desk: Desk) -> None:
+    client = ApiClient(desk.home)
+    assert await asyncio.to_thread(client.status) == STATUS
+    with pytest.raises(DaemonTrouble, match=r"longer than 0.2 s"):
+        await asyncio.to_thread(client.settle, 0.2)
+    desk.daemon.may_settle.set()
+    assert await asyncio.to_thread(client.settle, 5) == SETTLED
+    desk.daemon.trouble = ChainUnavailable("the chain is away")
+    with pytest.raises(DaemonTrouble, match="the chain is away"):
+        await asyncio.to_thread(client.status)
+
+
+async def test_the_client_says_when_no_daemon_runs(desk: Desk) -> None:
+    client = ApiClient(desk.home)
+    await desk.server.stop()
+    with pytest.raises(UserError, match="start it with `mixpay-relay run`"):
+        await asyncio.to_thread(client.status)
+    with pytest.raises(UserError, match="no daemon runs"):
+        ApiClient(desk.home)
+
+
+def test_status_reads_well() -> None:
+    text = status_text(STATUS)
+    assert text.startswith("relay 7 at 127.0.0.1:1:2, epoch 2, mix layer 3\n")
+    assert "earned 0.000000000000000003 tokens" in text
+    assert text.endswith("notes:\n  the operator must deposit 1 tokens")
+    assert settle_text(SETTLED) == "everything is settled"
+
+
+# ------------------------------------------------------------------ what the daemon reports
+
+
+def money(**parts: object) -> report.Money:
+    return report.Money(Amount(10**12), TreasuryReport(**parts), RedeemReport())  # type: ignore[arg-type]
+
+
+def test_notes_are_about_their_subject() -> None:
+    waiting = (
+        Postponed(Subject.PAYER, 5, "a"),
+        Postponed(Subject.PAYEE, 5, "b"),
+        Postponed(Subject.ACCOUNT, 0, "c"),
+    )
+    known = money(postponed=waiting, trouble="no answer")
+    assert known.notes(Subject.PAYER, 5) == ["a"]
+    assert report.account_notes(known, "no answer") == ["chain: no answer", "c"]
+    assert report.account_notes(known, None) == ["c", "treasury: no answer"]
+
+
+def test_campaigns_are_those_configured_or_owing() -> None:
+    voucher = StoredPoolVoucher(2, 5, Amount(70), b"\1" * 65)
+    operator = Account(b"\x0a" * 20)
+    one, two = report.campaign_answers(operator, {1: "http://a"}, EntryPassBook(), {2: voucher}, money())
+    assert (one.campaign, one.issuer, one.voucher) == (1, "http://a", None)
+    assert two.issuer is None
+    assert two.voucher is not None
+    assert (two.voucher.cumulative, two.voucher.relay[2:4], two.voucher.signature[:4]) == ("70", "0A", "0x01")
+    assert report.income([], [], [one, two]).received == "70"
+
+
+def test_a_settlement_is_complete_when_nothing_waits_and_nothing_failed() -> None:
+    fund = Fund(RelayId(2), Account(bytes(20)), Amount(5), "5 to relay 2")
+    redeemed = RedeemReport((Redeemed(1, 5, 2, Amount(9)),), ())
+    done = report.settle_answer({}, redeemed, TreasuryReport((Result(fund, None),)), 0.5)
+    assert done.complete
+    assert done.redeemed[0].amount == "9"
+    for unsettled, redeem, treasury in (
+        ({RelayId(3): 4}, redeemed, TreasuryReport()),
+        ({}, RedeemReport((), (Waiting(1, 5, "silent"),)), TreasuryReport()),
+        ({}, redeemed, TreasuryReport((Result(fund, "refused"),))),
+        ({}, redeemed, TreasuryReport(postponed=(Postponed(Subject.PAYEE, 2, "short"),))),
+        ({}, redeemed, TreasuryReport(trouble="no answer")),
+    ):
+        answer = report.settle_answer(unsettled, redeem, treasury, 0.5)
+        assert not answer.complete
+        assert settle_text(answer).endswith("not everything is settled yet")
+
+
+def test_counters_are_read_by_reason() -> None:
+    metrics = Metrics()
+    metrics.dropped("replayed", 3)
+    assert report.reasons(metrics.drops) == {"replayed": 3}
+    assert report.balances(None) is None
+    assert report.balances(Holdings(Amount(1), Amount(2), 3)) == Balances(ledger="1", tokens="2", ether="3")
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"), [("0", 0), ("1", 10**18), ("0.000000000000000001", 1), ("12.50", 125 * 10**17)]
+)
+def test_amounts_are_exact(text: str, amount: int) -> None:
+    assert parse(text) == amount
+    assert parse(shown(amount)) == amount
+    assert shown(-amount) == f"-{shown(amount)}" or not amount
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1e40", "0.0000000000000000001", "nan", "inf"])
+def test_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="is not an amount"):
+        parse(text)
