@@ -60,10 +60,12 @@ def _payee(p: PayeeAnswer) -> str:
 
 
 def _campaign(c: CampaignAnswer) -> str:
-    owed = _tokens(c.voucher.cumulative) if c.voucher is not None else "0"
+    owed = "no voucher yet"
+    if c.voucher is not None:
+        claimed = f"{_tokens(c.claimed)} claimed" if c.claimed is not None else "the chain was not asked yet"
+        owed = f"{_tokens(c.voucher.cumulative)} tokens in vouchers, {claimed}"
     held = "".join(f", {ticks} ticks of {period}" for period, ticks in sorted(c.ticks.items()))
-    claimed = f"{_tokens(c.claimed)} claimed" if c.claimed is not None else "chain not read yet"
-    return _with_notes(f"campaign {c.campaign}: {owed} tokens in vouchers, {claimed}{held}", c.notes)
+    return _with_notes(f"campaign {c.campaign}: {owed}{held}", c.notes)
 
 
 def _link(linked: bool) -> str:

@@ -153,7 +153,7 @@ class Entry:
             passes=self.passes,
             store=self.store,
             pool=PoolOf(chain),
-            patience=0.3,
+            patience=0.1,
         )
 
     async def take(self, sponsor: Sponsor, ticks: int, period: int = FIRST) -> None:
