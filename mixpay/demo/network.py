@@ -1,0 +1,169 @@
+"""The demo's network, from nothing to relays that serve, and from the end of a period to claimed money.
+
+Epochs (an hour of chain time each, a term each) pass only when the demo moves the chain's clock, with no
+packet in flight:
+
+    epoch 0   deployment; the sponsor sets its keys ahead; relays register
+    epoch 1   the relays registered are fixed for epoch 2, and the draw of epoch 2 with them
+    epoch 2   the period in which users send: passes, packets, tickets
+    epoch 3   what was carried in epoch 2 is redeemed and claimed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from mixpay.chain.devchain import DevChain
+from mixpay.demo.chain import DemoChain
+from mixpay.demo.evidence import Counts, Evidence
+from mixpay.demo.processes import DemoFailed, Processes
+from mixpay.demo.reader import read_chain
+from mixpay.demo.relays import DemoRelays, free_ports
+from mixpay.demo.sponsor import DemoSponsor
+from mixpay.demo.stage import Detail, Stage
+from mixpay.demo.status import Status
+from mixpay.demo.verifier import Verdict, verify
+from mixpay.types import Account, Epoch, RelayId
+
+RELAYS = 9
+PERIOD = Epoch(2)
+"""The epoch in which users send: the first whose relays can have registered in epoch 0."""
+
+_CLAIM_ROUNDS = 4
+"""A payer covers its vouchers in the round after they were signed, at the latest."""
+_LIMIT = 60.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look at the chain, the relays' vouchers and the users' counts shows."""
+
+    verdict: Verdict
+    statuses: list[Status]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether another round of claims would change nothing."""
+        return not self.verdict.unclaimed and self.verdict.holds("I8")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What users did in the period, by their clients' counts; `users`: the accounts their keys would own."""
+
+    counts: Mapping[RelayId, Counts]
+    packets_delivered: int
+    users: tuple[Account, ...]
+
+
+class Network:
+    """Chain, sponsor and relays, in `folder`. Whoever makes one ends its processes."""
+
+    chain: DemoChain
+
+    def __init__(self, folder: Path, stage: Stage, processes: Processes, devchain: DevChain) -> None:
+        self._folder, self._stage, self._devchain = folder, stage, devchain
+        self.processes = processes
+        ports = free_ports(2 * RELAYS + 1)
+        self.relays = DemoRelays(RELAYS, folder, ports[1:], processes)
+        self.sponsor = DemoSponsor(folder, ports[0], processes)
+        self._since = 0
+
+    def wait(self, what: str, condition: Callable[[], T | None], limit: float = _LIMIT) -> T:
+        """Wait until `condition` gives something. Raises what `Processes.wait_for` raises."""
+        return self.processes.wait_for(what, condition, limit=limit)
+
+    # ------------------------------------------------------------------ the beginning
+
+    def begin(self) -> None:
+        """From nothing to relays that serve in the period."""
+        self._open()
+        self._enlist()
+        self._pass_epochs()
+
+    def _open(self) -> None:
+        with self._stage.step("start a local chain"):
+            self._devchain.start()
+        with self._stage.step("deploy the contracts") as detail:
+            self.chain = DemoChain(self._devchain, self._folder, self._checked(detail))
+        with self._stage.step("a sponsor opens and funds a campaign, and issues passes"):
+            self.sponsor.open(self.chain)
+            self.sponsor.serve()
+
+    def _checked(self, detail: Detail) -> Detail:
+        """Shows a detail, and is a moment at which Ctrl-C counts."""
+
+        def show(text: str) -> None:
+            self.processes.check_interrupted()
+            detail(text)
+
+        return show
+
+    def _enlist(self) -> None:
+        with self._stage.step(f"{RELAYS} operators set up their relays"):
+            self.relays.init(self.chain, self.sponsor.campaign, self.sponsor.url)
+        with self._stage.step(f"{RELAYS} relays stake and register themselves"):
+            self.relays.register(self.chain)
+            self._since = self.chain.head()
+        with self._stage.step(f"{RELAYS} relay processes start"):
+            self.relays.run()
+            self.wait("the relays", self.relays.statuses)
+
+    def _pass_epochs(self) -> None:
+        with self._stage.step("epoch 1: the relays of epoch 2 are fixed"):
+            self.wait("the sponsor's keys", lambda: self.sponsor.has_keys(self.chain, PERIOD))
+            self.chain.enter(Epoch(1))
+            registry = self.chain.contracts.registry
+            self.wait("the relays to fix epoch 2", lambda: registry.is_frozen(PERIOD) or None)
+        with self._stage.step("epoch 2: relays exchange keys and connect"):
+            self.chain.enter(PERIOD)
+            self.wait("all relays to be ready", self.ready)
+
+    def ready(self) -> bool | None:
+        """True when all relays are in the period, linked, and know all packet keys; else None."""
+        return self.relays.ready(self.chain, PERIOD)
+
+    # ------------------------------------------------------------------ the end
+
+    def claim(self, usage: Usage) -> Finding:
+        """End the period, have everything redeemed and claimed, and look at the money."""
+        with self._stage.step("the period ends: receipts are redeemed, then vouchers on chain") as detail:
+            self.chain.enter(Epoch(PERIOD + 1))
+            self.wait("relays and sponsor to see the new epoch", self._period_over)
+            for number in range(1, _CLAIM_ROUNDS + 1):
+                detail(f"round {number}")
+                self.relays.claim()
+                if self._look(usage).is_final:
+                    break
+        with self._stage.step("a verifier recomputes the money from chain and users' counts"):
+            return self._look(usage)
+
+    def _period_over(self) -> bool | None:
+        statuses = self.relays.statuses()
+        if statuses is None or any(status.epoch <= PERIOD for status in statuses):
+            return None
+        return (self.sponsor.epoch() or 0) > PERIOD or None
+
+    def _look(self, usage: Usage) -> Finding:
+        statuses = self.relays.statuses()
+        if statuses is None:
+            raise DemoFailed(f"a relay does not answer; the logs are in {self.processes.folder}")
+        record = read_chain(self.chain.rpc, self.chain.deployment, usage.users)
+        evidence = Evidence(
+            deployment=self.chain.deployment,
+            events=record.events,
+            answers=record.answers,
+            senders=record.senders,
+            vouchers=tuple(voucher for status in statuses for voucher in status.vouchers()),
+            pool_vouchers=tuple(voucher for status in statuses for voucher in status.pool_vouchers()),
+            counts=usage.counts,
+            packets_delivered=usage.packets_delivered,
+            users=usage.users,
+            since=self._since,
+        )
+        return Finding(verify(evidence), statuses)
