@@ -1,11 +1,12 @@
 """The chain's part of the daemon's life: every poll brings time, relays, channels; every epoch its duties.
 
     refresh      what is new on the chain, in a thread; then, in the event loop:
-    channels     books learn of deposits, claims and closings of their channels
     keys         packet keys are made for epochs that are fixed, and destroyed after their grace
-    freeze       whoever comes first in an epoch fixes the next one; turns are spread so that not all pay
-    gossip       other relays' descriptors
-    dial         links to all next hops of this relay
+    dial         links to all next hops of this relay, and to relays that it owes
+    channels     books learn of deposits, claims and closings of their channels
+    beside       what waits for strangers or for blocks, and must not hold up the next look:
+      gossip     other relays' descriptors
+      freeze     whoever comes first in an epoch fixes the next one; turns are spread so that not all pay
 
 The data path never waits for any of this. While the RPC endpoint is away, the last state stays in force.
 """
@@ -14,19 +15,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from mixpay.book.rows import Channel as ChannelRow
 from mixpay.chain import events
 from mixpay.chain.contracts import Contracts
-from mixpay.chain.follower import Batch
 from mixpay.chain.sender import Sender
 from mixpay.chain.views import Channel
 from mixpay.crypto.hashing import keccak256
 from mixpay.endpoint import EndpointError, parse_endpoint
 from mixpay.errors import ChainError, PeerError, UserError
 from mixpay.layers import Role
-from mixpay.types import Account, Epoch, RelayId
+from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.books import Books, Side
 from relay.epoch_keys import EpochKeys
 from relay.gossip import Gossip
@@ -47,6 +47,8 @@ _CHANNEL_EVENTS = (
 )
 _FREEZE_TURN = 3.0
 """Seconds between one relay's turn to fix the next epoch and the next relay's."""
+_LINGER = 60.0
+"""Seconds that a link stays after it was needed: the last voucher may have to be repeated on it."""
 
 
 class Accounts:
@@ -108,31 +110,53 @@ class ChainSide:
         self._clock = clock
         self._read: set[tuple[Side, RelayId]] = set()
         self._epoch_seen: tuple[Epoch, float] | None = None
-        self.trouble: str | None = None
-        """Why the last look at the chain failed, for the operator; None if it did not."""
+        self._spare_since: dict[RelayId, float] = {}
+        self._beside: dict[str, asyncio.Task[None]] = {}
+        self._troubles: dict[str, str] = {}
+
+    @property
+    def trouble(self) -> str | None:
+        """What failed the last time it was tried, and why, for the operator; None if nothing did."""
+        return "; ".join(self._troubles.values()) or None
 
     async def run(self, interval: float) -> None:
         """Look, every `interval` seconds, until cancelled."""
-        while True:
-            try:
-                await self.once()
-                self.trouble = None
-            except (ChainError, UserError) as error:
-                if str(error) != self.trouble:
-                    log.warning("chain: %s", error)
-                self.trouble = str(error)
-            await asyncio.sleep(interval)
+        try:
+            while True:
+                await self._try("chain", self.once)
+                await asyncio.sleep(interval)
+        finally:
+            for task in self._beside.values():
+                task.cancel()
+            await asyncio.gather(*self._beside.values(), return_exceptions=True)
 
     async def once(self) -> None:
-        """One look. Raises ChainError; what was done stays done."""
-        batches = await asyncio.to_thread(self._state.view.refresh)
-        self._metrics.chain_height.set(batches[-1].head)
+        """One look. Raises ChainError, UserError; what was done stays done."""
+        await self._refresh()
         self._accounts.learn(self._state)
         await self.update_keys()
-        await self._update_channels(batches)
-        await self._freeze_in_turn()
-        await self._gossip.run_once()
-        self._dial()
+        self.dial()
+        self._begin("gossip", self._gossip.run_once)
+        self._begin("fixing the next epoch", self._freeze_in_turn)
+        await self._update_channels()
+
+    def _begin(self, what: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Do something beside, unless it is still being done."""
+        task = self._beside.get(what)
+        if task is None or task.done():
+            if task is not None:
+                task.result()  # a mistake of ours must not stay unseen
+            self._beside[what] = asyncio.create_task(self._try(what, work))
+
+    async def _try(self, what: str, work: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await work()
+        except (ChainError, UserError) as error:
+            if self._troubles.get(what) != str(error):
+                log.warning("%s: %s", what, error)
+            self._troubles[what] = str(error)
+        else:
+            self._troubles.pop(what, None)
 
     # ------------------------------------------------------------------ keys
 
@@ -152,21 +176,29 @@ class ChainSide:
 
     # ------------------------------------------------------------------ channels
 
-    async def _update_channels(self, batches: Iterable[Batch]) -> None:
-        changed: set[tuple[Account, Account]] = set()
+    async def _refresh(self) -> None:
+        """Read what is new, and forget what is not true any more of channels."""
+        try:
+            batches = await asyncio.to_thread(self._state.view.refresh)
+        except ChainError:
+            self._read.clear()  # what it found before it failed, nobody will tell us
+            raise
+        self._metrics.chain_height.set(batches[-1].head)
         for batch in batches:
             if batch.reverted_to is not None:
                 self._read.clear()
-            changed |= {
-                (event.payer, event.payee) for event in batch.events if isinstance(event, _CHANNEL_EVENTS)
-            }
+            found = [event for event in batch.events if isinstance(event, _CHANNEL_EVENTS)]
+            changed = {(event.payer, event.payee) for event in found}
+            if changed:
+                self._read = {book for book in self._read if self._pair(*book) not in changed}
+
+    async def _update_channels(self) -> None:
+        """Tell books of their channels: new books, and those whose channel changed."""
         for side, peer in self._all_books():
-            pair = self._pair(side, peer)
-            if (side, peer) in self._read and pair not in changed:
-                continue
-            channel = await asyncio.to_thread(self._contracts.channels.channel, *pair)
-            self._tell(side, peer, channel)
-            self._read.add((side, peer))
+            if (side, peer) not in self._read:
+                channel = await asyncio.to_thread(self._contracts.channels.channel, *self._pair(side, peer))
+                self._tell(side, peer, channel)
+                self._read.add((side, peer))
 
     def _all_books(self) -> list[tuple[Side, RelayId]]:
         payers = [(Side.PAYER, peer) for peer in self._books.payees]
@@ -212,22 +244,35 @@ class ChainSide:
 
     # ------------------------------------------------------------------ links
 
-    def _dial(self) -> None:
-        """Keep links to the next hops of every living epoch, and to no others."""
-        wanted: set[RelayId] = set()
+    def dial(self) -> None:
+        """Keep links to the next hops of every living epoch, and to relays that we owe; to no others."""
+        needed: set[RelayId] = set()
         for keys in self._state.epoch_keys().values():
-            wanted |= next_hops(self._state.me, keys)
-        for relay in wanted:
-            record = self._state.view.relay(relay)
+            needed |= next_hops(self._state.me, keys)
+        for relay in needed | self._creditors():
+            record = self._state.record(relay)
             if record is None:
                 continue
+            needed.add(relay)
             try:
                 endpoint = parse_endpoint(record.endpoint)
             except EndpointError:
                 continue  # registered with nonsense: unreachable until it is updated
             self._dialer.dial(relay, endpoint.host, endpoint.link_port, record.link_key)
-        for relay in set(self._dialer.links) - wanted:
-            self._dialer.hang_up(relay)
+        self._hang_up_spare(needed)
+
+    def _creditors(self) -> set[RelayId]:
+        """Relays whose tickets no voucher covers yet. Epochs end, debts do not."""
+        books = self._books.payers.items()
+        return {relay for relay, book in books if not book.refused and book.totals(Amount(1)).unsettled}
+
+    def _hang_up_spare(self, needed: set[RelayId]) -> None:
+        now, spare = self._clock(), set(self._dialer.links) - needed
+        self._spare_since = {relay: self._spare_since.get(relay, now) for relay in spare}
+        for relay, since in list(self._spare_since.items()):
+            if now - since >= _LINGER:
+                del self._spare_since[relay]
+                self._dialer.hang_up(relay)
 
 
 def next_hops(me: RelayId, keys: EpochKeys) -> set[RelayId]:
