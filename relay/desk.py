@@ -160,6 +160,8 @@ class RelayHooks:
 
     def batch_settled(self, side: Side, peer: RelayId, settled: BatchSettled) -> None:
         """See `Hooks`."""
+        if side is Side.PAYER:
+            self.cut_off.pop((side, peer), None)  # a right voucher puts a payer's faults right
         log.info("batch %d with relay %d settled: %d hop prices", settled.number, peer, settled.value)
 
     def claim_due(self, payer: RelayId) -> None:
