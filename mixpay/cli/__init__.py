@@ -1,7 +1,8 @@
 """The command `mixpay`.
 
-main.py     the group, errors as exit statuses
+main.py     the group of commands
 user.py     init, address, send, receive
 sponsor.py  sponsor: create and fund a campaign, serve passes
 demo.py     demo: the whole loop on a chain of its own
+common.py   options, passwords, results, exit statuses
 """

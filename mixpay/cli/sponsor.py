@@ -6,19 +6,17 @@ Results go to stdout, progress to stderr. Raises MixpayError; the main command t
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation, localcontext
 from pathlib import Path
 
 import click
 
+from mixpay.cli import common
 from mixpay.errors import UserError
-from mixpay.keystore import Kdf, find_password
+from mixpay.keystore import Kdf
 from mixpay.parameters import TOKEN
 from mixpay.sponsor import app, campaigns
 from mixpay.sponsor.campaigns import shown_account, shown_tokens
@@ -61,12 +59,6 @@ _home = click.option(
     envvar="MIXPAY_SPONSOR_HOME",
     help="The sponsor's folder: settings, keys, database.",
 )
-_password = click.option(
-    "--password-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="First line is the key store's password; else MIXPAY_PASSWORD, else it is asked for.",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _rpc = click.option("--rpc", "rpc_url", help="JSON-RPC endpoint of the chain (first time only).")
 _deployment = click.option(
     "--deployment",
@@ -74,11 +66,6 @@ _deployment = click.option(
     help="The deployment file (first time only).",
 )
 _port = click.option("--port", type=click.IntRange(0, 65535), default=8850, show_default=True)
-_light = click.option(
-    "--light-keys",
-    is_flag=True,
-    help="Cheap key derivation: faster, weak against guessing. For demonstrations.",
-)
 
 
 @click.group()
@@ -100,9 +87,9 @@ def sponsor() -> None:
 @_rpc
 @_deployment
 @_port
-@_password
-@_light
-@_json
+@common.password_option
+@common.light_keys_option
+@common.json_option
 def init(
     folder: Path,
     rpc_url: str | None,
@@ -114,10 +101,10 @@ def init(
 ) -> None:
     """Make the folder, its settings and its keys, and print the account to fund."""
     home = Home(folder.expanduser())
-    password = _ask_password(password_file, new=True)
+    password = common.ask_password(password_file, new=True)
     account = _initialise(home, rpc_url, deployment, port, password, light_keys)
-    _result(as_json, {"account": account, "home": str(home.folder)}, account)
-    _say(f"settings in {home.config_path}; send ether (for gas) and tokens to {account}")
+    common.result(as_json, {"account": account, "home": str(home.folder)}, account)
+    common.say(f"settings in {home.config_path}; send ether (for gas) and tokens to {account}")
 
 
 @sponsor.command(epilog="Example: mixpay sponsor create --period-cap 1000 --relay-cap 100")
@@ -142,9 +129,9 @@ def init(
     show_default=True,
     help="Ether that the signer's account is filled up to.",
 )
-@_password
-@_light
-@_json
+@common.password_option
+@common.light_keys_option
+@common.json_option
 def create(
     folder: Path,
     rpc_url: str | None,
@@ -162,26 +149,26 @@ def create(
     Does what `init` does first, if that was not done. The caps never change. Safe to repeat after a failure.
     """
     home = Home(folder.expanduser())
-    password = _ask_password(password_file, new=not home.keystore.exists())
+    password = common.ask_password(password_file, new=not home.keystore.exists())
     if not home.config_path.exists():
         _initialise(home, rpc_url, deployment, port, password, light_keys)
     caps = campaigns.Caps(period_cap, relay_cap)
-    created = campaigns.create(home, password, caps, int(signer_ether * _ETHER), _say)
+    created = campaigns.create(home, password, caps, int(signer_ether * _ETHER), common.say)
     accounts = {"sponsor": shown_account(created.sponsor), "signer": shown_account(created.signer)}
-    _result(as_json, {"campaign": created.campaign, **accounts}, str(created.campaign))
-    _say(f"campaign {created.campaign} exists; add money with  mixpay sponsor fund AMOUNT")
+    common.result(as_json, {"campaign": created.campaign, **accounts}, str(created.campaign))
+    common.say(f"campaign {created.campaign} exists; add money with  mixpay sponsor fund AMOUNT")
 
 
 @sponsor.command(epilog="Example: mixpay sponsor fund 5000")
 @click.argument("amount", type=_TOKENS)
 @_home
-@_password
-@_json
+@common.password_option
+@common.json_option
 def fund(amount: Amount, folder: Path, password_file: Path | None, as_json: bool) -> None:
     """Add AMOUNT tokens of the sponsor's account to the campaign's budget."""
     home = Home(folder.expanduser())
-    budget = campaigns.fund(home, _ask_password(password_file), amount, _say)
-    _result(as_json, {"budget": str(budget)}, f"{shown_tokens(budget)} tokens in the budget")
+    budget = campaigns.fund(home, common.ask_password(password_file), amount, common.say)
+    common.result(as_json, {"budget": str(budget)}, f"{shown_tokens(budget)} tokens in the budget")
 
 
 @sponsor.command(epilog="Example: mixpay sponsor invite --count 10 > codes-to-send.txt")
@@ -206,20 +193,16 @@ def invite(count: int, folder: Path) -> None:
 
 @sponsor.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
 @_home
-@_password
+@common.password_option
 @click.option("--verbose", is_flag=True, help="Say more on stderr.")
 def serve(folder: Path, password_file: Path | None, verbose: bool) -> None:
     """Serve passes until interrupted, and keep the campaign's keys registered ahead of time.
 
     Prints the service's address when it is ready.
     """
-    level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    # Request lines and RPC addresses belong in nobody's log.
-    for chatty in ("aiohttp", "urllib3", "web3", "asyncio"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    common.log_to_stderr(verbose)
     home = Home(folder.expanduser())
-    asyncio.run(_serve(home, _ask_password(password_file), click.echo))
+    asyncio.run(_serve(home, common.ask_password(password_file), click.echo))
 
 
 async def _serve(home: Home, password: str, ready: Callable[[str], None]) -> None:
@@ -238,22 +221,3 @@ def _initialise(
             raise UserError("the first time, name the chain: --rpc URL --deployment FILE")
         home.write_template(rpc_url, deployment, port)
     return shown_account(campaigns.make_keys(home, password, Kdf.LIGHT if light else Kdf.STANDARD))
-
-
-def _ask_password(password_file: Path | None, *, new: bool = False) -> str:
-    def ask() -> str:
-        if not sys.stdin.isatty():
-            return ""
-        return str(
-            click.prompt("Password of the key store", hide_input=True, confirmation_prompt=new, err=True)
-        )
-
-    return find_password(password_file, os.environ, ask)
-
-
-def _result(as_json: bool, fields: dict[str, object], text: str) -> None:
-    click.echo(json.dumps(fields) if as_json else text)
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from mixpay import address as addresses
 from mixpay import deployment as deployments
 from mixpay.address import Address
 from mixpay.chain.rpc import Rpc
+from mixpay.cli import common
 from mixpay.client import app
 from mixpay.client.errors import RelayUnavailable
 from mixpay.client.files import save_new
@@ -28,7 +28,7 @@ from mixpay.client.issuer import checked_url
 from mixpay.client.sending import Report
 from mixpay.envelope import MAX_MESSAGE, Kind, Message, file_message, safe_text, text_message
 from mixpay.errors import UserError
-from mixpay.keystore import Kdf, find_password
+from mixpay.keystore import Kdf
 
 _home = click.option(
     "--home",
@@ -39,12 +39,6 @@ _home = click.option(
     envvar="MIXPAY_HOME",
     help="Your folder: settings, keys, passes.",
 )
-_password = click.option(
-    "--password-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="First line is the key store's password; else MIXPAY_PASSWORD, else it is asked for.",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 @click.command(
@@ -80,13 +74,9 @@ def init(
 
 @click.command(epilog="Example: mixpay address")
 @_home
-@_password
-@click.option(
-    "--light-keys",
-    is_flag=True,
-    help="Cheap key derivation: faster, weak against guessing. For demonstrations.",
-)
-@_json
+@common.password_option
+@common.light_keys_option
+@common.json_option
 def address(folder: Path, password_file: Path | None, light_keys: bool, as_json: bool) -> None:
     """Print your address, to give to those who shall write to you.
 
@@ -99,7 +89,7 @@ def address(folder: Path, password_file: Path | None, light_keys: bool, as_json:
     identity = home.identity(lambda new: _ask_password(password_file, new), kdf)
 
     async def run() -> Address:
-        async with app.connected(home, _say) as client:
+        async with app.connected(home, common.say) as client:
             return await app.make_address(client, identity)
 
     found = asyncio.run(run())
@@ -116,7 +106,7 @@ def address(folder: Path, password_file: Path | None, light_keys: bool, as_json:
     "--file", "path", type=click.Path(path_type=Path), help="Send this file, of at most 1 MiB, with its name."
 )
 @_home
-@_json
+@common.json_option
 def send(receiver: str, text: str | None, path: Path | None, folder: Path, as_json: bool) -> None:
     """Send TEXT, a file, or what comes from stdin, to ADDRESS.
 
@@ -142,7 +132,7 @@ def send(receiver: str, text: str | None, path: Path | None, folder: Path, as_js
     epilog="Examples: mixpay receive --direct --out inbox   |   mixpay receive --direct --follow --json"
 )
 @_home
-@_password
+@common.password_option
 @click.option(
     "--direct", is_flag=True, help="Fetch directly: your mailbox's relay sees your network address."
 )
@@ -179,7 +169,7 @@ def receive(
     identity = home.identity(lambda new: _ask_password(password_file, new))
 
     async def run() -> None:
-        async with app.connected(home, _say) as client:
+        async with app.connected(home, common.say) as client:
             receiver = app.Receiver(client, identity, lambda arrived: _deliver(arrived, out, as_json))
             receiver.begin()
             if follow:
@@ -217,20 +207,11 @@ def _read(path: Path) -> bytes:
 
 
 def _ask_password(password_file: Path | None, new: bool) -> str:
-    def ask() -> str:
-        if not sys.stdin.isatty():
-            return ""
-        text = "A password for your new keys" if new else "Password of your keys"
-        return str(click.prompt(text, hide_input=True, confirmation_prompt=new, err=True))
-
-    return find_password(password_file, os.environ, ask)
+    prompt = "A password for your new keys" if new else "Password of your keys"
+    return common.ask_password(password_file, new=new, prompt=prompt)
 
 
 # ---------------------------------------------------------------------- what comes out
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)
 
 
 @contextlib.contextmanager
@@ -283,7 +264,7 @@ def _deliver(arrived: Arrived, out: Path, as_json: bool) -> None:
 
 def _conclude(received: app.Received, as_json: bool) -> None:
     for part in received.incomplete:
-        _say(
+        common.say(
             f"message {part.message_id.hex()} is not complete yet: "
             f"{part.have} of {part.total} pieces are here, and kept"
         )

@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from mixpay import deployment as deployments
+from mixpay.cli.common import ask_password, json_option, light_keys_option, password_option, result, say
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from relay import config
-from relay.cli import common
+from relay.cli import options
 from relay.home import initialise
 
 
@@ -19,7 +20,7 @@ from relay.home import initialise
     epilog="Example: mixpay-relay init --rpc http://127.0.0.1:8545 --deployment network.json "
     "--host relay.example --owner 0x... --issuer 1=https://issuer.example --set treasury.float=500000"
 )
-@common.home
+@options.home
 @click.option("--rpc", "rpc_url", required=True, help="JSON-RPC endpoint of the chain.")
 @click.option(
     "--deployment",
@@ -35,13 +36,9 @@ from relay.home import initialise
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another setting; may be repeated."
 )
-@click.option(
-    "--light-keys",
-    is_flag=True,
-    help="Cheap key derivation: faster, weak against guessing. For demonstrations.",
-)
-@common.password_option
-@common.json_option
+@light_keys_option
+@password_option
+@json_option
 def init(
     folder: Path,
     rpc_url: str,
@@ -68,15 +65,15 @@ def init(
         issuers=_issuers(issuers),
         settings=_pairs(settings, "--set", "NAME=VALUE"),
     )
-    password = common.ask_password(password_file, new=True)
+    password = ask_password(password_file, new=True)
     kdf = Kdf.LIGHT if light_keys else Kdf.STANDARD
     made = initialise(folder, text, password, kdf)
     operator = config.show_account(made.operator)
     if made.kept:
-        common.say("the keys were there already and are kept")
+        say("the keys were there already and are kept")
     fields = {"operator": operator, "owner": owner, "config": str(made.config)}
-    common.result(as_json, fields, f"operator {operator}\nsettings {made.config}")
-    common.say("next: mixpay-relay register --owner-key-file FILE --capital TOKENS --gas ETHER")
+    result(as_json, fields, f"operator {operator}\nsettings {made.config}")
+    say("next: mixpay-relay register --owner-key-file FILE --capital TOKENS --gas ETHER")
 
 
 def _issuers(given: Sequence[str]) -> dict[int, str]:

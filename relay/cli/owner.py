@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mixpay.cli.common import ask_password, json_option, password_option, result, say
 from mixpay.errors import UserError
 from mixpay.types import Account, Amount
 from relay import amounts
-from relay.cli import common
+from relay.cli import options
 from relay.config import parse_account, show_account
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: mixpay-relay register --owner-key-file owner.json --capital 20 --gas 0.5")
-@common.home
-@common.owner_key
-@common.owner_password
+@options.home
+@options.owner_key
+@options.owner_password
 @click.option(
     "--capital",
     metavar="TOKENS",
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 @click.option(
     "--gas", metavar="ETHER", default="0", help="Fill the operator's account up to this, for transactions."
 )
-@common.password_option
-@common.json_option
+@password_option
+@json_option
 def register(
     folder: Path,
     owner_key_file: Path,
@@ -47,7 +48,7 @@ def register(
     """
     tokens, wei = Amount(amounts.parse(capital)), amounts.parse(gas)
     owner = _owner(folder, owner_key_file, owner_password_file)
-    done = owner.register(common.ask_password(password_file), tokens, wei)
+    done = owner.register(ask_password(password_file), tokens, wei)
     state = "registered" if done.new else "updated" if done.updated else "was registered already"
     fields = {
         "relay": done.relay,
@@ -57,14 +58,14 @@ def register(
         "owner": show_account(done.owner),
         "endpoint": done.endpoint,
     }
-    common.result(as_json, fields, f"relay {done.relay} {state}: {done.endpoint}")
+    result(as_json, fields, f"relay {done.relay} {state}: {done.endpoint}")
 
 
 @click.command(epilog="Example: mixpay-relay leave --owner-key-file owner.json")
-@common.home
-@common.owner_key
-@common.owner_password
-@common.json_option
+@options.home
+@options.owner_key
+@options.owner_password
+@json_option
 def leave(folder: Path, owner_key_file: Path, owner_password_file: Path | None, as_json: bool) -> None:
     """Leave the network; says when the stake can be withdrawn.
 
@@ -74,21 +75,21 @@ def leave(folder: Path, owner_key_file: Path, owner_password_file: Path | None, 
     when = amounts.moment(done.withdrawable_at)
     state = "has left" if done.new else "had left already"
     fields = {"relay": done.relay, "new": done.new, "withdrawable_at": done.withdrawable_at}
-    common.result(as_json, fields, f"relay {done.relay} {state}; its stake can be withdrawn from {when}")
+    result(as_json, fields, f"relay {done.relay} {state}; its stake can be withdrawn from {when}")
 
 
 @click.command(epilog="Example: mixpay-relay withdraw --owner-key-file owner.json --ledger")
-@common.home
-@common.owner_key
-@common.owner_password
+@options.home
+@options.owner_key
+@options.owner_password
 @click.option("--to", "to_text", metavar="ACCOUNT", help="Who receives it; the owner, if not given.")
 @click.option(
     "--ledger",
     is_flag=True,
     help="Pay out the operator's balance in the ledger too (needs the key store's password).",
 )
-@common.password_option
-@common.json_option
+@password_option
+@json_option
 def withdraw(
     folder: Path,
     owner_key_file: Path,
@@ -101,7 +102,7 @@ def withdraw(
     """Pay the stake out, once unbonding is over; before that, say when."""
     to = _account(to_text) if to_text is not None else None
     owner = _owner(folder, owner_key_file, owner_password_file)
-    paid = owner.withdraw(to or owner.account, common.ask_password(password_file) if ledger else None)
+    paid = owner.withdraw(to or owner.account, ask_password(password_file) if ledger else None)
     receiver = show_account(paid.to)
     lines = []
     if paid.ledger:
@@ -119,14 +120,14 @@ def withdraw(
         "ledger": str(paid.ledger),
         "withdrawable_at": paid.withdrawable_at,
     }
-    common.result(as_json, fields, "\n".join(lines))
+    result(as_json, fields, "\n".join(lines))
 
 
 def _owner(folder: Path, key_file: Path, password_file: Path | None) -> Owner:
     from relay import registration  # noqa: PLC0415 loads a chain library, which --help must not wait for
 
-    key = registration.read_owner_key(key_file, lambda: common.ask_owner_password(password_file))
-    return registration.Owner(folder, key, common.say)
+    key = registration.read_owner_key(key_file, lambda: options.ask_owner_password(password_file))
+    return registration.Owner(folder, key, say)
 
 
 def _account(text: str) -> Account:
