@@ -227,16 +227,19 @@ class Sending:
         return await collect(self._http, snapshot, self._view.registry_domain, entry, witnesses)
 
     async def _change(self, reason: str) -> None:
-        link = self._link
+        await self._drain()
+        link, epoch = self._link, self._view.epoch
         await self._leave()
         self._changes += 1
         if self._changes > MOST_CHANGES:
             raise self._not_sent(reason)
-        if link is not None and reason not in _INNOCENT:
+        await self._wallet.look_again()
+        if self._view.epoch != epoch:
+            self._tell("a new epoch has begun: going on with a new pass")
+        elif link is not None and reason not in _INNOCENT:
             self._wallet.condemn(link.drawn, reason)
         elif self._changes > 1:
             await asyncio.sleep(min(LAG_SECONDS * 2 ** (self._changes - 2), _LONGEST_PAUSE))
-        await self._wallet.look_again()
         await self._enter()
         self._sender.entry_changed(_now())
 
