@@ -73,7 +73,7 @@ class ClientStore:
             self._connection.execute("PRAGMA journal_mode = WAL")
             # A tick that was sent must be spent after a power cut too.
             self._connection.execute("PRAGMA synchronous = FULL")
-            # What is deleted is overwritten: old passes tell of the past, old bodies are other people's words.
+            # What is deleted is overwritten: old passes tell of the past, bodies are other people's words.
             self._connection.execute("PRAGMA secure_delete = ON")
             self._migrate()
         except (OSError, sqlite3.DatabaseError) as error:
