@@ -97,10 +97,11 @@ class DemoRelays:
 
     def init(self, chain: DemoChain, campaign: int, issuer: str) -> None:
         """`mixpay-relay init` for all."""
-        self._all("init", lambda place: self._init_arguments(place, chain, campaign, issuer))
+        self._all("init", lambda place: self.init_arguments(place, chain, campaign, issuer))
 
     @staticmethod
-    def _init_arguments(place: Place, chain: DemoChain, campaign: int, issuer: str) -> list[str]:
+    def init_arguments(place: Place, chain: DemoChain, campaign: int, issuer: str) -> list[str]:
+        """What an operator gives to `init`."""
         ports = ["--link-port", str(place.link_port), "--client-port", str(place.client_port)]
         where = ["--host", "127.0.0.1", "--set", "listen=127.0.0.1", *ports]
         network = ["--rpc", chain.url, "--deployment", str(chain.deployment_file)]
