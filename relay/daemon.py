@@ -41,6 +41,7 @@ from relay.desk import Desk, RelayHooks, SideEvents
 from relay.epoch_keys import PacketKeys
 from relay.gateway import Gateway
 from relay.gossip import Gossip
+from relay.home import CONFIG, KEYS, LINK_KEY, OPERATOR_KEY
 from relay.links import Identity, LinkDialer, LinkServer, PayerLink
 from relay.metrics import Metrics
 from relay.mixer import Mixer
@@ -55,11 +56,7 @@ from relay.treasury import TreasuryDesk
 
 log = logging.getLogger(__name__)
 
-CONFIG = "relay.toml"
 DATABASE = "relay.sqlite"
-KEYS = "keys"
-OPERATOR_KEY = "operator"
-LINK_KEY = "link"
 
 _TAGS = 50_000_000
 _PULSE = 0.01

@@ -145,6 +145,7 @@ class RelayHooks:
         self.router: Router | None = None
         self.links: Mapping[Side, Callable[[RelayId], Link | None]] = {}
         self.claims: set[RelayId] = set()
+        """Payers whose channels are closing: the treasury looks at once, and empties this."""
         self.cut_off: dict[tuple[Side, RelayId], str] = {}
         """Peers that broke the rules, and how: for the operator."""
 

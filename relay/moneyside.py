@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _SETTLE_LIMIT = 45.0
 """Seconds that a settlement may take: three times what last responses are waited for."""
-_POLL = 0.05
+_POLL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +76,24 @@ class MoneySide:
         self._clock = clock
 
     async def run(self, interval: float) -> None:
-        """Look after the money every `interval` seconds, until cancelled."""
+        """Look after the money every `interval` seconds, and when a channel closes, until cancelled."""
         while True:
+            self._hooks.claims.clear()
             try:
                 await self.read_campaigns()
                 await self.redeemer.run_once(self._state.chain_time)
-                await self._run_treasury(bool(self._hooks.claims))
+                await self.treasury.run_once()
             except ChainError as error:
                 log.debug("money waits for the chain: %s", error)  # chainside says it to the operator
-            await asyncio.sleep(interval)
+            until = self._clock() + interval
+            while self._clock() < until and not self._hooks.claims:
+                await asyncio.sleep(min(interval, _POLL))
 
     async def read_campaigns(self) -> None:
         """Read budgets and limits of our campaigns. Raises ChainError."""
         for campaign in self._campaigns:
             found = await asyncio.to_thread(self._contracts.pool.campaign, campaign)
             self._state.campaigns[campaign] = found
-
-    async def _run_treasury(self, urgent: bool) -> TreasuryReport:
-        self._hooks.claims.clear()
-        return await self.treasury.run_once(urgent)
 
     async def settle(self) -> Settled:
         """Settle with every payer, redeem what is over, claim everything."""
@@ -103,7 +102,7 @@ class MoneySide:
         while self._owed() and self._clock() < deadline:
             await asyncio.sleep(_POLL)
         redeemed = await self.redeemer.run_once(self._state.chain_time, urgent=True)
-        treasury = await self._run_treasury(urgent=True)
+        treasury = await self.treasury.run_once(urgent=True)
         return Settled(self._owed(), redeemed, treasury)
 
     def _owed(self) -> dict[RelayId, int]:
