@@ -39,6 +39,7 @@ def demo(file: Path | None, keep: bool, report: Path) -> int:
     Takes a minute or two. Ends with status 0 only if everything held.
     """
     parcel = read_parcel(file)
+    reports.make_room(report)
     stage = Stage(Console(stderr=True))
     try:
         outcome = play(parcel, stage, keep=keep)

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from mixpay.accounts import show_account as shown
 from mixpay.chain import events
 from mixpay.chain.events import Event
 from mixpay.chain.views import NOBODY
@@ -141,7 +142,7 @@ def _transferred(money: Money, event: Transferred) -> None:
         money.tokens[event.sender] -= event.amount
         money.spent_by[event.sender] += event.amount
         if money.tokens[event.sender] < 0:
-            money.object("I1", f"{_hex(event.sender)} sent tokens that it did not have")
+            money.object("I1", f"{shown(event.sender)} sent tokens that it did not have")
     money.tokens[event.to] += event.amount
 
 
@@ -160,7 +161,7 @@ def _in_channel(
     money: Money, event: events.Funded | events.Claimed | events.Closed | events.Released
 ) -> None:
     channel = money.channels[event.payer, event.payee]
-    where = f"channel {_hex(event.payer)} to {_hex(event.payee)}"
+    where = f"channel {shown(event.payer)} to {shown(event.payee)}"
     match event:
         case events.Funded():
             _debit(money, event.payer, event.amount)
@@ -197,7 +198,7 @@ def _in_pool(money: Money, event: Event) -> None:
             claims[event.campaign, event.relay] += event.amount
             if claims[event.campaign, event.relay] != event.claimed:
                 total = claims[event.campaign, event.relay]
-                where = f"campaign {event.campaign}, {_hex(event.relay)}"
+                where = f"campaign {event.campaign}, {shown(event.relay)}"
                 money.object("I1", f"{where}: claimed {event.claimed}, but {total} was paid out")
             _spend(money, event.campaign, event.amount)
         case events.WithdrawalFinished():
@@ -213,8 +214,4 @@ def _spend(money: Money, campaign: int, amount: int) -> None:
 def _debit(money: Money, account: Account, amount: int) -> None:
     money.ledger[account] -= amount
     if money.ledger[account] < 0:
-        money.object("I1", f"{_hex(account)} moved more than its ledger balance")
-
-
-def _hex(account: Account) -> str:
-    return "0x" + account.hex()
+        money.object("I1", f"{shown(account)} moved more than its ledger balance")

@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mixpay.amounts import shown
 from mixpay.demo.verifier import RelayResult, Verdict
 from mixpay.errors import UserError
 from mixpay.parameters import TOKEN
@@ -36,7 +37,8 @@ class Step:
 class Outcome:
     """Everything that the demo found. `packets_sent`: by the sending client; `bytes_sent`: the file's size.
 
-    `proven`: tickets and ticks that each relay redeemed, by its own books; shown, never judged by.
+    By the relays' own books, shown and never judged by: `proven`, tickets and ticks that each redeemed;
+    `drops`, what it dropped, by reason.
     """
 
     verdict: Verdict
@@ -45,6 +47,7 @@ class Outcome:
     bytes_sent: int
     bytes_equal: bool
     proven: Mapping[RelayId, int]
+    drops: Mapping[RelayId, Mapping[str, int]]
     steps: Sequence[Step]
     seconds: float
 
@@ -60,10 +63,13 @@ class Outcome:
             yield "the file that arrived is not the file that was sent"
         if self.packets_lost:
             yield f"{self.packets_lost} packets were lost"
+            for relay, reasons in sorted(self.drops.items()):
+                listed = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+                yield f"relay {relay} says that it dropped: {listed}"
         if verdict.unclaimed:
-            yield f"{shown_tokens(verdict.unclaimed)} tokens were earned and not claimed"
+            yield f"{shown(verdict.unclaimed)} tokens were earned and not claimed"
         if verdict.user_paid:
-            yield f"users paid {shown_tokens(verdict.user_paid)} tokens"
+            yield f"users paid {shown(verdict.user_paid)} tokens"
         if verdict.users_native:
             yield f"users hold {verdict.users_native} wei"
         for objection in verdict.objections:
@@ -100,10 +106,18 @@ def _relay_json(relay: RelayResult) -> dict[str, int]:
     }
 
 
+def make_room(path: Path) -> None:
+    """Make the report's folder, remove an older report. Raises UserError if that is impossible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write the report {path}: {error.strerror}") from None
+
+
 def write(path: Path, outcome: Outcome) -> None:
     """Write reports/demo.json. Raises UserError if that is impossible."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(as_json(outcome), indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write the report {path}: {error.strerror}") from None
@@ -135,9 +149,9 @@ def _summary(outcome: Outcome) -> Table:
         ("file", f"{outcome.bytes_sent} bytes {arrived}"),
         ("packets sent", str(outcome.packets_sent)),
         ("packets lost", str(outcome.packets_lost)),
-        ("sponsor paid", f"{shown_tokens(verdict.sponsor_paid)} MIX"),
-        ("users paid", f"{shown_tokens(verdict.user_paid)} MIX, and hold {verdict.users_native} wei"),
-        ("not claimed", f"{shown_tokens(verdict.unclaimed)} MIX"),
+        ("sponsor paid", f"{shown(verdict.sponsor_paid)} MIX"),
+        ("users paid", f"{shown(verdict.user_paid)} MIX, and hold {verdict.users_native} wei"),
+        ("not claimed", f"{shown(verdict.unclaimed)} MIX"),
         ("I1: money is conserved", _judged(verdict, "I1")),
         ("I8: income is price times packets", _judged(verdict, "I8")),
         ("transactions", str(verdict.transactions)),
@@ -161,16 +175,4 @@ def _steps(outcome: Outcome) -> Table:
 
 def _micro(amount: int, *, sign: bool = False) -> str:
     """Millionths of a token, exact: one of them is the default hop price. `sign`: a gain shows its plus."""
-    return "+" * (sign and amount > 0) + _decimal(amount, TOKEN // 10**6)
-
-
-def shown_tokens(amount: int) -> str:
-    """Tokens, exact, without needless zeros."""
-    return _decimal(amount, TOKEN)
-
-
-def _decimal(amount: int, unit: int) -> str:
-    whole, rest = divmod(abs(amount), unit)
-    fraction = f"{rest:0{len(str(unit)) - 1}d}".rstrip("0")
-    sign = "-" if amount < 0 else ""
-    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+    return "+" * (sign and amount > 0) + shown(amount, TOKEN // 10**6)

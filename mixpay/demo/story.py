@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +35,10 @@ def play(parcel: Parcel, stage: Stage, *, keep: bool) -> Outcome:
     processes = Processes(folder / "logs")
     chain = DevChain(log=folder / "logs" / "anvil.log")
     held = False
-    with processes.watching_signals():
+    with processes.watching_signals(), ExitStack() as ending:
+        # Once more in any case: the terminal may be gone, and showing the step below fail.
+        ending.callback(chain.stop)
+        ending.callback(processes.stop)
         try:
             outcome = Story(parcel, folder, stage, Network(folder, stage, processes, chain)).perform()
             held = not list(outcome.failures())
@@ -122,6 +126,7 @@ class Story:
             bytes_sent=len(self._parcel.content),
             bytes_equal=content == self._parcel.content,
             proven={status.id: self._proven(status) for status in finding.statuses},
+            drops={status.id: status.drops for status in finding.statuses if status.drops},
             steps=tuple(self._stage.steps),
             seconds=self._stage.seconds,
         )

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mixpay import eip712
+from mixpay.accounts import show_account as shown
 from mixpay.demo.evidence import Counts, Evidence, SignedPoolVoucher, SignedVoucher
 from mixpay.demo.money import Money, Objection, replay
 from mixpay.types import HOPS, MIX_LAYERS, Account, Amount, RelayId
@@ -118,9 +119,9 @@ def _take(case: _Case, voucher: SignedVoucher, domain: eip712.Domain) -> None:
     message = voucher.message
     operators = {relay.operator for relay in case.money.relays.values()}
     if not eip712.signed_by(message.payer, message, domain, voucher.signature):
-        text = f"{_hex(message.payee)} presents a voucher that {_hex(message.payer)} did not sign"
+        text = f"{shown(message.payee)} presents a voucher that {shown(message.payer)} did not sign"
     elif {message.payer, message.payee} - operators:
-        text = f"a voucher from {_hex(message.payer)} to {_hex(message.payee)} is not between relays"
+        text = f"a voucher from {shown(message.payer)} to {shown(message.payee)} is not between relays"
     else:
         pair = message.payer, message.payee
         case.signed[pair] = max(message.cumulative, case.signed.get(pair, 0))
@@ -132,7 +133,7 @@ def _take_pool(case: _Case, voucher: SignedPoolVoucher, domain: eip712.Domain) -
     message = voucher.message
     signer = case.money.signers.get(message.campaign, Account(b""))
     if not eip712.signed_by(signer, message, domain, voucher.signature):
-        text = f"{_hex(message.relay)} presents a voucher that campaign {message.campaign} did not sign"
+        text = f"{shown(message.relay)} presents a voucher that campaign {message.campaign} did not sign"
         case.objections.append(Objection("I8", text))
         return
     key = message.campaign, message.relay
@@ -188,13 +189,13 @@ def _i1(case: _Case) -> Iterator[Objection]:
     budgets = sum(money.budgets.values())
     yield from differ("the pool's ledger account", budgets, answers.ledger.get(deployment.pool))
     for account, amount in money.tokens.items():
-        yield from differ(f"the tokens of {_hex(account)}", amount, answers.tokens.get(account, 0))
+        yield from differ(f"the tokens of {shown(account)}", amount, answers.tokens.get(account, 0))
     for account, amount in money.ledger.items():
-        yield from differ(f"the ledger balance of {_hex(account)}", amount, answers.ledger.get(account, 0))
+        yield from differ(f"the ledger balance of {shown(account)}", amount, answers.ledger.get(account, 0))
     for campaign, amount in money.budgets.items():
         yield from differ(f"the budget of campaign {campaign}", amount, answers.budgets.get(campaign))
     for pair, channel in money.channels.items():
-        where = f"channel {_hex(pair[0])} to {_hex(pair[1])}"
+        where = f"channel {shown(pair[0])} to {shown(pair[1])}"
         deposit, claimed = answers.channels.get(pair, (0, 0))
         yield from differ(f"{where}, deposit", channel.deposit, deposit)
         yield from differ(f"{where}, claimed", channel.claimed, claimed)
@@ -204,12 +205,12 @@ def _i3(case: _Case) -> Iterator[Objection]:
     for (payer, payee), channel in case.money.channels.items():
         known = case.signed.get((payer, payee), 0)
         if channel.claimed > known:
-            text = f"{_hex(payee)} got {channel.claimed} from {_hex(payer)}, whose vouchers say {known}"
+            text = f"{shown(payee)} got {channel.claimed} from {shown(payer)}, whose vouchers say {known}"
             yield Objection("I3", text)
     for key, claimed in case.money.pool_claims.items():
         known = case.pool_signed.get(key, 0)
         if claimed > known:
-            text = f"{_hex(key[1])} got {claimed} from campaign {key[0]}, whose vouchers say {known}"
+            text = f"{shown(key[1])} got {claimed} from campaign {key[0]}, whose vouchers say {known}"
             yield Objection("I3", text)
 
 
@@ -241,16 +242,12 @@ def _users(case: _Case) -> Iterator[Objection]:
     evidence, money = case.evidence, case.money
     for account in evidence.users:
         if account in money.parties:
-            yield Objection("users", f"the user {_hex(account)} takes part in the contracts")
+            yield Objection("users", f"the user {shown(account)} takes part in the contracts")
         if evidence.answers.native.get(account):
-            yield Objection("users", f"the user {_hex(account)} owns ether")
+            yield Objection("users", f"the user {shown(account)} owns ether")
     for account in evidence.senders:
         if account not in money.parties:
-            yield Objection("users", f"{_hex(account)}, who runs nothing here, sent a transaction")
+            yield Objection("users", f"{shown(account)}, who runs nothing here, sent a transaction")
     for account in {*money.tokens, *money.ledger, *money.spent_by}:
         if account not in money.parties and account != evidence.deployment.token:
-            yield Objection("users", f"{_hex(account)}, who runs nothing here, had tokens")
-
-
-def _hex(account: Account) -> str:
-    return "0x" + account.hex()
+            yield Objection("users", f"{shown(account)}, who runs nothing here, had tokens")

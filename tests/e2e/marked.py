@@ -18,7 +18,7 @@ VARIABLE = "MIXPAY_TEST_MARK"
 class Marked:
     """One `mixpay` command under a mark; its temporary folders are in `folder`."""
 
-    def __init__(self, folder: Path, arguments: Sequence[str]) -> None:
+    def __init__(self, folder: Path, arguments: Sequence[str], stderr: int | None = None) -> None:
         self.folder = folder
         self.temporary = folder / "tmp"
         self.temporary.mkdir(parents=True)
@@ -28,7 +28,7 @@ class Marked:
             [sys.executable, "-m", "mixpay.cli.main", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=(folder / "stdout").open("wb"),
-            stderr=(folder / "stderr").open("wb"),
+            stderr=(folder / "stderr").open("wb") if stderr is None else stderr,
             env={**os.environ, name: value, "TMPDIR": str(self.temporary)},
             start_new_session=True,
         )
@@ -39,7 +39,8 @@ class Marked:
 
     @property
     def stderr(self) -> str:
-        return (self.folder / "stderr").read_text()
+        path = self.folder / "stderr"
+        return path.read_text() if path.exists() else "it went to another place"
 
     def alive(self) -> dict[int, str]:
         """Process id and command line of all that carries the mark now, the command itself included."""

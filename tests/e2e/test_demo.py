@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import sys
@@ -18,7 +19,7 @@ from mixpay.types import HOPS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
-Start = Callable[[Sequence[str]], Marked]
+Start = Callable[..., Marked]
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts one command; nothing of it outlives the test."""
     started: list[Marked] = []
 
-    def begin(arguments: Sequence[str]) -> Marked:
-        started.append(Marked(tmp_path / f"run{len(started)}", arguments))
+    def begin(arguments: Sequence[str], stderr: int | None = None) -> Marked:
+        started.append(Marked(tmp_path / f"run{len(started)}", arguments, stderr))
         return started[-1]
 
     yield begin
@@ -122,6 +123,17 @@ def test_signals_endEverything_evenWhenRepeated_whileRelaysRun(start: Start) -> 
     for _ in range(20):
         marked.process.send_signal(signal.SIGINT)
     interrupted(marked)
+
+
+def test_closedTerminal_endsEverything(start: Start) -> None:
+    ours, theirs = pty.openpty()
+    marked = start(["demo"], theirs)
+    os.close(theirs)
+    marked.wait_until("a second process", lambda: len(marked.alive()) > 2)
+    os.close(ours)
+    marked.process.send_signal(signal.SIGHUP)
+    assert marked.finish(30) != 0
+    assert marked.alive() == {}
 
 
 def test_deadRelay_failsTheDemo_andEndsEverything(start: Start) -> None:

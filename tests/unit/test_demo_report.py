@@ -27,6 +27,7 @@ def outcome() -> Outcome:
         bytes_sent=5_000,
         bytes_equal=True,
         proven={RelayId(relay): PACKETS for relay in range(1, 6)},
+        drops={RelayId(2): {"wrong_lock": 1}},
         steps=(Step("begin", 1.25), Step("end", 2.5)),
         seconds=3.75,
     )
@@ -66,13 +67,19 @@ def test_asJson_hasExactlyTheAgreedFields(outcome: Outcome) -> None:
     assert found["sponsor_paid"] == 5 * PACKETS * PRICE
 
 
-def test_write_makesFolders(outcome: Outcome, tmp_path: Path) -> None:
+def test_write_replacesAnOlderReport(outcome: Outcome, tmp_path: Path) -> None:
     path = tmp_path / "new" / "demo.json"
+    report.make_room(path)
+    path.write_text("old")
+    report.make_room(path)
+    assert not path.exists()
     report.write(path, outcome)
     assert json.loads(path.read_text()) == report.as_json(outcome)
 
 
 def test_write_failsIfThePathIsAFolder(outcome: Outcome, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot write the report"):
+        report.make_room(tmp_path)
     with pytest.raises(UserError, match="cannot write the report"):
         report.write(tmp_path, outcome)
 
@@ -100,6 +107,7 @@ def test_failures_areNoneWhenAllHolds(outcome: Outcome) -> None:
     [
         ({"bytes_equal": False}, "not the file"),
         ({"packets_sent": PACKETS + 2}, "2 packets were lost"),
+        ({"packets_sent": PACKETS + 2}, "relay 2 says that it dropped: 1 wrong_lock"),
         ({"verdict": verify(replace(honest(), vouchers=()))}, "I8"),
         ({"verdict": verify(replace(honest(), pool_vouchers=()))}, "I3"),
         ({"verdict": replace(verify(honest()), user_paid=10**18)}, "users paid 1 tokens"),
