@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from mixpay.accounts import show_account
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, RelayId
 from relay import report
 from relay.answers import Roles, SettleAnswer, StatusAnswer
 from relay.books import Books
-from relay.config import RelayConfig, show_account
+from relay.config import RelayConfig
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide
 from relay.state import SOFTWARE, State

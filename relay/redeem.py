@@ -21,12 +21,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mixpay import eip712
+from mixpay.amounts import shown
 from mixpay.epochs import Schedule
 from mixpay.errors import ChainError, PeerError
 from mixpay.passes import KIND_ENTRY, TICK_VALUE, EntryPassBook, Redemption, Scope
 from mixpay.sponsor.api import MAX_BUNDLES, RedeemAnswer, RedeemRequest, RefusedBundle
 from mixpay.types import Account, Amount, Epoch, RelayId, Term
-from relay.amounts import shown
 from relay.issuers import PATIENCE, IssuerRefused, IssuerSilent, redeem
 from relay.pool_view import PoolView
 from relay.store import (

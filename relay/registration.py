@@ -16,6 +16,8 @@ from eth_account import Account as KeyFiles
 
 from mixpay import deployment as deployments
 from mixpay import eip712, keystore, tls
+from mixpay.accounts import show_account
+from mixpay.amounts import moment, shown
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.rpc import connect
 from mixpay.chain.sender import Sender
@@ -24,8 +26,6 @@ from mixpay.crypto.hashing import keccak256
 from mixpay.errors import UserError
 from mixpay.types import Account, Amount, RelayId
 from relay import config as configs
-from relay.amounts import moment, shown
-from relay.config import show_account
 from relay.home import CONFIG, KEYS, LINK_KEY, OPERATOR_KEY, operator_account
 
 Progress = Callable[[str], None]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client import Counter
 
+from mixpay.accounts import show_account
 from mixpay.book import PayeeBook, PayerBook
 from mixpay.passes import KIND_ENTRY, EntryPassBook
 from mixpay.types import Account, Amount, RelayId
@@ -22,7 +23,7 @@ from relay.answers import (
     SettleAnswer,
     VoucherAnswer,
 )
-from relay.config import Settlement, show_account
+from relay.config import Settlement
 from relay.redeem import RedeemReport
 from relay.store import StoredPoolVoucher
 from relay.treasury import Holdings, Postponed, Subject, TreasuryReport

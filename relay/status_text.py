@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from relay.amounts import shown
+from mixpay.amounts import shown
 from relay.answers import CampaignAnswer, PayeeAnswer, PayerAnswer, SettleAnswer, StatusAnswer
 
 

@@ -9,22 +9,20 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation, localcontext
 from pathlib import Path
 
 import click
 
+from mixpay import amounts
+from mixpay.accounts import show_account
 from mixpay.cli import common
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
-from mixpay.parameters import TOKEN
 from mixpay.sponsor import app, campaigns
-from mixpay.sponsor.campaigns import shown_account, shown_tokens
 from mixpay.sponsor.config import Home
 from mixpay.sponsor.policy import new_code
 from mixpay.types import Amount
 
-_MAX_AMOUNT = 1 << 96
 _ETHER = 10**18
 
 
@@ -38,15 +36,12 @@ class Tokens(click.ParamType[Amount]):
         if isinstance(value, int):
             return Amount(value)
         try:
-            # Amounts have up to 29 digits, one more than decimals keep by default.
-            with localcontext(prec=64):
-                amount = Decimal(str(value)) * TOKEN
-            whole = int(amount)
-        except (InvalidOperation, OverflowError, ValueError):
-            self.fail(f"{value!r} is not a number of tokens", param, ctx)
-        if whole != amount or not 0 < whole < _MAX_AMOUNT:
-            self.fail(f"{value} must be above 0 and have at most 18 decimals", param, ctx)
-        return Amount(whole)
+            amount = amounts.parse(str(value))
+        except UserError as error:
+            self.fail(str(error), param, ctx)
+        if amount == 0:
+            self.fail(f"{value} must be above 0", param, ctx)
+        return Amount(amount)
 
 
 _TOKENS = Tokens()
@@ -154,7 +149,7 @@ def create(
         _initialise(home, rpc_url, deployment, port, password, light_keys)
     caps = campaigns.Caps(period_cap, relay_cap)
     created = campaigns.create(home, password, caps, int(signer_ether * _ETHER), common.say)
-    accounts = {"sponsor": shown_account(created.sponsor), "signer": shown_account(created.signer)}
+    accounts = {"sponsor": show_account(created.sponsor), "signer": show_account(created.signer)}
     common.result(as_json, {"campaign": created.campaign, **accounts}, str(created.campaign))
     common.say(f"campaign {created.campaign} exists; add money with  mixpay sponsor fund AMOUNT")
 
@@ -168,7 +163,7 @@ def fund(amount: Amount, folder: Path, password_file: Path | None, as_json: bool
     """Add AMOUNT tokens of the sponsor's account to the campaign's budget."""
     home = Home(folder.expanduser())
     budget = campaigns.fund(home, common.ask_password(password_file), amount, common.say)
-    common.result(as_json, {"budget": str(budget)}, f"{shown_tokens(budget)} tokens in the budget")
+    common.result(as_json, {"budget": str(budget)}, f"{amounts.shown(budget)} tokens in the budget")
 
 
 @sponsor.command(epilog="Example: mixpay sponsor invite --count 10 > codes-to-send.txt")
@@ -220,4 +215,4 @@ def _initialise(
         if rpc_url is None or deployment is None:
             raise UserError("the first time, name the chain: --rpc URL --deployment FILE")
         home.write_template(rpc_url, deployment, port)
-    return shown_account(campaigns.make_keys(home, password, Kdf.LIGHT if light else Kdf.STANDARD))
+    return show_account(campaigns.make_keys(home, password, Kdf.LIGHT if light else Kdf.STANDARD))

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from mixpay import eip712
+from mixpay.accounts import show_account
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.sender import Sender
 from mixpay.chain.views import NOBODY
@@ -24,7 +25,6 @@ from mixpay.sponsor.campaigns import (
     SIGNER,
     Desk,
     campaign_number,
-    shown_account,
 )
 from mixpay.sponsor.config import Home, SponsorConfig, write_whole
 from mixpay.sponsor.issuer import Campaign, Issuer, IssuerError
@@ -177,7 +177,7 @@ def _check_signer(contracts: Contracts, number: int, signer: Account) -> None:
     if campaign.sponsor == NOBODY:
         raise UserError(f"there is no campaign {number} in this deployment: check sponsor.toml")
     if campaign.signer != signer:
-        theirs, ours = shown_account(campaign.signer), shown_account(signer)
+        theirs, ours = show_account(campaign.signer), show_account(signer)
         raise UserError(f"campaign {number} is signed for by {theirs}, not by this key store's {ours}")
     if campaign.budget == 0:
         _log.warning(

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from mixpay import deployment as deployment_file
 from mixpay import eip712, keystore
+from mixpay.accounts import show_account
+from mixpay.amounts import shown
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.events import CampaignCreated, Decoder
 from mixpay.chain.rpc import Rpc, connect
@@ -18,7 +20,6 @@ from mixpay.chain.sender import Sender
 from mixpay.deployment import Deployment
 from mixpay.errors import TransactionFailed, UserError
 from mixpay.keystore import Kdf, Secret
-from mixpay.parameters import TOKEN
 from mixpay.sponsor.config import Home, SponsorConfig
 from mixpay.types import Account, Amount
 
@@ -87,7 +88,7 @@ def create(home: Home, password: str, caps: Caps, signer_wei: int, progress: Pro
         raise UserError(f"{home.config_path} names campaign {desk.config.campaign} already")
     sender = Sender(desk.rpc, desk.secret(SPONSOR, password))
     signer = eip712.account_of(desk.secret(SIGNER, password))
-    progress(f"sponsor {shown_account(sender.account)}, signer {shown_account(signer)}")
+    progress(f"sponsor {show_account(sender.account)}, signer {show_account(signer)}")
     number = _made_before(desk.contracts, sender.account, signer)
     if number is None:
         number = _create_campaign(desk, sender, signer, caps)
@@ -109,23 +110,14 @@ def fund(home: Home, password: str, amount: Amount, progress: Progress) -> Amoun
     sender = Sender(desk.rpc, desk.secret(SPONSOR, password))
     balance = token.balance_of(sender.account)
     if balance < amount:
-        needed, has = shown_tokens(amount), shown_tokens(balance)
-        raise UserError(
-            f"account {shown_account(sender.account)} has {has} tokens: send it at least {needed}"
-        )
+        needed, has = shown(amount), shown(balance)
+        raise UserError(f"account {show_account(sender.account)} has {has} tokens: send it at least {needed}")
     if token.allowance(sender.account, pool.address) < amount:
         progress("allowing the pool to take the tokens")
         sender.send(token.approve(pool.address, amount))
-    progress(f"adding {shown_tokens(amount)} tokens to campaign {campaign}")
+    progress(f"adding {shown(amount)} tokens to campaign {campaign}")
     sender.send(pool.fund(campaign, amount))
     return pool.campaign(campaign).budget
-
-
-def shown_tokens(amount: int) -> str:
-    """An amount in tokens, without needless zeros."""
-    whole, rest = divmod(amount, TOKEN)
-    fraction = f"{rest:018d}".rstrip("0")
-    return f"{whole}.{fraction}" if fraction else str(whole)
 
 
 def campaign_number(desk: Desk) -> int:
@@ -151,8 +143,3 @@ def _create_campaign(desk: Desk, sender: Sender, signer: Account, caps: Caps) ->
         if isinstance(event, CampaignCreated):
             return event.campaign
     raise TransactionFailed("the campaign was created, but the node shows no number: run the command again")
-
-
-def shown_account(account: Account) -> str:
-    """Hexadecimal with 0x."""
-    return "0x" + account.hex()

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mixpay import deployment as deployments
+from mixpay.accounts import show_account
 from mixpay.cli.common import ask_password, json_option, light_keys_option, password_option, result, say
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
@@ -68,7 +69,7 @@ def init(
     password = ask_password(password_file, new=True)
     kdf = Kdf.LIGHT if light_keys else Kdf.STANDARD
     made = initialise(folder, text, password, kdf)
-    operator = config.show_account(made.operator)
+    operator = show_account(made.operator)
     if made.kept:
         say("the keys were there already and are kept")
     fields = {"operator": operator, "owner": owner, "config": str(made.config)}

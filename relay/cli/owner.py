@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mixpay import amounts
+from mixpay.accounts import parse_account, show_account
 from mixpay.cli.common import ask_password, json_option, password_option, result, say
 from mixpay.errors import UserError
 from mixpay.types import Account, Amount
-from relay import amounts
 from relay.cli import options
-from relay.config import parse_account, show_account
 
 if TYPE_CHECKING:
     from relay.registration import Owner

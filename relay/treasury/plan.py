@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from mixpay.amounts import shown
 from mixpay.types import Account, Amount, Epoch, RelayId
-from relay.amounts import shown
 from relay.config import TreasuryRules
 from relay.treasury.facts import Facts, PayeeFacts, PayerFacts, PoolFacts
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import chain_world
 from chain_world import ETHER
-
 from mixpay import deployment as deployment_file
 from mixpay.chain.devchain import DevChain
 from mixpay.keystore import Kdf

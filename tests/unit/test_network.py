@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from chain_world import World
 
+from chain_world import World
 from mixpay.chain.devchain import DevChain
 from mixpay.chain.trail import KEEP
 from mixpay.errors import ChainUnavailable

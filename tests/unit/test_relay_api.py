@@ -16,7 +16,6 @@ from mixpay.errors import ChainUnavailable, MixpayError, UserError
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, Amount, RelayId
 from relay import report
-from relay.amounts import parse, shown
 from relay.answers import (
     ApiFile,
     Balances,
@@ -258,18 +257,3 @@ def test_counters_are_read_by_reason() -> None:
     assert report.reasons(metrics.drops) == {"replayed": 3}
     assert report.balances(None) is None
     assert report.balances(Holdings(Amount(1), Amount(2), 3)) == Balances(ledger="1", tokens="2", ether="3")
-
-
-@pytest.mark.parametrize(
-    ("text", "amount"), [("0", 0), ("1", 10**18), ("0.000000000000000001", 1), ("12.50", 125 * 10**17)]
-)
-def test_amounts_are_exact(text: str, amount: int) -> None:
-    assert parse(text) == amount
-    assert parse(shown(amount)) == amount
-    assert shown(-amount) == f"-{shown(amount)}" or not amount
-
-
-@pytest.mark.parametrize("text", ["", "x", "-1", "1e40", "0.0000000000000000001", "nan", "inf"])
-def test_no_amount_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="is not an amount"):
-        parse(text)

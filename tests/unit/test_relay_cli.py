@@ -14,13 +14,14 @@ from click.testing import CliRunner
 
 from mixpay import deployment as deployments
 from mixpay import eip712, keystore
+from mixpay.accounts import show_account
+from mixpay.amounts import moment, shown
 from mixpay.crypto.hashing import keccak256
 from mixpay.keystore import Kdf
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.types import Account, RelayId
 from relay import cli
-from relay.amounts import moment, shown
-from relay.config import load, show_account
+from relay.config import load
 
 if TYPE_CHECKING:
     from chain_world import User, World

@@ -12,17 +12,17 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from chain_world import ETHER
 from click.testing import CliRunner, Result
-from sponsor_world import PASSWORD, World
 
+from chain_world import ETHER
+from mixpay.accounts import show_account
 from mixpay.chain.devchain import DevChain
 from mixpay.cli.sponsor import sponsor
 from mixpay.errors import UserError
 from mixpay.parameters import TOKEN
-from mixpay.sponsor.campaigns import shown_tokens
 from mixpay.sponsor.config import Home
 from mixpay.types import Account, Amount
+from sponsor_world import PASSWORD, World
 
 SERVE = "from mixpay.cli.sponsor import sponsor; sponsor()"
 
@@ -62,7 +62,7 @@ def test_init_create_fund(world: World) -> None:
     assert result.exit_code == 0, result.output
     created = json.loads(result.stdout)
     campaign = world.contracts.pool.campaign(created["campaign"])
-    assert (campaign.sponsor, "0x" + campaign.signer.hex()) == (account, created["signer"])
+    assert (campaign.sponsor, show_account(campaign.signer)) == (account, created["signer"])
     assert (campaign.period_cap, campaign.relay_cap) == (125 * TOKEN // 10, TOKEN)
     assert world.rpc.balance(campaign.signer) == ETHER // 20
     assert world.home.load().campaign == created["campaign"]
@@ -158,10 +158,3 @@ def test_config_namesTheWrongSetting(tmp_path: Path) -> None:
         home.config_path.write_text(text.replace("keys_ahead = 3", line))
         with pytest.raises(UserError, match=says):
             home.load()
-
-
-@pytest.mark.parametrize(
-    ("amount", "text"), [(0, "0"), (1, "0.000000000000000001"), (TOKEN, "1"), (125 * TOKEN // 10, "12.5")]
-)
-def test_shownTokens(amount: int, text: str) -> None:
-    assert shown_tokens(amount) == text

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sponsor_world import PASSWORD, World
 
 from mixpay import keystore
 from mixpay.chain.devchain import DevChain
@@ -15,6 +14,7 @@ from mixpay.sponsor.campaigns import SIGNER
 from mixpay.sponsor.keys import KeyFolder, Period
 from mixpay.sponsor.registrar import Registrar
 from mixpay.sponsor.store import Store
+from sponsor_world import PASSWORD, World
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-from sponsor_world import PASSWORD, World
 
 from mixpay.chain.devchain import DevChain
 from mixpay.crypto.blind_rsa import PublicKey
@@ -30,6 +29,7 @@ from mixpay.passes import (
 )
 from mixpay.sponsor import api, app
 from mixpay.types import Account, Amount, Epoch, RelayId
+from sponsor_world import PASSWORD, World
 
 
 @pytest.fixture

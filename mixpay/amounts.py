@@ -12,10 +12,13 @@ _DECIMALS = 18
 _LIMIT = 1 << 96
 
 
-def shown(amount: int) -> str:
-    """An amount of smallest units (18 decimals), exact and without needless zeros."""
-    whole, rest = divmod(abs(amount), TOKEN)
-    fraction = f"{rest:0{_DECIMALS}d}".rstrip("0")
+def shown(amount: int, unit: int = TOKEN) -> str:
+    """An amount of smallest units in tokens or ether, or in another `unit` (a power of ten), exact.
+
+    No needless zeros.
+    """
+    whole, rest = divmod(abs(amount), unit)
+    fraction = f"{rest:0{len(str(unit)) - 1}d}".rstrip("0")
     sign = "-" if amount < 0 else ""
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
 
