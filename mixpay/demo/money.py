@@ -16,7 +16,7 @@ from mixpay.chain import events
 from mixpay.chain.events import Event
 from mixpay.chain.views import NOBODY
 from mixpay.deployment import Deployment
-from mixpay.types import Account, RelayId
+from mixpay.types import Account, Epoch, RelayId
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,14 @@ class Operator:
     operator: Account
 
 
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most a campaign pays for one period, in all and to one relay."""
+
+    period: int
+    relay: int
+
+
 @dataclass(slots=True)
 class Money:
     """Everybody's money after some events. Amounts are the token's smallest unit."""
@@ -71,6 +79,11 @@ class Money:
     """By campaign."""
     pool_claims: dict[tuple[int, Account], int] = field(default_factory=lambda: defaultdict(int))
     """All-time total by campaign and relay's operator."""
+    caps: dict[int, Caps] = field(default_factory=dict)
+    paid_for: dict[tuple[int, Epoch], int] = field(default_factory=lambda: defaultdict(int))
+    """By campaign and period."""
+    paid_to: dict[tuple[int, Epoch, Account], int] = field(default_factory=lambda: defaultdict(int))
+    """By campaign, period and relay's operator."""
     stakes: dict[RelayId, int] = field(default_factory=dict)
     """Of relays that live or unbond."""
     tokens: dict[Account, int] = field(default_factory=lambda: defaultdict(int))
@@ -186,6 +199,7 @@ def _in_pool(money: Money, event: Event) -> None:
     match event:
         case events.CampaignCreated():
             money.signers[event.campaign] = event.signer
+            money.caps[event.campaign] = Caps(event.period_cap, event.relay_cap)
             money.budgets[event.campaign] += 0
             money.parties.update((event.sponsor, event.signer))
         case events.SignerChanged():
@@ -194,21 +208,30 @@ def _in_pool(money: Money, event: Event) -> None:
         case events.CampaignFunded():
             money.budgets[event.campaign] += event.amount
         case events.PoolClaimed():
-            claims = money.pool_claims
-            claims[event.campaign, event.relay] += event.amount
-            if claims[event.campaign, event.relay] != event.claimed:
-                total = claims[event.campaign, event.relay]
-                where = f"campaign {event.campaign}, {shown(event.relay)}"
-                money.object("I1", f"{where}: claimed {event.claimed}, but {total} was paid out")
-            _spend(money, event.campaign, event.amount)
+            _pool_claimed(money, event)
         case events.WithdrawalFinished():
             _spend(money, event.campaign, event.amount)
+
+
+def _pool_claimed(money: Money, event: events.PoolClaimed) -> None:
+    where = f"campaign {event.campaign}, {shown(event.relay)}"
+    pair, period = (event.campaign, event.relay), (event.campaign, event.period)
+    money.pool_claims[pair] += event.amount
+    if money.pool_claims[pair] != event.claimed:
+        total = money.pool_claims[pair]
+        money.object("I1", f"{where}: claimed {event.claimed}, but {total} was paid out")
+    money.paid_for[period] += event.amount
+    money.paid_to[*period, event.relay] += event.amount
+    caps = money.caps.get(event.campaign, Caps(0, 0))
+    if money.paid_for[period] > caps.period or money.paid_to[*period, event.relay] > caps.relay:
+        money.object("I5", f"{where}: more was paid for period {event.period} than a cap allows")
+    _spend(money, event.campaign, event.amount)
 
 
 def _spend(money: Money, campaign: int, amount: int) -> None:
     money.budgets[campaign] -= amount
     if money.budgets[campaign] < 0:
-        money.object("I1", f"campaign {campaign} paid more than its budget")
+        money.object("I5", f"campaign {campaign} paid more than its budget")
 
 
 def _debit(money: Money, account: Account, amount: int) -> None:

@@ -4,6 +4,7 @@
            and are covered by the tokens that the contracts hold
     I2     no channel has paid out more than was paid in, nor ever less than before
     I3     nobody got more than the largest voucher that its payer signed
+    I5     no campaign paid more than its budget and its caps allow
     I8     every relay's income, less what it signed to the next relays, is the hop price times the packets
            that the clients say it carried; what it has gained is what it claimed
     users  who only sends and receives has paid nothing, owns no ether, and sent no transaction
@@ -23,7 +24,7 @@ from mixpay.demo.money import Money, Objection, replay
 from mixpay.types import HOPS, MIX_LAYERS, Account, Amount, RelayId
 
 Pair = tuple[Account, Account]
-INVARIANTS = ("I1", "I2", "I3", "I8", "users")
+INVARIANTS = ("I1", "I2", "I3", "I5", "I8", "users")
 
 
 @dataclass(frozen=True, slots=True)
