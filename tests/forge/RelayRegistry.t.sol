@@ -8,12 +8,6 @@ import {vm} from "./Vm.sol";
 contract RelayRegistryTest is Fixture {
     address private owner = address(0x0123);
 
-    /// @dev The tree as the specification says, built anew each time: the oracle for the stored one.
-    bytes32[] private leaves;
-    uint32[] private idAt;
-    uint32[] private free;
-    uint32 private ids;
-
     function setUp() public override {
         super.setUp();
         give(owner, address(registry), 1000 * uint256(STAKE));
@@ -55,7 +49,7 @@ contract RelayRegistryTest is Fixture {
     }
 
     function test_register_failsIfKeyWasEverUsed() public {
-        uint32 id = join(1);
+        uint32 id = join(owner, 1);
         expectUsed(1, owner, id);
         expectUsed(1, address(this), id);
         vm.startPrank(owner);
@@ -109,7 +103,7 @@ contract RelayRegistryTest is Fixture {
     // ---------------------------------------------------------------- update, ownership, leave
 
     function test_update_byOwnerOrOperatorOnly() public {
-        uint32 id = join(1);
+        uint32 id = join(owner, 1);
         vm.prank(owner);
         registry.update(id, bytes32("b"), "host:2");
         vm.prank(vm.addr(1));
@@ -123,7 +117,7 @@ contract RelayRegistryTest is Fixture {
     }
 
     function test_ownership_isOfferedAndAccepted() public {
-        uint32 id = join(1);
+        uint32 id = join(owner, 1);
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotOwner.selector));
         registry.transferOwnership(id, governor);
         vm.prank(owner);
@@ -145,7 +139,7 @@ contract RelayRegistryTest is Fixture {
         assumeAccount(to);
         vm.assume(to != owner);
         wait = uint40(bound(wait, 0, 2 * UNBONDING));
-        uint32 id = join(1);
+        uint32 id = join(owner, 1);
         vm.startPrank(owner);
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.RelayHasNotLeft.selector));
         registry.withdrawStake(id, to);
@@ -174,7 +168,7 @@ contract RelayRegistryTest is Fixture {
     }
 
     function test_withdrawStake_failsIfRecipientIsNobody() public {
-        uint32 id = join(1);
+        uint32 id = join(owner, 1);
         vm.startPrank(owner);
         registry.leave(id);
         vm.warp(block.timestamp + UNBONDING);
@@ -184,89 +178,16 @@ contract RelayRegistryTest is Fixture {
         registry.withdrawStake(id, address(registry));
     }
 
-    // ---------------------------------------------------------------- tree
-
-    /// forge-config: default.fuzz.runs = 64
-    /// @dev Any order of joins, updates and leaves: the stored tree is the specified one after each, stakes add up.
-    function testFuzz_tree(uint256[48] memory steps) public {
-        for (uint256 i = 0; i < steps.length; ++i) {
-            uint32 position = uint32(bound(steps[i] >> 8, 0, ids == 0 ? 0 : idAt.length - 1));
-            uint256 choice = steps[i] % 8;
-            if (ids == 0 || choice < 4 || idAt[position] == 0) {
-                joinTracked();
-            } else if (choice < 6) {
-                leaveTracked(position);
-            } else {
-                bytes32 linkKey = bytes32(steps[i] | 1);
-                vm.prank(owner);
-                registry.update(idAt[position], linkKey, "host:2");
-                leaves[position] = leafOf(idAt[position], linkKey, "host:2");
-            }
-            vm.assertEq(registry.root(), naiveRoot());
-            vm.assertEq(registry.count(), leaves.length);
-        }
-        uint256 living = leaves.length - free.length;
-        vm.assertEq(token.balanceOf(address(registry)), (living + leftCount()) * STAKE);
-    }
-
-    function joinTracked() private {
-        uint32 id = join(ids + 1);
-        vm.assertEq(id, ++ids);
-        uint32 position = uint32(leaves.length);
-        if (free.length != 0) {
-            position = free[free.length - 1];
-            free.pop();
-        } else {
-            leaves.push();
-            idAt.push();
-        }
-        vm.assertEq(registry.relay(id).position, position);
-        idAt[position] = id;
-        leaves[position] = leafOf(id, bytes32("link"), "host:1");
-    }
-
-    function leaveTracked(uint32 position) private {
-        vm.prank(owner);
-        registry.leave(idAt[position]);
-        idAt[position] = 0;
-        leaves[position] = 0;
-        free.push(position);
-    }
-
-    function leftCount() private view returns (uint256) {
-        return ids + free.length - leaves.length;
-    }
-
-    function leafOf(uint32 id, bytes32 linkKey, string memory endpoint) private view returns (bytes32) {
-        address operator = registry.relay(id).operator;
-        return keccak256(abi.encodePacked(id, operator, linkKey, keccak256(bytes(endpoint))));
-    }
-
-    function naiveRoot() private view returns (bytes32) {
-        uint256 width = 1;
-        while (width < leaves.length) width *= 2;
-        bytes32[] memory row = new bytes32[](width);
-        for (uint256 i = 0; i < leaves.length; ++i) {
-            row[i] = leaves[i];
-        }
-        for (; width > 1; width /= 2) {
-            for (uint256 i = 0; i < width / 2; ++i) {
-                row[i] = keccak256(abi.encodePacked(row[2 * i], row[2 * i + 1]));
-            }
-        }
-        return row[0];
-    }
-
     // ---------------------------------------------------------------- freeze, beacon
 
     /// @dev What changes in an epoch is frozen from the first touch of the next epoch on, not before.
     function test_freeze_takesTheStateBeforeTheFirstTouch() public {
-        uint32 a = join(1);
+        uint32 a = join(owner, 1);
         checkFrozen(1, 0, 0);
         bytes32 rootOfOne = registry.root();
         goTo(1);
         vm.assertFalse(registry.isFrozen(2));
-        join(2);
+        join(owner, 2);
         checkFrozen(2, rootOfOne, 1);
         bytes32 rootOfTwo = registry.root();
         goTo(2);
@@ -287,7 +208,7 @@ contract RelayRegistryTest is Fixture {
         registry.freeze();
         (,, bytes32 drawn) = registry.frozen(1);
         vm.assertEq(drawn, keccak256(abi.encodePacked(first, bytes32(uint256(1)))));
-        join(1);
+        join(owner, 1);
         goTo(40);
         checkFrozen(40, 0, 0);
         (,, bytes32 beacon) = registry.frozen(40);
@@ -308,7 +229,7 @@ contract RelayRegistryTest is Fixture {
         registry.freeze();
         (bytes32 root, uint32 count, bytes32 beacon) = registry.frozen(1);
         vm.prevrandao(bytes32(uint256(2)));
-        join(1);
+        join(owner, 1);
         registry.freeze();
         (bytes32 sameRoot, uint32 sameCount, bytes32 sameBeacon) = registry.frozen(1);
         vm.assertEq(root, sameRoot);
@@ -333,12 +254,5 @@ contract RelayRegistryTest is Fixture {
         vm.assertEq(frozenRoot, root);
         vm.assertEq(frozenCount, count);
         vm.assertTrue(beacon != 0);
-    }
-
-    /// @dev Registers the relay of an operator key.
-    function join(uint256 key) private returns (uint32) {
-        bytes memory signed = consent(key, owner);
-        vm.prank(owner);
-        return registry.register(vm.addr(key), bytes32("link"), "host:1", signed);
     }
 }

@@ -52,6 +52,13 @@ abstract contract Tools {
         channels.fund(payee, amount);
     }
 
+    /// @dev Registers the relay of an operator key; the owner has tokens, approved to the registry.
+    function join(address owner, uint256 operatorKey) internal returns (uint32) {
+        bytes memory signed = consent(operatorKey, owner);
+        vm.prank(owner);
+        return registry.register(vm.addr(operatorKey), bytes32("link"), "host:1", signed);
+    }
+
     function claimable(address payer, address payee, uint96 cumulative) internal view returns (uint256) {
         (uint96 deposited, uint96 claimed,) = channels.channel(payer, payee);
         uint96 total = cumulative < deposited ? cumulative : deposited;

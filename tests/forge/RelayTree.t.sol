@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {Fixture} from "./Fixture.sol";
+import {vm} from "./Vm.sol";
+
+/// @dev The registry's stored tree against one that is built anew after every change.
+contract RelayTreeTest is Fixture {
+    address private owner = address(0x0123);
+
+    bytes32[] private leaves;
+    uint32[] private idAt;
+    uint32[] private free;
+    uint32 private ids;
+
+    function setUp() public override {
+        super.setUp();
+        give(owner, address(registry), 1000 * uint256(STAKE));
+    }
+
+    /// forge-config: default.fuzz.runs = 64
+    /// @dev Any order of joins, updates and leaves: the stored tree is the specified one after each, stakes add up.
+    function testFuzz_tree(uint256[48] memory steps) public {
+        for (uint256 i = 0; i < steps.length; ++i) {
+            uint32 position = uint32(bound(steps[i] >> 8, 0, ids == 0 ? 0 : idAt.length - 1));
+            uint256 choice = steps[i] % 8;
+            if (ids == 0 || choice < 4 || idAt[position] == 0) {
+                joinTracked();
+            } else if (choice < 6) {
+                leaveTracked(position);
+            } else {
+                bytes32 linkKey = bytes32(steps[i] | 1);
+                vm.prank(owner);
+                registry.update(idAt[position], linkKey, "host:2");
+                leaves[position] = leafOf(idAt[position], linkKey, "host:2");
+            }
+            vm.assertEq(registry.root(), naiveRoot());
+            vm.assertEq(registry.count(), leaves.length);
+        }
+        uint256 living = leaves.length - free.length;
+        vm.assertEq(token.balanceOf(address(registry)), (living + leftCount()) * STAKE);
+    }
+
+    function joinTracked() private {
+        uint32 id = join(owner, ids + 1);
+        vm.assertEq(id, ++ids);
+        uint32 position = uint32(leaves.length);
+        if (free.length != 0) {
+            position = free[free.length - 1];
+            free.pop();
+        } else {
+            leaves.push();
+            idAt.push();
+        }
+        vm.assertEq(registry.relay(id).position, position);
+        idAt[position] = id;
+        leaves[position] = leafOf(id, bytes32("link"), "host:1");
+    }
+
+    function leaveTracked(uint32 position) private {
+        vm.prank(owner);
+        registry.leave(idAt[position]);
+        idAt[position] = 0;
+        leaves[position] = 0;
+        free.push(position);
+    }
+
+    function leftCount() private view returns (uint256) {
+        return ids + free.length - leaves.length;
+    }
+
+    function leafOf(uint32 id, bytes32 linkKey, string memory endpoint) private view returns (bytes32) {
+        address operator = registry.relay(id).operator;
+        return keccak256(abi.encodePacked(id, operator, linkKey, keccak256(bytes(endpoint))));
+    }
+
+    function naiveRoot() private view returns (bytes32) {
+        uint256 width = 1;
+        while (width < leaves.length) width *= 2;
+        bytes32[] memory row = new bytes32[](width);
+        for (uint256 i = 0; i < leaves.length; ++i) {
+            row[i] = leaves[i];
+        }
+        for (; width > 1; width /= 2) {
+            for (uint256 i = 0; i < width / 2; ++i) {
+                row[i] = keccak256(abi.encodePacked(row[2 * i], row[2 * i + 1]));
+            }
+        }
+        return row[0];
+    }
+}
