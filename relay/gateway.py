@@ -17,22 +17,22 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from mixpay import tls
 from mixpay.book import limits as book_reasons
-from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
-from mixpay.directory import DirectoryError
 from mixpay.errors import MixpayError, PeerError
 from mixpay.geometry import GEOMETRY
-from mixpay.mailbox import Announcement, Created, Deleted, Mailboxes, Refused, Span, mailbox_id_of
-from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, EntryPassBook, Pass, PassError, PassRules, Presented, Tick
-from mixpay.types import Epoch, Position
+from mixpay.mailbox import Mailboxes
+from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Presented, Tick
+from mixpay.types import Epoch
 from mixpay.wire import client
+from relay.mailbox_desk import MailboxDesk
 from relay.metrics import Metrics
 from relay.router import Router
 from relay.state import State
-from relay.store import RelayStore, mailbox_ops, pass_op, role_op, tick_op
+from relay.store import RelayStore, pass_op, role_op, tick_op
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,21 @@ _SILENCE = 300.0
 Answer = client.ClientFrame
 
 
+class _Anonymous(logging.Filter):
+    """The HTTP library's errors without what it says of clients: who came is not written down."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            return False  # a stranger who does not speak HTTP; its text quotes what came
+        record.msg, record.args = "a client's request failed", ()
+        return True
+
+
+_http_log = logging.getLogger(f"{__name__}.http")
+_http_log.addFilter(_Anonymous())
+
+
 class Gateway:
     """The HTTPS server for clients. `limit` is the number of WebSockets at once."""
 
@@ -72,7 +87,7 @@ class Gateway:
         self._state = state
         self._router = router
         self._passes = passes
-        self._mailboxes = mailboxes
+        self._mailboxes = MailboxDesk(state, passes, mailboxes, store, metrics)
         self._store = store
         self._metrics = metrics
         self._limit = limit
@@ -86,9 +101,7 @@ class Gateway:
         app.router.add_get("/v1/descriptor", self._descriptor)
         app.router.add_get("/v1/entry", self._entry)
         app.router.add_get("/v1/mailbox", self._mailbox)
-        self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=1.0
-        )  # who came is not written down
+        self._runner = web.AppRunner(app, access_log=None, logger=_http_log, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, ssl_context=tls.server_context(seed)).start()
 
@@ -106,12 +119,13 @@ class Gateway:
         return self._document(request, self._state.own_descriptor)
 
     def _document(self, request: web.Request, make: Callable[[Epoch], bytes]) -> web.Response:
-        asked = request.query.get("epoch", str(self._state.epoch))
-        if not (asked.isascii() and asked.isdigit() and len(asked) <= 10):
+        asked = request.query.get("epoch")
+        if asked is not None and not (asked.isascii() and asked.isdigit() and len(asked) <= 10):
             return web.Response(status=400, text="epoch must be a number\n")
         try:
-            return web.Response(body=make(Epoch(int(asked))), content_type="application/msgpack")
-        except (DirectoryError, MixpayError) as error:
+            epoch = self._state.epoch if asked is None else Epoch(int(asked))
+            return web.Response(body=make(epoch), content_type="application/msgpack")
+        except MixpayError as error:
             return web.Response(status=404, text=f"{error}\n")
 
     # ------------------------------------------------------------------ sockets
@@ -124,17 +138,22 @@ class Gateway:
         socket = web.WebSocketResponse(
             max_msg_size=client.MAX_MESSAGE_BYTES, heartbeat=30.0, compress=False, receive_timeout=_SILENCE
         )
-        await socket.prepare(request)
         self._clients += 1
         try:
-            yield socket
-        except PeerError as error:
-            self._metrics.refused(error.reason)
-        except (TimeoutError, ConnectionError):
-            self._metrics.refused("client_silent")
+            await socket.prepare(request)
+            try:
+                yield socket
+            except PeerError as error:
+                self._metrics.refused(error.reason)
+                await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=error.reason.encode())
+            except (TimeoutError, ConnectionError):
+                self._metrics.refused("client_silent")
+            except MixpayError as error:
+                log.error("a client's connection failed: %s", error)
+            finally:
+                await socket.close()
         finally:
             self._clients -= 1
-            await socket.close()
 
     @staticmethod
     async def _frames(socket: web.WebSocketResponse) -> AsyncIterator[client.ClientFrame]:
@@ -161,52 +180,18 @@ class Gateway:
             async for frame in self._frames(socket):
                 match frame:
                     case client.MailboxCreate():
-                        await _say(socket, await self._create(frame))
+                        await _say(socket, await self._mailboxes.create(frame))
                     case client.MailboxFetch():
-                        if not self._mailboxes.authenticate(frame.mailbox, nonce, frame.signature):
-                            await _say(socket, client.Refused("not_the_owner"))
+                        if not self._mailboxes.is_owner(frame, nonce):
+                            await _say(socket, self._mailboxes.not_the_owner())
                             continue
                         owner = frame.mailbox
-                        await _say(socket, self._fetch(frame))
+                        await _say(socket, self._mailboxes.fetch(frame))
                     case client.MailboxDelete() if owner is not None:
-                        await _say(socket, await self._delete(owner, frame.upto))
+                        await _say(socket, await self._mailboxes.delete(owner, frame.upto))
                     case _:
                         raise PeerError("unexpected_frame")
         return socket
-
-    async def _create(self, frame: client.MailboxCreate) -> Answer:
-        try:
-            shown, rules, position = _shown(self._state, frame.shown, frame.modulus, KIND_MAILBOX)
-            shown.scope.require(rules.scope)
-            rules.check(shown.anchor, shown.signature, position)
-        except PeerError as error:
-            self._metrics.refused(error.reason)
-            return client.Refused(error.reason)
-        expires = self._state.mailbox_expiry(shown.scope.period)
-        mailbox = mailbox_id_of(frame.fetch_key)
-        outcome = self._mailboxes.create(mailbox, frame.fetch_key, expires, self._state.chain_time)
-        if isinstance(outcome, Refused):
-            return client.Refused(outcome.reason)
-        return await self._kept(outcome)
-
-    async def _kept(self, outcome: Created) -> Answer:
-        await self._store.written(mailbox_ops(outcome.effects))
-        return _terms(outcome.announcement)
-
-    def _fetch(self, frame: client.MailboxFetch) -> Answer:
-        span = self._mailboxes.fetch(frame.mailbox, frame.after, client.MAX_MESSAGES, self._state.chain_time)
-        if not isinstance(span, Span):
-            return client.Refused(span.reason)
-        rows = self._store.messages(frame.mailbox, span.first, span.last)
-        messages = tuple(client.StoredMessage(sequence, body) for sequence, body in rows)
-        return client.MailboxMessages(_terms(span.announcement), messages, span.more)
-
-    async def _delete(self, mailbox: bytes, upto: int) -> Answer:
-        outcome = self._mailboxes.delete(mailbox, upto)
-        if not isinstance(outcome, Deleted):
-            return client.Refused(outcome.reason)
-        await self._store.written(mailbox_ops(outcome.effects))
-        return client.Done()
 
 
 class EntrySession:
@@ -246,10 +231,12 @@ class EntrySession:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._room.release()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a client's packet failed: %s", error)
 
     async def _present(self, frame: client.PresentPass) -> Answer:
         try:
-            shown, rules, position = _shown(self._state, frame.shown, frame.modulus, KIND_ENTRY)
+            shown, rules, position = self._state.shown_pass(frame.shown, frame.modulus, KIND_ENTRY)
             presented: Presented = self._passes.present(
                 shown, rules, position, self._state.pass_limit(shown.scope)
             )
@@ -283,24 +270,6 @@ class EntrySession:
         await self._store.written([tick_op(taken), role_op("entry")])
         self._metrics.packets.labels("entry").inc()
         return await self._router.submit(frame.first_mix, epoch, frame.lock, frame.hint, frame.packet)
-
-
-def _shown(
-    state: State, encoded: bytes, modulus: bytes, kind: int
-) -> tuple[Pass, PassRules, Position | None]:
-    """The pass a client shows, with what it takes to check it now. Raises PassError."""
-    shown = Pass.decode(encoded, state.chain_id, state.pool)
-    if shown.scope.kind != kind:
-        raise PassError("wrong_kind", f"a pass of kind {kind} is needed here")
-    try:
-        key = PublicKey.from_bytes(modulus)
-    except BlindRsaError as error:
-        raise PassError("wrong_key", str(error)) from None
-    return shown, state.pass_rules(shown.scope, key), state.my_position(kind)
-
-
-def _terms(now: Announcement) -> client.MailboxTerms:
-    return client.MailboxTerms(now.quota_messages, now.ttl_seconds, now.expires, now.stored)
 
 
 async def _say(socket: web.WebSocketResponse, frame: Answer) -> None:

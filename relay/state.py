@@ -14,12 +14,12 @@ import msgspec
 from mixpay import __version__
 from mixpay.chain.views import Campaign
 from mixpay.crypto import x25519
-from mixpay.crypto.blind_rsa import PublicKey
+from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
 from mixpay.descriptors import Descriptor, DescriptorBook, sign_descriptor
 from mixpay.directory import write_directory
 from mixpay.errors import ChainError, PeerError
 from mixpay.network import NetworkView
-from mixpay.passes import KIND_ENTRY, TICK_VALUE, PassError, PassRules, Scope
+from mixpay.passes import KIND_ENTRY, TICK_VALUE, Pass, PassError, PassRules, Scope
 from mixpay.snapshot import DirectoryError, RelayRecord, Snapshot
 from mixpay.types import Epoch, Position, RelayId, Term
 from relay.epoch_keys import EpochKeys, PacketKeys
@@ -227,6 +227,23 @@ class State:
         if registered is None or registered.key_hash != key.key_hash():
             raise PassError("wrong_key", "the pool does not hold this key for the campaign and period")
         return PassRules(current, key, registered.hop_price, snapshot.beacon, snapshot.count)
+
+    def shown_pass(
+        self, encoded: bytes, modulus: bytes, kind: int
+    ) -> tuple[Pass, PassRules, Position | None]:
+        """The pass a client shows, with what it takes to check it now.
+
+        `modulus`: of the key that signed it, 256 bytes. Raises PassError, beside those of `pass_rules`:
+        `malformed`, `wrong_kind`.
+        """
+        shown = Pass.decode(encoded, self.chain_id, self.pool)
+        if shown.scope.kind != kind:
+            raise PassError("wrong_kind", f"a pass of kind {kind} is needed here")
+        try:
+            key = PublicKey.from_bytes(modulus)
+        except BlindRsaError as error:
+            raise PassError("wrong_key", str(error)) from None
+        return shown, self.pass_rules(shown.scope, key), self.my_position(kind)
 
     def my_position(self, kind: int) -> Position | None:
         """This relay's position in the snapshot that passes of a kind draw from now."""

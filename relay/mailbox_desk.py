@@ -1,0 +1,96 @@
+"""What a relay does for owners of mailboxes who come themselves (`mixpay/mailbox.py` has the rules).
+
+A mailbox pass makes one mailbox. Shown again, it finds that mailbox as it is and makes no other, or a single
+pass could fill the relay.
+"""
+
+from __future__ import annotations
+
+from mixpay.errors import PeerError
+from mixpay.mailbox import Announcement, Created, Deleted, Mailboxes, Span, mailbox_id_of
+from mixpay.passes import KIND_MAILBOX, EntryPassBook, PassError, PassRecord
+from mixpay.wire import client
+from relay.metrics import Metrics
+from relay.state import State
+from relay.store import RelayStore, StoreOp, mailbox_ops, pass_op
+
+Answer = client.MailboxTerms | client.MailboxMessages | client.Done | client.Refused
+
+
+class MailboxDesk:
+    """Answers requests; what they change is on disk before the answer."""
+
+    def __init__(
+        self, state: State, passes: EntryPassBook, mailboxes: Mailboxes, store: RelayStore, metrics: Metrics
+    ) -> None:
+        self._state = state
+        self._passes = passes
+        self._mailboxes = mailboxes
+        self._store = store
+        self._metrics = metrics
+        self._unused: dict[bytes, PassRecord] = {}
+        """Passes that were shown and made nothing, because the relay was full."""
+
+    async def create(self, frame: client.MailboxCreate) -> Answer:
+        """Make a mailbox for the fetch key."""
+        try:
+            terms, ops = self._create(frame)
+        except PeerError as error:
+            return self._refused(error.reason)
+        await self._store.written(ops)
+        return terms
+
+    def _create(self, frame: client.MailboxCreate) -> tuple[client.MailboxTerms, list[StoreOp]]:
+        shown, rules, position = self._state.shown_pass(frame.shown, frame.modulus, KIND_MAILBOX)
+        expires, now = self._state.mailbox_expiry(shown.scope.period), self._state.chain_time
+        presented = self._passes.present(shown, rules, position, self._state.pass_limit(shown.scope))
+        pass_id, mailbox = presented.pass_id, mailbox_id_of(frame.fetch_key)
+        record = presented.record or self._unused.get(pass_id)
+        if record is None and not self._lives(mailbox, expires, now):
+            raise PassError("pass_used", "this pass has made another mailbox")
+        outcome = self._mailboxes.create(mailbox, frame.fetch_key, expires, now)
+        if not isinstance(outcome, Created):
+            if record is not None:
+                self._unused[pass_id] = record
+            raise PeerError(outcome.reason)
+        self._unused.pop(pass_id, None)
+        kept = [pass_op(pass_id, record)] if record is not None else []
+        return _terms(outcome.announcement), kept + mailbox_ops(outcome.effects)
+
+    def _lives(self, mailbox: bytes, expires: int, now: int) -> bool:
+        """Whether a mailbox is there, and for so long."""
+        span = self._mailboxes.fetch(mailbox, 0, 0, now)
+        return isinstance(span, Span) and span.announcement.expires >= expires
+
+    def is_owner(self, frame: client.MailboxFetch, nonce: bytes) -> bool:
+        """Whether the one who asks has signed this connection's challenge with the mailbox's key."""
+        return self._mailboxes.authenticate(frame.mailbox, nonce, frame.signature)
+
+    def not_the_owner(self) -> Answer:
+        """The answer to everybody else; it does not say whether there is such a mailbox."""
+        return self._refused("not_the_owner")
+
+    def fetch(self, frame: client.MailboxFetch) -> Answer:
+        """The next messages of a mailbox whose owner asks."""
+        span = self._mailboxes.fetch(frame.mailbox, frame.after, client.MAX_MESSAGES, self._state.chain_time)
+        if not isinstance(span, Span):
+            return self._refused(span.reason)
+        rows = self._store.messages(frame.mailbox, span.first, span.last) if span.first <= span.last else []
+        messages = tuple(client.StoredMessage(sequence, body) for sequence, body in rows)
+        return client.MailboxMessages(_terms(span.announcement), messages, span.more)
+
+    async def delete(self, mailbox: bytes, upto: int) -> Answer:
+        """Drop messages of a mailbox whose owner asks."""
+        outcome = self._mailboxes.delete(mailbox, upto)
+        if not isinstance(outcome, Deleted):
+            return self._refused(outcome.reason)
+        await self._store.written(mailbox_ops(outcome.effects))
+        return client.Done()
+
+    def _refused(self, reason: str) -> client.Refused:
+        self._metrics.refused(reason)
+        return client.Refused(reason)
+
+
+def _terms(now: Announcement) -> client.MailboxTerms:
+    return client.MailboxTerms(now.quota_messages, now.ttl_seconds, now.expires, now.stored)

@@ -1,0 +1,694 @@
+"""The clients' door: directories, passes, ticks, mailboxes; and what strangers try at it. Real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket as sockets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from nacl.signing import SigningKey
+
+from mixpay import tls
+from mixpay.directory import read_directory
+from mixpay.mailbox import mailbox_id_of, sign_challenge
+from mixpay.packet import GEOMETRY
+from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
+from mixpay.types import RelayId
+from mixpay.wire import client, frames
+from registry_samples import operator_key
+from relay.books import Side
+from relay.gateway import Gateway
+from relay_parts import (
+    CAMPAIGN,
+    EPOCH,
+    Node,
+    Parts,
+    campaign,
+    issued,
+    link_seed,
+    only,
+    packet_secret,
+    passes_for,
+    signing_key,
+)
+
+MODULUS = signing_key(1).public.to_bytes()
+CLIENT = "127.0.0.2"
+"""Where clients come from; relays are at 127.0.0.1."""
+
+
+class Talk:
+    """A client's WebSocket."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+
+    async def say(self, *said: client.ClientFrame) -> None:
+        for frame in said:
+            await self.socket.send_bytes(client.encode(frame))
+
+    async def hear(self) -> client.ClientFrame:
+        return client.decode(await self.socket.receive_bytes(timeout=10))
+
+    async def ask(self, frame: client.ClientFrame) -> client.ClientFrame:
+        await self.say(frame)
+        return await self.hear()
+
+    async def end(self) -> tuple[int | None, str]:
+        """How the relay ends it: code and reason."""
+        message = await self.socket.receive(timeout=10)
+        assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+        return self.socket.close_code, message.extra or ""
+
+
+class Door:
+    """A relay's gateway, and a browser in front of it."""
+
+    def __init__(self, parts: Parts, node: Node, port: int, http: aiohttp.ClientSession) -> None:
+        self.parts, self.node, self.port, self.http = parts, node, port, http
+        self.pinned = tls.PinnedKey(tls.link_key_of(link_seed(node.me)))
+
+    async def get(self, path: str) -> tuple[int, bytes]:
+        async with self.http.get(f"https://127.0.0.1:{self.port}{path}", ssl=self.pinned) as response:
+            return response.status, await response.read()
+
+    @asynccontextmanager
+    async def open(self, path: str) -> AsyncIterator[Talk]:
+        url = f"https://127.0.0.1:{self.port}{path}"
+        async with self.http.ws_connect(url, ssl=self.pinned, max_msg_size=1 << 20) as socket:
+            yield Talk(socket)
+
+    def entry(self) -> object:
+        return self.open("/v1/entry")
+
+    @asynccontextmanager
+    async def mailbox(self) -> AsyncIterator[tuple[Talk, bytes]]:
+        async with self.open("/v1/mailbox") as talk:
+            challenge = await talk.hear()
+            assert isinstance(challenge, client.Challenge)
+            yield talk, challenge.nonce
+
+
+@asynccontextmanager
+async def serving(parts: Parts, node: Node, limit: int = 50) -> AsyncIterator[Door]:
+    gateway = Gateway(node.state, node.router, node.passes, node.mailboxes, node.store, node.metrics, limit)
+    with sockets.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    await gateway.start("127.0.0.1", port, link_seed(node.me))
+    connector = aiohttp.TCPConnector(local_addr=(CLIENT, 0))
+    async with aiohttp.ClientSession(connector=connector) as http:
+        yield Door(parts, node, port, http)
+    await gateway.stop()
+
+
+@pytest_asyncio.fixture
+async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
+    made = Parts(tmp_path)
+    made.chain.set_key(signing_key(1), KIND_ENTRY, EPOCH)
+    made.chain.set_key(signing_key(1), KIND_MAILBOX, EPOCH)  # a term is an epoch here
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def node(parts: Parts) -> Node:
+    """The entry of the usual path, which serves the campaign."""
+    entry = await parts.node(parts.path()[0])
+    entry.state.campaigns[CAMPAIGN] = campaign()
+    entry.state.publish()
+    return entry
+
+
+@pytest_asyncio.fixture
+async def door(parts: Parts, node: Node) -> AsyncIterator[Door]:
+    async with serving(parts, node) as found:
+        yield found
+
+
+def present(owned: OwnedPass, modulus: bytes = MODULUS) -> client.PresentPass:
+    return client.PresentPass(modulus, owned.shown().encode())
+
+
+def mine(door: Door, kind: int = KIND_ENTRY) -> OwnedPass:
+    """A pass that draws this relay."""
+    return passes_for(door.parts.view, door.node.me, kind, EPOCH)[0]
+
+
+def send(door: Door, owned: OwnedPass, number: int, **changes: object) -> client.Send:
+    """A packet along the usual path, paid for with this tick of the pass."""
+    spender = PassSpender(owned, number - 1)
+    spender.reserve(1)
+    tick, built = spender.next_tick(), door.parts.packet()
+    sent = client.Send(
+        seq=number,
+        chain=tick.chain,
+        k=tick.k,
+        link=tick.link,
+        first_mix=built.first_relay,
+        key_epoch=EPOCH,
+        lock=built.lock,
+        hint=built.hint,
+        packet=built.packet,
+    )
+    return replace(sent, **changes)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the sockets work until it holds."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+# ---------------------------------------------------------------------- documents
+
+
+async def test_directory_isWhatTheChainFroze(door: Door) -> None:
+    view = door.parts.view
+    for path in ("/v1/directory", f"/v1/directory?epoch={EPOCH}"):
+        status, body = await door.get(path)
+        assert status == 200
+        found = read_directory(body, view.snapshot(EPOCH), view.registry_domain)
+        assert list(found.descriptors) == [door.node.me]
+
+
+@pytest.mark.parametrize("epoch", ["0", "1", "3", "4294967295", "9999999999"])
+async def test_directoryOfAnotherEpoch_isNotFound(door: Door, epoch: str) -> None:
+    for name in ("directory", "descriptor"):
+        status, body = await door.get(f"/v1/{name}?epoch={epoch}")
+        assert status == 404
+        assert b"wrong_epoch" in body
+
+
+@pytest.mark.parametrize("epoch", ["", "-1", "2.0", "two", "%C2%B2", "99999999999", "1e9"])
+async def test_epochThatIsNoNumber_isABadRequest(door: Door, epoch: str) -> None:
+    assert (await door.get(f"/v1/directory?epoch={epoch}"))[0] == 400
+
+
+async def test_otherPaths_areNotThere(door: Door) -> None:
+    for path in ("/", "/v1", "/status", "/metrics", "/v1/../api.json"):
+        assert (await door.get(path))[0] == 404
+
+
+async def test_beforeTheChainWasReadTo_genesis_nothingIsServed(tmp_path: Path) -> None:
+    parts = Parts(tmp_path)
+    node = await parts.node(1)
+    parts.view._chain_time = 5
+    async with serving(parts, node) as door:
+        assert (await door.get("/v1/directory"))[0] == 404
+    await parts.close()
+
+
+# ---------------------------------------------------------------------- passes
+
+
+async def test_pass_isTakenOnceAndKnownAgain(door: Door) -> None:
+    for _ in range(2):
+        async with door.entry() as talk:
+            assert await talk.ask(present(mine(door))) == client.PassOk(0)
+    assert len(door.node.store.passes(31337, door.node.state.pool)) == 1
+
+
+Shown = Callable[[Door], client.PresentPass]
+
+
+def foreign(door: Door) -> OwnedPass:
+    """A pass that draws another relay."""
+    other = next(relay for relay in range(1, 10) if relay != door.node.me)
+    return passes_for(door.parts.view, other, KIND_ENTRY, EPOCH)[0]
+
+
+def tampered(door: Door) -> client.PresentPass:
+    shown = present(mine(door))
+    return replace(shown, shown=shown.shown[:20] + bytes([shown.shown[20] ^ 1]) + shown.shown[21:])
+
+
+REFUSED: dict[str, tuple[Shown, str]] = {
+    "of another relay": (lambda door: present(foreign(door)), "wrong_relay"),
+    "of yesterday": (lambda door: present(issued(KIND_ENTRY, EPOCH - 1)), "wrong_period"),
+    "of tomorrow": (lambda door: present(issued(KIND_ENTRY, EPOCH + 1)), "wrong_period"),
+    "of another campaign": (lambda door: present(issued(KIND_ENTRY, EPOCH, campaign=2)), "wrong_campaign"),
+    "of another key": (
+        lambda door: present(issued(KIND_ENTRY, EPOCH, key=2), signing_key(2).public.to_bytes()),
+        "wrong_key",
+    ),
+    "signed with another key": (lambda door: present(issued(KIND_ENTRY, EPOCH, key=2)), "bad_signature"),
+    "changed": (tampered, "bad_signature"),
+    "for mailboxes": (lambda door: present(mine(door, KIND_MAILBOX)), "wrong_kind"),
+    "with a key that is none": (lambda door: present(mine(door), bytes(256)), "wrong_key"),
+    "with an even key": (lambda door: present(mine(door), b"\xff" * 255 + b"\2"), "wrong_key"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+async def test_passThatIsNoGood_isRefusedWithItsReason(door: Door, what: str) -> None:
+    make, reason = REFUSED[what]
+    async with door.entry() as talk:
+        assert await talk.ask(make(door)) == client.PassRefused(reason)
+        assert await talk.ask(present(mine(door))) == client.PassOk(0)  # another one may be shown
+    assert door.node.refusals(reason) == 1
+    assert len(door.node.store.passes(31337, door.node.state.pool)) == 1
+
+
+async def test_campaignWithoutBudget_givesNoMoreThanOnePass(door: Door) -> None:
+    door.node.state.campaigns[CAMPAIGN] = campaign(budget=0)
+    one, two = passes_for(door.parts.view, door.node.me, KIND_ENTRY, EPOCH, 2)
+    door.node.link(Side.PAYEE, door.parts.path()[1])
+    async with door.entry() as first, door.entry() as second:
+        assert await first.ask(present(one)) == client.PassOk(0)
+        assert await second.ask(present(two)) == client.PassOk(0)
+        # As if the first pass were spent to its end.
+        door.node.passes._totals[one.scope] = 16_384
+        down = await second.ask(send(door, two, 1))
+        assert down.status is client.DownStatus.BAD_TICK
+    assert door.node.refusals("campaign_limit") == 1
+
+
+# ---------------------------------------------------------------------- ticks and packets
+
+
+async def acknowledged(door: Door, talk: Talk, sent: client.Send) -> client.Down:
+    """Send a packet whose first mix takes it; returns what comes down."""
+    node, mix1 = door.node, door.parts.path()[1]
+    wire = node.wires[Side.PAYEE][mix1]
+    await talk.say(sent)
+    await until(lambda: bool(only(wire.sent, frames.Packet)))
+    (packet,) = only(wire.take(), frames.Packet)
+    await door.parts.connect(node.me, mix1)
+    door.parts.nodes[mix1].desk.received(Side.PAYER, node.me, [packet])
+    await door.parts.flow()
+    down = await talk.hear()
+    assert isinstance(down, client.Down)
+    return down
+
+
+async def test_packet_isAnsweredByItsFirstMixsAck(door: Door) -> None:
+    owned, sent = mine(door), send(door, mine(door), 1)
+    door.node.link(Side.PAYEE, door.parts.path()[1])
+    async with door.entry() as talk:
+        await talk.ask(present(owned))
+        down = await acknowledged(door, talk, sent)
+    assert (down.seq, down.status, down.kind) == (1, client.DownStatus.ACKNOWLEDGED, client.DownKind.DUMMY)
+    hop = door.parts.nodes[door.parts.path()[1]]
+    assert down.ack != bytes(32)
+    assert door.node.store.roles() == {"entry": 1}
+    assert hop.store.roles() == {"mix": 1}
+
+
+async def test_ticks_areKeptOverARestart(parts: Parts, node: Node) -> None:
+    mix1 = parts.path()[1]
+    async with serving(parts, node) as door:
+        owned = mine(door)
+        node.link(Side.PAYEE, mix1)
+        async with door.entry() as talk:
+            await talk.ask(present(owned))
+            await acknowledged(door, talk, send(door, owned, 7))
+    again = await parts.restart(node.me)
+    again.state.campaigns[CAMPAIGN] = campaign()
+    async with serving(parts, again) as door, door.entry() as talk:
+        assert await talk.ask(present(owned)) == client.PassOk(7)
+        down = await talk.ask(send(door, owned, 7))
+        assert down.status is client.DownStatus.BAD_TICK
+    assert again.refusals("tick_used") == 1
+
+
+BAD_TICKS: dict[str, tuple[int, dict[str, object], str]] = {
+    "used": (1, {}, "tick_used"),
+    "far ahead": (16_384, {}, "tick_gap"),
+    "of another link": (2, {"link": bytes(32)}, "bad_link"),
+    "of no chain": (2, {"chain": 64}, "tick_out_of_range"),
+    "of no link": (2, {"k": 0}, "tick_out_of_range"),
+    "beyond its chain": (2, {"k": 257}, "tick_out_of_range"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_TICKS)
+async def test_badTick_isRefused_andThePacketGoesNowhere(door: Door, what: str) -> None:
+    number, changes, reason = BAD_TICKS[what]
+    owned, mix1 = mine(door), door.parts.path()[1]
+    wire = door.node.link(Side.PAYEE, mix1)
+    async with door.entry() as talk:
+        await talk.ask(present(owned))
+        await acknowledged(door, talk, send(door, owned, 1))
+        wire.take()
+        down = await talk.ask(send(door, owned, number, **changes))
+    assert (down.status, down.ack) == (client.DownStatus.BAD_TICK, bytes(32))
+    assert door.node.refusals(reason) == 1
+    assert only(wire.take(), frames.Packet) == []
+    assert door.node.store.roles() == {"entry": 1}
+
+
+async def test_packetThatCannotGo_costsNoTick(door: Door) -> None:
+    owned = mine(door)
+    door.node.link(Side.PAYEE, door.parts.path()[1])
+    wrong_mix = {"first_mix": door.parts.members(3)[0]}
+    async with door.entry() as talk:
+        await talk.ask(present(owned))
+        for changes, status in (
+            (wrong_mix, client.DownStatus.NO_SUCH_MIX),
+            ({"first_mix": RelayId(77)}, client.DownStatus.NO_SUCH_MIX),
+            ({"key_epoch": EPOCH + 1}, client.DownStatus.WRONG_EPOCH),
+            ({"key_epoch": 0}, client.DownStatus.WRONG_EPOCH),
+        ):
+            down = await talk.ask(send(door, owned, 1, **changes))
+            assert down.status is status
+        assert (await acknowledged(door, talk, send(door, owned, 1))).status is client.DownStatus.ACKNOWLEDGED
+
+
+async def test_queueHalfFull_isBusy_andCostsNoTick(parts: Parts) -> None:
+    node = await parts.node(parts.path()[0], queue=2)
+    node.state.campaigns[CAMPAIGN] = campaign()
+    async with serving(parts, node) as door, door.entry() as talk:
+        owned = mine(door)
+        await talk.ask(present(owned))
+        await talk.say(send(door, owned, 1))
+        await until(lambda: node.router.waiting(parts.path()[1]) == 1)  # there is no link
+        down = await talk.ask(send(door, owned, 2))
+        assert (down.seq, down.status) == (2, client.DownStatus.BUSY)
+        assert node.passes.present(owned.shown(), *check(node, owned), 0).furthest == 1
+
+
+def check(node: Node, owned: OwnedPass) -> tuple[object, object]:
+    return node.state.pass_rules(owned.scope, signing_key(1).public), node.state.my_position(KIND_ENTRY)
+
+
+async def test_mixThatIsNotThere_isUnreachable(door: Door) -> None:
+    owned = mine(door)
+    async with door.entry() as talk:
+        await talk.ask(present(owned))
+        await talk.say(send(door, owned, 1))
+        await until(lambda: door.node.router.waiting(door.parts.path()[1]) == 1)
+        await door.node.pass_time(21)
+        assert (await talk.hear()).status is client.DownStatus.MIX_UNREACHABLE
+
+
+@pytest.mark.parametrize("label", ["wrong_hint", "wrong_epoch", "busy", "no_such_mix"])
+async def test_mixThatRefuses_isToldAsThat(door: Door, label: str) -> None:
+    """Whatever the mix says: its word must not make the client wait, or give its entry up."""
+    owned, mix1 = mine(door), door.parts.path()[1]
+    wire = door.node.link(Side.PAYEE, mix1)
+    async with door.entry() as talk:
+        await talk.ask(present(owned))
+        await talk.say(send(door, owned, 1))
+        await until(lambda: bool(only(wire.sent, frames.Packet)))
+        await door.node.hear(Side.PAYEE, mix1, frames.RefuseTickets((frames.RefusedTicket(1, label),)))
+        assert (await talk.hear()).status is client.DownStatus.REFUSED_BY_MIX
+
+
+async def test_everySend_hasOneDownOfOneSize(door: Door) -> None:
+    owned = mine(door)
+    door.node.link(Side.PAYEE, door.parts.path()[1])
+    sizes = set()
+    async with door.entry() as talk:
+        await talk.ask(present(owned))
+        sizes.add(len(client.encode(await acknowledged(door, talk, send(door, owned, 1)))))
+        for changes in ({}, {"first_mix": RelayId(77)}, {"key_epoch": 9}):
+            await talk.say(send(door, owned, 1, **changes))
+            sizes.add(len(await talk.socket.receive_bytes(timeout=10)))
+    assert len(sizes) == 1
+
+
+# ---------------------------------------------------------------------- strangers
+
+
+TICK = client.Send(1, 0, 1, bytes(32), RelayId(1), 2, bytes(20), bytes(33), bytes(GEOMETRY.packet_size))
+RUDE: dict[str, tuple[bytes | str, str]] = {
+    "text": ("hello", "malformed_frame"),
+    "nothing": (b"", "malformed_frame"),
+    "no such type": (b"\xff" + bytes(40), "malformed_frame"),
+    "cut short": (b"\x01" + bytes(40), "malformed_frame"),
+    "too long": (bytes(client.MAX_MESSAGE_BYTES + 10), "malformed_frame"),
+    "a relay's frame": (client.encode(client.PassOk(1)), "unexpected_frame"),
+    "a tick without a pass": (client.encode(TICK), "unexpected_frame"),
+    "a deletion by nobody": (client.encode(client.MailboxDelete(1)), "unexpected_frame"),
+}
+
+
+@pytest.mark.parametrize("path", ["/v1/entry", "/v1/mailbox"])
+@pytest.mark.parametrize("what", RUDE)
+async def test_malformedFrame_closesThatConnectionOnly(door: Door, path: str, what: str) -> None:
+    said_to_it, reason = RUDE[what]
+    async with door.entry() as good:
+        async with door.open(path) as talk:
+            if path == "/v1/mailbox":
+                await talk.hear()
+            await (talk.socket.send_str if isinstance(said_to_it, str) else talk.socket.send_bytes)(
+                said_to_it
+            )
+            code, said = await talk.end()
+            if what == "too long":  # it is not read to its end, so TCP may cut the goodbye off
+                assert code in (aiohttp.WSCloseCode.MESSAGE_TOO_BIG, aiohttp.WSCloseCode.ABNORMAL_CLOSURE)
+            else:
+                assert (code, said) == (aiohttp.WSCloseCode.POLICY_VIOLATION, reason)
+        assert door.node.refusals(reason) == 1
+        assert await good.ask(present(mine(door))) == client.PassOk(0)
+
+
+async def test_passShownTwiceOnOneConnection_closesIt(door: Door) -> None:
+    async with door.entry() as talk:
+        await talk.ask(present(mine(door)))
+        await talk.say(present(mine(door)))
+        assert (await talk.end())[0] == aiohttp.WSCloseCode.POLICY_VIOLATION
+    assert door.node.refusals("unexpected_frame") == 1
+
+
+async def test_tooManyClients_areToldToComeLater(parts: Parts, node: Node) -> None:
+    async with serving(parts, node, limit=2) as door:
+        async with door.entry(), door.mailbox():
+            for path in ("/v1/entry", "/v1/mailbox"):
+                with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+                    async with door.open(path):
+                        pass
+                assert caught.value.status == 503
+            assert (await door.get("/v1/directory"))[0] == 200
+        assert node.refusals("too_many_clients") == 2
+        async with asyncio.timeout(10), door.entry() as talk:
+            assert await talk.ask(present(mine(door))) == client.PassOk(0)
+
+
+async def test_manyAtOnce_areLimitedToo(parts: Parts, node: Node) -> None:
+    async with serving(parts, node, limit=3) as door:
+
+        async def knock() -> int:
+            try:
+                async with door.entry() as talk:
+                    await asyncio.sleep(0.2)
+                    return int(isinstance(await talk.ask(present(mine(door))), client.PassOk))
+            except aiohttp.WSServerHandshakeError:
+                return 0
+
+        mine(door)
+        assert sum(await asyncio.gather(*(knock() for _ in range(9)))) == 3
+        assert node.refusals("too_many_clients") == 6
+
+
+async def test_requestThatIsNoWebSocket_isRefusedAndTakesNoPlace(parts: Parts, node: Node) -> None:
+    async with serving(parts, node, limit=1) as door:
+        for _ in range(3):
+            assert (await door.get("/v1/entry"))[0] == 400
+        async with door.entry() as talk:
+            assert await talk.ask(present(mine(door))) == client.PassOk(0)
+
+
+# ---------------------------------------------------------------------- mailboxes
+
+SEED = bytes(range(32))
+
+
+def fetch_key(seed: bytes) -> bytes:
+    return SigningKey(seed).verify_key.encode()
+
+
+def create(owned: OwnedPass, seed: bytes = SEED) -> client.MailboxCreate:
+    return client.MailboxCreate(MODULUS, owned.shown().encode(), fetch_key(seed))
+
+
+def fetch(
+    door: Door, nonce: bytes, after: int = 0, seed: bytes = SEED, box: bytes = b""
+) -> client.MailboxFetch:
+    mailbox = box or mailbox_id_of(fetch_key(seed))
+    return client.MailboxFetch(mailbox, after, sign_challenge(seed, door.node.me, nonce, mailbox))
+
+
+async def deliver(door: Door, count: int, seed: bytes = SEED) -> list[bytes]:
+    """Messages that arrive for a mailbox."""
+    bodies = [os.urandom(2048) for _ in range(count)]
+    with door.node.books.step() as step:
+        for body in bodies:
+            now = door.node.state.chain_time
+            step.mailbox(door.node.mailboxes.deliver(mailbox_id_of(fetch_key(seed)), body, now).effects)
+    await door.node.written()
+    return bodies
+
+
+async def test_mailbox_isMadeFilledAndEmptied(door: Door) -> None:
+    async with door.mailbox() as (talk, nonce):
+        terms = await talk.ask(create(mine(door, KIND_MAILBOX)))
+        assert terms.expires == door.node.state.mailbox_expiry(EPOCH)
+        bodies = await deliver(door, client.MAX_MESSAGES + 3)
+        first = await talk.ask(fetch(door, nonce))
+        assert [message.sequence for message in first.messages] == list(range(1, client.MAX_MESSAGES + 1))
+        assert first.more
+        rest = await talk.ask(fetch(door, nonce, after=client.MAX_MESSAGES))
+        assert [message.body for message in (*first.messages, *rest.messages)] == bodies
+        assert not rest.more
+        assert await talk.ask(client.MailboxDelete(client.MAX_MESSAGES)) == client.Done()
+        assert (await talk.ask(fetch(door, nonce))).messages == rest.messages
+        assert await talk.ask(client.MailboxDelete(2**64 - 1)) == client.Done()
+        assert (await talk.ask(fetch(door, nonce))).messages == ()
+
+
+@pytest.mark.parametrize("after", [1, 2**63 - 1, 2**63, 2**64 - 1])
+async def test_fetchBehindTheEnd_isEmpty(door: Door, after: int) -> None:
+    async with door.mailbox() as (talk, nonce):
+        await talk.ask(create(mine(door, KIND_MAILBOX)))
+        await deliver(door, 1)
+        answer = await talk.ask(fetch(door, nonce, after))
+        assert (answer.messages, answer.more) == ((), False)
+
+
+async def test_mailbox_isKeptOverARestart(parts: Parts, node: Node) -> None:
+    async with serving(parts, node) as door, door.mailbox() as (talk, _):
+        await talk.ask(create(mine(door, KIND_MAILBOX)))
+        bodies = await deliver(door, 2)
+    again = await parts.restart(node.me)
+    async with serving(parts, again) as door, door.mailbox() as (talk, nonce):
+        assert [message.body for message in (await talk.ask(fetch(door, nonce))).messages] == bodies
+
+
+async def test_fetchByAnother_isNotTheOwner(door: Door) -> None:
+    async with door.mailbox() as (talk, _):
+        await talk.ask(create(mine(door, KIND_MAILBOX)))
+    other = bytes(32)
+    box = mailbox_id_of(fetch_key(SEED))
+    async with door.mailbox() as (talk, nonce):
+        tries = [
+            fetch(door, nonce, seed=other, box=box),  # another's key
+            fetch(door, bytes(32)),  # an answer to another connection's challenge
+            replace(fetch(door, nonce), signature=bytes(64)),
+            fetch(door, nonce, seed=other),  # a mailbox that is not there: the answer does not tell
+        ]
+        for wrong in tries:
+            assert await talk.ask(wrong) == client.Refused("not_the_owner")
+        assert door.node.refusals("not_the_owner") == len(tries)
+        await talk.say(client.MailboxDelete(9))
+        assert (await talk.end())[0] == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+
+async def test_mailboxWhoseTimeIsOver_isUnknown(door: Door) -> None:
+    async with door.mailbox() as (talk, nonce):
+        await talk.ask(create(mine(door, KIND_MAILBOX)))
+        door.parts.chain.at(EPOCH + 2)
+        assert await talk.ask(fetch(door, nonce)) == client.Refused("unknown_mailbox")
+        door.node.mailboxes.expire(door.node.state.chain_time)
+        assert await talk.ask(fetch(door, nonce)) == client.Refused("not_the_owner")
+    assert door.node.refusals("unknown_mailbox") == 1
+
+
+async def test_passOfAnotherKindOrRelay_makesNoMailbox(door: Door) -> None:
+    other = next(relay for relay in range(1, 10) if relay != door.node.me)
+    async with door.mailbox() as (talk, _):
+        for owned, reason in (
+            (mine(door), "wrong_kind"),
+            (passes_for(door.parts.view, other, KIND_MAILBOX, EPOCH)[0], "wrong_relay"),
+            (issued(KIND_MAILBOX, EPOCH + 1), "wrong_period"),
+            (issued(KIND_MAILBOX, EPOCH, key=2), "bad_signature"),
+        ):
+            assert await talk.ask(create(owned)) == client.Refused(reason)
+            assert door.node.refusals(reason) == 1
+    assert door.node.mailboxes.counts == (0, 0)
+
+
+async def test_onePass_makesOneMailbox(door: Door) -> None:
+    owned = mine(door, KIND_MAILBOX)
+    async with door.mailbox() as (talk, _):
+        terms = await talk.ask(create(owned))
+        assert await talk.ask(create(owned)) == terms  # the answer may have been lost
+        assert await talk.ask(create(owned, bytes(32))) == client.Refused("pass_used")
+    assert door.node.mailboxes.counts == (1, 0)
+
+
+async def test_onePass_makesOneMailbox_afterARestartToo(parts: Parts, node: Node) -> None:
+    async with serving(parts, node) as door, door.mailbox() as (talk, _):
+        await talk.ask(create(mine(door, KIND_MAILBOX)))
+    again = await parts.restart(node.me)
+    again.state.campaigns[CAMPAIGN] = campaign()
+    async with serving(parts, again) as door, door.mailbox() as (talk, _):
+        owned = mine(door, KIND_MAILBOX)
+        assert await talk.ask(create(owned, bytes(32))) == client.Refused("pass_used")
+        assert isinstance(await talk.ask(create(owned)), client.MailboxTerms)
+
+
+async def test_fullRelay_doesNotUseThePassUp(door: Door) -> None:
+    limits = door.node.mailboxes._limits
+    one, two = passes_for(door.parts.view, door.node.me, KIND_MAILBOX, EPOCH, 2)
+    async with door.mailbox() as (talk, _):
+        door.node.mailboxes._limits = replace(limits, max_mailboxes=1)
+        await talk.ask(create(one))
+        for _ in range(2):
+            assert await talk.ask(create(two, bytes(32))) == client.Refused("full")
+        door.node.mailboxes._limits = limits
+        assert isinstance(await talk.ask(create(two, bytes(32))), client.MailboxTerms)
+        assert await talk.ask(create(two, bytes([1]) * 32)) == client.Refused("pass_used")
+
+
+# ---------------------------------------------------------------------- what is written down
+
+
+async def test_log_tellsNothingOfClients(parts: Parts, node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    secrets: list[bytes] = [operator_key(node.me), link_seed(node.me), packet_secret(node.me), SEED]
+    async with serving(parts, node, limit=2) as door:
+        owned = mine(door)
+        node.link(Side.PAYEE, parts.path()[1])
+        async with door.entry() as talk:
+            sent = send(door, owned, 1)
+            await talk.ask(present(owned))
+            await acknowledged(door, talk, sent)
+            await talk.ask(send(door, owned, 1))
+            await talk.say(present(owned))
+            await talk.end()
+        async with door.mailbox() as (talk, nonce):
+            await talk.ask(create(mine(door, KIND_MAILBOX)))
+            await talk.ask(fetch(door, nonce))
+            await talk.ask(fetch(door, nonce, seed=bytes(32)))
+            await talk.socket.send_str("rude")
+            await talk.end()
+        secrets += [sent.link, sent.lock, sent.packet[:16], owned.signature[:16], owned.seed]
+        secrets += [mailbox_id_of(fetch_key(SEED)), mailbox_id_of(fetch_key(bytes(32))), nonce]
+        await babble(door)
+        await fail(door)
+    assert "a client's request failed" in caplog.text
+    for secret in secrets:
+        assert secret.hex() not in caplog.text
+        assert repr(secret)[2:-1] not in caplog.text
+    assert CLIENT not in caplog.text
+    assert "babble" not in caplog.text
+
+
+async def babble(door: Door) -> None:
+    """Somebody who speaks TLS and no HTTP."""
+    for said in (b"babble babble\r\n\r\n", b"GET / HTTP/1.1\r\nbabble\x00: x\r\n\r\n", b"\x16\x03\x01babble"):
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", door.port, ssl=tls.client_context(), local_addr=(CLIENT, 0)
+        )
+        writer.write(said)
+        await reader.read(1 << 16)
+        writer.close()
+    with sockets.create_connection(("127.0.0.1", door.port), source_address=(CLIENT, 0)) as plain:
+        plain.sendall(b"babble, without TLS")
+        await asyncio.sleep(0.05)
+
+
+async def fail(door: Door) -> None:
+    """A mistake of ours, while a client asks."""
+    door.node.state.directory = None  # type: ignore[method-assign,assignment]
+    assert (await door.get("/v1/directory"))[0] == 500
