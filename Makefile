@@ -44,8 +44,9 @@ contracts: check-artifacts test-contracts ## what an auditor runs: artifacts, th
 gas: $(READY) ## gas of every contract function, as forge measures it in its tests
 	@forge test --gas-report --no-match-contract Invariant
 
-bench: $(READY) ## microseconds of a packet's parts; writes reports/
+bench: $(READY) ## microseconds of a packet, by part; writes reports/
 	@python scripts/bench_packet.py
+	@python scripts/bench_relay.py
 
 test-e2e: $(READY) ## real processes on a local chain, end to end
 	@echo "== end-to-end tests"
