@@ -13,6 +13,7 @@ import aiohttp
 
 from mixpay import tls
 from mixpay.endpoint import EndpointError, parse_endpoint
+from mixpay.http import read_at_most
 from mixpay.snapshot import DirectoryError, RelayRecord
 from mixpay.types import Epoch, RelayId
 from relay.state import MAX_DESCRIPTOR, State, decode_descriptor
@@ -76,9 +77,4 @@ async def _fetch(http: aiohttp.ClientSession, record: RelayRecord, epoch: Epoch)
     async with http.get(url, ssl=tls.PinnedKey(record.link_key), allow_redirects=False) as answer:
         if answer.status != 200:
             raise DirectoryError("wrong_epoch", f"relay {record.id} answers with status {answer.status}")
-        data = b""
-        async for chunk in answer.content.iter_any():
-            data += chunk
-            if len(data) > MAX_DESCRIPTOR:
-                raise DirectoryError("malformed", "too long for a descriptor")
-        return data
+        return await read_at_most(answer, MAX_DESCRIPTOR)

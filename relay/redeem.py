@@ -26,8 +26,9 @@ from mixpay.epochs import Schedule
 from mixpay.errors import ChainError, PeerError
 from mixpay.passes import KIND_ENTRY, TICK_VALUE, EntryPassBook, Redemption, Scope
 from mixpay.sponsor.api import MAX_BUNDLES, RedeemAnswer, RedeemRequest, RefusedBundle
+from mixpay.sponsor.remote import IssuerRefused, IssuerSilent
 from mixpay.types import Account, Amount, Epoch, RelayId, Term
-from relay.issuers import PATIENCE, IssuerRefused, IssuerSilent, redeem
+from relay.issuers import PATIENCE, redeem
 from relay.pool_view import PoolView
 from relay.store import (
     Delete,

@@ -15,9 +15,9 @@ from yarl import URL
 
 from mixpay import tls
 from mixpay.client.errors import RelayRefused, RelayUnavailable
-from mixpay.client.http import HTTP_ERRORS, describe, read_at_most
 from mixpay.endpoint import EndpointError, parse_endpoint
 from mixpay.errors import PeerError
+from mixpay.http import HTTP_ERRORS, describe, read_at_most
 from mixpay.mailbox import sign_challenge
 from mixpay.snapshot import RelayRecord
 from mixpay.types import Epoch

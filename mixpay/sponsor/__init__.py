@@ -7,7 +7,7 @@ registrar.py  registers them on the chain
 store.py      counts, credits and vouchers on disk; nothing that links a pass to its issue
 issuer.py     the rules of signing and redeeming, without HTTP and without the chain
 service.py    HTTP around the issuer
-view.py       the chain's time and the relays of each epoch
+remote.py     the other end of it: how users and relays ask
 config.py     a sponsor's folder and settings
 campaigns.py  create and fund a campaign
 app.py        the running service: chain, keys, HTTP

@@ -1,4 +1,4 @@
-"""What the clients' HTTP edges share."""
+"""What all that ask over HTTP share."""
 
 from __future__ import annotations
 

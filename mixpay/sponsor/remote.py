@@ -1,0 +1,100 @@
+"""An issuer as users and relays reach it: HTTP (see `api`), repeated while that may help.
+
+Every request may be repeated: the issuer counts a blinded pass once, and credits a pass once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+import tenacity
+
+from mixpay.errors import MixpayError, PeerError
+from mixpay.http import HTTP_ERRORS, describe, read_at_most
+from mixpay.sponsor.api import ErrorAnswer
+
+MAX_ANSWER = 1 << 20
+"""Bytes of the longest answer that is read."""
+
+PASSING = frozenset(("busy", "chain_unavailable", "internal"))
+"""Refusals that may be over in a moment."""
+
+Answer = TypeVar("Answer")
+
+
+class IssuerSilent(MixpayError):
+    """No usable answer. Whether the issuer took what it was asked is not known."""
+
+
+class IssuerRefused(PeerError):
+    """The issuer refused the request as a whole; `reason` is its label."""
+
+
+class RemoteIssuer:
+    """One issuer. `timeout`: seconds for one request; `bearer` goes with what is posted, nowhere else."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, *, timeout: float, bearer: str = "") -> None:
+        self._session, self._url = session, url.rstrip("/")
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=5)
+        self._bearer = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+
+    async def ask(
+        self,
+        path: str,
+        request: msgspec.Struct | None,
+        answer: type[Answer],
+        *,
+        stop: tenacity.stop.stop_base,
+        passing: Collection[str] = PASSING,
+    ) -> Answer:
+        """Post a request (None: get), and again until `stop` while there is silence or a `passing` refusal.
+
+        Raises IssuerSilent, IssuerRefused.
+        """
+
+        def may_pass(error: BaseException) -> bool:
+            return isinstance(error, IssuerSilent) or (
+                isinstance(error, IssuerRefused) and error.reason in passing
+            )
+
+        attempts = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(may_pass),
+            stop=stop,
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
+            reraise=True,
+        )
+        body = None if request is None else msgspec.json.encode(request)
+        received: bytes = await attempts(self._once, path, body)
+        try:
+            return msgspec.json.decode(received, type=answer)
+        except msgspec.MsgspecError as error:
+            raise IssuerSilent(f"the issuer at {self._url} answers nonsense: {error}") from None
+
+    async def _once(self, path: str, body: bytes | None) -> bytes:
+        method, headers = "GET", {}
+        if body is not None:
+            method, headers = "POST", {"Content-Type": "application/json", **self._bearer}
+        try:
+            async with self._session.request(
+                method,
+                self._url + path,
+                data=body,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                received = await read_at_most(response, MAX_ANSWER)
+        except HTTP_ERRORS as error:
+            raise IssuerSilent(f"the issuer at {self._url} does not answer: {describe(error)}") from None
+        if response.status == 200:
+            return received
+        try:
+            refusal = msgspec.json.decode(received, type=ErrorAnswer)
+        except msgspec.MsgspecError:
+            raise IssuerSilent(
+                f"no issuer answers at {self._url}: HTTP status {response.status}; is the address right?"
+            ) from None
+        raise IssuerRefused(refusal.error, refusal.detail)
