@@ -35,14 +35,14 @@ test-unit: $(READY) ## unit and property tests of the Python parts
 
 test-contracts: $(READY) ## contract tests: forge, then brownie
 	@echo "== contract tests: forge"
-	@forge test
+	@scripts/forge test
 	@echo "== contract tests: brownie"
 	@scripts/test_contracts.sh
 
 contracts: check-artifacts test-contracts ## what an auditor runs: artifacts, then every contract test
 
 gas: $(READY) ## gas of every contract function, as forge measures it in its tests
-	@forge test --gas-report --no-match-contract Invariant
+	@scripts/forge test --gas-report --no-match-contract Invariant
 
 bench: $(READY) ## microseconds of a packet, by part; writes reports/
 	@python scripts/bench_packet.py
@@ -58,7 +58,7 @@ lint: $(READY) ## ruff, mypy, forge fmt, slither
 	@echo "== mypy"
 	@mypy
 	@echo "== forge fmt"
-	@forge fmt --check
+	@scripts/forge fmt --check
 	@echo "== slither"
 	@slither . --exclude-low --exclude-informational --exclude-optimization # slither.config.json: fails from medium on
 

@@ -256,7 +256,8 @@ class State:
         campaign = self.campaigns[scope.campaign]
         key = self.view.pool_key(scope.campaign, scope.kind, scope.period)
         count = max(1, self.view.snapshot(self.epoch).count)
-        share = min(campaign.relay_cap, min(campaign.period_cap, campaign.budget) // count)
+        left = campaign.budget - campaign.withdrawal  # a withdrawal may be carried out any moment once it is due
+        share = min(campaign.relay_cap, min(campaign.period_cap, left) // count)
         return share // (TICK_VALUE * key.hop_price) if key is not None else 0
 
     def mailbox_expiry(self, term: int) -> int:

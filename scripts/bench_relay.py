@@ -1,8 +1,8 @@
 """Measure what one packet costs a relay process, as a first mix with its real parts: CPU time, microseconds.
 
 Router, channel books, database, mixer and frame codec are those of the daemon; only TLS and the network are
-left out, and the neighbours' side is prepared in advance. Prints a table and writes reports/bench_relay.json. The
-database's writer is a thread of its own; its CPU time is the process's less the event loop's.
+left out, and the neighbours' side is prepared in advance. Prints a table, writes reports/bench_relay.json.
+The database's writer is a thread of its own; its CPU time is the process's less the event loop's.
 """
 
 from __future__ import annotations
