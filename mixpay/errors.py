@@ -1,7 +1,7 @@
 """The exception tree. Our user's fault, the peer's fault and the chain's fault are different classes.
 
     MixpayError
-    ├── UserError        a mistake the person at the keyboard can mend; the command line prints its text and exits 2
+    ├── UserError        a mistake the user can mend; the command line prints its text and exits with 2
     ├── PeerError        a peer broke the protocol; carries a reason label for counters and refusals
     └── ChainError       the chain or its RPC failed us
         ├── ChainUnavailable   no answer, or a stale one: try again later

@@ -256,7 +256,7 @@ class State:
         campaign = self.campaigns[scope.campaign]
         key = self.view.pool_key(scope.campaign, scope.kind, scope.period)
         count = max(1, self.view.snapshot(self.epoch).count)
-        left = campaign.budget - campaign.withdrawal  # a withdrawal may be carried out any moment once it is due
+        left = campaign.budget - campaign.withdrawal  # a withdrawal that is due may come at any moment
         share = min(campaign.relay_cap, min(campaign.period_cap, left) // count)
         return share // (TICK_VALUE * key.hop_price) if key is not None else 0
 

@@ -66,7 +66,7 @@ class LinkBook(Generic[AnyRun]):
 
     @property
     def state(self) -> LinkState:
-        """What outlives tickets: the newest voucher (cumulative, batch, signature), the value ever settled."""
+        """What outlives tickets: the newest voucher (cumulative, batch, signature), and the value settled."""
         return self._state
 
     @property
