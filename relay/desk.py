@@ -19,6 +19,7 @@ from mixpay.types import Amount, RelayId, Value
 from mixpay.wire import frames
 from relay.books import Books, FrameSink, Side, Step
 from relay.links import Link
+from relay.links.events import SHUTTING_DOWN
 from relay.metrics import Metrics
 from relay.router import Router
 
@@ -46,10 +47,15 @@ class Desk:
         with self._books.step() as step:
             for frame in arrived:
                 if isinstance(frame, frames.Refuse):
-                    log.warning("relay %d refuses: %s", peer, frame.reason)
-                    self._metrics.refused("by_peer")
+                    self._refused(peer, frame.reason)
                 else:
                     take(peer, frame, step)
+
+    def _refused(self, peer: RelayId, reason: str) -> None:
+        if reason == SHUTTING_DOWN:
+            return  # it says goodbye; links/ has written that down
+        log.warning("relay %d refuses: %s", peer, reason)
+        self._metrics.refused("by_peer")
 
     def _from_payer(self, payer: RelayId, frame: frames.LinkFrame, step: Step) -> None:
         if isinstance(frame, frames.Packet):

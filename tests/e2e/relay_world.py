@@ -1,4 +1,4 @@
-"""Nine relays in one process, with real sockets, databases and a real chain: quick to start, easy to look into."""
+"""Nine relays in one process, with real sockets, databases and a real chain: quick to look into."""
 
 from __future__ import annotations
 
@@ -15,15 +15,21 @@ from mixpay.chain.deploy import deploy
 from mixpay.chain.devchain import DevChain
 from mixpay.chain.rpc import connect
 from mixpay.chain.sender import Sender
+from mixpay.crypto import blind_rsa
+from mixpay.crypto.blind_rsa import SecretKey
 from mixpay.layers import TermLayers
 from mixpay.packet import Built, Hop, build
 from mixpay.parameters import DEMO, TOKEN
+from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassRequest, Scope, drawn_position
 from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.config import RelayConfig
 from relay.daemon import Daemon, Home, assemble
 
 RELAYS = 9
 ETHER = 10**18
+CAMPAIGN = 1
+NO_ISSUER = "http://127.0.0.1:9"
+"""Nobody redeems passes here: periods do not end in these tests."""
 
 
 async def until(condition: Callable[[], bool], what: str, limit: float = 30.0) -> None:
@@ -59,6 +65,8 @@ class RelayWorld:
         self.contracts = Contracts(self.rpc, self.deployment)
         self.homes: list[Home] = []
         self.daemons: list[Daemon] = []
+        self.key: SecretKey | None = None
+        """The key of the campaign's passes in epoch 2, if there is a campaign."""
 
     def _home(self, number: int, ports: list[int]) -> Home:
         path = self.folder / f"relay{number}"
@@ -72,8 +80,19 @@ class RelayWorld:
             client_port=ports[1],
             owner="0x" + self.faucet.account.hex(),
             poll_interval=0.1,
+            issuers={} if self.key is None else {str(CAMPAIGN): NO_ISSUER},
         )
         return Home(path, config, self.deployment, os.urandom(32), os.urandom(32))
+
+    def open_campaign(self) -> None:
+        """A rich campaign with keys for epoch 2; before relays register, so that they serve it."""
+        pool, budget = self.contracts.pool, Amount(1_000 * TOKEN)
+        self.faucet.send(self.contracts.token.approve(pool.address, budget))
+        self.faucet.send(pool.create_campaign(self.faucet.account, budget, budget))
+        self.faucet.send(pool.fund(CAMPAIGN, budget))
+        self.key = SecretKey.generate()
+        for kind in (KIND_ENTRY, KIND_MAILBOX):  # a term is an epoch here
+            self.faucet.send(pool.set_key(CAMPAIGN, kind, 2, self.key.public.key_hash()))
 
     def register(self) -> None:
         """Register all relays, with the faucet as their owner, and working capital."""
@@ -120,10 +139,33 @@ class RelayWorld:
             for daemon in self.daemons
         )
 
+    async def restart(self, relay: RelayId) -> Daemon:
+        """Stop a daemon, and make it again from its folder."""
+        before = self.relay(relay)
+        await before.stop()
+        place = self.daemons.index(before)
+        self.daemons[place] = assemble(before.home)
+        await self.daemons[place].start()
+        await until(self._ready, "all relays to be ready again")
+        return self.daemons[place]
+
     async def stop(self) -> None:
         """Stop all daemons."""
         for daemon in self.daemons:
             await daemon.stop()
+
+    # ------------------------------------------------------------------ passes
+
+    def issue(self, kind: int) -> tuple[OwnedPass, Daemon]:
+        """A pass of the campaign for epoch 2, and the relay it draws."""
+        assert self.key is not None
+        scope = Scope(self.deployment.chain_id, self.deployment.pool, CAMPAIGN, kind, 2)
+        request = PassRequest.new(scope, self.key.public, os.urandom)
+        owned = request.finish(blind_rsa.blind_sign(self.key, request.blinded, os.urandom))
+        snapshot = self.daemons[0].view.snapshot(Epoch(2))
+        drawn = snapshot.at(drawn_position(owned.signature, snapshot.beacon, snapshot.count))
+        assert drawn is not None
+        return owned, self.relay(drawn.id)
 
     # ------------------------------------------------------------------ packets
 
@@ -144,8 +186,4 @@ class RelayWorld:
             return Hop(relay, state.epoch_keys()[Epoch(2)].public, delay)
 
         mixes = [hop(relay, delay_ms) for relay in path]
-        return build(
-            view.key_context(Epoch(2)), mixes, hop(mailbox, 0), box, 0, os.urandom(2048), os.urandom
-        )
-
-
+        return build(view.key_context(Epoch(2)), mixes, hop(mailbox, 0), box, 0, os.urandom(2048), os.urandom)

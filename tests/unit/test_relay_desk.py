@@ -449,6 +449,12 @@ async def test_refusalByAPeer_isCountedUnderOneLabel(link: Link) -> None:
     assert link.payer.refusals("any_label_at_all") == 0
 
 
+async def test_goodbyeOfAPeer_isNoRefusal(link: Link, caplog: pytest.LogCaptureFixture) -> None:
+    link.answer(frames.Refuse("shutting_down"))
+    assert link.payer.refusals("by_peer") == 0
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 async def test_lostFramesAndFailedLinks_areCounted(link: Link) -> None:
     events = SideEvents(Side.PAYER, link.payee.desk, link.payee.metrics)
     events.dropped(link.entry, "link_lost", 3)

@@ -1,0 +1,279 @@
+"""Clients at real relays: the whole conversation, a relay that restarts meanwhile, a channel that closes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from nacl.signing import SigningKey
+
+from mixpay import tls
+from mixpay.chain.devchain import DevChain
+from mixpay.chain.sender import Sender
+from mixpay.client.errors import RelayRefused
+from mixpay.client.relays import MailboxSocket, RelaySocket
+from mixpay.errors import PeerError
+from mixpay.mailbox import mailbox_id_of
+from mixpay.packet import Built
+from mixpay.parameters import TOKEN
+from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
+from mixpay.snapshot import RelayRecord
+from mixpay.types import Amount, Epoch, RelayId
+from mixpay.wire import client
+from mixpay.wire.client import DownStatus
+from relay.daemon import Daemon
+from relay_world import RelayWorld, until
+
+EPOCH = Epoch(2)
+CLIENT = "127.0.0.3"
+"""Where clients come from; relays are at 127.0.0.1."""
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RelayWorld]:
+    with DevChain() as chain:
+        world = RelayWorld(chain, tmp_path_factory.mktemp("world"))
+        world.open_campaign()
+        world.register()
+        try:
+            await world.start()
+            await until(lambda: all(d.state.campaigns for d in world.daemons), "the campaign to be known")
+            yield world
+        finally:
+            await world.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=(CLIENT, 0))) as session:
+        yield session
+
+
+class User:
+    """A client with a pass at the entry that it draws."""
+
+    def __init__(self, world: RelayWorld, http: aiohttp.ClientSession) -> None:
+        self.world, self.http = world, http
+        self.owned, entry = world.issue(KIND_ENTRY)
+        self.entry = entry.me
+        self.spender = PassSpender(self.owned)
+        self.number = 0
+
+    async def enter(self) -> int:
+        """Connect, and show the pass; returns the furthest tick that the entry knows."""
+        self.socket = await RelaySocket.open(self.http, record(self.world, self.entry), "/v1/entry")
+        answer = await self.socket.ask(show(self.world, self.owned))
+        assert isinstance(answer, client.PassOk)
+        return answer.furthest
+
+    def send(self, built: Built) -> client.Send:
+        """A packet and the next tick."""
+        self.number += 1
+        self.spender.reserve(1)
+        tick = self.spender.next_tick()
+        return client.Send(
+            seq=self.number,
+            chain=tick.chain,
+            k=tick.k,
+            link=tick.link,
+            first_mix=built.first_relay,
+            key_epoch=EPOCH,
+            lock=built.lock,
+            hint=built.hint,
+            packet=built.packet,
+        )
+
+    async def ask(self, sent: client.Send) -> client.Down:
+        await self.socket.say(sent)
+        return await self.hear()
+
+    async def hear(self) -> client.Down:
+        async with asyncio.timeout(15):
+            down = await self.socket.hear()
+        assert isinstance(down, client.Down)
+        return down
+
+
+def record(world: RelayWorld, relay: RelayId) -> RelayRecord:
+    found = world.daemons[0].view.relay(relay)
+    assert found is not None
+    return found
+
+
+def show(world: RelayWorld, owned: OwnedPass) -> client.PresentPass:
+    assert world.key is not None
+    return client.PresentPass(world.key.public.to_bytes(), owned.shown().encode())
+
+
+def packet(world: RelayWorld, entry: RelayId, mailbox: RelayId, box: bytes) -> Built:
+    path = world.layers().draw_path(entry, mailbox, lambda relay: True, os.urandom)
+    return world.packet(path, mailbox, box)
+
+
+class Box:
+    """A mailbox at the relay that a mailbox pass draws, made and emptied by its owner."""
+
+    def __init__(self, world: RelayWorld, http: aiohttp.ClientSession) -> None:
+        self.world, self.http = world, http
+        self.owned, keeper = world.issue(KIND_MAILBOX)
+        self.keeper = keeper.me
+        self.seed = os.urandom(32)
+        self.key = SigningKey(self.seed).verify_key.encode()
+        self.id = mailbox_id_of(self.key)
+
+    async def make(self) -> client.MailboxTerms:
+        shown = show(self.world, self.owned)
+        async with MailboxSocket.open(self.http, record(self.world, self.keeper)) as socket:
+            return await socket.create(shown.modulus, shown.shown, self.key)
+
+    async def fetch(self, seed: bytes = b"") -> tuple[client.StoredMessage, ...]:
+        async with MailboxSocket.open(self.http, record(self.world, self.keeper)) as socket:
+            found = await socket.fetch(self.id, 0, seed or self.seed)
+            if found.messages:
+                await socket.delete(found.messages[-1].sequence)
+            return found.messages
+
+
+async def test_userSendsAndReceives_andNothingIsWrittenDownOfIt(
+    world: RelayWorld, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    user, box = User(world, http), Box(world, http)
+    terms = await box.make()
+    assert terms.stored == 0
+
+    assert await user.enter() == 0
+    packets = [packet(world, user.entry, box.keeper, box.id) for _ in range(10)]
+    sent = [user.send(built) for built in packets]
+    for one in sent:
+        await user.socket.say(one)
+    downs = {down.seq: down for down in [await user.hear() for _ in sent]}
+    for number, built in enumerate(packets, start=1):
+        assert downs[number].status is DownStatus.ACKNOWLEDGED
+        assert downs[number].ack == built.first_ack
+    assert {len(client.encode(down)) for down in downs.values()} == {len(client.encode(downs[1]))}
+    keeper = world.relay(box.keeper)
+    await until(lambda: keeper.mailboxes.counts[1] == 10, "all packets to arrive")
+
+    assert len(await box.fetch()) == 10
+    assert await box.fetch() == ()
+    with pytest.raises(RelayRefused, match="not_the_owner"):
+        await box.fetch(os.urandom(32))
+
+    again = await user.ask(sent[0])  # a tick used twice
+    assert (again.status, again.ack) == (DownStatus.BAD_TICK, bytes(32))
+    stranger = next(daemon for daemon in world.daemons if daemon.me != user.entry)
+    other = await RelaySocket.open(http, record(world, stranger.me), "/v1/entry")
+    with pytest.raises(RelayRefused, match="wrong_relay"):
+        await other.ask(show(world, user.owned))
+    await other.close()
+    await user.socket.close()
+
+    entry = world.relay(user.entry)
+    assert entry.passes.ticks(user.owned.scope) == 10
+    assert entry.store.roles()["entry"] == 10
+    secrets = [box.id, user.owned.signature[:16], sent[0].link, sent[0].packet[:16], box.seed]
+    secrets += [daemon.home.operator_key for daemon in world.daemons]
+    for secret in secrets:
+        assert secret.hex() not in caplog.text
+        assert repr(secret)[2:-1] not in caplog.text
+    assert CLIENT not in caplog.text
+
+
+async def test_directoryOfAnotherEpoch_isNotFound(world: RelayWorld, http: aiohttp.ClientSession) -> None:
+    config, key = world.homes[0].config, tls.link_key_of(world.homes[0].link_seed)
+    for epoch, status in ((2, 200), (0, 404), (4, 404)):
+        url = f"https://127.0.0.1:{config.client_port}/v1/directory?epoch={epoch}"
+        async with http.get(url, ssl=tls.PinnedKey(key)) as response:
+            assert response.status == status
+
+
+async def test_relaysThatRestart_loseNothingThatWasPromised(
+    world: RelayWorld, http: aiohttp.ClientSession
+) -> None:
+    user, box = User(world, http), Box(world, http)
+    await box.make()
+    await user.enter()
+    first = packet(world, user.entry, box.keeper, box.id)
+    sent = user.send(first)
+    assert (await user.ask(sent)).status is DownStatus.ACKNOWLEDGED
+    keeper = world.relay(box.keeper)
+    await until(lambda: keeper.mailboxes.counts[1] == 1, "the packet to arrive")
+    await user.socket.close()
+
+    keys = {relay: world.relay(relay).store.packet_keys() for relay in (user.entry, first.first_relay)}
+    restarted = {user.entry, first.first_relay, box.keeper}
+    for relay in restarted:
+        await world.restart(relay)
+    for relay, before in keys.items():
+        assert world.relay(relay).store.packet_keys() == before
+
+    assert await user.enter() == 1  # the pass and its tick are known
+    await until(lambda: bool(world.relay(user.entry).state.campaigns), "the campaign to be known again")
+    assert (await user.ask(sent)).status is DownStatus.BAD_TICK
+    replay = user.send(first)
+    assert (await user.ask(replay)).status is DownStatus.REFUSED_BY_MIX  # I9
+    entry = world.relay(user.entry)
+    with pytest.raises(PeerError, match="replayed"):
+        await entry.router.submit(first.first_relay, EPOCH, first.lock, first.hint, first.packet)
+    for _ in range(5):
+        built = packet(world, user.entry, box.keeper, box.id)
+        down = await user.ask(user.send(built))
+        assert (down.status, down.ack) == (DownStatus.ACKNOWLEDGED, built.first_ack)
+    await until(lambda: world.relay(box.keeper).mailboxes.counts[1] == 6, "the packets to arrive")
+    assert len(await box.fetch()) == 6
+    await user.socket.close()
+    await settle(world)
+
+
+async def settle(world: RelayWorld) -> None:
+    """Everybody settles; then every payee's book says what its payer's says (I7)."""
+    price = world.deployment.parameters.hop_price
+
+    def pairs() -> list[tuple[Daemon, Daemon]]:
+        return [(world.relay(payer), daemon) for daemon in world.daemons for payer in daemon.books.payees]
+
+    def agreed() -> bool:
+        for payer, payee in pairs():
+            ours = payee.books.payees[payer.me].totals(price)
+            theirs = payer.books.payers[payee.me].totals(price)
+            if ours.unsettled or theirs.unsettled or ours.cumulative != theirs.cumulative:
+                return False
+        return True
+
+    for daemon in world.daemons:
+        daemon.desk.settle()
+    await until(agreed, "all books to be equal")
+
+
+async def test_closingChannel_takesNoTicketsAndIsClaimedInTime(
+    world: RelayWorld, http: aiohttp.ClientSession
+) -> None:
+    user, channels = User(world, http), world.contracts.channels
+    await user.enter()
+    mailbox = next(daemon.me for daemon in world.daemons if daemon.me != user.entry)
+    built = packet(world, user.entry, mailbox, bytes(16))
+    payer, payee = world.relay(user.entry), world.relay(built.first_relay)
+    operator = Sender(world.rpc, payer.home.operator_key)
+    await asyncio.to_thread(operator.send, channels.fund(payee.account, Amount(TOKEN // 100)))
+    book = payee.books.payee(payer.me)
+    await until(lambda: book.channel.deposit > 0, "the payee to see the channel")
+    assert (await user.ask(user.send(built))).status is DownStatus.ACKNOWLEDGED
+
+    await asyncio.to_thread(operator.send, channels.request_close(payee.account))
+    await until(lambda: book.channel.closes_at > 0, "the payee to see that it closes")
+    assert book.refusal(2**40, 4, world.deployment.parameters.hop_price) == "channel_closing"
+    # Nobody told it to settle: it does, and claims all there is before the notice ends.
+    await until(lambda: book.totals(1).unsettled == 0, "the payee to settle")
+    await until(
+        lambda: channels.channel(payer.account, payee.account).claimed == book.state.cumulative > 0,
+        "the payee to claim",
+    )
+    await user.socket.close()
