@@ -6,8 +6,6 @@ addresses in hexadecimal; inside the program they are 20 bytes.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import msgspec
 from eth_utils.address import to_checksum_address
 
 from mixpay.errors import UserError
+from mixpay.files import write_whole
 from mixpay.parameters import Parameters
 from mixpay.types import Account
 
@@ -128,20 +127,11 @@ def encode(deployment: Deployment) -> bytes:
 
 def save(path: Path, deployment: Deployment) -> None:
     """Writes the file whole or not at all. Raises UserError when that is impossible."""
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(encode(deployment))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # public; mkstemp makes private files
-        Path(temporary).replace(path)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise UserError(f"cannot write the deployment file {path}: {error.strerror}") from error
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    write_whole(path, encode(deployment), 0o644)  # it is public
 
 
 def _account(text: str) -> Account:

@@ -18,6 +18,7 @@ import msgspec
 from mixpay.accounts import parse_account
 from mixpay.endpoint import Endpoint, EndpointError, parse_endpoint
 from mixpay.errors import UserError
+from mixpay.files import decode_settings, load_settings, quoted
 from mixpay.types import Account
 
 TEMPLATE = """\
@@ -198,26 +199,21 @@ def render(
 
     Raises UserError, naming it, for a setting that is unknown or out of its range.
     """
-    urls = "".join(f"{number} = {_quoted(url)}\n" for number, url in sorted((issuers or {}).items()))
+    urls = "".join(f"{number} = {quoted(url)}\n" for number, url in sorted((issuers or {}).items()))
     text = TEMPLATE.format(
-        rpc_url=_quoted(rpc_url),
-        deployment=_quoted(deployment),
-        host=_quoted(host),
+        rpc_url=quoted(rpc_url),
+        deployment=quoted(deployment),
+        host=quoted(host),
         link_port=link_port,
         client_port=client_port,
-        owner=_quoted(owner),
-        listen=_quoted(listen),
+        owner=quoted(owner),
+        listen=quoted(listen),
         issuers=urls or '# 1 = "https://issuer.example"\n',
     )
     for name, value in (settings or {}).items():
         text = _with_setting(text, name, value)
     decode(text.encode(), "the configuration")
     return text
-
-
-def _quoted(text: str) -> str:
-    # JSON's strings are TOML's basic strings.
-    return msgspec.json.encode(text).decode()
 
 
 def _with_setting(text: str, name: str, value: str) -> str:
@@ -238,8 +234,8 @@ def _literal(value: str) -> str:
     try:
         kind = type(tomllib.loads(f"x = {value}")["x"])
     except tomllib.TOMLDecodeError:
-        return _quoted(value)
-    return value if kind in (int, float, bool, str) and "\n" not in value else _quoted(value)
+        return quoted(value)
+    return value if kind in (int, float, bool, str) and "\n" not in value else quoted(value)
 
 
 def load(path: Path) -> RelayConfig:
@@ -247,18 +243,9 @@ def load(path: Path) -> RelayConfig:
 
     Raises UserError naming the file and the setting that is wrong.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"no configuration at {path}: run `mixpay-relay init` first") from None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    return decode(content, str(path))
+    return load_settings(path, RelayConfig, "run `mixpay-relay init`")
 
 
 def decode(content: bytes, name: str) -> RelayConfig:
     """Read a configuration. Raises UserError, beginning with `name`, for what is wrong in it."""
-    try:
-        return msgspec.toml.decode(content, type=RelayConfig)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UserError(f"{name}: {error}") from None
+    return decode_settings(content, RelayConfig, name)

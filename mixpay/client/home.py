@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import json
 import os
 import stat
 from collections.abc import AsyncIterator, Callable
@@ -26,6 +25,7 @@ import msgspec
 from mixpay import keystore
 from mixpay.client.identity import Identity
 from mixpay.errors import UserError
+from mixpay.files import load_settings, quoted
 
 CONFIG = "config.toml"
 IDENTITY = "identity"
@@ -94,8 +94,7 @@ class Home:
         self.ensure()
         campaign = "# campaign = 1" if config.campaign is None else f"campaign = {config.campaign}"
         fields = ("rpc_url", "deployment", "sponsor_url", "invitation")
-        # JSON's strings are valid TOML strings.
-        values = {name: json.dumps(getattr(config, name)) for name in fields}
+        values = {name: quoted(getattr(config, name)) for name in fields}
         text = _TEMPLATE.format(campaign=campaign, **values)
         try:
             descriptor = os.open(self.config_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -106,17 +105,8 @@ class Home:
 
     def config(self) -> ClientConfig:
         """The settings. Raises UserError naming the file and what is wrong in it."""
-        try:
-            return msgspec.toml.decode(self.config_file.read_bytes(), type=ClientConfig)
-        except FileNotFoundError:
-            raise UserError(
-                f"no configuration at {self.config_file}: run `mixpay init --rpc URL --deployment FILE "
-                "--sponsor URL` first"
-            ) from None
-        except OSError as error:
-            raise UserError(f"cannot read {self.config_file}: {error.strerror}") from None
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise UserError(f"{self.config_file}: {error}") from None
+        remedy = "run `mixpay init --rpc URL --deployment FILE --sponsor URL`"
+        return load_settings(self.config_file, ClientConfig, remedy)
 
     @property
     def has_identity(self) -> bool:

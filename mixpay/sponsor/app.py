@@ -18,6 +18,7 @@ from mixpay.chain.contracts import Contracts
 from mixpay.chain.sender import Sender
 from mixpay.chain.views import NOBODY
 from mixpay.errors import ChainError, UserError
+from mixpay.files import write_whole
 from mixpay.network import NetworkView
 from mixpay.sponsor.campaigns import (
     IDENTITY,
@@ -26,7 +27,7 @@ from mixpay.sponsor.campaigns import (
     Desk,
     campaign_number,
 )
-from mixpay.sponsor.config import Home, SponsorConfig, write_whole
+from mixpay.sponsor.config import Home, SponsorConfig
 from mixpay.sponsor.issuer import Campaign, Issuer, IssuerError
 from mixpay.sponsor.keys import KeyFolder
 from mixpay.sponsor.policy import InvitationPolicy, OpenPolicy, Policy, Quotas
@@ -137,7 +138,7 @@ class Office:
                 raise UserError(f"cannot listen on {where}: {error.strerror}") from None
             host, port = runner.addresses[0][:2]
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-            write_whole(self._home.service_file, msgspec.json.encode({"url": url}).decode())
+            write_whole(self._home.service_file, msgspec.json.encode({"url": url}))
             yield url
         finally:
             self._home.service_file.unlink(missing_ok=True)

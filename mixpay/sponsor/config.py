@@ -10,15 +10,14 @@ service.json        where the running service listens
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
 from mixpay.errors import UserError
+from mixpay.files import load_settings, quoted, write_whole
 
 TEMPLATE = """\
 # Mixpay sponsor. Paths are relative to this file's folder.
@@ -104,26 +103,19 @@ class Home:
 
     def load(self) -> SponsorConfig:
         """Read the configuration. Raises UserError naming the file and the setting that is wrong."""
-        try:
-            return msgspec.toml.decode(self.config_path.read_bytes(), type=SponsorConfig)
-        except FileNotFoundError:
-            raise UserError(
-                f"no configuration at {self.config_path}: run `mixpay sponsor create` first"
-            ) from None
-        except OSError as error:
-            raise UserError(f"cannot read {self.config_path}: {error.strerror}") from None
-        except msgspec.MsgspecError as error:
-            raise UserError(f"{self.config_path}: {error}") from None
+        return load_settings(self.config_path, SponsorConfig, "run `mixpay sponsor create`")
 
     def write_template(self, rpc_url: str, deployment: Path, port: int) -> SponsorConfig:
         """Write a first configuration. Raises UserError if there is one."""
         if self.config_path.exists():
             raise UserError(f"{self.config_path} is there already; edit it instead")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings = {"rpc_url": rpc_url, "deployment": str(deployment.resolve()), "port": port}
-        # JSON's strings are TOML's basic strings.
-        quoted = {name: msgspec.json.encode(value).decode() for name, value in settings.items()}
-        write_whole(self.config_path, TEMPLATE.format(**quoted))
+        settings = {
+            "rpc_url": quoted(rpc_url),
+            "deployment": quoted(str(deployment.resolve())),
+            "port": str(port),
+        }
+        write_whole(self.config_path, TEMPLATE.format(**settings).encode())
         return self.load()
 
     def remember_campaign(self, number: int) -> None:
@@ -132,17 +124,4 @@ class Home:
         changed, found = re.subn(r"(?m)^campaign\s*=\s*\d+", f"campaign = {number}", text, count=1)
         if not found:
             changed = f"campaign = {number}\n{text}"
-        write_whole(self.config_path, changed)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file at once, so that nobody reads half of it. Raises UserError when that is impossible."""
-    try:
-        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
+        write_whole(self.config_path, changed.encode())

@@ -71,7 +71,7 @@ class RemoteIssuer:
         try:
             return msgspec.json.decode(received, type=answer)
         except msgspec.MsgspecError as error:
-            raise IssuerSilent(f"the issuer at {self._url} answers nonsense: {error}") from None
+            raise IssuerSilent(f"the sponsor at {self._url} answers nonsense: {error}") from None
 
     async def _once(self, path: str, body: bytes | None) -> bytes:
         method, headers = "GET", {}
@@ -88,13 +88,13 @@ class RemoteIssuer:
             ) as response:
                 received = await read_at_most(response, MAX_ANSWER)
         except HTTP_ERRORS as error:
-            raise IssuerSilent(f"the issuer at {self._url} does not answer: {describe(error)}") from None
+            raise IssuerSilent(f"the sponsor at {self._url} does not answer: {describe(error)}") from None
         if response.status == 200:
             return received
         try:
             refusal = msgspec.json.decode(received, type=ErrorAnswer)
         except msgspec.MsgspecError:
             raise IssuerSilent(
-                f"no issuer answers at {self._url}: HTTP status {response.status}; is the address right?"
+                f"no sponsor answers at {self._url}: HTTP status {response.status}; is the address right?"
             ) from None
         raise IssuerRefused(refusal.error, refusal.detail)

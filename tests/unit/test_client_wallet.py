@@ -135,7 +135,7 @@ async def test_somethingElseThanASponsor_isUnavailable(alice: User):
     try:
         with pytest.raises(IssuerUnavailable, match="answers nonsense"):
             await Issuer(alice.http, url).campaign()
-        with pytest.raises(IssuerUnavailable, match="no issuer answers at"):
+        with pytest.raises(IssuerUnavailable, match="no sponsor answers at"):
             await Issuer(alice.http, url).sign(1, 2, bytes(256))
     finally:
         await runner.cleanup()

@@ -63,7 +63,7 @@ def test_save_makesFolders_leavesNothingElse_andReplaces(tmp_path: Path) -> None
 
 def test_save_failsIfFolderCannotBeMade(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write the deployment file"):
+    with pytest.raises(UserError, match="cannot write"):
         files.save(tmp_path / "file" / "deployment.json", EXAMPLE)
 
 

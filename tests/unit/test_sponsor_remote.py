@@ -80,7 +80,7 @@ async def test_ask_doesNotRepeatARefusal() -> None:
 @pytest.mark.parametrize(
     ("reply", "text"),
     [
-        ((404, b"<html>"), "no issuer answers at .*HTTP status 404"),
+        ((404, b"<html>"), "no sponsor answers at .*HTTP status 404"),
         ((200, b"<html>"), "answers nonsense"),
         ((302, b""), "HTTP status 302"),
         ((200, bytes(MAX_ANSWER + 1)), "does not answer: more than"),

@@ -1,0 +1,64 @@
+"""Files that are read or written whole: settings (TOML), and what must never be seen in part."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from mixpay.errors import UserError
+
+_Settings = TypeVar("_Settings")
+
+
+def load_settings(path: Path, kind: type[_Settings], remedy: str) -> _Settings:
+    """Read a TOML file; `remedy` says what makes one that is not there.
+
+    Raises UserError naming the file and the setting that is wrong.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"no configuration at {path}: {remedy} first") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    return decode_settings(content, kind, str(path))
+
+
+def decode_settings(content: bytes, kind: type[_Settings], name: str) -> _Settings:
+    """Read TOML. Raises UserError, beginning with `name`, for what is wrong in it."""
+    try:
+        return msgspec.toml.decode(content, type=kind)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise UserError(f"{name}: {error}") from None
+
+
+def quoted(text: str) -> str:
+    """A TOML string: JSON's are TOML's basic strings. Raises UserError for what is no text."""
+    try:
+        return msgspec.json.encode(text).decode()
+    except UnicodeEncodeError:
+        raise UserError(f"{text!r} cannot be written into a settings file") from None
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace a file at once, so that nobody reads half of it, not even after a crash.
+
+    Raises UserError when that is impossible.
+    """
+    draft = None
+    try:
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).chmod(mode)
+        Path(draft).replace(path)
+    except OSError as error:
+        if draft is not None:
+            Path(draft).unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
