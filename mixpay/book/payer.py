@@ -5,6 +5,7 @@ Rules
   limits until it is settled, or lost: refused by the payee, or not acknowledged within `ack_timeout`.
 - A lost ticket is remembered until the payee can no longer acknowledge it: a payee that has cut batch n
   takes no ticket up to the highest number in batches before n. So a late acknowledgement finds its ticket.
+  Those refused for their packets, not for a limit, are forgotten, the newest excepted.
 - Acknowledgements are taken strictly in the order of their positions, each once, and only if ack·G = hint.
   One that is ahead of a gap is left out: the payee repeats what no signature covers.
 - The tickets acknowledged in a batch are signed every half window, or `batch_interval` after the first of
@@ -96,6 +97,7 @@ class PayerBook(LinkBook[Run]):
         self._random = random
         self._promises = Promises()
         self._paused_until = self._sign_at = now
+        self._last_refused = 0
         by_class = self._load(rows)
         placed = (ticket.seq for ticket in by_class[PlacedTicket])
         self._promises.load(by_class[IssuedTicket], max(self._state.floor, *placed, 0), now)
@@ -141,11 +143,23 @@ class PayerBook(LinkBook[Run]):
         return self._promises.under_way + self._acked_unsigned()
 
     def on_ticket_refused(self, seq: int, reason: str, now: float) -> Effects:
-        """REFUSE_TICKET: the ticket is lost; at a limit, issuing pauses for `batch_interval`."""
+        """REFUSE_TICKET: the ticket is lost; at a limit, issuing pauses for `batch_interval`.
+
+        A packet refused for what it is never gets another answer, so its ticket is forgotten: else `max_lost`
+        bad packets from one client would close the link for ever. All but the newest such ticket, whose
+        number would be used again after a restart.
+        """
         lost = tuple(self._lose([seq], reason))
-        if lost and reason in reasons.LIMITS:
+        if not lost:
+            return ()
+        if reason in reasons.LIMITS:
             self._paused_until = now + self.limits.batch_interval
-        return lost
+            return lost
+        forgotten, self._last_refused = sorted((seq, self._last_refused))
+        if not forgotten:
+            return lost
+        self._promises.drop(forgotten)
+        return ForgetTickets((forgotten,)), *lost
 
     def _lose(self, seqs: Iterable[int], reason: str) -> Iterator[TicketLost]:
         for seq in seqs:
@@ -255,7 +269,9 @@ class PayerBook(LinkBook[Run]):
             if run.cut.count != count:
                 return self._accuse(reasons.BAD_CUT)
             return (_batch(run.signed),) if run.full and run.signed else ()
-        if count < max(1, len(run.tickets)):
+        # One at a time: an honest payee cuts again when the last cut is settled. A second one would leave two
+        # batches cut, and after a restart the later one, taken for open, could be settled again and again.
+        if self._cut is not None or count < max(1, len(run.tickets)):
             return self._accuse(reasons.BAD_CUT)
         run.cut = Cut(number, count)
         self._cut, self._open = run, Run(number + 1)

@@ -1,6 +1,7 @@
 """The payer's rules, one by one, against a payee that is played by hand."""
 
 import pytest
+
 from book_helpers import (
     DOMAIN,
     PAYEE,
@@ -13,7 +14,6 @@ from book_helpers import (
     only,
     secrets,
 )
-
 from mixpay import eip712, merkle
 from mixpay.book import Limits, events, limits, rows
 from mixpay.book.rows import Channel
@@ -313,6 +313,20 @@ def test_lostTickets_areForgottenWhenThePayeeCannotAcknowledgeThemAnyMore():
     assert one(on_acks(link, ack(0, batch=3, index=0)), events.Refuse).reason == limits.UNKNOWN_TICKET
 
 
+def test_ticketsRefusedForTheirPackets_areForgotten_andCloseNoLink():
+    link = Link(limits=SMALL)
+    for seq in range(1, 4 * SMALL.max_lost):
+        assert one(link.issue(), events.SendTicket).seq == seq
+        lost = link.turn("payer", link.payer.on_ticket_refused(seq, "malformed", link.now))
+        assert one(lost, events.TicketLost).reason == "malformed"
+        assert link.turn("payer", link.payer.on_ticket_refused(seq, "malformed", link.now)) == ()
+    # The newest stays, so that its number is not used again.
+    assert [t.seq for t in link.disks["payer"].of(rows.IssuedTicket)] == [seq]
+    assert link.payer.totals(PRICE).unsigned == 0
+    link.crash("payer")
+    assert one(link.issue(), events.SendTicket).seq == seq + 1
+
+
 def test_ticketNumbers_areNeverUsedAgain():
     link = full_batch(3)
     link.turn("payer", link.payer.on_redeem(1, receipts(3).root, 0))
@@ -378,6 +392,21 @@ def test_cut_belowWhatWasAcknowledged_refusesTheLink(count):
 
 def test_cut_atAnotherCount_refusesTheLink():
     assert one(full_batch(3).payer.on_cut(1, 4), events.Refuse).reason == limits.BAD_CUT
+
+
+def test_cut_ofTheNextBatch_beforeTheLastIsSettled_refusesTheLink():
+    """Else batch 2, taken for open by a restarted payer, would be paid as often as the payee asks."""
+    link = with_tickets(3)
+    on_acks(link, ack(0))
+    link.turn("payer", link.payer.on_cut(1, 2))  # its second ticket is never acknowledged
+    on_acks(link, *(ack(i, batch=2, index=i + 1) for i in range(2)))
+    cut = link.turn("payer", link.payer.on_cut(2, 2))
+    assert one(cut, events.Refuse).reason == limits.BAD_CUT
+    tree = merkle.SumTree([(secrets(i)[0], 4) for i in (1, 2)])
+    for _ in range(2):
+        link.crash("payer")
+        assert one(link.payer.on_redeem(2, tree.root, tree.total), events.Refuse).reason == limits.BAD_CUT
+    assert link.payer.totals(PRICE).cumulative == 0
 
 
 def test_cut_ofAnEmptyOrUnknownBatch():
