@@ -14,14 +14,23 @@ from importlib import resources
 from typing import Any
 
 import msgspec
-from eth_abi.abi import decode as _decode
 from eth_abi.abi import encode as _encode
+from eth_abi.codec import ABIDecoder
+from eth_abi.decoding import StringDecoder
 from eth_abi.exceptions import DecodingError
 from eth_abi.grammar import TupleType, parse
+from eth_abi.registry import registry
 
 from mixpay.crypto.hashing import keccak256
 
 CONTRACTS = ("Token", "Network", "RelayRegistry", "Channels", "SubsidyPool")
+
+# A string on the chain is any bytes: whoever registers a relay with bad UTF-8 must not stop all who read it.
+_lenient = registry.copy()  # type: ignore[no-untyped-call]
+_lenient.unregister_decoder("string")
+_any_bytes = StringDecoder(handle_string_errors="surrogateescape")  # type: ignore[no-untyped-call]
+_lenient.register_decoder("string", _any_bytes)
+_decode = ABIDecoder(_lenient).decode
 
 _PANICS = {0x01: "assertion", 0x11: "overflow", 0x12: "division by zero", 0x32: "index out of range"}
 
@@ -118,7 +127,10 @@ def encode(types: Sequence[str], values: Sequence[Any]) -> bytes:
 
 
 def decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
-    """Raises eth_abi's DecodingError when the data is not of these types."""
+    """Raises eth_abi's DecodingError when the data is not of these types.
+
+    What is not UTF-8 in a string stands as lone surrogates (error handler `surrogateescape`).
+    """
     values = _decode(types, data)
     return tuple(_plain(kind, value) for kind, value in zip(types, values, strict=True))
 
@@ -149,7 +161,7 @@ def explain_revert(data: bytes) -> tuple[str, str]:
             shown = (f"{name}={_shown(value)}" for name, value in zip(entry.names, values, strict=True))
             return entry.name, f"{entry.name}({', '.join(shown)})"
         if selector == keccak256(b"Error(string)")[:4]:
-            return "", str(decode(["string"], arguments)[0])
+            return "", _printable(decode(["string"], arguments)[0])
         if selector == keccak256(b"Panic(uint256)")[:4]:
             code = decode(["uint256"], arguments)[0]
             return "", _PANICS.get(code, f"panic {code:#x}")
@@ -159,4 +171,9 @@ def explain_revert(data: bytes) -> tuple[str, str]:
 
 
 def _shown(value: object) -> str:
-    return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
+    return f"0x{value.hex()}" if isinstance(value, bytes) else _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """What stands for no character becomes a question mark: a terminal takes no lone surrogates."""
+    return text.encode("utf-8", "replace").decode()

@@ -16,6 +16,13 @@ def test_decode_givesBytesForAddresses_insideStructsToo() -> None:
     assert abi.decode(kinds, abi.encode(kinds, values)) == values
 
 
+def test_decode_takesAnyBytesForAString() -> None:
+    data = abi.encode(["bytes"], [b"\xff\xfe:1:2"])
+    (text,) = abi.decode(["string"], data)
+    assert text.encode("utf-8", "surrogateescape") == b"\xff\xfe:1:2"
+    assert abi.explain_revert(bytes.fromhex("08c379a0") + data) == ("", "??:1:2")
+
+
 def test_artifact_hasWhatWasCompiled() -> None:
     artifact = abi.artifact("Channels")
     assert artifact.constructor.inputs == ("address", "uint40")
