@@ -1,6 +1,7 @@
 """The payee's rules, one by one, against a payer that is played by hand."""
 
 import pytest
+
 from book_helpers import (
     PRICE,
     Link,
@@ -11,7 +12,6 @@ from book_helpers import (
     only,
     secrets,
 )
-
 from mixpay.book import Limits, events, limits, rows
 from mixpay.book.rows import Channel
 from mixpay.crypto.hashing import keccak256

@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 import pytest
-from book_helpers import PRICE, RICH, Link, only, secrets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from book_helpers import PRICE, RICH, Link, only, secrets
 from mixpay.book import Limits, events, limits, rows
 from mixpay.book.rows import Channel
 from mixpay.merkle import NO_RESPONSE, SumTree, _join

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from chain_world import World
 
+from chain_world import World
 from mixpay import deployment as files
 from mixpay.chain import abi
 from mixpay.chain.contracts import Contracts, Network

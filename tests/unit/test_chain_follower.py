@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 import pytest
 import requests
-from chain_world import User, World
 
+from chain_world import User, World
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.deploy import deploy
 from mixpay.chain.devchain import DevChain

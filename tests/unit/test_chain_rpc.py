@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from chain_world import World
 
+from chain_world import World
 from mixpay.chain.rpc import Rpc, connect
 from mixpay.errors import ChainUnavailable, UserError
 from mixpay.types import Account

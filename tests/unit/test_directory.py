@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registry_samples import DOMAIN, descriptor, frozen, name, operator_key, packet_key, record, snapshot
 
 from mixpay import eip712
 from mixpay.directory import (
@@ -24,6 +23,7 @@ from mixpay.directory import (
     write_directory,
 )
 from mixpay.types import Account, Epoch, Position, RelayId
+from registry_samples import DOMAIN, descriptor, frozen, name, operator_key, packet_key, record, snapshot
 
 RECORDS = [record(1, 0), record(5, 1), record(3, 3), record(4, 6)]
 SNAPSHOT = snapshot(RECORDS, count=8, epoch=9)

@@ -8,13 +8,13 @@ from random import Random
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from registry_samples import name, plain_record, snapshot
 
 from mixpay.crypto.hashing import keccak256
 from mixpay.layers import PathError, Role, TermLayers, layer_of
 from mixpay.shuffle import ROUNDS, Shuffle
 from mixpay.snapshot import Snapshot
 from mixpay.types import Position, RelayId
+from registry_samples import name, plain_record, snapshot
 
 SEEDS = st.binary(min_size=32, max_size=32)
 

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+
 from link_ends import (
     ACKS,
     LIMITS,
@@ -19,7 +20,6 @@ from link_ends import (
     authorise,
     pair,
 )
-
 from mixpay.errors import PeerError
 from mixpay.wire import frames
 from relay.links import LinkLimits, LinkServer

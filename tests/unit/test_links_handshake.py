@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 
 import pytest
+
 from link_ends import (
     LIMITS,
     PACKET,
@@ -17,7 +18,6 @@ from link_ends import (
     Stranger,
     pair,
 )
-
 from mixpay.errors import PeerError
 from mixpay.types import RelayId
 from mixpay.wire import frames

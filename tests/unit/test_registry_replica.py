@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registry_samples import name, plain_record
 
 from mixpay import merkle
 from mixpay.crypto.hashing import keccak256
 from mixpay.registry_replica import NotFrozen, RegistryReplica, ReplicaError
 from mixpay.snapshot import RelayRecord
 from mixpay.types import Account, Epoch, RelayId
+from registry_samples import name, plain_record
 
 
 @dataclass

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registry_samples import name
 
 from mixpay import merkle
 from mixpay.crypto.hashing import keccak256
 from mixpay.registry_tree import EMPTY, RegistryTree, relay_leaf
+from registry_samples import name
 
 
 def naive_root(leaves: list[bytes]) -> bytes:

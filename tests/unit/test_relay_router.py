@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from registry_samples import name
-from relay_parts import EPOCH, Node, Parts, frame, only, packet_secret, reasons
 
 from mixpay.book import Limits
 from mixpay.crypto import x25519
@@ -19,8 +17,10 @@ from mixpay.mailbox import Created, mailbox_id_of
 from mixpay.packet import Deliver, Forward, Hop, build, peel
 from mixpay.types import Epoch
 from mixpay.wire import frames
+from registry_samples import name
 from relay.books import Side
 from relay.router import MAX_WAIT
+from relay_parts import EPOCH, Node, Parts, frame, only, packet_secret, reasons
 
 INVENTED = "sorry_no_mood_today"
 

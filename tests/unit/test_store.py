@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_ends import names, setting, store
 
 from relay.store import Add, Delete, DeleteRange, Put, Store, StoreFailed, StoreLimits, StoreOp
 from relay.store.ops import Group
 from relay.store.sql import carry_out
 from relay.store.tables import BOOKS, MESSAGES, MIGRATIONS, SETTINGS, TAGS
+from store_ends import names, setting, store
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from store_ends import names, setting, store
 
 from mixpay.errors import UserError
 from relay.store import Delete, DeleteRange, Put, Store, StoreFailed, StoreLimits
 from relay.store.tables import BOOKS, MESSAGES, MIGRATIONS, SETTINGS, TABLES, TAGS
+from store_ends import names, setting, store
 
 
 @pytest.fixture
