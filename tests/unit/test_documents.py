@@ -1,0 +1,61 @@
+"""The documents' examples: every command they show exists, with every option it is shown with."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from mixpay.cli.main import mixpay
+from relay.cli import cli as mixpay_relay
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = {"mixpay": mixpay, "mixpay-relay": mixpay_relay}
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+
+
+def shown() -> Iterator[tuple[str, str]]:
+    """(document, line) of all code blocks."""
+    for name in DOCUMENTS:
+        for block in re.findall(r"^```\n(.*?)^```", (ROOT / name).read_text(), re.DOTALL | re.MULTILINE):
+            for line in block.splitlines():
+                yield name, line.split("  #")[0].strip()
+
+
+COMMANDS = [(name, line) for name, line in shown() if line.split(" ")[0] in PROGRAMS]
+TARGETS = [(name, line.split()[1]) for name, line in shown() if line.startswith("make ")]
+
+
+def test_documentsShowCommands() -> None:
+    assert len(COMMANDS) >= 15
+    assert TARGETS
+
+
+@pytest.mark.parametrize(("document", "line"), COMMANDS)
+def test_commandExists_withItsOptions(document: str, line: str) -> None:
+    program, *words = shlex.split(line)
+    command: click.Command = PROGRAMS[program]
+    context = click.Context(command)
+    while isinstance(command, click.Group):
+        found = command.get_command(context, words.pop(0))
+        assert found is not None, line
+        command = found
+        context = click.Context(command, parent=context)
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+    command.make_context(program, list(words), resilient_parsing=True)
+
+
+@pytest.mark.parametrize(("document", "target"), TARGETS)
+def test_makeTargetExists(document: str, target: str) -> None:
+    assert re.search(rf"^{re.escape(target)}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_linkedFilesExist() -> None:
+    for name in DOCUMENTS:
+        for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):
+            assert (ROOT / link).exists(), f"{name} links to {link}"
