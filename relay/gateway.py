@@ -186,7 +186,7 @@ class Gateway:
                             await _say(socket, self._mailboxes.not_the_owner())
                             continue
                         owner = frame.mailbox
-                        await _say(socket, self._mailboxes.fetch(frame))
+                        await _say(socket, await self._mailboxes.fetch(frame))
                     case client.MailboxDelete() if owner is not None:
                         await _say(socket, await self._mailboxes.delete(owner, frame.upto))
                     case _:

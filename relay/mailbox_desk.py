@@ -70,12 +70,15 @@ class MailboxDesk:
         """The answer to everybody else; it does not say whether there is such a mailbox."""
         return self._refused("not_the_owner")
 
-    def fetch(self, frame: client.MailboxFetch) -> Answer:
+    async def fetch(self, frame: client.MailboxFetch) -> Answer:
         """The next messages of a mailbox whose owner asks."""
         span = self._mailboxes.fetch(frame.mailbox, frame.after, client.MAX_MESSAGES, self._state.chain_time)
         if not isinstance(span, Span):
             return self._refused(span.reason)
-        rows = self._store.messages(frame.mailbox, span.first, span.last) if span.first <= span.last else []
+        rows: list[tuple[int, bytes]] = []
+        if span.first <= span.last:
+            await self._store.written(())  # the newest may be on their way to the disk
+            rows = self._store.messages(frame.mailbox, span.first, span.last)
         messages = tuple(client.StoredMessage(sequence, body) for sequence, body in rows)
         return client.MailboxMessages(_terms(span.announcement), messages, span.more)
 

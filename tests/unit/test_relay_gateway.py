@@ -518,14 +518,13 @@ def fetch(
     return client.MailboxFetch(mailbox, after, sign_challenge(seed, door.node.me, nonce, mailbox))
 
 
-async def deliver(door: Door, count: int, seed: bytes = SEED) -> list[bytes]:
-    """Messages that arrive for a mailbox."""
+def deliver(door: Door, count: int, seed: bytes = SEED) -> list[bytes]:
+    """Messages that arrive for a mailbox this moment: they are not on disk yet."""
     bodies = [os.urandom(2048) for _ in range(count)]
     with door.node.books.step() as step:
         for body in bodies:
             now = door.node.state.chain_time
             step.mailbox(door.node.mailboxes.deliver(mailbox_id_of(fetch_key(seed)), body, now).effects)
-    await door.node.written()
     return bodies
 
 
@@ -533,7 +532,7 @@ async def test_mailbox_isMadeFilledAndEmptied(door: Door) -> None:
     async with door.mailbox() as (talk, nonce):
         terms = await talk.ask(create(mine(door, KIND_MAILBOX)))
         assert terms.expires == door.node.state.mailbox_expiry(EPOCH)
-        bodies = await deliver(door, client.MAX_MESSAGES + 3)
+        bodies = deliver(door, client.MAX_MESSAGES + 3)
         first = await talk.ask(fetch(door, nonce))
         assert [message.sequence for message in first.messages] == list(range(1, client.MAX_MESSAGES + 1))
         assert first.more
@@ -550,7 +549,7 @@ async def test_mailbox_isMadeFilledAndEmptied(door: Door) -> None:
 async def test_fetchBehindTheEnd_isEmpty(door: Door, after: int) -> None:
     async with door.mailbox() as (talk, nonce):
         await talk.ask(create(mine(door, KIND_MAILBOX)))
-        await deliver(door, 1)
+        deliver(door, 1)
         answer = await talk.ask(fetch(door, nonce, after))
         assert (answer.messages, answer.more) == ((), False)
 
@@ -558,7 +557,7 @@ async def test_fetchBehindTheEnd_isEmpty(door: Door, after: int) -> None:
 async def test_mailbox_isKeptOverARestart(parts: Parts, node: Node) -> None:
     async with serving(parts, node) as door, door.mailbox() as (talk, _):
         await talk.ask(create(mine(door, KIND_MAILBOX)))
-        bodies = await deliver(door, 2)
+        bodies = deliver(door, 2)
     again = await parts.restart(node.me)
     async with serving(parts, again) as door, door.mailbox() as (talk, nonce):
         assert [message.body for message in (await talk.ask(fetch(door, nonce))).messages] == bodies
