@@ -107,7 +107,7 @@ class Processes:
         """Run a process to its end and return its standard output; errors go to `<name>.log`.
 
         `meanwhile` is called again and again until then. Raises DemoFailed when it ends with a status not
-        expected, or not within `limit` seconds; Interrupted.
+        expected, or not within `limit` seconds, or when a process that stays has ended; Interrupted.
         """
         path = self.log_path(name)
         with path.open("ab") as log:
@@ -130,7 +130,7 @@ class Processes:
             try:
                 return process.communicate(timeout=_POLL)[0]
             except subprocess.TimeoutExpired:
-                self.check_interrupted()
+                self.check()
             if self._failed.is_set():
                 raise DemoFailed(f"{name} was ended because another step failed")
             if time.monotonic() > deadline:
@@ -196,7 +196,9 @@ class Processes:
     def check(self) -> None:
         """Raise DemoFailed if a process that should stay has ended; Interrupted."""
         self.check_interrupted()
-        for name, process in self._staying.items():
+        with self._lock:
+            staying = list(self._staying.items())
+        for name, process in staying:
             if process.poll() is not None:
                 path = self.log_path(name)
                 raise DemoFailed(f"{name} ended by itself: {_last_line(path)} (log: {path})")

@@ -90,7 +90,6 @@ class Story:
 
         def look() -> None:
             nonlocal shown_at
-            self._network.processes.check()
             if time.monotonic() - shown_at < _SHOWN_EVERY:
                 return
             shown_at = time.monotonic()

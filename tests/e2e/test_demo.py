@@ -8,7 +8,7 @@ import pty
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,14 @@ Start = Callable[..., Marked]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts one command; nothing of it outlives the test."""
+    """Starts a demo; nothing of it outlives the test."""
     started: list[Marked] = []
 
-    def begin(arguments: Sequence[str], stderr: int | None = None) -> Marked:
-        started.append(Marked(tmp_path / f"run{len(started)}", arguments, stderr))
+    def begin(*arguments: str, stderr: int | None = None) -> Marked:
+        report = str(tmp_path / "demo.json")
+        started.append(
+            Marked(tmp_path / f"run{len(started)}", ["demo", "--report", report, *arguments], stderr)
+        )
         return started[-1]
 
     yield begin
@@ -110,14 +113,14 @@ def interrupted(marked: Marked) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_endsEverything_whileCommandsRun(start: Start, number: signal.Signals) -> None:
-    marked = start(["demo"])
+    marked = start()
     marked.wait_until("a second process", lambda: len(marked.alive()) > 2)
     marked.process.send_signal(number)
     interrupted(marked)
 
 
 def test_signals_endEverything_evenWhenRepeated_whileRelaysRun(start: Start) -> None:
-    marked = start(["demo"])
+    marked = start()
     marked.wait_until("running relays", lambda: _running(marked) >= 5, limit=90)
     marked.process.send_signal(signal.SIGINT)
     for _ in range(20):
@@ -127,7 +130,7 @@ def test_signals_endEverything_evenWhenRepeated_whileRelaysRun(start: Start) -> 
 
 def test_closedTerminal_endsEverything(start: Start) -> None:
     ours, theirs = pty.openpty()
-    marked = start(["demo"], theirs)
+    marked = start(stderr=theirs)
     os.close(theirs)
     marked.wait_until("a second process", lambda: len(marked.alive()) > 2)
     os.close(ours)
@@ -136,21 +139,21 @@ def test_closedTerminal_endsEverything(start: Start) -> None:
     assert marked.alive() == {}
 
 
-def test_deadRelay_failsTheDemo_andEndsEverything(start: Start) -> None:
-    marked = start(["demo"])
-    marked.wait_until("running relays", lambda: _running(marked) == 9, limit=90)
-    victim = next(pid for pid, line in marked.alive().items() if _is_daemon(line))
+def test_deadSponsor_failsTheDemo_andEndsEverything(start: Start) -> None:
+    marked = start()
+    marked.wait_until("the sponsor", lambda: any(map(_is_sponsor, marked.alive().values())))
+    victim = next(pid for pid, line in marked.alive().items() if _is_sponsor(line))
     os.kill(victim, signal.SIGKILL)
-    assert marked.finish(60) == 1
+    assert marked.finish(30) == 1
     assert marked.alive() == {}
-    assert re.search(r"Error: relay-\d ended by itself", marked.stderr)
+    assert "Error: sponsor ended by itself" in marked.stderr
     assert "logs and everybody's folders" in marked.stderr
 
 
 def test_fileOverOneMiB_isRefusedBeforeAnythingStarts(start: Start, tmp_path: Path) -> None:
     large = tmp_path / "large.bin"
     large.write_bytes(bytes((1 << 20) + 1))
-    marked = start(["demo", "--file", str(large)])
+    marked = start("--file", str(large))
     assert marked.finish(20) == 2
     assert marked.stderr.startswith("Error: ")
     assert "1 MiB" in marked.stderr
@@ -163,3 +166,7 @@ def _running(marked: Marked) -> int:
 
 def _is_daemon(line: str) -> bool:
     return "relay.cli run" in line
+
+
+def _is_sponsor(line: str) -> bool:
+    return "sponsor serve" in line

@@ -107,6 +107,13 @@ def test_waitFor_failsIfAProcessEndsByItself(processes: Processes, make: Make) -
         processes.wait_for("rain", lambda: None, limit=20)
 
 
+def test_run_failsIfAProcessThatStaysEnds(processes: Processes, make: Make) -> None:
+    processes.start("daemon", make("raise SystemExit('out of luck')"))
+    with pytest.raises(DemoFailed, match="daemon ended by itself"):
+        processes.run("job", make(_SLEEP), limit=60)
+    assert processes.pids() == []
+
+
 def test_interrupt_endsWhatWaits(processes: Processes, make: Make) -> None:
     timer = threading.Timer(0.3, processes.interrupt)
     timer.start()
