@@ -147,6 +147,11 @@ class PayeeBook(LinkBook[ReceiptRun]):
             owed=owed,
         )
 
+    def takes_responses(self, batch: int) -> bool:
+        """Say whether a response that comes now would be paid: not once the batch is redeemed."""
+        run = self._run(batch)
+        return run is not None and run.commitment is None
+
     def on_response(self, batch: int, position: int, response: bytes, now: float) -> Effects:
         """The response of a ticket, 32 bytes, from the next relay's checked ack (the last layer: at once)."""
         run = self._run(batch)
