@@ -134,8 +134,12 @@ class ChainSide:
         """One look. Raises ChainError, UserError; what was done stays done."""
         await self._refresh()
         self._accounts.learn(self._state)
-        await self.update_keys()
-        self.dial()
+        try:
+            await self.update_keys()
+            self.dial()
+        except UserError:
+            await self._update_channels()  # a release that we do not know ends packets, not what is owed
+            raise
         self._begin("gossip", self._gossip.run_once)
         self._begin("fixing the next epoch", self._freeze_in_turn)
         await self._update_channels()

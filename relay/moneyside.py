@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mixpay.chain.contracts import Contracts
-from mixpay.errors import ChainError
+from mixpay.errors import ChainError, UserError
 from mixpay.types import Amount, RelayId
 from relay.books import Books
 from relay.desk import Desk, RelayHooks
@@ -83,7 +83,8 @@ class MoneySide:
                 await self.read_campaigns()
                 await self.redeemer.run_once(self._state.chain_time)
                 await self.treasury.run_once()
-            except ChainError as error:
+            # UserError: the network has moved to a release that this program does not know.
+            except (ChainError, UserError) as error:
                 log.debug("money waits for the chain: %s", error)  # chainside says it to the operator
             until = self._clock() + interval
             while self._clock() < until and not self._hooks.claims:
