@@ -191,6 +191,14 @@ class PayerBook(LinkBook[Run]):
         again = [run.signed for run in self._runs() if run.number in repeated]
         return in_order(effects, self._sign_if_due(now), map(_batch, filter(None, again)))
 
+    def _accuse(self, reason: str) -> Effects:
+        """Refuse the link for good: no ack counts any more, so no ticket need say where it came from."""
+        seqs = self._promises.upto(self._promises.next_seq)
+        for seq in seqs:
+            self._promises.drop(seq)
+        forget = (ForgetTickets(seqs),) if seqs else ()
+        return in_order(forget, super()._accuse(reason))
+
     def _sift(self, acks: Iterable[Ack]) -> tuple[list[_Fresh], set[int], str | None]:
         """Return the acks that come next in their batches, the batches of known ones, and the first fault."""
         fresh: dict[int, _Fresh] = {}

@@ -409,6 +409,15 @@ def test_cut_ofTheNextBatch_beforeTheLastIsSettled_refusesTheLink():
     assert link.payer.totals(PRICE).cumulative == 0
 
 
+def test_refusedLink_forgetsWhereItsTicketsCameFrom():
+    link = with_tickets(3)
+    link.tick(5.0)
+    link.issue()
+    assert one(link.turn("payer", link.payer.on_cut(1, 0)), events.Refuse).reason == limits.BAD_CUT
+    assert not link.disks["payer"].of(rows.IssuedTicket)
+    assert link.payer.totals(PRICE).unsettled == 0
+
+
 def test_cut_ofAnEmptyOrUnknownBatch():
     assert one(Link().payer.on_cut(1, 0), events.Refuse).reason == limits.BAD_CUT
     assert Link().payer.on_cut(2, 1) == ()
