@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -295,7 +296,15 @@ def run(path: Path, password: str) -> None:
     asyncio.run(_serve(Home.open(path, password)))
 
 
+def _allow_files() -> None:
+    """Open as many files as the system allows: links and clients may be more than the usual 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def _serve(home: Home) -> None:
+    _allow_files()
     daemon = assemble(home)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
