@@ -134,15 +134,12 @@ class ChainSide:
         """One look. Raises ChainError, UserError; what was done stays done."""
         await self._refresh()
         self._accounts.learn(self._state)
-        try:
-            await self.update_keys()
-            self.dial()
-        except UserError:
-            await self._update_channels()  # a release that we do not know ends packets, not what is owed
-            raise
+        await self.update_keys()
+        self.dial()
         self._begin("gossip", self._gossip.run_once)
         self._begin("fixing the next epoch", self._freeze_in_turn)
         await self._update_channels()
+        self._state.check_releases()  # at last: a release that we do not know ends packets, not what is owed
 
     def _begin(self, what: str, work: Callable[[], Awaitable[object]]) -> None:
         """Do something beside, unless it is still being done."""

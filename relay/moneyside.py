@@ -43,7 +43,7 @@ class Settled:
 
 def debts(state: State, books: Books, router: Router, redeemer: PassRedeemer) -> Debts:
     """What the treasury plans with."""
-    price = state.view.release.hop_price
+    price = state.hop_price
     payees = (payee_facts(relay, book, price, router.waiting(relay)) for relay, book in books.payers.items())
     payers = (payer_facts(relay, book, price, book.state.signature) for relay, book in books.payees.items())
     vouchers = tuple(redeemer.vouchers.values())

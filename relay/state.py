@@ -7,6 +7,7 @@ DescriptorBook, an epoch   who published which packet key: what the directory is
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -17,11 +18,11 @@ from mixpay.crypto import x25519
 from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
 from mixpay.descriptors import Descriptor, DescriptorBook, sign_descriptor
 from mixpay.directory import write_directory
-from mixpay.errors import ChainError, PeerError
+from mixpay.errors import ChainError, PeerError, UserError
 from mixpay.network import NetworkView
 from mixpay.passes import KIND_ENTRY, TICK_VALUE, Pass, PassError, PassRules, Scope
 from mixpay.snapshot import DirectoryError, RelayRecord, Snapshot
-from mixpay.types import Epoch, Position, RelayId, Term
+from mixpay.types import Amount, Epoch, Position, RelayId, Term
 from relay.epoch_keys import EpochKeys, PacketKeys
 
 SOFTWARE = f"mixpay {__version__}"
@@ -135,16 +136,39 @@ class State:
     # ------------------------------------------------------------------ packet keys and descriptors
 
     def epoch_keys(self) -> dict[Epoch, EpochKeys]:
-        """All that is needed for packets, for every living epoch this relay has a key for."""
+        """All that is needed for packets, for every living epoch this relay has a key for.
+
+        Epochs in which the network works on other contracts are left out: `check_releases` says so.
+        """
         ready: dict[Epoch, EpochKeys] = {}
         for epoch in self.living_epochs():
             secret = self.keys.get(epoch)
             if secret is None or not self.is_member(epoch):
                 continue
+            try:
+                price = self.view.release_at(epoch).hop_price
+            except UserError:
+                continue
             context, snapshot = self.view.key_context(epoch), self.view.snapshot(epoch)
-            price, public = self.view.release_at(epoch).hop_price, x25519.public_key(secret)
+            public = x25519.public_key(secret)
             ready[epoch] = EpochKeys(context, snapshot, self.view.layers(epoch), price, public, secret)
         return ready
+
+    @property
+    def hop_price(self) -> Amount:
+        """Of the current epoch; once the network has moved on, of the last epoch that we knew.
+
+        What is owed on the contracts that we know outlives their release. Raises UserError if we knew none.
+        """
+        for epoch in range(self.epoch, 0, -1):
+            with suppress(UserError):
+                return self.view.release_at(Epoch(epoch)).hop_price
+        return self.view.release_at(Epoch(0)).hop_price
+
+    def check_releases(self) -> None:
+        """Raise UserError if the network has moved, or is about to, to what this program does not know."""
+        for epoch in self.living_epochs():
+            self.view.release_at(epoch)
 
     def publish(self) -> None:
         """Sign this relay's descriptors for the living epochs; forget epochs that are over."""

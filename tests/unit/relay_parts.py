@@ -92,10 +92,7 @@ class Chain:
         self.replica = RegistryReplica()
         self._block = 0
         self._time = DEPLOYMENT.genesis
-        release = Release(
-            DEPLOYMENT.registry, DEPLOYMENT.channels, DEPLOYMENT.pool, WIRE_VERSION, PRICE, Epoch(0)
-        )
-        self.tell(events.ReleasePublished(*self._place(), 0, Epoch(0), release))
+        self.publish(0)
         for number in range(1, relays + 1):
             self.register(number)
 
@@ -108,6 +105,12 @@ class Chain:
         batch = Batch(happened, reverted_to, self._block, self._block, self._time)
         self.view.take(batch, 0)
         return batch
+
+    def publish(self, epoch: int, registry: Account = DEPLOYMENT.registry, price: int = PRICE) -> None:
+        """A release from an epoch on."""
+        contracts = registry, DEPLOYMENT.channels, DEPLOYMENT.pool
+        release = Release(*contracts, WIRE_VERSION, Amount(price), Epoch(epoch))
+        self.tell(events.ReleasePublished(*self._place(), 0, Epoch(epoch), release))
 
     def register(self, relay: int, endpoint: str = "", position: int | None = None) -> None:
         """A relay joins."""

@@ -16,10 +16,12 @@ from mixpay.book import Limits
 from mixpay.book.rows import Channel
 from mixpay.chain import follower
 from mixpay.chain.rpc import Rpc
-from mixpay.errors import ChainUnavailable, PeerError
+from mixpay.chain.views import Release
+from mixpay.errors import ChainUnavailable, PeerError, UserError
 from mixpay.network import NetworkView
 from mixpay.parameters import DEMO, TOKEN
-from mixpay.types import Amount, Epoch, RelayId
+from mixpay.types import Account, Amount, Epoch, RelayId
+from mixpay.wire import WIRE_VERSION
 from relay.books import Side
 from relay.chainside import Accounts, next_hops
 from relay_parts import EPOCH, PRICE, RELAYS, Clock, Node, Parts
@@ -184,6 +186,25 @@ async def test_ticketOnAClosingChannel_isRefused_andWhatIsOwedIsDue(pair: Pair) 
     pair.fund(1)
     await pair.payee.chain.once()
     assert pair.book.refusal(1, 4, PRICE) is None
+
+
+async def test_networkThatMoves_endsPackets_notWhatIsOwed(pair: Pair) -> None:
+    """A release with other contracts is about to come: the operator is told, channels are looked after."""
+    world, deployment = pair.world, pair.world.deployment
+    snapshot = world.rpc.request("evm_snapshot")
+    epoch = Epoch(world.contracts.network.current_epoch() + 1)
+    moved = Release(
+        Account(b"\1" * 20), deployment.channels, deployment.pool, WIRE_VERSION, Amount(PRICE), epoch
+    )
+    world.deployer.send(world.contracts.network.publish(moved))
+    world.deployer.send(world.contracts.registry.freeze())
+    pair.fund(1)
+    with pytest.raises(UserError, match="deployment file"):
+        await pair.payee.chain.once()
+    assert pair.book.channel == pair.on_chain
+    assert pair.payee.state.hop_price == DEMO.hop_price
+    world.rpc.request("evm_revert", snapshot)
+    world.chain.mine(9)
 
 
 async def test_nextEpoch_isFixedByOneRelayInItsTurn(

@@ -12,11 +12,11 @@ from mixpay.chain.views import Campaign
 from mixpay.crypto import x25519
 from mixpay.descriptors import Descriptor, sign_descriptor
 from mixpay.directory import read_directory
-from mixpay.errors import PeerError
+from mixpay.errors import PeerError, UserError
 from mixpay.parameters import DEMO
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICK_VALUE, TICKS, PassError, Scope
 from mixpay.snapshot import DirectoryError
-from mixpay.types import Epoch, RelayId
+from mixpay.types import Account, Epoch, RelayId
 from registry_samples import operator_key
 from relay.epoch_keys import PacketKeys
 from relay.state import State, decode_descriptor, encode_descriptor
@@ -87,6 +87,43 @@ def test_clockThatGoesBack_isNotBelieved(chain: Chain) -> None:
     before = here.chain_time
     chain.at(0, 5)
     assert (here.chain_time, here.epoch) == (before, EPOCH)
+
+
+# ---------------------------------------------------------------------- releases
+
+
+def test_hopPrice_isThatOfTheKeysEpoch(chain: Chain) -> None:
+    chain.publish(NEXT, price=2 * PRICE)
+    chain.freeze(NEXT)
+    here = state(chain)
+    assert {epoch: keys.hop_price for epoch, keys in here.epoch_keys().items()} == {
+        EPOCH: PRICE,
+        NEXT: 2 * PRICE,
+    }
+    here.check_releases()
+
+
+def test_networkThatMovesTomorrow_isServedToday(chain: Chain) -> None:
+    """The present epoch goes on; the next one is for a program that knows its contracts."""
+    chain.publish(NEXT, registry=Account(bytes(20)))
+    here = state(chain)
+    here.check_releases()
+    chain.freeze(NEXT)
+    here = state(chain)
+    assert list(here.epoch_keys()) == [EPOCH]
+    with pytest.raises(UserError, match="deployment file"):
+        here.check_releases()
+    chain.at(NEXT, DEMO.key_grace)
+    assert here.epoch_keys() == {}
+    assert here.hop_price == PRICE  # what is owed is counted in it
+
+
+def test_hopPrice_withoutARelease(chain: Chain) -> None:
+    nowhere = Chain(0)
+    nowhere.view._state.releases.clear()
+    here = State(RelayId(1), nowhere.view, PacketKeys({}, bytes), operator_key(1))
+    with pytest.raises(UserError, match="no release"):
+        _ = here.hop_price
 
 
 # ---------------------------------------------------------------------- links
