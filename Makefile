@@ -31,7 +31,7 @@ test: check-artifacts test-contracts test-unit test-e2e ## every test
 
 test-unit: $(READY) ## unit and property tests of the Python parts
 	@echo "== unit tests"
-	@python -m pytest tests/unit
+	@python -m pytest tests/unit -n 2 --dist loadfile
 
 test-contracts: $(READY) ## contract tests: forge, then brownie
 	@echo "== contract tests: forge"
