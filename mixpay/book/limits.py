@@ -35,6 +35,7 @@ STALE_TICKET = "stale_ticket"
 # More reasons for the payer to wait.
 PAYEE_REFUSES = "payee_refuses"
 TOO_MANY_LOST = "too_many_lost"
+TOO_MANY_LATE = "too_many_late"
 # Why a ticket counts as lost.
 NO_ACK = "no_ack"
 
@@ -80,6 +81,11 @@ class Limits:
     """Without any progress for so long, the payee repeats itself."""
     max_lost: int = 4_096
     """A payer keeps that many lost tickets in mind, then stops to promise more."""
+
+    max_late: int = 512
+    """A payer is paid nothing upstream for what is acknowledged too late, but owes it all the same. After so many
+    late acks in excess of a sixteenth of the timely ones it stops to promise more, so that withholding acks
+    is no way to earn: two windows, for a payee that crashed honestly."""
 
     def __post_init__(self) -> None:
         if min(self.unsigned_window, self.settle_tickets, self.max_lost, self.max_unsettled) < 1:

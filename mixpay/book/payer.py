@@ -6,6 +6,8 @@ Rules
 - A lost ticket is remembered until the payee can no longer acknowledge it: a payee that has cut batch n
   takes no ticket up to the highest number in batches before n. So a late acknowledgement finds its ticket.
   Those refused for their packets, not for a limit, are forgotten, the newest excepted.
+- A late acknowledgement is paid, but earns nothing upstream. Too many of them, and issuing stops: withholding
+  acknowledgements until they are worth nothing to us must not be a way to earn.
 - Acknowledgements are taken strictly in the order of their positions, each once, and only if ack·G = hint.
   One that is ahead of a gap is left out: the payee repeats what no signature covers.
 - The tickets acknowledged in a batch are signed every half window, or `batch_interval` after the first of
@@ -67,6 +69,7 @@ Ack: TypeAlias = tuple[int, int, int, bytes]
 
 _Fresh: TypeAlias = tuple[Run, IssuedTicket, bytes]
 
+_LATE_WEIGHT = 16  # timely acks that make up for a late one
 _LARGEST_VALUE = 255  # u8 on the wire
 
 
@@ -98,6 +101,7 @@ class PayerBook(LinkBook[Run]):
         self._promises = Promises()
         self._paused_until = self._sign_at = now
         self._last_refused = 0
+        self._late = 0
         by_class = self._load(rows)
         placed = (ticket.seq for ticket in by_class[PlacedTicket])
         self._promises.load(by_class[IssuedTicket], max(self._state.floor, *placed, 0), now)
@@ -129,6 +133,8 @@ class PayerBook(LinkBook[Run]):
             return reasons.PAYEE_REFUSES
         if self._promises.lost >= self.limits.max_lost:
             return reasons.TOO_MANY_LOST
+        if self._late > self.limits.max_late * _LATE_WEIGHT:
+            return reasons.TOO_MANY_LATE
         owed = self._acked_amount() + self._promises.amount + amount
         return refusal(
             self.limits,
@@ -227,6 +233,7 @@ class PayerBook(LinkBook[Run]):
         effects: list[Effect] = []
         for run, ticket, ack in fresh:
             seq = ticket.seq
+            self._late = self._late + _LATE_WEIGHT if self._promises.is_lost(seq) else max(0, self._late - 1)
             self._promises.drop(seq)
             placed = PlacedTicket(run.number, len(run.tickets), seq, ticket.lock, ticket.value, ack)
             effects += self._place(run, placed, ticket.price)

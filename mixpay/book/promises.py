@@ -52,6 +52,10 @@ class Promises:
         promise = self._under_way.get(seq)
         return promise[0] if promise else self._lost.get(seq)
 
+    def is_lost(self, seq: int) -> bool:
+        """Say whether a ticket counts as lost."""
+        return seq in self._lost
+
     def drop(self, seq: int) -> None:
         """Forget a ticket."""
         if self._lost.pop(seq, None) is None:

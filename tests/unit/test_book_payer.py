@@ -544,3 +544,26 @@ def test_repr_hidesAcksAndOrigins():
     shown = repr(events.TicketOpened(1, b"ack-secret", b"where-from"))
     assert "secret" not in shown
     assert "where" not in shown
+
+
+def test_issue_waitsIfAcksComeTooLateToBeWorthAnything():
+    """The attack: hold all acks back until the payer's own receipts are settled without them, then collect."""
+    link = with_tickets(4, limits=Limits(max_late=3))
+    link.tick(5.0)
+    for position in range(3):
+        assert only(on_acks(link, ack(position)), events.TicketOpened)
+    assert not isinstance(link.issue(), events.Wait)  # an honest crash looks like this
+    on_acks(link, ack(3))
+    assert link.issue() == events.Wait(limits.TOO_MANY_LATE)
+
+
+def test_timelyAcksMakeUpForLateOnes():
+    link = with_tickets(2, limits=Limits(max_late=1))
+    link.tick(5.0)
+    on_acks(link, ack(0))
+    for number in range(16):
+        link.issue()
+    on_acks(link, ack(1))
+    assert link.issue() == events.Wait(limits.TOO_MANY_LATE)
+    on_acks(link, *(ack(number) for number in range(2, 18)))
+    assert not isinstance(link.issue(), events.Wait)
