@@ -83,9 +83,9 @@ class Limits:
     """A payer keeps that many lost tickets in mind, then stops to promise more."""
 
     max_late: int = 512
-    """A payer is paid nothing upstream for what is acknowledged too late, but owes it all the same. After so many
-    late acks in excess of a sixteenth of the timely ones it stops to promise more, so that withholding acks
-    is no way to earn: two windows, for a payee that crashed honestly."""
+    """A payer is paid nothing upstream for what is acknowledged too late, but owes it all the same. After so
+    many late acks, beyond a sixteenth of the timely ones, it stops to promise more, so that withholding acks
+    is no way to earn. Two windows: room for a payee that crashed honestly."""
 
     def __post_init__(self) -> None:
         if min(self.unsigned_window, self.settle_tickets, self.max_lost, self.max_unsettled) < 1:

@@ -547,7 +547,7 @@ def test_repr_hidesAcksAndOrigins():
 
 
 def test_issue_waitsIfAcksComeTooLateToBeWorthAnything():
-    """The attack: hold all acks back until the payer's own receipts are settled without them, then collect."""
+    """The attack: hold acks back until the payer's own receipts are settled without them, then collect."""
     link = with_tickets(4, limits=Limits(max_late=3))
     link.tick(5.0)
     for position in range(3):
@@ -561,7 +561,7 @@ def test_timelyAcksMakeUpForLateOnes():
     link = with_tickets(2, limits=Limits(max_late=1))
     link.tick(5.0)
     on_acks(link, ack(0))
-    for number in range(16):
+    for _ in range(16):
         link.issue()
     on_acks(link, ack(1))
     assert link.issue() == events.Wait(limits.TOO_MANY_LATE)

@@ -285,7 +285,7 @@ async def test_relaysAndSponsorsThatAreDown_giveStatusOne(
 ):
     bob, carol = begin(live, "bob"), begin(live, "carol", NOWHERE)
     (await run(capsys, "address", *carol, "--light-keys")).fails(
-        1, "the issuer at http://127.0.0.1:9 does not answer"
+        1, "the sponsor at http://127.0.0.1:9 does not answer"
     )
     to = (await run(capsys, "address", *bob, "--light-keys")).out.strip()
     for relay in live.relays:
