@@ -9,6 +9,7 @@ sponsor.py     a sponsor, by the commands it types
 users.py       Alice and Bob, by the commands they type
 status.py      asking a relay's own interface
 processes.py   operating-system processes, their logs, and their end
+guard.py       their end if the demo itself is killed
 stage.py       showing where the story is
 
 reader.py      what the chain says

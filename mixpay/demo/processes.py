@@ -2,7 +2,8 @@
 
 Every process leads a group of its own, so Ctrl-C in the terminal reaches the demo alone, which then ends the
 others in order. Signals only set a flag, which everything here that waits looks at: so none can strike
-between the start of a process and its being known. Only processes started here are ever signalled.
+between the start of a process and its being known. Only processes started here are ever signalled. If the
+demo itself is killed, a guard (guard.py) ends them.
 """
 
 from __future__ import annotations
@@ -51,6 +52,40 @@ class Command:
         return [sys.executable, "-m", self.module, *self.arguments]
 
 
+class _Guard:
+    """The process that outlives us for a moment if we are killed."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "mixpay.demo.guard"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def started(self, group: int) -> None:
+        """A process group is there."""
+        self._tell(f"+{group}\n")
+
+    def ended(self, group: int) -> None:
+        """It is there no more."""
+        self._tell(f"-{group}\n")
+
+    def _tell(self, line: str) -> None:
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # somebody ended it; we can do without
+                self._process.stdin.write(line.encode())
+                self._process.stdin.flush()
+
+    def dismiss(self) -> None:
+        """Nothing is left to guard."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+        self._process.wait()
+
+
 class Processes:
     """The processes of one demo, with their logs in `folder`. `run` may be called from several threads."""
 
@@ -59,6 +94,7 @@ class Processes:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._closed = False
+        self._guard: _Guard | None = None
         self._staying: dict[str, subprocess.Popen[bytes]] = {}
         self._passing: set[subprocess.Popen[bytes]] = set()
         self._interrupted = threading.Event()
@@ -115,9 +151,7 @@ class Processes:
         try:
             output = self._output(process, name, limit, meanwhile)
         finally:
-            end_group(process, 0.0)
-            with self._lock:
-                self._passing.discard(process)
+            self._end(process, 0.0)
         if process.returncode not in expect:
             raise DemoFailed(f"{name} failed: {_last_line(path)} (log: {path})")
         return output.decode()
@@ -162,6 +196,7 @@ class Processes:
             self.check_interrupted()
             if self._closed:
                 raise DemoFailed("the demo is ending")
+            self._guard = self._guard or _Guard()
             process = subprocess.Popen(
                 command.argv(),
                 stdin=subprocess.DEVNULL,
@@ -170,6 +205,7 @@ class Processes:
                 env={**os.environ, **command.environment},
                 start_new_session=True,
             )
+            self._guard.started(process.pid)
             if name is None:
                 self._passing.add(process)
             else:
@@ -217,9 +253,10 @@ class Processes:
 
     def end(self, name: str, number: signal.Signals = signal.SIGTERM, *, grace: float = 5.0) -> None:
         """End one process that stays. Raises KeyError if there is none of that name."""
-        process = self._staying.pop(name)
+        with self._lock:
+            process = self._staying.pop(name)
         _signal_group(process, number)
-        end_group(process, grace)
+        self._end(process, grace)
 
     def stop(self, *, grace: float = 8.0) -> None:
         """Ask all processes to end, make those that do not within `grace` seconds, and start no more."""
@@ -231,22 +268,29 @@ class Processes:
             _signal_group(process, signal.SIGTERM)
         deadline = time.monotonic() + grace
         for process in processes:
-            end_group(process, max(0.0, deadline - time.monotonic()))
+            self._end(process, max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.dismiss()
+
+    def _end(self, process: subprocess.Popen[bytes], grace: float) -> None:
+        """Wait `grace` seconds for a process's end, then make sure of it."""
+        try:
+            process.wait(grace)
+        except subprocess.TimeoutExpired:
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
+        with self._lock:
+            self._passing.discard(process)
+            if self._guard is not None:
+                self._guard.ended(process.pid)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):  # it ended between the two lines
             os.killpg(process.pid, number)
-
-
-def end_group(process: subprocess.Popen[bytes], grace: float) -> None:
-    """Wait `grace` seconds for a process's end, then make sure of it."""
-    try:
-        process.wait(grace)
-    except subprocess.TimeoutExpired:
-        _signal_group(process, signal.SIGKILL)
-        process.wait()
 
 
 def _last_line(path: Path) -> str:

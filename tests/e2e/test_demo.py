@@ -8,6 +8,7 @@ import pty
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,17 @@ def test_closedTerminal_endsEverything(start: Start) -> None:
     os.close(ours)
     marked.process.send_signal(signal.SIGHUP)
     assert marked.finish(30) != 0
+    assert marked.alive() == {}
+
+
+def test_killedDemo_leavesNothingRunning(start: Start) -> None:
+    marked = start()
+    marked.wait_until("the sponsor", lambda: any(map(_is_sponsor, marked.alive().values())))
+    marked.process.kill()
+    marked.process.wait(10)
+    deadline = time.monotonic() + 20
+    while marked.alive() and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert marked.alive() == {}
 
 
