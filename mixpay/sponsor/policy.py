@@ -102,15 +102,20 @@ class InvitationPolicy:
             self._refresh()
         except OSError as error:
             raise UserError(f"cannot read the invitation codes in {codes}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise UserError(f"cannot read the invitation codes in {codes}: it is not UTF-8 text") from None
 
     def identify(self, evidence: Evidence) -> bytes:
         if not evidence.bearer:
             raise PolicyRefusal("identity_required", "this campaign asks for an invitation code")
-        # While the file is being replaced, the codes known so far stand.
-        with suppress(OSError):
+        # While the file is being replaced, or if it has become unreadable, the codes known so far stand.
+        with suppress(OSError, UnicodeDecodeError):
             self._refresh()
         # Looked up by its hash: how long that takes tells nothing about the codes.
-        digest = _digest(evidence.bearer)
+        try:
+            digest = _digest(evidence.bearer)
+        except UnicodeEncodeError:  # bytes of the header that were not UTF-8 stand in it as lone surrogates
+            raise PolicyRefusal("identity_refused", "an invitation code is UTF-8 text") from None
         if digest not in self._known:
             raise PolicyRefusal("identity_refused", "this invitation code is not known")
         return b"invitation:" + digest

@@ -72,6 +72,29 @@ def test_invitation_failsWithoutAFile(tmp_path: Path) -> None:
         InvitationPolicy(tmp_path / "absent", Quotas())
 
 
+def test_invitation_refusesACodeThatIsNotUtf8(tmp_path: Path) -> None:
+    codes = tmp_path / "codes"
+    codes.write_text("one\n")
+    policy = InvitationPolicy(codes, Quotas())
+    bearer = b"one\xff".decode("utf-8", "surrogateescape")  # as the HTTP library hands it on
+    with pytest.raises(PolicyRefusal) as caught:
+        policy.identify(Evidence("", bearer))
+    assert caught.value.label == "identity_refused"
+
+
+def test_invitation_failsOnAFileThatIsNotUtf8_andKeepsTheCodesItKnew(tmp_path: Path) -> None:
+    codes = tmp_path / "codes"
+    codes.write_bytes(b"one\n\xff\n")
+    with pytest.raises(UserError, match="not UTF-8"):
+        InvitationPolicy(codes, Quotas())
+    codes.write_text("one\n")
+    policy = InvitationPolicy(codes, Quotas())
+    codes.write_bytes(b"two\n\xff\n")
+    assert policy.identify(Evidence("", "one"))
+    with pytest.raises(PolicyRefusal):
+        policy.identify(Evidence("", "two"))
+
+
 def test_newCode_isEasyToType() -> None:
     code = new_code(lambda size: bytes(range(size)))
     assert len(code) == 16 and code.isalnum() and code == code.lower()
