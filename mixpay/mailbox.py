@@ -36,6 +36,8 @@ MAILBOX_ID_BYTES = 16
 NONCE_BYTES = 32
 _LABEL = b"mixpay-mailbox-fetch-v1"
 _COARSE_SECONDS = 3600
+_NOBODY = bytes(SigningKey(bytes(NONCE_BYTES)).verify_key)
+"""The fetch key against which a signature for a mailbox that does not exist is checked; it opens nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,9 +243,14 @@ class Mailboxes:
         return Delivered(sequence, (PutMessage(mailbox_id, sequence, box.drop_at[-1], body),))
 
     def authenticate(self, mailbox_id: bytes, nonce: bytes, signature: bytes) -> bool:
-        """Whether the owner of an existing mailbox signed this connection's challenge."""
+        """Whether the owner of an existing mailbox signed this connection's challenge.
+
+        A signature is checked in any case, so that the time of a refusal does not tell which mailboxes exist.
+        """
         box = self._boxes.get(mailbox_id)
-        return box is not None and verify_challenge(box.fetch_key, self._relay, nonce, mailbox_id, signature)
+        key = _NOBODY if box is None else box.fetch_key
+        signed = verify_challenge(key, self._relay, nonce, mailbox_id, signature)
+        return signed and box is not None
 
     def fetch(self, mailbox_id: bytes, after: int, limit: int, now: int) -> Span | Refused:
         """The next at most `limit` messages behind `after`. The caller has authenticated the owner."""

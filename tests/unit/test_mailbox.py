@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nacl.signing import SigningKey
+from nacl.signing import SigningKey, VerifyKey
 
+from mixpay import mailbox
 from mixpay.mailbox import (
     Created,
     Deleted,
@@ -167,6 +168,28 @@ def test_challenge_isAnsweredByTheOwnerOnly() -> None:
     stranger = bytes(SigningKey(b"\1" * 32).verify_key)
     theirs = sign_challenge(b"\1" * 32, RELAY, nonce, BOX)
     assert not verify_challenge(stranger, RELAY, nonce, BOX, theirs)
+
+
+def test_authenticate_checksASignature_whetherOrNotThereIsAMailbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[bytes] = []
+
+    class Watched(VerifyKey):
+        def verify(self, message: bytes, signature: bytes) -> bytes:
+            checked.append(bytes(self))
+            return super().verify(message, signature)
+
+    monkeypatch.setattr(mailbox, "VerifyKey", Watched)
+    nonce, mailboxes = bytes(32), opened()
+    signature = sign_challenge(b"\1" * 32, RELAY, nonce, BOX)
+    assert not mailboxes.authenticate(BOX, nonce, signature)
+    assert not mailboxes.authenticate(bytes(16), nonce, signature)
+    assert len(checked) == 2
+
+
+def test_keyOfNobody_opensNoMailboxThatDoesNotExist() -> None:
+    seed, nonce = bytes(32), bytes(32)
+    theirs = mailbox_id_of(bytes(SigningKey(seed).verify_key))
+    assert not opened().authenticate(theirs, nonce, sign_challenge(seed, RELAY, nonce, theirs))
 
 
 @pytest.mark.parametrize("messages", [[(BOX, 2, NOW)], [(bytes(16), 1, NOW)], [(BOX, 1, NOW), (BOX, 3, NOW)]])
