@@ -44,6 +44,17 @@ def quoted(text: str) -> str:
         raise UserError(f"{text!r} cannot be written into a settings file") from None
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only its owner can open, and every missing folder above it likewise.
+
+    A folder that is there stays as it is. Raises OSError.
+    """
+    # mkdir gives the folders above the usual mode; another program of ours may want one of them as its home.
+    for place in (*reversed(folder.parents), folder):
+        if not place.is_dir():
+            place.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Replace a file at once, so that nobody reads half of it, not even after a crash.
 

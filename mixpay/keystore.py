@@ -18,6 +18,7 @@ from eth_account import Account
 
 from mixpay.crypto.secp256k1 import N
 from mixpay.errors import UserError
+from mixpay.files import make_private_folder
 from mixpay.types import Random
 
 SECRET_BYTES = 32
@@ -74,7 +75,7 @@ def put(folder: Path, name: str, secret: bytes, password: str, *, kdf: Kdf = Kdf
     if len(secret) != SECRET_BYTES or not 0 < int.from_bytes(secret, "big") < N:
         raise ValueError("the secret is not a number of 32 bytes between 0 and the order of secp256k1")
     path = _path(folder, name)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     check_private(folder, 0o700)
     if path.exists():
         raise _exists(folder, name)

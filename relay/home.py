@@ -17,6 +17,7 @@ import msgspec
 
 from mixpay import keystore
 from mixpay.errors import UserError
+from mixpay.files import make_private_folder
 from mixpay.keystore import Kdf
 from mixpay.types import Account
 from relay.config import decode
@@ -52,7 +53,7 @@ def initialise(folder: Path, text: str, password: str, kdf: Kdf) -> NewHome:
         raise UserError(f"{path} is there already: edit it, or choose another folder with --home")
     decode(text.encode(), "the configuration")
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         missing = [name for name in (OPERATOR_KEY, LINK_KEY) if name not in keystore.names(keys)]
         for name in {OPERATOR_KEY, LINK_KEY} - set(missing):
             keystore.load(keys, name, password)  # the daemon needs one password for both

@@ -25,7 +25,7 @@ import msgspec
 from mixpay import keystore
 from mixpay.client.identity import Identity
 from mixpay.errors import UserError
-from mixpay.files import load_settings, quoted
+from mixpay.files import load_settings, make_private_folder, quoted
 
 CONFIG = "config.toml"
 IDENTITY = "identity"
@@ -82,7 +82,7 @@ class Home:
     def ensure(self) -> None:
         """Make the folder. Raises UserError if it cannot be made or others can open it."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self.folder)
             mode = stat.S_IMODE(self.folder.stat().st_mode)
         except OSError as error:
             raise UserError(f"cannot use the folder {self.folder}: {error.strerror}") from None

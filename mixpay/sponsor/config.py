@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from mixpay.errors import UserError
-from mixpay.files import load_settings, quoted, write_whole
+from mixpay.files import load_settings, make_private_folder, quoted, write_whole
 
 TEMPLATE = """\
 # Mixpay sponsor. Paths are relative to this file's folder.
@@ -109,7 +109,7 @@ class Home:
         """Write a first configuration. Raises UserError if there is one."""
         if self.config_path.exists():
             raise UserError(f"{self.config_path} is there already; edit it instead")
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self.folder)
         settings = {
             "rpc_url": quoted(rpc_url),
             "deployment": quoted(str(deployment.resolve())),

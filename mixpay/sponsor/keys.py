@@ -14,6 +14,7 @@ from pathlib import Path
 from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey, SecretKey
 from mixpay.epochs import Schedule
 from mixpay.errors import UserError
+from mixpay.files import make_private_folder
 from mixpay.keystore import check_private, write_private
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX
 from mixpay.types import Epoch, Term
@@ -62,7 +63,7 @@ class KeyFolder:
         self._folder = folder
         self._password = secret.hex().encode()
         self._open: dict[Period, SecretKey] = {}
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         check_private(folder, 0o700)
 
     def get(self, period: Period) -> SecretKey | None:

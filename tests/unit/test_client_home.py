@@ -14,6 +14,7 @@ from mixpay.client.identity import Identity
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from mixpay.mailbox import mailbox_id_of
+from mixpay.sponsor.config import Home as SponsorHome
 from mixpay.types import RelayId, Term
 
 CONFIG = ClientConfig("http://127.0.0.1:8545", '/somewhere/ä "quoted".json', "http://127.0.0.1:8850")
@@ -119,3 +120,8 @@ async def test_locked_canBeInterruptedWhileItWaits(tmp_path: Path):
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+
+
+def test_ensure_takesTheFolderThatASponsorOrARelayMadeItsHomeIn(tmp_path: Path):
+    SponsorHome(tmp_path / "user" / "sponsor").write_template("http://a", tmp_path / "network.json", 0)
+    Home(tmp_path / "user").ensure()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpay.errors import UserError
-from mixpay.files import decode_settings, load_settings, quoted, write_whole
+from mixpay.files import decode_settings, load_settings, make_private_folder, quoted, write_whole
 
 
 class Some(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,6 +39,20 @@ def test_quoted_isReadBack(text: str) -> None:
 def test_quoted_refusesWhatIsNoText() -> None:
     with pytest.raises(UserError, match="cannot be written"):
         quoted("\udcff")
+
+
+def test_makePrivateFolder_makesWhatIsMissingPrivate_andLeavesTheRest(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    there.chmod(0o755)
+    made = there / "a" / "b" / "c"
+    make_private_folder(made)
+    make_private_folder(made)
+    modes = [place.stat().st_mode & 0o777 for place in (there, there / "a", there / "a" / "b", made)]
+    assert modes == [0o755, 0o700, 0o700, 0o700]
+    (there / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        make_private_folder(there / "file")
 
 
 def test_writeWhole_replaces_withTheMode(tmp_path: Path) -> None:
