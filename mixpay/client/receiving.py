@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import aiohttp
 
@@ -21,6 +22,8 @@ from mixpay.types import RelayId, Term
 
 GRACE_DIVISOR = 4
 """A mailbox lives for a quarter of a term longer than its term."""
+MAX_PAGES = 256
+"""Pages taken from one mailbox in a round: twice the usual quota. What is left waits for the next round."""
 
 
 @dataclass(slots=True)
@@ -130,16 +133,31 @@ class Mailboxes:
         seed = self._identity.fetch_seed(relay.id, term)
         mailbox_id = self._identity.address(relay.id, term).mailbox_id
         async with MailboxSocket.open(self._http, relay) as socket:
-            after, more = 0, True
-            while more:
+            after = 0
+            for _ in range(MAX_PAGES):
                 page = await socket.fetch(mailbox_id, after, seed)
-                more = page.more and bool(page.messages)
                 if not page.messages:
-                    break
+                    return
                 bodies = [(message.sequence, message.body) for message in page.messages]
+                _require_rising(relay.id, after, [sequence for sequence, _ in bodies])
                 arrived = inbox.take(relay.id, term, bodies, now)
                 after = bodies[-1][0]
                 await socket.delete(after)
                 round_.fetched += len(bodies)
                 round_.arrived += len(arrived)
                 deliver(arrived)
+                if not page.more:
+                    return
+        raise RelayUnavailable(f"relay {relay.id} has more than {MAX_PAGES} pages; the rest waits there")
+
+
+def _require_rising(relay: RelayId, after: int, sequences: list[int]) -> None:
+    """Raise RelayUnavailable unless each sequence is above the one before, and the first above `after`.
+
+    Otherwise a relay could send the same messages for ever.
+    """
+    for before, sequence in pairwise([after, *sequences]):
+        if sequence <= before:
+            raise RelayUnavailable(
+                f"relay {relay} does not speak our protocol: it sent message {sequence} behind {before}"
+            )

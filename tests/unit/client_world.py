@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -115,6 +115,8 @@ class Faults:
     unreachable: set[RelayId] = field(default_factory=set)
     directory: bytes | None = None
     hidden: set[RelayId] = field(default_factory=set)
+    endless: Callable[[int], list[int]] | None = None
+    """The sequences of the page behind this one; more of them always wait."""
 
 
 class LoneRelay:
@@ -272,6 +274,10 @@ class LoneRelay:
     def fetch(self, frame: wire.MailboxFetch, nonce: bytes) -> wire.ClientFrame:
         if not self.mailboxes.authenticate(frame.mailbox, nonce, frame.signature):
             return wire.Refused("not_the_owner")
+        if self.faults.endless is not None:
+            numbers, body = self.faults.endless(frame.after), os.urandom(2048)
+            page = tuple(wire.StoredMessage(number, body) for number in numbers)
+            return wire.MailboxMessages(self.terms(), page, True)
         span = self.mailboxes.fetch(frame.mailbox, frame.after, wire.MAX_MESSAGES, 0)
         if not isinstance(span, Span):
             return wire.Refused(span.reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import pytest_asyncio
 from client_world import EPOCH, User, World
 from mixpay import envelope
 from mixpay.address import Address
+from mixpay.client import receiving
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import REMEMBERED_SECONDS, Arrived, Inbox, Incomplete
 from mixpay.client.receiving import Round
@@ -203,6 +204,35 @@ async def test_empty_saysWhichMailboxDidNotAnswer_andEmptiesTheOthers(world: Wor
     assert trouble.startswith(f"the mailbox at relay {other.id}:")
     await other.start()
     assert "not_the_owner" in (await Looking(bob).once()).round.troubles[0], "there is no such mailbox"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        lambda _: [1],
+        lambda after: [after],
+        lambda after: [after + 2, after + 1],
+        lambda after: [after + 1] * 2,
+    ],
+    ids=["the first again", "the last again", "falling", "twice"],
+)
+async def test_empty_refusesSequencesThatDoNotRise(world: World, bob: User, page: Callable[[int], list[int]]):
+    to = await bob.mailboxes.make(bob.wallet)
+    world.relay(to.relay).faults.endless = page
+    looking = await Looking(bob).once()
+    (trouble,) = looking.round.troubles
+    assert "does not speak our protocol: it sent message" in trouble
+    assert looking.round.fetched <= 1
+
+
+async def test_empty_ends_atARelayThatAlwaysHasMore(world: World, bob: User, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(receiving, "MAX_PAGES", 3)
+    to = await bob.mailboxes.make(bob.wallet)
+    world.relay(to.relay).faults.endless = lambda after: [after + 1, after + 5]
+    looking = await Looking(bob).once()
+    (trouble,) = looking.round.troubles
+    assert "more than 3 pages" in trouble
+    assert looking.round.fetched == 6
 
 
 async def test_known_forgetsAMailbox_aQuarterOfATermAfterItsTerm(world: World, bob: User):
