@@ -95,8 +95,7 @@ class Story:
             shown_at = time.monotonic()
             statuses = self._network.relays.statuses()
             if statuses is not None:
-                carried, all_ = roles(statuses), self._parcel.packets
-                detail(f"{carried['entry']} of {all_} packets sent, {carried['mailbox']} in the mailbox")
+                detail(f"{roles(statuses)['mailbox']} of {self._parcel.packets} packets arrived")
 
         return look
 
