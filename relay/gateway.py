@@ -28,6 +28,7 @@ from mixpay.mailbox import Mailboxes
 from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Presented, Tick
 from mixpay.types import Epoch
 from mixpay.wire import client
+from relay.connections import IDLE_SECONDS, Connections
 from relay.mailbox_desk import MailboxDesk
 from relay.metrics import Metrics
 from relay.router import Router
@@ -52,8 +53,11 @@ _MAX_IN_FLIGHT = 64
 """W: SENDs of one client without their DOWN; further ones wait in the socket."""
 _SILENCE = 300.0
 """Seconds a client may say nothing before its connection is closed."""
+_DOCUMENT_CONNECTIONS = 256
+"""Connections beside the WebSockets: those that fetch documents, or have not asked for anything yet."""
 
 Answer = client.ClientFrame
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _Anonymous(logging.Filter):
@@ -93,20 +97,32 @@ class Gateway:
         self._limit = limit
         self._clients = 0
         self._runner: web.AppRunner | None = None
+        self._connections: Connections | None = None
 
     async def start(self, host: str, port: int, seed: bytes) -> None:
         """Listen. Raises OSError when the address is not to be had."""
-        app = web.Application()
+        app = web.Application(middlewares=[self._heard])
         app.router.add_get("/v1/directory", self._directory)
         app.router.add_get("/v1/descriptor", self._descriptor)
         app.router.add_get("/v1/entry", self._entry)
         app.router.add_get("/v1/mailbox", self._mailbox)
-        self._runner = web.AppRunner(app, access_log=None, logger=_http_log, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=_http_log, shutdown_timeout=1.0, keepalive_timeout=IDLE_SECONDS
+        )
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port, ssl_context=tls.server_context(seed)).start()
+        self._connections = Connections(self._runner, self._limit + _DOCUMENT_CONNECTIONS)
+        await self._connections.listen(host, port, tls.server_context(seed))
+
+    @web.middleware
+    async def _heard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if self._connections is not None:
+            self._connections.heard(request)
+        return await handler(request)
 
     async def stop(self) -> None:
         """Close all connections."""
+        if self._connections is not None:
+            self._connections.close()
         if self._runner is not None:
             await self._runner.cleanup()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket as sockets
@@ -24,6 +25,7 @@ from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
 from mixpay.types import RelayId
 from mixpay.wire import client, frames
 from registry_samples import operator_key
+from relay import connections
 from relay.books import Side
 from relay.gateway import Gateway
 from relay_parts import (
@@ -496,6 +498,19 @@ async def test_requestThatIsNoWebSocket_isRefusedAndTakesNoPlace(parts: Parts, n
             assert (await door.get("/v1/entry"))[0] == 400
         async with door.entry() as talk:
             assert await talk.ask(present(mine(door))) == client.PassOk(0)
+
+
+async def test_connectionThatAsksNothing_isClosed_andSocketsStay(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "FIRST_REQUEST_SECONDS", 0.1)
+    async with door.entry() as talk:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port, ssl=tls.client_context())
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+        assert await talk.ask(present(mine(door))) == client.PassOk(0)
 
 
 # ---------------------------------------------------------------------- mailboxes
