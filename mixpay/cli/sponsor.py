@@ -14,7 +14,9 @@ from pathlib import Path
 import click
 
 from mixpay import amounts
+from mixpay import deployment as deployments
 from mixpay.accounts import show_account
+from mixpay.chain.rpc import Rpc
 from mixpay.cli import common
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
@@ -24,6 +26,8 @@ from mixpay.sponsor.policy import new_code
 from mixpay.types import Amount
 
 _ETHER = 10**18
+_PORT = 8850
+_Settings = tuple[str, Path, int]
 
 
 class Tokens(click.ParamType[Amount]):
@@ -60,7 +64,12 @@ _deployment = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="The deployment file (first time only).",
 )
-_port = click.option("--port", type=click.IntRange(0, 65535), default=8850, show_default=True)
+_port = click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    show_default=str(_PORT),
+    help="Where the issuer listens (first time only).",
+)
 
 
 @click.group()
@@ -89,15 +98,18 @@ def init(
     folder: Path,
     rpc_url: str | None,
     deployment: Path | None,
-    port: int,
+    port: int | None,
     password_file: Path | None,
     light_keys: bool,
     as_json: bool,
 ) -> None:
     """Make the folder, its settings and its keys, and print the account to fund."""
     home = Home(folder.expanduser())
+    settings = _settings(home, rpc_url, deployment, port)
     password = common.ask_password(password_file, new=True)
-    account = _initialise(home, rpc_url, deployment, port, password, light_keys)
+    if settings is not None:
+        home.write_template(*settings)
+    account = show_account(campaigns.make_keys(home, password, _kdf(light_keys)))
     common.result(as_json, {"account": account, "home": str(home.folder)}, account)
     common.say(f"settings in {home.config_path}; send ether (for gas) and tokens to {account}")
 
@@ -131,7 +143,7 @@ def create(
     folder: Path,
     rpc_url: str | None,
     deployment: Path | None,
-    port: int,
+    port: int | None,
     period_cap: Amount,
     relay_cap: Amount,
     signer_ether: float,
@@ -144,9 +156,11 @@ def create(
     Does what `init` does first, if that was not done. The caps never change. Safe to repeat after a failure.
     """
     home = Home(folder.expanduser())
+    settings = _settings(home, rpc_url, deployment, port)
     password = common.ask_password(password_file, new=not home.keystore.exists())
-    if not home.config_path.exists():
-        _initialise(home, rpc_url, deployment, port, password, light_keys)
+    if settings is not None:
+        home.write_template(*settings)
+        campaigns.make_keys(home, password, _kdf(light_keys))
     caps = campaigns.Caps(period_cap, relay_cap)
     created = campaigns.create(home, password, caps, int(signer_ether * _ETHER), common.say)
     accounts = {"sponsor": show_account(created.sponsor), "signer": show_account(created.signer)}
@@ -208,11 +222,26 @@ async def _serve(home: Home, password: str, ready: Callable[[str], None]) -> Non
     await app.serve(home, password, stop, ready)
 
 
-def _initialise(
-    home: Home, rpc_url: str | None, deployment: Path | None, port: int, password: str, light: bool
-) -> str:
+def _kdf(light: bool) -> Kdf:
+    return Kdf.LIGHT if light else Kdf.STANDARD
+
+
+def _settings(home: Home, rpc_url: str | None, deployment: Path | None, port: int | None) -> _Settings | None:
+    """What to write into a new home's settings; None if they are there and say nothing else.
+
+    Raises UserError for what is missing, wrong, or not what the settings say.
+    """
+    if deployment is not None:
+        deployments.load(deployment)
+    if rpc_url is not None:
+        Rpc(rpc_url)  # refuses what is no address
     if not home.config_path.exists():
         if rpc_url is None or deployment is None:
             raise UserError("the first time, name the chain: --rpc URL --deployment FILE")
-        home.write_template(rpc_url, deployment, port)
-    return show_account(campaigns.make_keys(home, password, Kdf.LIGHT if light else Kdf.STANDARD))
+        return rpc_url, deployment, _PORT if port is None else port
+    config = home.load()
+    there = (config.rpc_url, home.path(config.deployment).resolve(), config.port)
+    wanted = (rpc_url, deployment and deployment.resolve(), port)
+    if any(new not in (None, old) for new, old in zip(wanted, there, strict=True)):
+        raise UserError(f"{home.config_path} is there already: edit it, or choose another folder with --home")
+    return None

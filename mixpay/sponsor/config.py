@@ -58,6 +58,7 @@ mailbox_passes = 4
 codes = "invitations.txt"
 """
 
+_REMEDY = "run `mixpay sponsor init --rpc URL --deployment FILE`"
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0.05, le=3600)]
 
@@ -103,13 +104,16 @@ class Home:
 
     def load(self) -> SponsorConfig:
         """Read the configuration. Raises UserError naming the file and the setting that is wrong."""
-        return load_settings(self.config_path, SponsorConfig, "run `mixpay sponsor create`")
+        return load_settings(self.config_path, SponsorConfig, _REMEDY)
 
     def write_template(self, rpc_url: str, deployment: Path, port: int) -> SponsorConfig:
         """Write a first configuration. Raises UserError if there is one."""
         if self.config_path.exists():
             raise UserError(f"{self.config_path} is there already; edit it instead")
-        make_private_folder(self.folder)
+        try:
+            make_private_folder(self.folder)
+        except OSError as error:
+            raise UserError(f"cannot use the folder {self.folder}: {error.strerror}") from None
         settings = {
             "rpc_url": quoted(rpc_url),
             "deployment": quoted(str(deployment.resolve())),

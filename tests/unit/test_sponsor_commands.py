@@ -91,6 +91,26 @@ def test_create_takesUpTheCampaignOfAnInterruptedCall(world: World) -> None:
     assert world.contracts.pool.campaign_count() == 1
 
 
+def test_init_writesNothing_whenWhatItIsToldIsWrong(world: World, tmp_path: Path) -> None:
+    absent = str(tmp_path / "absent.json")
+    assert absent in fault(run(world, "init", "--rpc", world.rpc.shown, "--deployment", absent))
+    assert "nowhere" in fault(run(world, "init", "--rpc", "nowhere", "--deployment", str(world.file)))
+    assert "no password" in fault(run(world, "init", *first(world), password=""))
+    assert not world.home.config_path.exists()
+
+
+def test_init_and_create_keepSettings_andSaySoWhenOthersAreNamed(world: World, tmp_path: Path) -> None:
+    funded(world)
+    assert run(world, "init", *first(world)).exit_code == 0
+    other = tmp_path / "other.json"
+    other.write_bytes(world.file.read_bytes())
+    options = [("--rpc", "http://127.0.0.1:9"), ("--deployment", str(other)), ("--port", "8851")]
+    for option in options:
+        for command in ("init", "create"):
+            text = fault(run(world, command, *option))
+            assert f"{world.home.config_path} is there already: edit it, or choose another folder" in text
+
+
 def test_init_failsForAFolderInUse(world: World) -> None:
     funded(world)
     world.home.keystore.chmod(0o755)
@@ -141,7 +161,7 @@ def test_serve_asAProcess_endsWithASignal(world: World) -> None:
 
 def test_config_namesTheWrongSetting(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
-    with pytest.raises(UserError, match="sponsor create"):
+    with pytest.raises(UserError, match="run `mixpay sponsor init --rpc URL --deployment FILE` first"):
         home.load()
     config = home.write_template('http://"quoted":1', tmp_path / "network.json", 0)
     assert config.rpc_url == 'http://"quoted":1' and config.campaign == 0
