@@ -26,6 +26,8 @@ from relay.config import RelayConfig
 from relay.daemon import Daemon, Home, assemble
 
 RELAYS = 9
+EPOCH = Epoch(2)
+"""The first epoch in which the relays serve."""
 ETHER = 10**18
 CAMPAIGN = 1
 NO_ISSUER = "http://127.0.0.1:9"
@@ -173,17 +175,24 @@ class RelayWorld:
         """A relay by its id."""
         return next(daemon for daemon in self.daemons if daemon.me == number)
 
-    def layers(self) -> TermLayers:
-        """Layers of epoch 2."""
-        return self.daemons[0].view.layers(Epoch(2))
+    def layers(self, epoch: Epoch = EPOCH) -> TermLayers:
+        """Layers of an epoch."""
+        return self.daemons[0].view.layers(epoch)
 
-    def packet(self, path: tuple[RelayId, ...], mailbox: RelayId, box: bytes, delay_ms: int = 5) -> Built:
-        """A packet through three mixes to a mailbox, in epoch 2."""
+    def packet(
+        self,
+        path: tuple[RelayId, ...],
+        mailbox: RelayId,
+        box: bytes,
+        delay_ms: int = 5,
+        epoch: Epoch = EPOCH,
+    ) -> Built:
+        """A packet through three mixes to a mailbox."""
         view = self.daemons[0].view
 
         def hop(relay: RelayId, delay: int) -> Hop:
             state = self.relay(relay).state
-            return Hop(relay, state.epoch_keys()[Epoch(2)].public, delay)
+            return Hop(relay, state.epoch_keys()[epoch].public, delay)
 
         mixes = [hop(relay, delay_ms) for relay in path]
-        return build(view.key_context(Epoch(2)), mixes, hop(mailbox, 0), box, 0, os.urandom(2048), os.urandom)
+        return build(view.key_context(epoch), mixes, hop(mailbox, 0), box, 0, os.urandom(2048), os.urandom)

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -17,7 +19,7 @@ from mixpay.chain.devchain import DevChain
 from mixpay.chain.sender import Sender
 from mixpay.client.errors import RelayRefused
 from mixpay.client.relays import MailboxSocket, RelaySocket
-from mixpay.errors import PeerError
+from mixpay.errors import PeerError, UserError
 from mixpay.mailbox import mailbox_id_of
 from mixpay.packet import Built
 from mixpay.parameters import TOKEN
@@ -26,10 +28,9 @@ from mixpay.snapshot import RelayRecord
 from mixpay.types import Amount, Epoch, RelayId
 from mixpay.wire import client
 from mixpay.wire.client import DownStatus
-from relay.daemon import Daemon
-from relay_world import RelayWorld, until
+from relay.daemon import Daemon, assemble
+from relay_world import EPOCH, RelayWorld, until
 
-EPOCH = Epoch(2)
 CLIENT = "127.0.0.3"
 """Where clients come from; relays are at 127.0.0.1."""
 
@@ -276,4 +277,60 @@ async def test_closingChannel_takesNoTicketsAndIsClaimedInTime(
         lambda: channels.channel(payer.account, payee.account).claimed == book.state.cumulative > 0,
         "the payee to claim",
     )
+
+    await asyncio.to_thread(operator.send, channels.fund(payee.account, Amount(1)))  # it stays after all
+    mirror = payer.books.payer(payee.me)
+    await until(lambda: book.channel.closes_at == mirror.channel.closes_at == 0, "both to see that it stays")
+    built = packet(world, user.entry, mailbox, bytes(16))
+    assert (await user.ask(user.send(built))).status is DownStatus.ACKNOWLEDGED
     await user.socket.close()
+
+
+async def test_secondDaemonInOneFolder_isRefused(world: RelayWorld) -> None:
+    with pytest.raises(UserError, match="in use by another relay daemon"):
+        assemble(world.daemons[0].home)
+
+
+async def test_portThatIsTaken_isSaid_andNothingIsLeftBehind(world: RelayWorld, tmp_path: Path) -> None:
+    home = replace(world.daemons[0].home, path=tmp_path)
+    for _ in range(2):
+        second = assemble(home)  # which it could not, if the first try had left the folder locked
+        with pytest.raises(OSError, match="address already in use"):
+            await second.start()
+        await second.stop()
+
+
+async def test_epochEnds_packetsOfItsKeysToo_debtsDoNot(world: RelayWorld) -> None:
+    """Layers change with the term, so next hops of yesterday are none today; they are still paid."""
+    entry, mailbox = world.daemons[0], world.daemons[-1]
+
+    def draw(epoch: Epoch) -> Built:
+        layers = world.layers(epoch)
+        path = layers.draw_path(entry.me, mailbox.me, lambda relay: True, os.urandom)
+        return world.packet(path, mailbox.me, bytes(16), epoch=epoch)
+
+    async def carry(built: Built, epoch: Epoch) -> None:
+        before = arrived()
+        entry.router.check_first_mix(built.first_relay, epoch)
+        sent = entry.router.submit(built.first_relay, epoch, built.lock, built.hint, built.packet)
+        assert await asyncio.wait_for(sent, 10) == built.first_ack
+        await until(lambda: arrived() > before, "the packet to arrive")
+
+    def arrived() -> int:
+        return mailbox.store.roles().get("mailbox", 0)
+
+    for _ in range(20):
+        await carry(draw(EPOCH), EPOCH)
+    early, late = draw(EPOCH), draw(EPOCH)
+    after = Epoch(EPOCH + 1)
+    world.to_epoch(after)
+    await until(lambda: all(daemon.state.epoch == after for daemon in world.daemons), "the next epoch")
+    await carry(early, EPOCH)  # the last epoch's keys count for a grace
+    world.chain.advance_time(world.deployment.parameters.key_grace)
+    for daemon in world.daemons:
+        await until(lambda d=daemon: EPOCH not in d.store.packet_keys(), "the end of the old key")
+        await until(lambda d=daemon: not d.state.missing(after), "the next directory")
+    with pytest.raises(PeerError, match="wrong_epoch"):
+        await carry(late, EPOCH)
+    await carry(draw(after), after)
+    await settle(world)
