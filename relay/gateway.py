@@ -5,6 +5,8 @@
     WS   /v1/entry                  PRESENT_PASS, then SEND for each packet; one DOWN of equal size answers it
     WS   /v1/mailbox                CHALLENGE first; then MAILBOX_CREATE, or MAILBOX_FETCH and MAILBOX_DELETE
 
+A WebSocket whose first pass or proof of ownership is refused ends after the answer.
+
 Rules stand in the cores (`mixpay/passes`, `mixpay/mailbox.py`, `relay/router.py`); here is the way to them.
 A tick is on disk before its packet goes anywhere.
 """
@@ -24,12 +26,12 @@ from mixpay import tls
 from mixpay.book import limits as book_reasons
 from mixpay.errors import MixpayError, PeerError
 from mixpay.geometry import GEOMETRY
-from mixpay.mailbox import Mailboxes
+from mixpay.mailbox import NONCE_BYTES, Mailboxes
 from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Presented, Tick
 from mixpay.types import Epoch
 from mixpay.wire import client
 from relay.connections import IDLE_SECONDS, Connections
-from relay.mailbox_desk import MailboxDesk
+from relay.mailbox_desk import MailboxDesk, MailboxSession
 from relay.metrics import Metrics
 from relay.router import Router
 from relay.state import State
@@ -51,8 +53,10 @@ _STATUS = {
 }
 _MAX_IN_FLIGHT = 64
 """W: SENDs of one client without their DOWN; further ones wait in the socket."""
-_SILENCE = 300.0
+SILENCE_SECONDS = 300.0
 """Seconds a client may say nothing before its connection is closed."""
+STRANGER_SECONDS = 15.0
+"""Seconds a WebSocket may stay before a pass was accepted or an owner has proved to be one."""
 _DOCUMENT_CONNECTIONS = 256
 """Connections beside the WebSockets: those that fetch documents, or have not asked for anything yet."""
 
@@ -151,9 +155,7 @@ class Gateway:
         if self._clients >= self._limit:
             self._metrics.refused("too_many_clients")
             raise web.HTTPServiceUnavailable(text="too many clients; try again later\n")
-        socket = web.WebSocketResponse(
-            max_msg_size=client.MAX_MESSAGE_BYTES, heartbeat=30.0, compress=False, receive_timeout=_SILENCE
-        )
+        socket = web.WebSocketResponse(max_msg_size=client.MAX_MESSAGE_BYTES, heartbeat=30.0, compress=False)
         self._clients += 1
         try:
             await socket.prepare(request)
@@ -172,41 +174,32 @@ class Gateway:
             self._clients -= 1
 
     @staticmethod
-    async def _frames(socket: web.WebSocketResponse) -> AsyncIterator[client.ClientFrame]:
-        async for message in socket:
+    async def _frames(
+        socket: web.WebSocketResponse, is_known: Callable[[], bool]
+    ) -> AsyncIterator[client.ClientFrame]:
+        """What a client says. Raises TimeoutError when it is silent, or a stranger, for too long."""
+        now = asyncio.get_running_loop().time
+        known_by = now() + STRANGER_SECONDS
+        while True:
+            # Not aiohttp's own timeout: each ping and pong begins that anew.
+            async with asyncio.timeout_at(now() + SILENCE_SECONDS if is_known() else known_by):
+                message = await socket.receive()
+            if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
+                return
             if message.type is not WSMsgType.BINARY:
                 raise PeerError("malformed_frame", "not binary")
             yield client.decode(message.data)
 
-    # ------------------------------------------------------------------ entry
-
     async def _entry(self, request: web.Request) -> web.WebSocketResponse:
         async with self._socket(request) as socket:
             session = EntrySession(self._state, self._router, self._passes, self._store, self._metrics)
-            await session.serve(self._frames(socket), lambda frame: _say(socket, frame))
+            await session.serve(self._frames(socket, session.is_known), lambda frame: _say(socket, frame))
         return socket
-
-    # ------------------------------------------------------------------ mailbox
 
     async def _mailbox(self, request: web.Request) -> web.WebSocketResponse:
         async with self._socket(request) as socket:
-            nonce = os.urandom(32)
-            await _say(socket, client.Challenge(nonce))
-            owner: bytes | None = None
-            async for frame in self._frames(socket):
-                match frame:
-                    case client.MailboxCreate():
-                        await _say(socket, await self._mailboxes.create(frame))
-                    case client.MailboxFetch():
-                        if not self._mailboxes.is_owner(frame, nonce):
-                            await _say(socket, self._mailboxes.not_the_owner())
-                            continue
-                        owner = frame.mailbox
-                        await _say(socket, await self._mailboxes.fetch(frame))
-                    case client.MailboxDelete() if owner is not None:
-                        await _say(socket, await self._mailboxes.delete(owner, frame.upto))
-                    case _:
-                        raise PeerError("unexpected_frame")
+            session = MailboxSession(self._mailboxes, os.urandom(NONCE_BYTES))
+            await session.serve(self._frames(socket, session.is_known), lambda frame: _say(socket, frame))
         return socket
 
 
@@ -225,14 +218,22 @@ class EntrySession:
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(_MAX_IN_FLIGHT)
 
+    def is_known(self) -> bool:
+        """Whether a pass was accepted."""
+        return self._pass_id is not None
+
     async def serve(
         self, incoming: AsyncIterator[client.ClientFrame], say: Callable[[Answer], Awaitable[None]]
     ) -> None:
-        """Answer frames until the client leaves. Raises PeerError for what no client sends."""
+        """Answer frames until the client leaves or its pass is refused. Raises PeerError for what no client
+        sends.
+        """
         try:
             async for frame in incoming:
                 if isinstance(frame, client.PresentPass) and self._pass_id is None:
                     await say(await self._present(frame))
+                    if not self.is_known():
+                        return
                 elif isinstance(frame, client.Send) and self._pass_id is not None:
                     await self._room.acquire()
                     task = asyncio.create_task(self._answer(frame, say))

@@ -6,6 +6,8 @@ pass could fill the relay.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+
 from mixpay.errors import PeerError
 from mixpay.mailbox import Announcement, Created, Deleted, Mailboxes, Span, mailbox_id_of
 from mixpay.passes import KIND_MAILBOX, EntryPassBook, PassError, PassRecord
@@ -93,6 +95,50 @@ class MailboxDesk:
     def _refused(self, reason: str) -> client.Refused:
         self._metrics.refused(reason)
         return client.Refused(reason)
+
+
+class MailboxSession:
+    """One client at its mailbox relay: a pass, or the answer to the challenge (a fresh nonce of 32 bytes)."""
+
+    def __init__(self, desk: MailboxDesk, nonce: bytes) -> None:
+        self._desk, self._nonce = desk, nonce
+        self._owned: bytes | None = None
+        self._made = False
+
+    def is_known(self) -> bool:
+        """Whether a pass was accepted, or the owner of a mailbox has proved to be it."""
+        return self._made or self._owned is not None
+
+    async def serve(
+        self,
+        incoming: AsyncIterator[client.ClientFrame],
+        say: Callable[[client.ClientFrame], Awaitable[None]],
+    ) -> None:
+        """Answer frames until the client leaves, or is refused before anything was granted to it.
+
+        Raises PeerError for what no client sends.
+        """
+        await say(client.Challenge(self._nonce))
+        async for frame in incoming:
+            await say(await self._answer(frame))
+            if not self.is_known():
+                return
+
+    async def _answer(self, frame: client.ClientFrame) -> Answer:
+        match frame:
+            case client.MailboxCreate():
+                answer = await self._desk.create(frame)
+                self._made = self._made or isinstance(answer, client.MailboxTerms)
+                return answer
+            case client.MailboxFetch():
+                if not self._desk.is_owner(frame, self._nonce):
+                    return self._desk.not_the_owner()
+                self._owned = frame.mailbox
+                return await self._desk.fetch(frame)
+            case client.MailboxDelete() if self._owned is not None:
+                return await self._desk.delete(self._owned, frame.upto)
+            case _:
+                raise PeerError("unexpected_frame")
 
 
 def _terms(now: Announcement) -> client.MailboxTerms:

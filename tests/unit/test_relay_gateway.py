@@ -25,7 +25,7 @@ from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
 from mixpay.types import RelayId
 from mixpay.wire import client, frames
 from registry_samples import operator_key
-from relay import connections
+from relay import connections, gateway
 from relay.books import Side
 from relay.gateway import Gateway
 from relay_parts import (
@@ -101,14 +101,14 @@ class Door:
 
 @asynccontextmanager
 async def serving(parts: Parts, node: Node, limit: int = 50) -> AsyncIterator[Door]:
-    gateway = Gateway(node.state, node.router, node.passes, node.mailboxes, node.store, node.metrics, limit)
+    served = Gateway(node.state, node.router, node.passes, node.mailboxes, node.store, node.metrics, limit)
     with sockets.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    await gateway.start("127.0.0.1", port, link_seed(node.me))
+    await served.start("127.0.0.1", port, link_seed(node.me))
     connector = aiohttp.TCPConnector(local_addr=(CLIENT, 0))
     async with aiohttp.ClientSession(connector=connector) as http:
         yield Door(parts, node, port, http)
-    await gateway.stop()
+    await served.stop()
 
 
 @pytest_asyncio.fixture
@@ -255,7 +255,9 @@ async def test_passThatIsNoGood_isRefusedWithItsReason(door: Door, what: str) ->
     make, reason = REFUSED[what]
     async with door.entry() as talk:
         assert await talk.ask(make(door)) == client.PassRefused(reason)
-        assert await talk.ask(present(mine(door))) == client.PassOk(0)  # another one may be shown
+        assert (await talk.end())[0] == aiohttp.WSCloseCode.OK
+    async with door.entry() as talk:  # another one may be shown
+        assert await talk.ask(present(mine(door))) == client.PassOk(0)
     assert door.node.refusals(reason) == 1
     assert len(door.node.store.passes(31337, door.node.state.pool)) == 1
 
@@ -500,6 +502,40 @@ async def test_requestThatIsNoWebSocket_isRefusedAndTakesNoPlace(parts: Parts, n
             assert await talk.ask(present(mine(door))) == client.PassOk(0)
 
 
+@pytest.mark.parametrize("path", ["/v1/entry", "/v1/mailbox"])
+async def test_stranger_isShownOut_howeverMuchItPings(
+    door: Door, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "STRANGER_SECONDS", 0.3)
+    async with door.open(path) as talk:
+
+        async def ping() -> None:
+            while not talk.socket.closed:
+                await talk.socket.ping()
+                await asyncio.sleep(0.02)
+
+        pinging = asyncio.create_task(ping())
+        if path == "/v1/mailbox":
+            await talk.hear()
+        await talk.end()
+        pinging.cancel()
+    assert door.node.refusals("client_silent") == 1
+
+
+async def test_clientWhosePassWasTaken_mayStay_untilItIsSilentForLong(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owned = mine(door)
+    monkeypatch.setattr(gateway, "STRANGER_SECONDS", 0.5)
+    monkeypatch.setattr(gateway, "SILENCE_SECONDS", 1.0)
+    async with door.entry() as talk:
+        began = asyncio.get_running_loop().time()
+        assert await talk.ask(present(owned)) == client.PassOk(0)
+        await talk.end()
+        assert asyncio.get_running_loop().time() - began >= 1.0
+    assert door.node.refusals("client_silent") == 1
+
+
 async def test_connectionThatAsksNothing_isClosed_andSocketsStay(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -583,18 +619,26 @@ async def test_fetchByAnother_isNotTheOwner(door: Door) -> None:
         await talk.ask(create(mine(door, KIND_MAILBOX)))
     other = bytes(32)
     box = mailbox_id_of(fetch_key(SEED))
+    tries: list[Callable[[bytes], client.MailboxFetch]] = [
+        lambda nonce: fetch(door, nonce, seed=other, box=box),  # another's key
+        lambda _: fetch(door, bytes(32)),  # an answer to another connection's challenge
+        lambda nonce: replace(fetch(door, nonce), signature=bytes(64)),
+        lambda nonce: fetch(door, nonce, seed=other),  # a mailbox that is not there: the answer does not tell
+    ]
+    for wrong in tries:
+        async with door.mailbox() as (talk, nonce):
+            assert await talk.ask(wrong(nonce)) == client.Refused("not_the_owner")
+            assert (await talk.end())[0] == aiohttp.WSCloseCode.OK
+    assert door.node.refusals("not_the_owner") == len(tries)
+
+
+async def test_ownerWhoTriesAnothersMailbox_staysOwnerOfItsOwn(door: Door) -> None:
     async with door.mailbox() as (talk, nonce):
-        tries = [
-            fetch(door, nonce, seed=other, box=box),  # another's key
-            fetch(door, bytes(32)),  # an answer to another connection's challenge
-            replace(fetch(door, nonce), signature=bytes(64)),
-            fetch(door, nonce, seed=other),  # a mailbox that is not there: the answer does not tell
-        ]
-        for wrong in tries:
-            assert await talk.ask(wrong) == client.Refused("not_the_owner")
-        assert door.node.refusals("not_the_owner") == len(tries)
-        await talk.say(client.MailboxDelete(9))
-        assert (await talk.end())[0] == aiohttp.WSCloseCode.POLICY_VIOLATION
+        await talk.ask(create(mine(door, KIND_MAILBOX)))
+        (body,) = deliver(door, 1)
+        await talk.ask(fetch(door, nonce))
+        assert await talk.ask(fetch(door, nonce, seed=bytes(32))) == client.Refused("not_the_owner")
+        assert [kept.body for kept in (await talk.ask(fetch(door, nonce))).messages] == [body]
 
 
 async def test_mailboxWhoseTimeIsOver_isUnknown(door: Door) -> None:
@@ -609,15 +653,16 @@ async def test_mailboxWhoseTimeIsOver_isUnknown(door: Door) -> None:
 
 async def test_passOfAnotherKindOrRelay_makesNoMailbox(door: Door) -> None:
     other = next(relay for relay in range(1, 10) if relay != door.node.me)
-    async with door.mailbox() as (talk, _):
-        for owned, reason in (
-            (mine(door), "wrong_kind"),
-            (passes_for(door.parts.view, other, KIND_MAILBOX, EPOCH)[0], "wrong_relay"),
-            (issued(KIND_MAILBOX, EPOCH + 1), "wrong_period"),
-            (issued(KIND_MAILBOX, EPOCH, key=2), "bad_signature"),
-        ):
+    for owned, reason in (
+        (mine(door), "wrong_kind"),
+        (passes_for(door.parts.view, other, KIND_MAILBOX, EPOCH)[0], "wrong_relay"),
+        (issued(KIND_MAILBOX, EPOCH + 1), "wrong_period"),
+        (issued(KIND_MAILBOX, EPOCH, key=2), "bad_signature"),
+    ):
+        async with door.mailbox() as (talk, _):
             assert await talk.ask(create(owned)) == client.Refused(reason)
-            assert door.node.refusals(reason) == 1
+            assert (await talk.end())[0] == aiohttp.WSCloseCode.OK
+        assert door.node.refusals(reason) == 1
     assert door.node.mailboxes.counts == (0, 0)
 
 
@@ -638,7 +683,8 @@ async def test_onePass_makesOneMailbox_afterARestartToo(parts: Parts, node: Node
     async with serving(parts, again) as door, door.mailbox() as (talk, _):
         owned = mine(door, KIND_MAILBOX)
         assert await talk.ask(create(owned, bytes(32))) == client.Refused("pass_used")
-        assert isinstance(await talk.ask(create(owned)), client.MailboxTerms)
+        async with door.mailbox() as (retry, _):
+            assert isinstance(await retry.ask(create(owned)), client.MailboxTerms)
 
 
 async def test_fullRelay_doesNotUseThePassUp(door: Door) -> None:
