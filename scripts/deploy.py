@@ -1,6 +1,6 @@
 """Deploys the contracts and writes the deployment file, or verifies what an existing file describes.
 
-    python scripts/deploy.py --rpc URL --key-file KEY --parameters production --out deployment.json
+    .venv/bin/python scripts/deploy.py --rpc URL --key-file KEY --parameters production --out deployment.json
     brownie run deploy main deployment.json demo
 
 The key file holds the deployer's private key in hexadecimal; without --key-file it is taken from the
@@ -16,17 +16,26 @@ import secrets
 import sys
 from pathlib import Path
 
-from mixpay import deployment as files
-from mixpay import keystore
-from mixpay.chain.deploy import deploy
-from mixpay.chain.rpc import Rpc, connect
-from mixpay.chain.sender import Sender
-from mixpay.chain.verify import verify
-from mixpay.errors import MixpayError, UserError
-from mixpay.parameters import PRESETS
-from mixpay.types import Account
+try:
+    from mixpay import deployment as files
+    from mixpay import keystore
+    from mixpay.chain.deploy import deploy
+    from mixpay.chain.rpc import Rpc, connect
+    from mixpay.chain.sender import Sender
+    from mixpay.chain.verify import verify
+    from mixpay.errors import ChainError, MixpayError, UserError
+    from mixpay.parameters import PRESETS
+    from mixpay.types import Account
+except ModuleNotFoundError as error:
+    print(
+        f"deploy: this Python has no {error.name}: run `make setup` first, "
+        "then .venv/bin/python scripts/deploy.py",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 KEY_VARIABLE = "MIXPAY_DEPLOYER_KEY"
+PARAMETERS = "production"
 
 
 def main(out: str = "build/deployment.json", parameters: str = "demo") -> None:
@@ -72,7 +81,8 @@ def read_key(path: Path | None) -> bytes:
         raise UserError(f"there is no key file {path}")
     digits = text.strip().removeprefix("0x")
     if not re.fullmatch("[0-9a-fA-F]{64}", digits):
-        raise UserError(f"no private key of 64 hexadecimal digits in {where}")
+        remedy = "" if path else ": set it, or name a file with --key-file"
+        raise UserError(f"no private key of 64 hexadecimal digits in {where}{remedy}")
     return bytes.fromhex(digits)
 
 
@@ -83,27 +93,42 @@ def address(text: str) -> Account:
     return Account(bytes.fromhex(text[2:]))
 
 
-def command_line() -> int:
-    """Exit status: 0 done, 1 the chain failed, 2 a mistake of the caller."""
+def arguments() -> argparse.ArgumentParser:
+    """What the command line takes. No default but None, so that one sees what was given."""
     parser = argparse.ArgumentParser(description="deploy the contracts, or verify a deployment file")
     parser.add_argument("--rpc", required=True, metavar="URL", help="RPC endpoint of the chain")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="the deployment file")
-    parser.add_argument("--parameters", choices=sorted(PRESETS), default="production")
+    parser.add_argument("--parameters", choices=sorted(PRESETS), help=f"default: {PARAMETERS}")
     parser.add_argument("--key-file", type=Path, metavar="FILE", help=f"default: the variable {KEY_VARIABLE}")
     parser.add_argument("--token", type=address, help="an existing ERC-20; default: deploy a local one")
     parser.add_argument("--owner", type=address, help="who is to own Network, by accepting it")
     parser.add_argument("--genesis", type=int, metavar="SECONDS", help="start of epoch 0; default: now")
-    chosen = parser.parse_args()
+    return parser
+
+
+def ignored(chosen: argparse.Namespace) -> str:
+    """The options that mean nothing when the deployment file exists; empty if none was given."""
+    names = ("parameters", "key_file", "token", "owner", "genesis")
+    given = [name for name in names if getattr(chosen, name) is not None]
+    return ", ".join(f"--{name.replace('_', '-')}" for name in given)
+
+
+def command_line() -> int:
+    """Exit status, as of `mixpay`: 0 done, 2 a mistake of the caller, 3 the chain failed, 1 anything else."""
+    chosen = arguments().parse_args()
     try:
         rpc = connect(chosen.rpc)
         if chosen.out.exists():
+            if options := ignored(chosen):
+                print(f"{chosen.out} exists, so nothing is deployed; ignored: {options}", file=sys.stderr)
             check(rpc, chosen.out)
         else:
             choices = {"token": chosen.token, "owner": chosen.owner, "genesis": chosen.genesis}
-            run(rpc, Sender(rpc, read_key(chosen.key_file)), chosen.out, chosen.parameters, **choices)
+            parameters = chosen.parameters or PARAMETERS
+            run(rpc, Sender(rpc, read_key(chosen.key_file)), chosen.out, parameters, **choices)
     except MixpayError as error:
         print(f"deploy: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UserError) else 1
+        return 2 if isinstance(error, UserError) else 3 if isinstance(error, ChainError) else 1
     return 0
 
 
