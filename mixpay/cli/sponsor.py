@@ -72,7 +72,16 @@ _port = click.option(
 )
 
 
-@click.group()
+_COMMANDS = {
+    "init": ("mixpay.cli.sponsor:init", "Make the folder, its settings and its keys."),
+    "create": ("mixpay.cli.sponsor:create", "Create the campaign on chain."),
+    "fund": ("mixpay.cli.sponsor:fund", "Add tokens to the campaign's budget."),
+    "invite": ("mixpay.cli.sponsor:invite", "Make invitation codes."),
+    "serve": ("mixpay.cli.sponsor:serve", "Serve passes until interrupted."),
+}
+
+
+@click.group(cls=common.Commands, table=_COMMANDS)
 def sponsor() -> None:
     """Pay for your users' messages: create a campaign, fund it, serve passes.
 
@@ -86,7 +95,7 @@ def sponsor() -> None:
     """
 
 
-@sponsor.command(epilog="Example: mixpay sponsor init --rpc http://127.0.0.1:8545 --deployment network.json")
+@click.command(epilog="Example: mixpay sponsor init --rpc http://127.0.0.1:8545 --deployment network.json")
 @_home
 @_rpc
 @_deployment
@@ -114,7 +123,7 @@ def init(
     common.say(f"settings in {home.config_path}; send ether (for gas) and tokens to {account}")
 
 
-@sponsor.command(epilog="Example: mixpay sponsor create --period-cap 1000 --relay-cap 100")
+@click.command(epilog="Example: mixpay sponsor create --period-cap 1000 --relay-cap 100")
 @_home
 @_rpc
 @_deployment
@@ -168,7 +177,7 @@ def create(
     common.say(f"campaign {created.campaign} exists; add money with  mixpay sponsor fund AMOUNT")
 
 
-@sponsor.command(epilog="Example: mixpay sponsor fund 5000")
+@click.command(epilog="Example: mixpay sponsor fund 5000")
 @click.argument("amount", type=_TOKENS)
 @_home
 @common.password_option
@@ -180,7 +189,7 @@ def fund(amount: Amount, folder: Path, password_file: Path | None, as_json: bool
     common.result(as_json, {"budget": str(budget)}, f"{amounts.shown(budget)} tokens in the budget")
 
 
-@sponsor.command(epilog="Example: mixpay sponsor invite --count 10 > codes-to-send.txt")
+@click.command(epilog="Example: mixpay sponsor invite --count 10 > codes-to-send.txt")
 @click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True)
 @_home
 def invite(count: int, folder: Path) -> None:
@@ -200,7 +209,7 @@ def invite(count: int, folder: Path) -> None:
     click.echo(text, nl=False)
 
 
-@sponsor.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
+@click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
 @_home
 @common.password_option
 @click.option("--verbose", is_flag=True, help="Say more on stderr.")

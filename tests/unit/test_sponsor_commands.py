@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -133,7 +135,11 @@ def test_invite_addsCodes(world: World) -> None:
 
 
 def test_everyCommand_showsAnExample() -> None:
-    for name in sponsor.commands:
+    names = ["init", "create", "fund", "invite", "serve"]
+    assert sponsor.list_commands(click.Context(sponsor)) == names
+    help_text = CliRunner().invoke(sponsor, ["--help"]).output
+    assert re.findall(r"^  (\w+)  +\S", help_text.split("Commands:")[1], re.MULTILINE) == names
+    for name in names:
         result = CliRunner().invoke(sponsor, [name, "--help"])
         assert result.exit_code == 0 and "Example: " in result.output
 
