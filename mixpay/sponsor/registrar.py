@@ -15,11 +15,13 @@ from mixpay.chain.contracts import Contracts
 from mixpay.chain.errors import Reverted
 from mixpay.chain.sender import Sender
 from mixpay.epochs import Schedule
+from mixpay.passes import KIND_ENTRY, KIND_MAILBOX
 from mixpay.sponsor.keys import KeyFolder, Period, current_periods, periods_ahead
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Epoch
 
 _NO_KEY = bytes(32)
+_KINDS = {KIND_ENTRY: "entry", KIND_MAILBOX: "mailbox"}
 _log = logging.getLogger(__name__)
 
 
@@ -63,8 +65,8 @@ class Registrar:
                 found[self._register(period)].append(period)
         for period in found["late"] + found["foreign"]:
             self._store.drop_key(period.kind, period.number)
-        self._tell(logging.INFO, found["late"], "it is too late to register a key")
-        self._tell(logging.WARNING, found["foreign"], "the registered key is not in this key folder")
+        self._tell_late(found["late"])
+        self._tell_foreign(found["foreign"])
         return Registered(tuple(found["ours"]), tuple(found["late"]), tuple(found["foreign"]))
 
     def _register(self, period: Period) -> str:
@@ -91,8 +93,23 @@ class Registrar:
         self._store.put_key(StoredKey(period.kind, period.number, modulus, on_chain.hop_price))
         return "ours"
 
-    def _tell(self, level: int, periods: Sequence[Period], what: str) -> None:
-        for period in periods:
-            if period not in self._told:
-                self._told.add(period)
-                _log.log(level, "no passes for kind %d, period %d: %s", period.kind, period.number, what)
+    def _tell_late(self, periods: Sequence[Period]) -> None:
+        for kind, name in _KINDS.items():
+            late = [period for period in periods if period.kind == kind]
+            if self._news(late):
+                first = Period(kind, max(period.number for period in late) + 1).first_epoch(self._schedule)
+                _log.info(
+                    "%s passes begin with epoch %d: it is too late to register an earlier key", name, first
+                )
+
+    def _tell_foreign(self, periods: Sequence[Period]) -> None:
+        what = "no %s passes for %s %d: the registered key is not in this key folder"
+        for period in self._news(periods):
+            unit = "epoch" if period.kind == KIND_ENTRY else "term"
+            _log.warning(what, _KINDS[period.kind], unit, period.number)
+
+    def _news(self, periods: Sequence[Period]) -> list[Period]:
+        """Those that nothing was said about yet; now it is."""
+        new = [period for period in periods if period not in self._told]
+        self._told.update(new)
+        return new

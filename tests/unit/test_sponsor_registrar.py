@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mixpay.sponsor.campaigns import SIGNER
 from mixpay.sponsor.keys import KeyFolder, Period
 from mixpay.sponsor.registrar import Registrar
 from mixpay.sponsor.store import Store
+from mixpay.types import Term
 from sponsor_world import PASSWORD, World
 
 
@@ -81,6 +83,24 @@ def test_registerKeys_leavesPeriodsAloneThatAreDrawnOrTaken(world: World) -> Non
     assert other.period_keys() == []
     store.close()
     other.close()
+
+
+def test_registerKeys_saysOnce_withWhichEpochPassesBegin(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.settle_in()
+    epoch = world.epoch()
+    made, store = registrar(world)
+    next_term = world.schedule.first_epoch(Term(world.schedule.term_of(epoch) + 1))
+    with caplog.at_level(logging.INFO):
+        made.register_keys(epoch, 2)
+        made.register_keys(epoch, 2)
+    said = [line for line in caplog.messages if "too late" in line]
+    assert [line.split(":")[0] for line in said] == [
+        f"entry passes begin with epoch {epoch + 1}",
+        f"mailbox passes begin with epoch {next_term}",
+    ]
+    store.close()
 
 
 def test_registerKeys_takesUpWhatAnInterruptedCallRegistered(world: World) -> None:
