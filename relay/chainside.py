@@ -250,6 +250,7 @@ class ChainSide:
         needed: set[RelayId] = set()
         for keys in self._state.epoch_keys().values():
             needed |= next_hops(self._state.me, keys)
+        needed -= {relay for relay, book in self._books.payers.items() if book.refused}  # for good
         for relay in needed | self._creditors():
             record = self._state.record(relay)
             if record is None:

@@ -29,6 +29,7 @@ from mixpay.types import Amount, Epoch, RelayId
 from mixpay.wire import client
 from mixpay.wire.client import DownStatus
 from relay.daemon import Daemon, assemble
+from relay.store import StoreFailed, role_op
 from relay_world import EPOCH, RelayWorld, until
 
 CLIENT = "127.0.0.3"
@@ -334,3 +335,13 @@ async def test_epochEnds_packetsOfItsKeysToo_debtsDoNot(world: RelayWorld) -> No
         await carry(late, EPOCH)
     await carry(draw(after), after)
     await settle(world)
+
+
+async def test_diskThatFails_endsTheDaemonWithAWord(world: RelayWorld) -> None:
+    """At last, for the relay is lost: what it cannot write down it must not promise."""
+    daemon = world.daemons[0]
+    daemon.store._database.execute("PRAGMA query_only = ON")  # like a full disk, it refuses every write
+    daemon.store.write([role_op("entry")])
+    with pytest.raises(StoreFailed, match="cannot write"):
+        await asyncio.wait_for(daemon.failed, 10)
+    await daemon.stop()

@@ -21,7 +21,7 @@ from mixpay.errors import ChainUnavailable, PeerError, UserError
 from mixpay.network import NetworkView
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.types import Account, Amount, Epoch, RelayId
-from mixpay.wire import WIRE_VERSION
+from mixpay.wire import WIRE_VERSION, frames
 from relay.books import Side
 from relay.chainside import Accounts, next_hops
 from relay_parts import EPOCH, PRICE, RELAYS, Clock, Node, Parts
@@ -372,6 +372,21 @@ async def test_creditor_keepsItsLinkWhenItsEpochIsOver(parts: Parts) -> None:
     parts.clock.now += 61
     node.chain.dial()
     assert dialled(node) == duties(node)
+
+
+async def test_payeeThatBrokeTheRules_isDialledNoMore(parts: Parts) -> None:
+    payer, payee, *_ = parts.path()
+    node = await parts.node(payer)
+    node.chain.dial()
+    node.link(Side.PAYEE, payee)
+    built = parts.packet()
+    node.router.submit(built.first_relay, EPOCH, built.lock, built.hint, built.packet).cancel()
+    await node.hear(Side.PAYEE, payee, frames.Acks((frames.Ack(1, 0, 1, bytes(32)),)))
+    assert node.books.payers[payee].refused == "bad_ack"
+    for seconds in (0, 61):
+        parts.clock.now += seconds
+        node.chain.dial()
+    assert dialled(node) == duties(node) - {payee}
 
 
 async def to_an_epoch_without(parts: Parts, node: Node, payee: RelayId) -> None:
