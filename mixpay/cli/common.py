@@ -1,8 +1,8 @@
 """What all commands share, those of `mixpay-relay` too: options, passwords, results, a group that loads late.
 
 Results go to stdout, everything else to stderr. Exit status: 0 done; 1 a relay, the sponsor or the daemon
-failed us; 2 something that the person at the keyboard can mend; 3 the chain, or the way to it, failed; 130
-interrupted. A traceback is a bug of ours.
+failed us, or is not done yet; 2 something that the person at the keyboard can mend; 3 the chain, or the way
+to it, failed; 130 interrupted. A traceback is a bug of ours.
 """
 
 from __future__ import annotations

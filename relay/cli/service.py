@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mixpay.cli.common import ask_password, json_option, log_to_stderr, password_option, result
+from mixpay.cli.common import FAILED, ask_password, json_option, log_to_stderr, password_option, result
 from mixpay.errors import UserError
 from relay import config
 from relay.api_client import ApiClient
@@ -50,7 +50,9 @@ def status(folder: Path, as_json: bool) -> None:
 def claim(folder: Path, timeout: float, as_json: bool) -> None:
     """Have the running daemon settle with everybody now, and claim everything on chain.
 
-    What has to wait is named; the daemon goes on by itself.
+    What has to wait is named, and the exit status is 1; the daemon goes on by itself.
     """
     answer = ApiClient(folder).settle(timeout)
     result(as_json, answer, settle_text(answer))
+    if not answer.complete:
+        raise click.exceptions.Exit(FAILED)

@@ -15,7 +15,7 @@ import pytest
 from mixpay.errors import ChainUnavailable, MixpayError, UserError
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, Amount, RelayId
-from relay import report
+from relay import cli, report
 from relay.answers import (
     ApiFile,
     Balances,
@@ -65,6 +65,7 @@ class Daemon:
     """Something to operate, that does what a test says."""
 
     trouble: Exception | None = None
+    answer: SettleAnswer = SETTLED
     settlements: int = 0
     may_settle: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -81,7 +82,7 @@ class Daemon:
         await self.may_settle.wait()
         if self.trouble is not None:
             raise self.trouble
-        return SETTLED
+        return self.answer
 
 
 @dataclass
@@ -231,6 +232,19 @@ def test_campaigns_are_those_configured_or_owing() -> None:
     assert two.voucher is not None
     assert (two.voucher.cumulative, two.voucher.relay[2:4], two.voucher.signature[:4]) == ("70", "0A", "0x01")
     assert report.income([], [], [one, two]).received == "70"
+
+
+async def test_claim_exits_with_1_while_something_waits(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.daemon.may_settle.set()
+    claim = ["claim", "--home", str(desk.home)]
+    assert await asyncio.to_thread(cli.main, claim) == 0
+    desk.daemon.answer = msgspec.structs.replace(SETTLED, complete=False, waiting=["relay 3"])
+    capsys.readouterr()
+    assert await asyncio.to_thread(cli.main, claim) == 1
+    assert capsys.readouterr().out == "waiting: relay 3\nnot everything is settled yet\n"
+    assert await asyncio.to_thread(cli.main, [*claim, "--json"]) == 1
 
 
 def test_a_settlement_is_complete_when_nothing_waits_and_nothing_failed() -> None:
