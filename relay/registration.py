@@ -78,8 +78,10 @@ def read_owner_key(path: Path, password: Callable[[], str]) -> bytes:
     """
     try:
         text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        raise UserError(f"cannot read the owner's key in {path}") from None
+    except OSError as error:
+        raise UserError(f"cannot read the owner's key in {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"cannot read the owner's key in {path}: it is not a text file") from None
     if not text.startswith("{"):
         keystore.check_private(path, 0o600)
         if not re.fullmatch(r"(0x)?[0-9a-fA-F]{64}", text):

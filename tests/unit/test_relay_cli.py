@@ -252,7 +252,8 @@ def test_register_checks_before_it_sends(
     assert "neither a key file nor 64 hexadecimal digits" in shell.complaint(*register)
     shell.key_file.chmod(0o644)
     assert "chmod 600" in shell.complaint(*register)
-    assert "cannot read the owner's key" in shell.complaint(*register[:-1], tmp_path / "none")
+    missing = shell.complaint(*register[:-1], tmp_path / "none")
+    assert f"cannot read the owner's key in {tmp_path / 'none'}: No such file or directory" in missing
     assert world.rpc.nonce(poor.account) == sent
 
 
