@@ -37,7 +37,7 @@ def cli() -> None:
     First time:
       mixpay-relay init --rpc https://rpc.example --deployment network.json \\
           --host relay.example --owner 0x... --issuer 1=https://issuer.example
-      mixpay-relay register --owner-key-file owner.json --capital 20 --gas 0.5
+      mixpay-relay register --owner-key-file owner.json --capital 0.1 --gas 0.5
       mixpay-relay run
     """
 

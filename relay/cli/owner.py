@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from relay.registration import Owner
 
 
-@click.command(epilog="Example: mixpay-relay register --owner-key-file owner.json --capital 20 --gas 0.5")
+@click.command(epilog="Example: mixpay-relay register --owner-key-file owner.json --capital 0.1 --gas 0.5")
 @options.home
 @options.owner_key
 @options.owner_password

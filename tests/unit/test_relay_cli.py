@@ -114,6 +114,11 @@ def test_every_help_shows_an_example(command: str) -> None:
     assert f"mixpay-relay {command}" in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize("words", [["--help"], ["register", "--help"]])
+def test_help_shows_a_capital_that_is_not_swept_at_once(words: list[str]) -> None:
+    assert "--capital 0.1 --gas 0.5" in " ".join(CliRunner().invoke(cli.cli, words).output.split())
+
+
 def test_help_loads_no_chain_library() -> None:
     import subprocess
     import sys
