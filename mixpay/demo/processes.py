@@ -171,13 +171,18 @@ class Processes:
                 raise DemoFailed(f"{name} did not finish within {limit:.0f} s (log: {self.log_path(name)})")
             meanwhile()
 
-    def run_all(self, jobs: Mapping[str, Command], *, limit: float, at_once: int) -> dict[str, str]:
+    def run_all(
+        self, jobs: Mapping[str, Command], *, limit: float, at_once: int, expect: Collection[int] = (0,)
+    ) -> dict[str, str]:
         """Run several processes, at most `at_once` at a time; their standard outputs by name.
 
         Raises what `run` raises; the others are ended then.
         """
         with ThreadPoolExecutor(at_once, "demo") as pool:
-            futures = {name: pool.submit(self.run, name, job, limit=limit) for name, job in jobs.items()}
+            futures = {
+                name: pool.submit(self.run, name, job, limit=limit, expect=expect)
+                for name, job in jobs.items()
+            }
             done, waiting = wait(futures.values(), return_when=FIRST_EXCEPTION)
             failed = next((future.exception() for future in done if future.exception()), None)
             if failed is not None:

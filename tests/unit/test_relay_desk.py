@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 import pytest_asyncio
@@ -14,6 +15,7 @@ from mixpay import eip712
 from mixpay.book.rows import Channel
 from mixpay.crypto.hashing import keccak256
 from mixpay.errors import PeerError
+from mixpay.mailbox import mailbox_id_of
 from mixpay.types import Account, Amount, RelayId
 from mixpay.wire import frames
 from registry_samples import operator_key
@@ -200,6 +202,62 @@ async def test_ackAfterARestart_completesTheOldResponse(link: Link) -> None:
     link.payee.desk.settle()
     await parts.run(1)
     assert link.agree() == (4 * PRICE, 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_anyTroubleOnAWholePath_endsInEqualBooks_andNothingTwice(parts: Parts, seed: int) -> None:
+    """Packets, restarts, broken links and settlements in any order, on five relays."""
+    dice = Random(seed)  # noqa: S311 - tests repeat
+    path = parts.path()
+    links = list(pairwise(path))
+    key = bytes(32)
+    box = mailbox_id_of(key)
+    keeper = await parts.node(path[4])
+    with keeper.books.step() as step:
+        step.mailbox(keeper.mailboxes.create(box, key, 2**40, parts.view.chain_time).effects)
+
+    async def mend() -> None:
+        for payer, payee in links:
+            if payee not in (await parts.node(payer)).wires[Side.PAYEE]:
+                await parts.connect(payer, payee)
+
+    sent = 0
+    for _ in range(40):
+        await mend()
+        match dice.randrange(6):
+            case 0 | 1 | 2:
+                built = parts.packet(box=box, delay_ms=dice.randrange(2_000))
+                entry = parts.nodes[path[0]].router
+                entry.submit(built.first_relay, EPOCH, built.lock, built.hint, built.packet).cancel()
+                sent += 1
+            case 3:
+                await parts.restart(dice.choice(path))
+            case 4:
+                payer, payee = dice.choice(links)
+                parts.nodes[payer].wires[Side.PAYEE].pop(payee)
+                parts.nodes[payee].wires[Side.PAYER].pop(payer)
+            case 5:
+                dice.choice(list(parts.nodes.values())).desk.settle()
+        await parts.run(dice.choice((0.5, 1.0)))
+    for _ in range(2):
+        await mend()
+        await parts.run(60, step=5)
+        for node in parts.nodes.values():
+            node.desk.settle()
+        await parts.flow()
+    await parts.run(60, step=5)
+
+    for payer, payee in links:
+        ours = parts.nodes[payee].books.payees[payer].totals(PRICE)
+        theirs = parts.nodes[payer].books.payers[payee].totals(PRICE)
+        assert (ours.cumulative, ours.upto_batch) == (theirs.cumulative, theirs.upto_batch)  # I7
+        assert ours.unsettled == theirs.unsettled == 0
+        assert ours.refused is theirs.refused is None
+    arrived = parts.nodes[path[4]].mailboxes.counts[1]
+    assert 0 < arrived <= sent
+    opened = [parts.nodes[payee].books.payees[payer].totals(PRICE).receipts for payer, payee in links]
+    assert opened == sorted(opened, reverse=True)  # nobody is paid for what the one before did not carry
+    assert opened[-1] == arrived
 
 
 # ---------------------------------------------------------------------- a payee's faults
