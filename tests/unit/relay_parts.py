@@ -7,7 +7,9 @@ come from `Chain`, frames go from wire to wire through the codec, and the clock 
 from __future__ import annotations
 
 import asyncio
+import queue
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -295,6 +297,17 @@ class Node:
         await self.dialer.stop()
         await self.store.close()
 
+    async def crash(self) -> None:
+        """End as if the power went: what waits for the disk, and what follows from it, is gone."""
+        for wires in self.wires.values():
+            wires.clear()
+        store = self.store
+        with suppress(queue.Empty):
+            while True:
+                store._queue.get_nowait()
+        store._backlog = 0
+        await self.close()
+
 
 class _Nobody:
     """Nobody listens to these links."""
@@ -336,9 +349,10 @@ class Parts:
             self.nodes[relay] = await node.ready()
         return self.nodes[relay]
 
-    async def restart(self, relay: int) -> Node:
-        """A relay stops, and starts again from its file. Its links are down."""
-        await self.nodes.pop(relay).close()
+    async def restart(self, relay: int, *, crash: bool = False) -> Node:
+        """A relay stops, or crashes, and starts again from its file. Its links are down."""
+        node = self.nodes.pop(relay)
+        await (node.crash() if crash else node.close())
         for node in self.nodes.values():
             for wires in node.wires.values():
                 wires.pop(RelayId(relay), None)
@@ -395,9 +409,10 @@ class Parts:
         silent = 0
         while silent < 2:
             await asyncio.gather(*(node.written() for node in self.nodes.values()))
-            silent = 0 if self._carry() else silent + 1
+            silent = 0 if self.carry() else silent + 1
 
-    def _carry(self) -> bool:
+    def carry(self) -> bool:
+        """Carry what is on the wires, once, and wait for no disk. Whether there was anything."""
         moved = False
         for node in list(self.nodes.values()):
             for side, wires in node.wires.items():
@@ -412,11 +427,15 @@ class Parts:
     async def run(self, seconds: float, step: float = 0.5) -> None:
         """Let time pass everywhere, with everything that happens in it."""
         for _ in range(round(seconds / step)):
-            self.clock.now += step
-            for node in self.nodes.values():
-                node.router.release()
-                node.desk.tick()
+            self.pass_time(step)
             await self.flow()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass everywhere, and wait for no disk."""
+        self.clock.now += seconds
+        for node in self.nodes.values():
+            node.router.release()
+            node.desk.tick()
 
 
 def _hop(relay: int, delay_ms: int) -> Hop:

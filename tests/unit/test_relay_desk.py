@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
@@ -206,7 +207,7 @@ async def test_ackAfterARestart_completesTheOldResponse(link: Link) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_anyTroubleOnAWholePath_endsInEqualBooks_andNothingTwice(parts: Parts, seed: int) -> None:
-    """Packets, restarts, broken links and settlements in any order, on five relays."""
+    """Packets, restarts, crashes, broken links and settlements in any order, on five relays."""
     dice = Random(seed)  # noqa: S311 - tests repeat
     path = parts.path()
     links = list(pairwise(path))
@@ -224,7 +225,7 @@ async def test_anyTroubleOnAWholePath_endsInEqualBooks_andNothingTwice(parts: Pa
     sent = 0
     for _ in range(40):
         await mend()
-        match dice.randrange(6):
+        match dice.randrange(7):
             case 0 | 1 | 2:
                 built = parts.packet(box=box, delay_ms=dice.randrange(2_000))
                 entry = parts.nodes[path[0]].router
@@ -238,6 +239,12 @@ async def test_anyTroubleOnAWholePath_endsInEqualBooks_andNothingTwice(parts: Pa
                 parts.nodes[payee].wires[Side.PAYER].pop(payer)
             case 5:
                 dice.choice(list(parts.nodes.values())).desk.settle()
+            case 6:
+                for _ in range(dice.randrange(4)):  # the disk lags behind what happens
+                    parts.pass_time(dice.choice((0.1, 1.0)))
+                    await asyncio.sleep(0)
+                    parts.carry()
+                await parts.restart(dice.choice(path), crash=True)
         await parts.run(dice.choice((0.5, 1.0)))
     for _ in range(2):
         await mend()
