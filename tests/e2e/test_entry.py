@@ -26,8 +26,9 @@ from mixpay.parameters import TOKEN
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
 from mixpay.snapshot import RelayRecord
 from mixpay.types import Amount, Epoch, RelayId
-from mixpay.wire import client
+from mixpay.wire import client, frames
 from mixpay.wire.client import DownStatus
+from relay.books import Side
 from relay.daemon import Daemon, assemble
 from relay.store import StoreFailed, role_op
 from relay_world import EPOCH, RelayWorld, until
@@ -335,6 +336,24 @@ async def test_epochEnds_packetsOfItsKeysToo_debtsDoNot(world: RelayWorld) -> No
         await carry(late, EPOCH)
     await carry(draw(after), after)
     await settle(world)
+
+
+async def test_forgeriesOverALink_closeIt_andTheirReasonIsKept(world: RelayWorld) -> None:
+    payer = world.daemons[1]
+    payee = world.relay(min(payer.dialer.links))
+    as_payer, as_payee = (Side.PAYER, payer.me), (Side.PAYEE, payee.me)
+
+    payer.dialer.links[payee.me].send(frames.Voucher(10**18, 2**31, bytes(65)))
+    await until(lambda: as_payer in payee.hooks.cut_off, "the voucher to be refused")
+    assert payee.hooks.cut_off[as_payer] == "wrong_voucher"
+    await until(lambda: payer.dialer.links[payee.me].is_open, "the link to come back")
+    assert payee.books.payees[payer.me].refusal(2**40, 4, 1) == "link_refused"
+
+    number = payer.books.payer(payee.me).state.upto_batch + 1
+    payee.server.links[payer.me].send(frames.Acks((frames.Ack(number, 0, 2**40, bytes(32)),)))
+    await until(lambda: as_payee in payer.hooks.cut_off, "the ack to be refused")
+    assert payer.hooks.cut_off[as_payee] == "unknown_ticket"
+    assert "unknown_ticket" in payer.metrics.render().decode()
 
 
 async def test_diskThatFails_endsTheDaemonWithAWord(world: RelayWorld) -> None:
