@@ -42,7 +42,7 @@ class RelayOperations:
         """See `Operations`."""
         state, config, view = self.state, self.config, self.state.view
         links_in, links_out = self.links_in(), self.links_out()
-        money = report.Money(view.release.hop_price, self.money.treasury.last, self.money.redeemer.last)
+        money = report.Money(state.hop_price, self.money.treasury.last, self.money.redeemer.last)
         payers = [
             report.payer_answer(relay, book, money, config.settlement, linked=relay in links_in)
             for relay, book in sorted(self.books.payees.items())
