@@ -19,8 +19,18 @@ from mixpay.files import write_whole
 from mixpay.parameters import Parameters
 from mixpay.types import Account
 
-FORMAT = 1
-"""Raised when an older program could misread a newer file."""
+FORMAT = 2
+"""Raised when an older program could misread a newer file. 2: the court, and who governs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Governance:
+    """Who can publish releases in Network: its owner is a timelock, which one account can use."""
+
+    timelock: Account
+    """OpenZeppelin's TimelockController; its delay stands in the parameters."""
+    governor: Account
+    """The only proposer, canceller and executor there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +44,15 @@ class Deployment:
     network: Account
     registry: Account
     channels: Account
+    court: Account
     pool: Account
     genesis: int
     """Start of epoch 0, seconds of chain time."""
     parameters: Parameters
     artifacts: Mapping[str, str]
     """Contract name → SHA-256 of the creation code it was deployed with, hexadecimal."""
+    governance: Governance | None = None
+    """None on a development chain, where whoever deployed Network owns it."""
 
     @property
     def epoch_length(self) -> int:
@@ -62,7 +75,13 @@ class _Addresses(msgspec.Struct, forbid_unknown_fields=True):
     network: _Address
     registry: _Address
     channels: _Address
+    court: _Address
     pool: _Address
+
+
+class _Governance(msgspec.Struct, forbid_unknown_fields=True):
+    timelock: _Address
+    governor: _Address
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,6 +94,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     genesis: _Uint
     parameters: Parameters
     artifacts: dict[str, _Sha256]
+    governance: _Governance | None
 
 
 def load(path: Path) -> Deployment:
@@ -98,29 +118,30 @@ def decode(content: bytes) -> Deployment:
     file = msgspec.json.decode(content, type=_File)
     if file.format != FORMAT:
         raise ValueError(f"its format is {file.format}, this program reads format {FORMAT}")
-    addresses = {name: _account(text) for name, text in msgspec.structs.asdict(file.addresses).items()}
+    governance = None if file.governance is None else Governance(**_accounts(file.governance))
     return Deployment(
         chain_id=file.chain_id,
         block=file.block,
         genesis=file.genesis,
         parameters=file.parameters,
         artifacts=file.artifacts,
-        **addresses,
+        governance=governance,
+        **_accounts(file.addresses),
     )
 
 
 def encode(deployment: Deployment) -> bytes:
     """The file's content; one deployment has one encoding."""
-    names = _Addresses.__struct_fields__
-    addresses = {name: to_checksum_address(getattr(deployment, name)) for name in names}
+    governance = deployment.governance
     file = _File(
         format=FORMAT,
         chain_id=deployment.chain_id,
         block=deployment.block,
-        addresses=_Addresses(**addresses),
+        addresses=_Addresses(**_texts(_Addresses, deployment)),
         genesis=deployment.genesis,
         parameters=deployment.parameters,
         artifacts=dict(sorted(deployment.artifacts.items())),
+        governance=None if governance is None else _Governance(**_texts(_Governance, governance)),
     )
     return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
 
@@ -134,5 +155,10 @@ def save(path: Path, deployment: Deployment) -> None:
     write_whole(path, encode(deployment), 0o644)  # it is public
 
 
-def _account(text: str) -> Account:
-    return Account(bytes.fromhex(text[2:]))
+def _texts(kind: type[msgspec.Struct], holder: object) -> dict[str, str]:
+    return {name: to_checksum_address(getattr(holder, name)) for name in kind.__struct_fields__}
+
+
+def _accounts(addresses: msgspec.Struct) -> dict[str, Account]:
+    texts = msgspec.structs.asdict(addresses)
+    return {name: Account(bytes.fromhex(text[2:])) for name, text in texts.items()}

@@ -14,7 +14,7 @@ from mixpay.chain.records import Call
 from mixpay.chain.rpc import Rpc
 from mixpay.chain.sender import Sender
 from mixpay.chain.verify import verify
-from mixpay.chain.views import Release
+from mixpay.chain.views import NOBODY, Release
 from mixpay.deployment import Deployment
 from mixpay.errors import TransactionFailed, UserError
 from mixpay.parameters import TOKEN, Parameters
@@ -87,6 +87,7 @@ def _create_all(
         network=network,
         registry=registry,
         channels=channels,
+        court=NOBODY,
         pool=create("SubsidyPool", channels, registry, network, *periods),
         genesis=genesis,
         parameters=parameters,

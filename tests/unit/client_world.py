@@ -70,6 +70,7 @@ DEPLOYMENT = Deployment(
     network=Account(b"\2" * 20),
     registry=Account(b"\3" * 20),
     channels=Account(b"\4" * 20),
+    court=Account(b"\6" * 20),
     pool=Account(b"\5" * 20),
     genesis=GENESIS,
     parameters=DEMO,

@@ -42,6 +42,7 @@ DEPLOYMENT = Deployment(
     network=contract(2),
     registry=contract(3),
     channels=contract(4),
+    court=contract(6),
     pool=contract(5),
     genesis=1_000,
     parameters=DEMO,

@@ -64,6 +64,7 @@ DEPLOYMENT = Deployment(
     network=Account(name("contract", 2)[:20]),
     registry=Account(name("contract", 3)[:20]),
     channels=Account(name("contract", 4)[:20]),
+    court=Account(name("contract", 6)[:20]),
     pool=Account(name("contract", 5)[:20]),
     genesis=1_700_000_000,
     parameters=DEMO,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpay import deployment as files
-from mixpay.deployment import Deployment
+from mixpay.deployment import Deployment, Governance
 from mixpay.errors import UserError
 from mixpay.parameters import DEMO, PRESETS, PRODUCTION
 from mixpay.types import Account
@@ -23,6 +23,7 @@ EXAMPLE = Deployment(
     network=Account(b"\x02" * 20),
     registry=Account(b"\x03" * 20),
     channels=Account(b"\x04" * 20),
+    court=Account(b"\x06" * 20),
     pool=Account(b"\x05" * 20),
     genesis=1_700_000_000,
     parameters=DEMO,
@@ -41,10 +42,12 @@ accounts = st.binary(min_size=20, max_size=20).map(Account)
         network=accounts,
         registry=accounts,
         channels=accounts,
+        court=accounts,
         pool=accounts,
         genesis=st.integers(0, 2**40),
         parameters=st.sampled_from([DEMO, PRODUCTION]),
         artifacts=st.dictionaries(st.sampled_from(["Token", "Network"]), st.just("0f" * 32)),
+        governance=st.none() | st.builds(Governance, timelock=accounts, governor=accounts),
     )
 )
 def test_decode_returnsWhatWasEncoded(deployment: Deployment) -> None:
@@ -80,8 +83,10 @@ def test_load_failsIfNotAFile(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda c: c.update(format=2), "its format is 2"),
+        (lambda c: c.update(format=1), "its format is 1"),
         (lambda c: c["addresses"].update(token="0x12"), r"\$\.addresses\.token"),
+        (lambda c: c["addresses"].pop("court"), "court"),
+        (lambda c: c.update(governance={"timelock": "0x" + "1" * 40}), "governor"),
         (lambda c: c.pop("genesis"), "genesis"),
         (lambda c: c.update(extra=1), "extra"),
         (lambda c: c.update(chain_id=0), "chain_id"),
