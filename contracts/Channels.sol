@@ -2,9 +2,11 @@
 pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {IChannels} from "./interfaces/IChannels.sol";
+import {IReceiptCourt} from "./interfaces/IReceiptCourt.sol";
 import {ExactTransfer} from "./lib/ExactTransfer.sol";
 import {Signatures} from "./lib/Signatures.sol";
 
@@ -14,15 +16,20 @@ contract Channels is IChannels, EIP712 {
     using ExactTransfer for IERC20;
     using SafeERC20 for IERC20;
 
-    /// @dev One storage slot. Amounts are all-time totals; claimed <= deposit, always.
+    /// @dev One storage slot. Amounts are all-time totals; claimed <= deposit, always. `held` says that the court has put
+    /// this close off already.
     struct Channel {
         uint96 deposit;
         uint96 claimed;
         uint40 closesAt;
+        bool held;
     }
 
     bytes32 private constant _VOUCHER_TYPEHASH =
         keccak256("Voucher(address payer,address payee,uint96 cumulative,uint32 uptoBatch)");
+
+    /// @dev Bytes of one packed voucher.
+    uint256 private constant _RECORD = 100;
 
     // ---------------------------------------------------------------- immutables
 
@@ -30,6 +37,8 @@ contract Channels is IChannels, EIP712 {
     IERC20 public immutable TOKEN;
     /// @inheritdoc IChannels
     uint40 public immutable NOTICE;
+    /// @inheritdoc IChannels
+    IReceiptCourt public immutable COURT;
 
     // ---------------------------------------------------------------- storage
 
@@ -42,24 +51,34 @@ contract Channels is IChannels, EIP712 {
 
     /// @param token A plain ERC-20
     /// @param notice Seconds between a close request and its end
-    constructor(IERC20 token, uint40 notice) EIP712("Mixpay Channels", "1") {
+    /// @param court Where payees get judgements; deployed after this contract, and checks that it is named here
+    constructor(IERC20 token, uint40 notice, IReceiptCourt court) EIP712("Mixpay Channels", "1") {
         TOKEN = token;
         NOTICE = notice;
+        COURT = court;
     }
 
     /// @inheritdoc IChannels
     function deposit(uint96 amount) external {
-        balanceOf[msg.sender] += amount;
+        _deposit(msg.sender, amount);
+    }
 
-        emit Deposited(msg.sender, amount);
+    /// @inheritdoc IChannels
+    function depositFor(address account, uint96 amount) external {
+        if (account == address(0)) revert InvalidRecipient();
+        _deposit(account, amount);
+    }
 
-        TOKEN.pull(amount);
+    /// @inheritdoc IChannels
+    function depositWithPermit(uint96 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external {
+        try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {} // Used up by somebody else, or wrong: the deposit finds out whether the approval is there.
+        _deposit(msg.sender, amount);
     }
 
     /// @inheritdoc IChannels
     function withdraw(address to, uint96 amount) external {
         if (to == address(0) || to == address(this)) revert InvalidRecipient();
-        _debit(amount);
+        _debit(msg.sender, amount);
 
         emit Withdrawn(msg.sender, to, amount);
 
@@ -69,24 +88,26 @@ contract Channels is IChannels, EIP712 {
     /// @inheritdoc IChannels
     function move(address to, uint96 amount) external {
         if (to == address(0)) revert InvalidRecipient();
-        _debit(amount);
-        balanceOf[to] += amount;
-
-        emit Moved(msg.sender, to, amount);
+        _move(msg.sender, to, amount);
     }
 
     // ---------------------------------------------------------------- channels
 
     /// @inheritdoc IChannels
     function fund(address payee, uint96 amount) external {
-        if (payee == address(0)) revert InvalidRecipient();
-        _debit(amount);
-        Channel storage c = _channels[msg.sender][payee];
-        uint96 total = c.deposit + amount;
-        c.deposit = total;
-        c.closesAt = 0;
+        _debit(msg.sender, amount);
+        _fund(payee, amount);
+    }
 
-        emit Funded(msg.sender, payee, amount, total);
+    /// @inheritdoc IChannels
+    function fundMany(address[] calldata payees, uint96[] calldata amounts) external {
+        if (payees.length != amounts.length) revert LengthsDiffer();
+        uint256 sum = 0;
+        for (uint256 i = 0; i < payees.length; ++i) {
+            sum += amounts[i];
+            _fund(payees[i], amounts[i]);
+        }
+        _debit(msg.sender, sum);
     }
 
     /// @inheritdoc IChannels
@@ -94,19 +115,31 @@ contract Channels is IChannels, EIP712 {
         external
         returns (uint96 paid)
     {
-        bytes32 voucher = keccak256(abi.encode(_VOUCHER_TYPEHASH, payer, payee, cumulative, uptoBatch));
-        if (!Signatures.isBy(_hashTypedDataV4(voucher), payer, signature)) revert InvalidSignature();
+        bytes32 digest = _voucherDigest(payer, payee, cumulative, uptoBatch);
+        if (!Signatures.isBy(digest, payer, signature)) revert InvalidSignature();
+        paid = _claim(payer, payee, cumulative);
+        if (paid != 0) balanceOf[payee] += paid;
+    }
 
-        Channel storage c = _channels[payer][payee];
-        (uint96 total, uint96 claimed) = (c.deposit, c.claimed);
-        if (cumulative < total) total = cumulative;
-        if (total <= claimed) return 0;
+    /// @inheritdoc IChannels
+    function claimMany(address payee, bytes calldata vouchers) external returns (uint256 paid) {
+        if (vouchers.length % _RECORD != 0) revert InvalidLength(vouchers.length);
+        for (uint256 at = 0; at < vouchers.length; at += _RECORD) {
+            bytes calldata record = vouchers[at:];
+            address payer = address(bytes20(record[:20]));
+            uint96 cumulative = uint96(bytes12(record[20:]));
+            bytes32 digest = _voucherDigest(payer, payee, cumulative, uint32(bytes4(record[32:])));
+            if (!Signatures.isBy(digest, payer, bytes32(record[36:]), bytes32(record[68:]))) {
+                revert InvalidSignature();
+            }
+            paid += _claim(payer, payee, cumulative);
+        }
+        if (paid != 0) balanceOf[payee] += paid;
+    }
 
-        paid = total - claimed;
-        c.claimed = total;
-        balanceOf[payee] += paid;
-
-        emit Claimed(payer, payee, paid, total);
+    /// @inheritdoc IChannels
+    function claimJudgement(address payer, address payee) external returns (uint96) {
+        return _claimJudgement(payer, payee);
     }
 
     /// @inheritdoc IChannels
@@ -135,6 +168,38 @@ contract Channels is IChannels, EIP712 {
         emit Released(payer, msg.sender, _refund(payer, msg.sender));
     }
 
+    // ---------------------------------------------------------------- court only
+
+    /// @inheritdoc IChannels
+    function takeBond(address from, uint96 amount) external {
+        _onlyCourt();
+        _move(from, msg.sender, amount);
+    }
+
+    /// @inheritdoc IChannels
+    function hold(address payer, address payee, uint40 until) external {
+        _onlyCourt();
+        Channel storage c = _channels[payer][payee];
+        if (c.closesAt == 0 || c.closesAt >= until || c.held) return;
+        c.closesAt = until;
+        c.held = true;
+
+        emit Held(payer, payee, until);
+    }
+
+    /// @inheritdoc IChannels
+    function fundFromStake(address payer, address payee, uint96 amount) external {
+        _onlyCourt();
+        _debit(msg.sender, amount);
+        Channel storage c = _channels[payer][payee];
+        uint96 total = c.deposit + amount;
+        c.deposit = total;
+
+        emit Funded(payer, payee, amount, total);
+    }
+
+    // ---------------------------------------------------------------- views
+
     /// @inheritdoc IChannels
     function channel(address payer, address payee)
         external
@@ -145,23 +210,91 @@ contract Channels is IChannels, EIP712 {
         return (c.deposit, c.claimed, c.closesAt);
     }
 
+    /// @inheritdoc IChannels
+    function DOMAIN_SEPARATOR() external view returns (bytes32) {
+        return _domainSeparatorV4();
+    }
+
     // ---------------------------------------------------------------- internal
 
-    /// @dev Takes an amount out of the caller's balance.
-    function _debit(uint96 amount) private {
-        uint256 balance = balanceOf[msg.sender];
+    /// @dev Takes tokens from the caller for an account.
+    function _deposit(address account, uint96 amount) private {
+        balanceOf[account] += amount;
+
+        emit Deposited(account, amount);
+
+        TOKEN.pull(amount);
+    }
+
+    /// @dev Takes an amount out of a balance.
+    function _debit(address account, uint256 amount) private {
+        uint256 balance = balanceOf[account];
         if (balance < amount) revert InsufficientBalance(balance, amount);
         unchecked {
-            balanceOf[msg.sender] = balance - amount;
+            balanceOf[account] = balance - amount;
         }
     }
 
-    /// @dev Credits the payer with what is not claimed, and ends a pending close.
-    function _refund(address payer, address payee) private returns (uint96 refund) {
-        Channel storage c = _channels[payer][payee];
-        refund = c.deposit - c.claimed;
-        c.deposit = c.claimed;
+    function _move(address from, address to, uint96 amount) private {
+        _debit(from, amount);
+        balanceOf[to] += amount;
+
+        emit Moved(from, to, amount);
+    }
+
+    /// @dev Adds to the caller's channel what was, or in the same call will be, taken out of its balance.
+    function _fund(address payee, uint96 amount) private {
+        if (payee == address(0)) revert InvalidRecipient();
+        Channel storage c = _channels[msg.sender][payee];
+        uint96 total = c.deposit + amount;
+        c.deposit = total;
         c.closesAt = 0;
+        c.held = false;
+
+        emit Funded(msg.sender, payee, amount, total);
+    }
+
+    /// @dev Raises the high-water mark to an all-time total that the payee has a right to, as far as the deposit goes.
+    /// Callers credit what it returns.
+    function _claim(address payer, address payee, uint96 total) private returns (uint96 paid) {
+        Channel storage c = _channels[payer][payee];
+        (uint96 deposited, uint96 claimed) = (c.deposit, c.claimed);
+        if (deposited < total) total = deposited;
+        if (total <= claimed) return 0;
+
+        paid = total - claimed;
+        c.claimed = total;
+
+        emit Claimed(payer, payee, paid, total);
+    }
+
+    function _claimJudgement(address payer, address payee) private returns (uint96 paid) {
+        paid = _claim(payer, payee, COURT.judgement(payer, payee).total);
+        if (paid != 0) balanceOf[payee] += paid;
+    }
+
+    /// @dev Pays the payee what is judged, credits the payer with the rest, and ends a pending close.
+    function _refund(address payer, address payee) private returns (uint96 refund) {
+        _claimJudgement(payer, payee);
+
+        Channel storage c = _channels[payer][payee];
+        uint96 claimed = c.claimed;
+        refund = c.deposit - claimed;
+        c.deposit = claimed;
+        c.closesAt = 0;
+        c.held = false;
         balanceOf[payer] += refund;
+    }
+
+    function _voucherDigest(address payer, address payee, uint96 cumulative, uint32 uptoBatch)
+        private
+        view
+        returns (bytes32)
+    {
+        return _hashTypedDataV4(keccak256(abi.encode(_VOUCHER_TYPEHASH, payer, payee, cumulative, uptoBatch)));
+    }
+
+    function _onlyCourt() private view {
+        if (msg.sender != address(COURT)) revert NotCourt();
     }
 }

@@ -2,32 +2,42 @@
 pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IReceiptCourt} from "./IReceiptCourt.sol";
 
 /// @title A ledger of tokens and the one-way payment channels on it
 /// @notice Tokens enter and leave through `deposit` and `withdraw`; everything between moves inside the ledger.
 ///
 /// A *channel* is a deposit from a payer to a payee. The payer signs *vouchers*, each for the total it owes this payee
-/// since ever; a newer one replaces all older. `claimed` is a high-water mark over all vouchers: it never falls, not even
-/// when the channel closes, so no voucher is ever paid twice and none revives. What the deposit lacks is not lost: the
-/// same voucher pays the rest after a top-up.
+/// since ever; a newer one replaces all older. Where a payer does not sign, the court *judges*: a judgement is a total of
+/// the same series. `claimed` is a high-water mark over all vouchers and judgements: it never falls, not even when the
+/// channel closes, so nothing is ever paid twice and nothing revives. What the deposit lacks is not lost: the same voucher
+/// or judgement pays the rest after a top-up.
 ///
 /// What is signed (EIP-712, domain "Mixpay Channels", version "1", this chain, this contract):
 /// - Voucher(address payer,address payee,uint96 cumulative,uint32 uptoBatch): what `claim` takes;
-/// - Batch(address payer,address payee,uint32 number,uint32 count,bytes32 locksRoot): the tickets that the payee has
-///   acknowledged since the last voucher; it is exchanged between payer and payee and not used by this contract.
-/// @dev Trust: nobody has a special right here; there is no owner, no proxy and no pause. The token must be a plain
-/// ERC-20. One that takes a fee on transfer is refused at `deposit`; one that can pause or blacklist can freeze
-/// withdrawals. Sum of balances + sum of (deposit - claimed) over all channels = tokens held, but for tokens sent here
-/// without `deposit`, which are nobody's.
+/// - Batch(address payer,address payee,uint32 number,uint32 count,uint96 price,bytes32 locksRoot): the tickets that the
+///   payee has acknowledged since the last voucher, at this hop price; only the court reads it.
+/// @dev Trust: there is no owner, no proxy and no pause. The court, fixed at deployment, can do three things: take a bond
+/// from the account that opens a case, hold a closing channel open once for the length of a case, and add to a channel
+/// what it took from a payer's stake. The token must be a plain ERC-20. One that takes a fee on transfer is refused at
+/// every deposit; one that can pause or blacklist can freeze withdrawals. Sum of balances + sum of (deposit - claimed) over
+/// all channels = tokens held, but for tokens sent here without a deposit, which are nobody's.
 interface IChannels {
     /// @notice Thrown when an account has less than what is to leave it.
     /// @param balance What it has
     /// @param amount What was asked for
-    error InsufficientBalance(uint256 balance, uint96 amount);
+    error InsufficientBalance(uint256 balance, uint256 amount);
     /// @notice Thrown when the receiving address is zero, or, for a withdrawal, this contract.
     error InvalidRecipient();
     /// @notice Thrown when a voucher's signature is malformed, not canonical (high s), or not the payer's.
     error InvalidSignature();
+    /// @notice Thrown when a call that only the court may make comes from another account.
+    error NotCourt();
+    /// @notice Thrown when packed vouchers are not a whole number of records.
+    /// @param length Bytes given
+    error InvalidLength(uint256 length);
+    /// @notice Thrown when two lists that belong together differ in length.
+    error LengthsDiffer();
     /// @notice Thrown when there is nothing in the channel that closing it could return.
     error ChannelEmpty();
     /// @notice Thrown when the close was already requested.
@@ -75,6 +85,11 @@ interface IChannels {
     /// @param payee Who was paid through the channel
     /// @param refund What was credited to the payer
     event Closed(address indexed payer, address indexed payee, uint96 refund);
+    /// @notice Emitted when the court holds a closing channel open.
+    /// @param payer Who gave notice
+    /// @param payee Who opened a case
+    /// @param closesAt When the close can be finished now
+    event Held(address indexed payer, address indexed payee, uint40 closesAt);
     /// @notice Emitted when a payee lets the payer out at once.
     /// @param payer Who got the rest
     /// @param payee Who gave it up
@@ -84,6 +99,20 @@ interface IChannels {
     /// @notice Moves tokens, which the caller has approved before, into the caller's balance.
     /// @param amount How many, in the token's smallest unit
     function deposit(uint96 amount) external;
+
+    /// @notice Moves tokens, which the caller has approved before, into another account's balance.
+    /// @param account Whose balance rises
+    /// @param amount How many, in the token's smallest unit
+    function depositFor(address account, uint96 amount) external;
+
+    /// @notice Approves by the caller's ERC-2612 permit, then deposits. A permit that somebody has used up before does not
+    /// make the call fail as long as the approval is there.
+    /// @param amount How many; the permit's value
+    /// @param deadline Last second in which the permit can be used
+    /// @param v Of the permit's signature
+    /// @param r Of the permit's signature
+    /// @param s Of the permit's signature
+    function depositWithPermit(uint96 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external;
 
     /// @notice Moves tokens out of the caller's balance.
     /// @param to Who receives them
@@ -101,6 +130,11 @@ interface IChannels {
     /// @param amount What is added to the deposit
     function fund(address payee, uint96 amount) external;
 
+    /// @notice `fund` for many payees in one call.
+    /// @param payees Who can claim, each from its own channel; one that is named twice is funded twice
+    /// @param amounts What is added, in the same order
+    function fundMany(address[] calldata payees, uint96[] calldata amounts) external;
+
     /// @notice Credits the payee's balance with `min(cumulative, deposit) - claimed`. Anyone may submit a voucher; the
     /// money reaches the payee only. A voucher with nothing (more) to pay changes nothing and returns 0, so that submitting
     /// one twice is no error.
@@ -114,18 +148,51 @@ interface IChannels {
         external
         returns (uint96 paid);
 
+    /// @notice `claim` for one payee and many payers in one call: all or nothing.
+    /// @param payee Who is paid
+    /// @param vouchers Records of 100 bytes: payer 20 . cumulative 12 . uptoBatch 4 . r 32 . vs 32, the signature in the
+    /// compact form of EIP-2098
+    /// @return paid What was credited now, in all
+    function claimMany(address payee, bytes calldata vouchers) external returns (uint256 paid);
+
+    /// @notice `claim` with the court's newest judgement instead of a voucher. Anyone; the money reaches the payee only.
+    /// @param payer Against whom the court has judged
+    /// @param payee Who is paid
+    /// @return paid What was credited now
+    function claimJudgement(address payer, address payee) external returns (uint96 paid);
+
     /// @notice Gives notice for the caller's channel to a payee. Claims stay possible until the close is finished.
     /// @param payee Who is paid through it
     function requestClose(address payee) external;
 
-    /// @notice Returns what is not claimed to the caller's balance, once the notice is over. `claimed` stays, and the
-    /// all-time deposit becomes equal to it.
+    /// @notice Returns what is not claimed to the caller's balance, once the notice is over. What the court has judged is
+    /// paid to the payee first. `claimed` stays, and the all-time deposit becomes equal to it.
     /// @param payee Who was paid through the channel
     function finishClose(address payee) external;
 
-    /// @notice Returns what is not claimed to the payer at once. Only the payee, who gives up what it did not claim.
+    /// @notice Returns what is not claimed to the payer at once. Only the payee, who gives up what it did not claim, but for
+    /// what the court has judged: that is paid first, so that nobody lets a payer out to fall back on its stake.
     /// @param payer Who is let out of its channel to the caller
     function release(address payer) external;
+
+    /// @notice Moves a bond from an account to the court's balance. Only the court, for the account that calls it.
+    /// @param from Who opens a case
+    /// @param amount The bond
+    function takeBond(address from, uint96 amount) external;
+
+    /// @notice Puts a pending close off until a case is over: once for each close request, and not at all where no close
+    /// is pending. Only the court.
+    /// @param payer Who gave notice
+    /// @param payee Who opened a case
+    /// @param until When the case is over
+    function hold(address payer, address payee, uint40 until) external;
+
+    /// @notice Adds an amount of the court's balance to a channel's deposit. Unlike `fund` it cancels no close. Only the
+    /// court, with what it took from the payer's stake.
+    /// @param payer Whose stake it was
+    /// @param payee Who can claim it
+    /// @param amount What is added
+    function fundFromStake(address payer, address payee, uint96 amount) external;
 
     /// @notice What an account holds in the ledger, channels not included.
     /// @param account The account
@@ -141,6 +208,12 @@ interface IChannels {
         external
         view
         returns (uint96 deposited, uint96 claimed, uint40 closesAt);
+
+    /// @notice The EIP-712 domain separator of vouchers and batches.
+    function DOMAIN_SEPARATOR() external view returns (bytes32);
+
+    /// @notice The court whose judgements are claimable here; immutable.
+    function COURT() external view returns (IReceiptCourt);
 
     /// @notice Seconds between `requestClose` and `finishClose`; immutable.
     function NOTICE() external view returns (uint40);

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IChannels} from "./IChannels.sol";
+import {IRelayRegistry} from "./IRelayRegistry.sol";
+
+/// @title What a payee does when a payer signs no more vouchers, and what anyone does about a relay that signs two keys
+/// @notice A *case* is one batch of receipts, any number of them, claimed by a commitment and proven by random samples.
+///
+/// 1. `open`: the payee commits to the root and sum of its receipts' Merkle-sum tree and leaves a bond of half the amount.
+/// 2. `record`, from the fifth block after it on and within 256 more: the hash of block `openBlock + 4` becomes the seed.
+/// 3. `answer`, until the case is judged: somebody shows the payer's own voucher for what is claimed. The case is over, the
+///    bond returns, and what the voucher admits is judged without costs.
+/// 4. `finish`, once the answer window is over: the payee opens the receipts at 16 points drawn from the seed. All good: base
+///    total + amount + `COST` is judged, and the bond returns.
+/// 5. `expire`, when no seed was recorded or the finish window is over: the bond goes to the payer.
+///
+/// A *judgement* is an absolute total of the same series as the payer's vouchers: `Channels.claimJudgement` pays it like
+/// one. What the channel still lacks after `GRACE` is taken from the payer's stake by `collectStake`.
+///
+/// Trees. Leaf s of the locks' tree is keccak256(lock 20 . value u64), of the receipts' tree keccak256(response 32 . value
+/// u64), or keccak256 of 40 zero bytes for a ticket without its response; a leaf that is not there is 32 zero bytes.
+/// Locks' node = keccak256(left . right); receipts' node = keccak256(left hash . left sum u64 . right hash . right sum u64).
+/// Both have ceil(log2(count)) levels. Values and sums are in units of the hop price that the payer signed with the batch.
+/// @dev Trust: there is no owner, no proxy and no pause. The proposer of block `openBlock + 4` can bias the seed by giving up
+/// its block; a payee that claims a share f too much is still caught with probability 1 - (1 - f)^16 for every draw.
+/// A payer and a payee that are one party can make any judgement between them: it reaches no further than the payer's own
+/// channel and stake.
+interface IReceiptCourt {
+    /// @notice Time limits, in seconds, and costs.
+    /// @param answerWindow From `open`: how long the payer has at least to show its voucher
+    /// @param finishWindow From the end of the answer window: how long the payee can open its samples
+    /// @param grace From a judgement: how long the payer has to fill its channel before its stake is used
+    /// @param cost What a judgement adds for the payee's costs, in the token's smallest unit
+    struct Parameters {
+        uint40 answerWindow;
+        uint40 finishWindow;
+        uint40 grace;
+        uint96 cost;
+    }
+
+    /// @notice What a claim builds on: everything before the batch.
+    /// @param total All-time total in the token's smallest unit
+    /// @param signature The payer's over Voucher(payer, payee, total, number - 1); empty for the judgement of batch
+    /// number - 1, and, with a total of zero, for batch 1
+    struct Base {
+        uint96 total;
+        bytes signature;
+    }
+
+    /// @notice A batch as the payer signed it.
+    /// @param number Counts up from 1 on each channel
+    /// @param count Tickets, not zero
+    /// @param price Hop price in the token's smallest unit, not zero
+    /// @param locksRoot Root of the locks' tree
+    struct Batch {
+        uint32 number;
+        uint32 count;
+        uint96 price;
+        bytes32 locksRoot;
+    }
+
+    /// @notice A case. The contract stores only its hash: callers bring it from the event.
+    /// @param payer Who signs no more
+    /// @param payee Who opened it
+    /// @param base All-time total before the batch, in the token's smallest unit
+    /// @param amount Sum of the receipts, in units of the hop price
+    /// @param batch The batch
+    /// @param receiptsRoot Root of the receipts' tree
+    /// @param openedAt Time of the opening
+    /// @param openBlock Block of the opening
+    struct Case {
+        address payer;
+        address payee;
+        uint96 base;
+        uint64 amount;
+        Batch batch;
+        bytes32 receiptsRoot;
+        uint40 openedAt;
+        uint64 openBlock;
+    }
+
+    /// @notice The newest judgement between two accounts; one slot.
+    /// @param total All-time total in the token's smallest unit
+    /// @param number The last batch that it covers
+    /// @param judgedAt When it was made
+    struct Judgement {
+        uint96 total;
+        uint32 number;
+        uint40 judgedAt;
+    }
+
+    /// @notice Thrown when the contracts do not name each other, or the time limits contradict those of the contracts.
+    error InvalidParameters();
+    /// @notice Thrown when a case between the two accounts is open already.
+    error CaseOpen();
+    /// @notice Thrown when there is no such case: the data differ from the one opened, or it is over.
+    error NoCase();
+    /// @notice Thrown when a signature is malformed, not canonical (high s), or not by whom it has to be.
+    error InvalidSignature();
+    /// @notice Thrown when what is claimed builds on nothing: batch 0, a first batch with a total before it, or no judgement
+    /// of this total for the batch before.
+    error InvalidBase();
+    /// @notice Thrown when a batch has no tickets or no price, or a claim has no amount.
+    error NothingClaimed();
+    /// @notice Thrown when base + amount + costs exceed 96 bits.
+    error TotalTooLarge();
+    /// @notice Thrown when the seed's block is not there yet, or is more than 256 blocks old.
+    /// @param seedBlock The block whose hash is the seed
+    error SeedBlockUnavailable(uint256 seedBlock);
+    /// @notice Thrown when the seed is recorded already: it is never drawn again.
+    error SeedRecorded();
+    /// @notice Thrown when a case without a seed is to be finished.
+    error SeedMissing();
+    /// @notice Thrown when a case is to be finished before or after its time.
+    /// @param from First second in which it can be finished
+    /// @param until First second in which it cannot any more
+    error OutsideFinishWindow(uint256 from, uint256 until);
+    /// @notice Thrown when samples do not prove the claim.
+    error InvalidSamples();
+    /// @notice Thrown when an answer's voucher does not cover the case's batch and amount.
+    error InsufficientAnswer();
+    /// @notice Thrown when a case can still be recorded or finished.
+    error CaseRunning();
+    /// @notice Thrown when nothing is judged, or the channel holds all that is.
+    error NothingLacking();
+    /// @notice Thrown when the payer still has time to fill its channel.
+    /// @param until First second in which its stake can be used
+    error GraceRunning(uint256 until);
+    /// @notice Thrown when the payer has no stake, or none is left.
+    error NoStake();
+    /// @notice Thrown when two descriptors are no proof: the keys are the same.
+    error SameKey();
+    /// @notice Thrown when there is no relay with the id.
+    /// @param relay The id
+    error UnknownRelay(uint32 relay);
+
+    /// @notice Emitted when a case is opened.
+    /// @param payer Who signs no more
+    /// @param payee Who opened it
+    /// @param case_ Everything that later calls have to bring
+    event CaseOpened(address indexed payer, address indexed payee, Case case_);
+    /// @notice Emitted when a case has its seed.
+    /// @param payer Against whom
+    /// @param payee Who opened it
+    /// @param seed The hash of block `openBlock + 4`
+    event SeedDrawn(address indexed payer, address indexed payee, bytes32 seed);
+    /// @notice Emitted when a voucher has ended a case.
+    /// @param payer Who signed it
+    /// @param payee Who opened the case
+    /// @param cumulative The voucher's total
+    /// @param uptoBatch What the voucher covers
+    /// @param signature The voucher's signature
+    event CaseAnswered(
+        address indexed payer, address indexed payee, uint96 cumulative, uint32 uptoBatch, bytes signature
+    );
+    /// @notice Emitted when something is judged.
+    /// @param payer Against whom
+    /// @param payee For whom
+    /// @param number The last batch covered
+    /// @param total All-time total
+    event Judged(address indexed payer, address indexed payee, uint32 number, uint96 total);
+    /// @notice Emitted when a case is over without a judgement.
+    /// @param payer Who got the bond
+    /// @param payee Who lost it
+    /// @param bond How much
+    event CaseExpired(address indexed payer, address indexed payee, uint96 bond);
+    /// @notice Emitted when a payer's stake has paid what its channel lacked.
+    /// @param payer Whose stake
+    /// @param payee Who was paid
+    /// @param relay The payer's relay
+    /// @param amount How much of the stake was taken
+    event StakeCollected(address indexed payer, address indexed payee, uint32 indexed relay, uint96 amount);
+    /// @notice Emitted when a relay is shown to have signed two packet keys for one epoch.
+    /// @param relay The relay
+    /// @param epoch The epoch
+    /// @param reporter Who has shown it
+    event Equivocated(uint32 indexed relay, uint32 indexed epoch, address indexed reporter);
+
+    /// @notice Opens a case for the caller as payee, who leaves a bond of half the amount from its balance in Channels. A
+    /// pending close of the channel is held until the case is over.
+    /// @param payer Who signs no more vouchers
+    /// @param base What is owed before this batch
+    /// @param batch The batch
+    /// @param batchSignature The payer's over Batch(payer, caller, number, count, price, locksRoot)
+    /// @param receiptsRoot Root of the receipts' tree
+    /// @param amount Its sum, in units of the hop price
+    function open(
+        address payer,
+        Base calldata base,
+        Batch calldata batch,
+        bytes calldata batchSignature,
+        bytes32 receiptsRoot,
+        uint64 amount
+    ) external;
+
+    /// @notice Records the seed of a case. Anyone.
+    /// @param case_ The case
+    function record(Case calldata case_) external;
+
+    /// @notice Ends a case by the payer's voucher for at least what is claimed. The bond returns, and base + amount is judged
+    /// without costs, so that the payer's stake stands behind it. Anyone.
+    /// @param case_ The case
+    /// @param cumulative The voucher's total, at least base + amount
+    /// @param uptoBatch The voucher's last batch, at least the case's
+    /// @param signature The payer's over Voucher(payer, payee, cumulative, uptoBatch)
+    function answer(Case calldata case_, uint96 cumulative, uint32 uptoBatch, bytes calldata signature) external;
+
+    /// @notice Proves a case by its samples and makes the judgement. Anyone who has them.
+    /// @param case_ The case
+    /// @param samples The receipts under the points drawn and the nodes beside their paths; see ReceiptSamples
+    function finish(Case calldata case_, bytes calldata samples) external;
+
+    /// @notice Gives the bond of a case that was not recorded or not finished in time to the payer. Anyone.
+    /// @param case_ The case
+    function expire(Case calldata case_) external;
+
+    /// @notice Takes what the channel lacks of a judgement from the payer's stake and pays it to the payee, `GRACE` after
+    /// the judgement. The payer's relay loses its place. Anyone.
+    /// @param payer Against whom it was judged
+    /// @param payee Who is paid
+    /// @return taken What the stake gave; less than what is lacking if no more is left
+    function collectStake(address payer, address payee) external returns (uint96 taken);
+
+    /// @notice Shows two descriptors that one relay signed for one epoch with different packet keys. The relay loses its
+    /// place and, after its unbonding, a fixed part of its stake; judgements until then come first. The caller gets a
+    /// share of that part. Anyone.
+    /// @param relay The relay's id
+    /// @param epoch The epoch
+    /// @param keys The two X25519 packet keys
+    /// @param signature The operator's over Descriptor(relay, epoch, first key), domain "Mixpay RelayRegistry"
+    /// @param otherSignature The same over the second key
+    function proveEquivocation(
+        uint32 relay,
+        uint32 epoch,
+        bytes32[2] calldata keys,
+        bytes calldata signature,
+        bytes calldata otherSignature
+    ) external;
+
+    /// @notice The newest judgement; all zero when there is none.
+    /// @param payer Against whom
+    /// @param payee For whom
+    function judgement(address payer, address payee) external view returns (Judgement memory);
+
+    /// @notice What is stored of an open case.
+    /// @param payer Against whom
+    /// @param payee Who opened it
+    /// @return caseHash keccak256 of the ABI-encoded case; zero when none is open
+    /// @return seed Its seed; zero before it is recorded
+    function openCase(address payer, address payee) external view returns (bytes32 caseHash, bytes32 seed);
+
+    /// @notice Seconds from `open` in which a case cannot be finished yet; immutable.
+    function ANSWER_WINDOW() external view returns (uint40);
+
+    /// @notice Seconds from the end of the answer window in which a case can be finished; immutable.
+    function FINISH_WINDOW() external view returns (uint40);
+
+    /// @notice Seconds from a judgement until the payer's stake can be used; immutable.
+    function GRACE() external view returns (uint40);
+
+    /// @notice What a judgement adds for the payee's costs, in the token's smallest unit; immutable.
+    function COST() external view returns (uint96);
+
+    /// @notice The channels that judgements are claimed from; immutable.
+    function CHANNELS() external view returns (IChannels);
+
+    /// @notice The registry that holds the stakes; immutable.
+    function REGISTRY() external view returns (IRelayRegistry);
+}
