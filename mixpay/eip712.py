@@ -106,15 +106,19 @@ class Voucher(Message):
 
 @dataclass(frozen=True, slots=True)
 class Batch(Message):
-    """The payer has promised the first `count` tickets of batch `number`; `locks_root` is their tree's."""
+    """The payer has promised the first `count` tickets of batch `number` at this hop price (token units).
+
+    `locks_root` is the root of their locks' tree.
+    """
 
     TYPE: ClassVar[bytes] = keccak256(
-        b"Batch(address payer,address payee,uint32 number,uint32 count,bytes32 locksRoot)"
+        b"Batch(address payer,address payee,uint32 number,uint32 count,uint96 price,bytes32 locksRoot)"
     )
     payer: Account
     payee: Account
     number: int
     count: int
+    price: Amount
     locks_root: bytes
 
     def words(self) -> tuple[bytes, ...]:
@@ -123,6 +127,7 @@ class Batch(Message):
             _address(self.payee),
             _uint(self.number, 32),
             _uint(self.count, 32),
+            _uint(self.price, 96),
             _bytes32(self.locks_root),
         )
 

@@ -59,7 +59,7 @@ def receipt_leaf(response: bytes, value: int) -> bytes:
     return keccak256(response + _VALUE.pack(value))
 
 
-def _levels(leaves: Sequence[bytes]) -> Iterator[list[bytes]]:
+def levels(leaves: Sequence[bytes]) -> Iterator[list[bytes]]:
     """Every level below the root, bottom up, each padded to an even length."""
     level = list(leaves)
     for height in range(depth(len(leaves))):
@@ -74,7 +74,7 @@ def root(leaves: Sequence[bytes]) -> bytes:
     """Return the root, 32 bytes, of leaves of 32 bytes each."""
     if not leaves:
         return EMPTY
-    *_, top = _levels(leaves)
+    *_, top = levels(leaves)
     return top[0]
 
 
@@ -82,7 +82,7 @@ def proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     """Return the siblings of leaf `index`, bottom up. Raises IndexError if there is no such leaf."""
     if not 0 <= index < len(leaves):
         raise IndexError(f"leaf {index} of {len(leaves)}")
-    *below, _ = _levels(leaves)
+    *below, _ = levels(leaves)
     return tuple(level[(index >> height) ^ 1] for height, level in enumerate(below))
 
 
@@ -154,10 +154,11 @@ class SumTree:
     """The Merkle-sum tree over the receipts of one batch.
 
     `receipts` are (response 32, value u64) by position; a ticket without its response is (NO_RESPONSE, 0).
+    `levels` are the nodes (hash 32, sum u64) bottom up, each level but the root's padded to an even length.
     Raises ValueError if the values add up to more than a u64.
     """
 
-    __slots__ = ("_levels", "_receipts", "root", "total")
+    __slots__ = ("_receipts", "levels", "root", "total")
 
     def __init__(self, receipts: Sequence[tuple[bytes, int]]) -> None:
         self._receipts = tuple(receipts)
@@ -165,12 +166,12 @@ class SumTree:
         if self.total > MAX_SUM:
             raise ValueError("the receipts' values exceed 64 bits")
         level = [(receipt_leaf(response, value), value) for response, value in self._receipts]
-        self._levels = [level]
+        self.levels = [level]
         for height in range(depth(len(level))):
             if len(level) % 2:
                 level.append((_EMPTY_SUM_SUBTREES[height], 0))
             level = [_join(level[i], level[i + 1]) for i in range(0, len(level), 2)]
-            self._levels.append(level)
+            self.levels.append(level)
         self.root = level[0][0] if level else EMPTY
 
     def open(self, point: int) -> Opening:
@@ -181,7 +182,7 @@ class SumTree:
         if not 0 <= point < self.total:
             raise IndexError(f"point {point} of {self.total}")
         position, siblings = 0, []
-        for level in reversed(self._levels[:-1]):
+        for level in reversed(self.levels[:-1]):
             position *= 2
             left, right = level[position], level[position + 1]
             if point < left[1]:

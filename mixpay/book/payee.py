@@ -169,7 +169,7 @@ class PayeeBook(LinkBook[ReceiptRun]):
             return ()
         if count > len(run.tickets):
             return self._accuse(reasons.WRONG_COUNT)
-        message = eip712.Batch(self.payer, self.payee, number, count, root)
+        message = eip712.Batch(self.payer, self.payee, number, count, run.price, root)
         if not eip712.signed_by(self.payer, message, self._domain, signature):
             return self._accuse(reasons.FORGED_BATCH)
         tree = run.grown(count)

@@ -252,7 +252,7 @@ class PayerBook(LinkBook[Run]):
     def _sign(self, run: Run) -> Effects:
         count = len(run.tickets)
         tree = run.grown(count)
-        message = eip712.Batch(self.payer, self.payee, run.number, count, tree.root())
+        message = eip712.Batch(self.payer, self.payee, run.number, count, run.price, tree.root())
         signature = eip712.sign(self._key, message.digest(self._domain))
         signed = SignedBatch(run.number, count, message.locks_root, signature)
         run.keep(signed, tree)

@@ -224,7 +224,7 @@ class Link:
 
 def honest_batch(number, count, root, key=PAYER_KEY):
     """A BATCH message signed by this key."""
-    message = eip712.Batch(PAYER, PAYEE, number, count, root)
+    message = eip712.Batch(PAYER, PAYEE, number, count, PRICE, root)
     return events.SendBatch(number, count, root, eip712.sign(key, message.digest(DOMAIN)))
 
 

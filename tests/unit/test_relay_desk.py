@@ -349,7 +349,7 @@ async def test_receiptThatThePayeeLacks_isBadSample_andPaysNothing(link: Link) -
 def batch(
     link: Link, *, key: bytes, count: int = 1, root: bytes = bytes(32), number: int = 1
 ) -> frames.Batch:
-    message = eip712.Batch(account(link.entry), account(link.mix1), number, count, root)
+    message = eip712.Batch(account(link.entry), account(link.mix1), number, count, PRICE, root)
     return frames.Batch(number, count, root, eip712.sign(key, message.digest(DOMAIN)))
 
 
