@@ -1,13 +1,14 @@
-"""Parameters of a network: two presets, and the inequalities that keep money safe (DESIGN §15).
+"""Parameters of a network: two presets, the inequalities that keep money safe, and ranges (DESIGN §15).
 
 The deployment file carries the set a network was deployed with, so daemons, clients and contracts agree on
 it. Durations are whole seconds of chain time unless the name says otherwise; amounts are the token's smallest
 unit; "value" means units of the hop price. What an operator may choose for itself is in its own
-configuration; the limits of risk here are its defaults.
+configuration; the limits of risk here are its defaults. docs/deploying.md shows all of it as tables.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mixpay.types import Amount, Value
@@ -20,6 +21,9 @@ TOKEN = 10**18
 
 MAX_SUCCESSORS = 256
 """Next hops that one relay serves at most in a term (DESIGN §10)."""
+
+SERVING_EPOCHS = 2
+"""A relay that leaves is frozen for the next epoch first: it serves to that one's end, this long at most."""
 
 LONGEST_PATH_DELAY = 3 * 65_535 / 1_000
 """Seconds: three mixes, each holding a packet for what fits into the u16 of its header, in milliseconds."""
@@ -34,7 +38,7 @@ class Parameters:
     term_length: int
     """Epochs in a term: how long links, channels and mailbox passes last."""
     stake: Amount
-    """Of every relay; covers what it can owe all its successors at once."""
+    """Of every relay; covers what it can owe all its successors at once, the court's costs included."""
     hop_price: Amount
     """What one relay earns for one packet: an active user-day with cover costs 16,384 * 5 of it."""
     chains: int
@@ -59,29 +63,40 @@ class Parameters:
     """What a payee carries before there is a channel, so that one is opened only where traffic flows."""
     notice: int
     """Between a close request and the closing of a channel: longer than an operator's weekend off."""
+    answer_window: int
+    """From the opening of a case: how long the payer has at least to show the voucher it owes."""
+    finish_window: int
+    """After it: how long the payee can open its samples. A case holds a closing channel for both windows."""
+    grace: int
+    """From a judgement: how long the payer has to fill its channel before its stake is used."""
+    court_cost: Amount
+    """Added to a judgement for the payee's gas, so that small defaults are worth a case too."""
+    penalty: Amount
+    """What a relay that signed two packet keys for one epoch loses of its stake, after all judgements."""
     unbonding: int
-    """Between leaving and the pay-out of the stake: everything a relay owes must be settled before."""
+    """Between leaving and the pay-out of the stake: everything a relay owes must be judged before."""
     claim_window: int
     """How long after its end a period can be claimed from the pool."""
     withdrawal_notice: int
     """Before a sponsor gets budget back: longer than the claim window, so carried traffic is paid first."""
     key_grace: int
     """How long an epoch's packet keys are accepted after it: longer than the longest path delay."""
+    timelock_delay: int
+    """Before anything the governor publishes can take effect: whoever disagrees has left by then."""
 
     def __post_init__(self) -> None:
-        for holds, rule in self._rules():
+        for holds, rule in self.rules():
             if not holds:
                 raise ValueError(f"parameters contradict each other: {rule} does not hold")
 
-    def _rules(self) -> list[tuple[bool, str]]:
-        positive = min(getattr(self, name) for name in self.__dataclass_fields__)
-        owed = MAX_SUCCESSORS * (self.credit_limit + self.max_unsettled) * self.hop_price
+    def rules(self) -> list[tuple[bool, str]]:
+        """Every inequality: whether it holds, and its text."""
+        names = self.__dataclass_fields__
         return [
-            (positive > 0, "every parameter > 0"),
-            (self.stake >= owed, "stake ≥ successors * (credit_limit + max_unsettled) * hop_price"),
-            (self.claim_window < self.withdrawal_notice, "claim_window < withdrawal_notice"),
-            (self.withdrawal_notice < self.unbonding, "withdrawal_notice < unbonding"),
-            (self.unbonding > self.notice + self.settle_interval, "unbonding > notice + settle_interval"),
+            (min(getattr(self, name) for name in names) > 0, "every parameter > 0"),
+            (max(getattr(self, name) for name in names) < 1 << 96, "every parameter < 2^96"),
+            *self._court_rules(),
+            *self._exit_rules(),
             (self.notice > self.settle_interval, "notice > settle_interval"),
             (self.key_grace > LONGEST_PATH_DELAY, "key_grace > longest path delay"),
             (self.key_grace < self.epoch_length, "key_grace < epoch_length"),
@@ -89,6 +104,36 @@ class Parameters:
             (self.credit_limit <= self.max_unsettled, "credit_limit ≤ max_unsettled"),
             (self.window <= self.ticks, "window ≤ chains * chain_links"),
         ]
+
+    def _court_rules(self) -> list[tuple[bool, str]]:
+        owed = MAX_SUCCESSORS * ((self.credit_limit + self.max_unsettled) * self.hop_price + self.court_cost)
+        return [
+            (
+                self.stake >= owed,
+                "stake ≥ successors * ((credit_limit + max_unsettled) * hop_price + court_cost)",
+            ),
+            (self.penalty <= self.stake, "penalty ≤ stake"),
+            (self.hold <= self.notice, "hold = answer_window + finish_window ≤ notice"),
+        ]
+
+    def _exit_rules(self) -> list[tuple[bool, str]]:
+        served = SERVING_EPOCHS * self.epoch_length + self.settle_interval
+        judged = served + self.notice + self.hold + self.grace
+        return [
+            (
+                self.unbonding > judged,
+                "unbonding > 2 * epoch_length + settle_interval + notice + hold + grace",
+            ),
+            (self.claim_window >= self.epoch_length, "claim_window ≥ epoch_length"),
+            (self.claim_window < self.withdrawal_notice, "claim_window < withdrawal_notice"),
+            (self.withdrawal_notice < self.unbonding, "withdrawal_notice < unbonding"),
+            (self.unbonding < self.timelock_delay, "unbonding < timelock_delay"),
+        ]
+
+    @property
+    def hold(self) -> int:
+        """Seconds for which one case can keep a closing channel open."""
+        return self.answer_window + self.finish_window
 
     @property
     def ticks(self) -> int:
@@ -112,10 +157,16 @@ PRODUCTION = Parameters(
     max_unsettled=Value(200_000),
     credit_limit=Value(2_000),
     notice=2 * DAY,
+    answer_window=1 * DAY,
+    finish_window=12 * HOUR,
+    grace=1 * DAY,
+    court_cost=Amount(1 * TOKEN),
+    penalty=Amount(500 * TOKEN),
     unbonding=14 * DAY,
     claim_window=3 * DAY,
     withdrawal_notice=7 * DAY,
     key_grace=5 * MINUTE,
+    timelock_delay=30 * DAY,
 )
 
 DEMO = Parameters(
@@ -134,11 +185,76 @@ DEMO = Parameters(
     max_unsettled=PRODUCTION.max_unsettled,
     credit_limit=PRODUCTION.credit_limit,
     notice=2 * HOUR,
-    unbonding=4 * HOUR,
+    answer_window=20 * MINUTE,
+    finish_window=20 * MINUTE,
+    grace=10 * MINUTE,
+    court_cost=Amount(TOKEN // 10),
+    penalty=Amount(50 * TOKEN),
+    unbonding=6 * HOUR,
     claim_window=2 * HOUR,
     withdrawal_notice=3 * HOUR,
     key_grace=PRODUCTION.key_grace,
+    timelock_delay=8 * HOUR,
 )
 
 PRESETS = {"production": PRODUCTION, "demo": DEMO}
 """By the name that `--parameters` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What a parameter may be where real money is at stake, both ends included, and why."""
+
+    low: int
+    high: int
+    why: str
+
+
+RANGES: Mapping[str, Range] = {
+    "epoch_length": Range(
+        6 * HOUR, 7 * DAY, "shorter: directories all day; longer: keys and replay tags live on"
+    ),
+    "term_length": Range(1, 90, "mailboxes and links move that often"),
+    "stake": Range(100 * TOKEN, 10**6 * TOKEN, "must hurt to lose, and be within an operator's reach"),
+    "hop_price": Range(10**9, 10**15, "sums of a batch stay exact; a pass stays below a hundred tokens"),
+    "chains": Range(64, 64, "the pool redeems passes of this shape"),
+    "chain_links": Range(256, 256, "the pool redeems passes of this shape"),
+    "window": Range(16, 1_024, "a slow client stalls below; an entry can waste as many above"),
+    "ack_timeout": Range(2, 30, "shorter than a bad network's round trip makes false losses"),
+    "batch_tickets": Range(16, 4_096, "a signature for each few packets costs more than the packets"),
+    "batch_interval_ms": Range(200, 10_000, "the payee's risk between two signatures"),
+    "settle_tickets": Range(256, 65_536, "the court's samples for a larger batch cost too much gas"),
+    "settle_interval": Range(10 * MINUTE, 1 * DAY, "the payee's risk on a quiet link"),
+    "max_unsettled": Range(
+        10_000, 10_000_000, "two settlements' traffic at least; a payee can lose all of it"
+    ),
+    "credit_limit": Range(100, 100_000, "a first batch at least; lost to a payer that opens no channel"),
+    "notice": Range(
+        1 * DAY, 14 * DAY, "an outage must not cost a claim; a payer waits that long for its rest"
+    ),
+    "answer_window": Range(6 * HOUR, 7 * DAY, "an honest payer's outage must not cost it the court's costs"),
+    "finish_window": Range(2 * HOUR, 2 * DAY, "a payee's outage must not cost it the bond"),
+    "grace": Range(6 * HOUR, 7 * DAY, "time to fill the channel instead of losing the place"),
+    "court_cost": Range(
+        TOKEN // 100, 10 * TOKEN, "about what 700,000 gas cost; a default must not be cheaper"
+    ),
+    "penalty": Range(10 * TOKEN, 10**6 * TOKEN, "more than splitting one's clients can be worth"),
+    "unbonding": Range(7 * DAY, 90 * DAY, "debts reach the court first; longer scares operators off"),
+    "claim_window": Range(1 * DAY, 14 * DAY, "an outage, or a silent sponsor, must not cost a period"),
+    "withdrawal_notice": Range(
+        2 * DAY, 30 * DAY, "carried traffic is paid first; sponsors want the rest back"
+    ),
+    "key_grace": Range(200, 1 * HOUR, "old packets arrive; old keys are soon forgotten"),
+    "timelock_delay": Range(14 * DAY, 180 * DAY, "everybody can leave, and some days to notice"),
+}
+"""By parameter. The presets beside PRODUCTION need not keep them, nor does a development chain."""
+
+
+def out_of_range(parameters: Parameters) -> list[str]:
+    """What is outside its range, one text each; nothing if all is inside."""
+    values = ((name, getattr(parameters, name), bounds) for name, bounds in RANGES.items())
+    return [
+        f"{name} is {value}, and has to be from {bounds.low} to {bounds.high}: {bounds.why}"
+        for name, value, bounds in values
+        if not bounds.low <= value <= bounds.high
+    ]

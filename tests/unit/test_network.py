@@ -62,7 +62,8 @@ def test_snapshot_keepsTheRelaysOfPastEpochs(world: World) -> None:
 
 def test_snapshot_staysWhileThePoolPaysForItsPasses(world: World) -> None:
     """Also when that is longer than anything else needs it."""
-    days = dataclasses.replace(DEMO, claim_window=48 * 3600, withdrawal_notice=49 * 3600, unbonding=50 * 3600)
+    hours = {"claim_window": 48, "withdrawal_notice": 49, "unbonding": 50, "timelock_delay": 51}
+    days = dataclasses.replace(DEMO, **{name: count * 3_600 for name, count in hours.items()})
     view = NetworkView(world.rpc, dataclasses.replace(world.deployment, parameters=days))
     relay, _ = world.register()
     epoch = world.join()

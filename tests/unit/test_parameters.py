@@ -1,0 +1,120 @@
+"""Parameters: the presets, every inequality between them, every range."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from mixpay.parameters import (
+    DAY,
+    DEMO,
+    HOUR,
+    MAX_SUCCESSORS,
+    PRESETS,
+    PRODUCTION,
+    RANGES,
+    TOKEN,
+    Parameters,
+    out_of_range,
+)
+
+NAMES = [field.name for field in dataclasses.fields(Parameters)]
+
+
+def test_presets_haveDesignValues() -> None:
+    assert set(PRESETS) == {"production", "demo"}
+    assert (PRODUCTION.epoch_length, PRODUCTION.term_length, PRODUCTION.ticks) == (DAY, 28, 16_384)
+    assert (PRODUCTION.answer_window, PRODUCTION.finish_window, PRODUCTION.grace) == (DAY, 12 * HOUR, DAY)
+    assert (PRODUCTION.stake, PRODUCTION.penalty) == (1_000 * TOKEN, 500 * TOKEN)
+    assert (PRODUCTION.unbonding, PRODUCTION.timelock_delay) == (14 * DAY, 30 * DAY)
+    assert (DEMO.epoch_length, DEMO.term_length, DEMO.unbonding) == (HOUR, 1, 6 * DEMO.epoch_length)
+    assert PRODUCTION.hop_price == DEMO.hop_price == 10**12
+
+
+def test_hold_isBothWindows() -> None:
+    assert PRODUCTION.hold == 36 * HOUR
+
+
+def edge(parameters: Parameters = DEMO, **change: int) -> Parameters:
+    return dataclasses.replace(parameters, **change)
+
+
+OWED = MAX_SUCCESSORS * (202_000 * DEMO.hop_price + DEMO.court_cost)
+JUDGED = 3 * HOUR + DEMO.notice + DEMO.hold + DEMO.grace
+
+
+@pytest.mark.parametrize(
+    ("holds", "breaks", "rule"),
+    [
+        ({"stake": OWED}, {"stake": OWED - 1}, "stake ≥ successors"),
+        ({"court_cost": 188_625 * 10**12}, {"court_cost": 188_625 * 10**12 + 1}, "stake ≥ successors"),
+        ({"penalty": DEMO.stake}, {"penalty": DEMO.stake + 1}, "penalty ≤ stake"),
+        (
+            {"finish_window": 6_000, "unbonding": 25_200},
+            {"finish_window": 6_001},
+            "finish_window ≤ notice",
+        ),
+        ({"unbonding": JUDGED + 1}, {"unbonding": JUDGED}, "unbonding > 2 "),
+        ({"claim_window": HOUR}, {"claim_window": HOUR - 1}, "claim_window ≥ epoch_length"),
+        (
+            {"claim_window": DEMO.withdrawal_notice - 1},
+            {"claim_window": DEMO.withdrawal_notice},
+            "claim_window < withdrawal_notice",
+        ),
+        (
+            {"withdrawal_notice": DEMO.unbonding - 1},
+            {"withdrawal_notice": DEMO.unbonding},
+            "withdrawal_notice < unbonding",
+        ),
+        (
+            {"timelock_delay": DEMO.unbonding + 1},
+            {"timelock_delay": DEMO.unbonding},
+            "unbonding < timelock_delay",
+        ),
+        ({"settle_interval": 600}, {"notice": HOUR}, "notice > settle_interval"),
+        ({"key_grace": 197}, {"key_grace": 196}, "key_grace > longest path delay"),
+        ({"key_grace": HOUR - 1}, {"key_grace": HOUR}, "key_grace < epoch_length"),
+        ({"batch_tickets": 1_000}, {"batch_tickets": 1_001}, "batch_tickets"),
+        (
+            {"max_unsettled": 3_000, "credit_limit": 3_000},
+            {"max_unsettled": 3_000, "credit_limit": 3_001},
+            "credit_limit ≤ max_unsettled",
+        ),
+        ({"window": 16_384}, {"window": 16_385}, "window ≤ chains"),
+        ({"chains": 1}, {"chains": 0}, "every parameter > 0"),
+        ({"max_unsettled": 3_000}, {"hop_price": 1 << 96}, "every parameter < 2"),
+    ],
+)
+def test_parameters_failIfTheyContradict(holds: dict[str, int], breaks: dict[str, int], rule: str) -> None:
+    edge(**holds)
+    with pytest.raises(ValueError, match=rule):
+        edge(**breaks)
+
+
+def test_ranges_coverEveryParameter_andHoldInProduction() -> None:
+    assert list(RANGES) == NAMES
+    assert out_of_range(PRODUCTION) == []
+
+
+def test_outOfRange_namesWhatTheDemoMayOnlyBeForDevelopment() -> None:
+    named = {text.split()[0] for text in out_of_range(DEMO)}
+    assert {"epoch_length", "notice", "answer_window", "unbonding", "timelock_delay"} <= named
+    assert "hop_price" not in named
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outOfRange_endsAreInside(name: str) -> None:
+    """Other rules may forbid an end; ranges are judged alone."""
+    for value, inside in [
+        (RANGES[name].low, True),
+        (RANGES[name].high, True),
+        (RANGES[name].low - 1, False),
+        (RANGES[name].high + 1, False),
+    ]:
+        changed = object.__new__(Parameters)
+        for field in NAMES:
+            object.__setattr__(changed, field, value if field == name else getattr(PRODUCTION, field))
+        texts = out_of_range(changed)
+        assert [text.split()[0] for text in texts] == ([] if inside else [name])
+        assert all(RANGES[name].why in text for text in texts)
