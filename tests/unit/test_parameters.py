@@ -51,7 +51,7 @@ JUDGED = 3 * HOUR + DEMO.notice + DEMO.hold + DEMO.grace
         ({"court_cost": 188_625 * 10**12}, {"court_cost": 188_625 * 10**12 + 1}, "stake ≥ successors"),
         ({"penalty": DEMO.stake}, {"penalty": DEMO.stake + 1}, "penalty ≤ stake"),
         (
-            {"finish_window": 6_000, "unbonding": 25_200},
+            {"finish_window": 6_000, "unbonding": 27_000},
             {"finish_window": 6_001},
             "finish_window ≤ notice",
         ),
