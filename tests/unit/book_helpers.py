@@ -222,9 +222,9 @@ class Link:
         return [e.reason for s, e in self.events if s == side and isinstance(e, events.Refuse)]
 
 
-def honest_batch(number, count, root, key=PAYER_KEY):
+def honest_batch(number, count, root, key=PAYER_KEY, price=PRICE):
     """A BATCH message signed by this key."""
-    message = eip712.Batch(PAYER, PAYEE, number, count, PRICE, root)
+    message = eip712.Batch(PAYER, PAYEE, number, count, price, root)
     return events.SendBatch(number, count, root, eip712.sign(key, message.digest(DOMAIN)))
 
 

@@ -48,9 +48,9 @@ def placed(link, batch=1):
     return sorted(tickets, key=lambda ticket: ticket.position)
 
 
-def sign(link, count, batch=1):
+def sign(link, count, batch=1, price=PRICE):
     """The honest payer's BATCH."""
-    return tell(link, honest_batch(batch, count, locks_root(placed(link, batch)[:count])))
+    return tell(link, honest_batch(batch, count, locks_root(placed(link, batch)[:count]), price=price))
 
 
 def redeemed(count=4, **kwargs):
@@ -181,9 +181,15 @@ def test_priceOfTheFirstTicket_isThatOfTheBatch():
     accept(link, 1, price=5)
     link.respond_all()
     link.turn("payee", link.payee.begin_settlement(link.now))
-    sign(link, 2)
+    assert link.reasons("payee") == []
+    sign(link, 2, price=3)
     tell(link, honest_voucher(8 * 3, 1))
     assert link.payee.totals(PRICE).cumulative == 24
+
+
+def test_batchSignedAtAnotherPrice_isForged():
+    link = with_tickets(2)
+    assert one(sign(link, 2, price=PRICE + 1), events.Refuse).reason == limits.FORGED_BATCH
 
 
 # Batch signatures

@@ -307,12 +307,12 @@ def test_sumsPaddedInsideTheTree_failWheneverAPointFallsUnderThem():
 
         def __init__(self, receipts):
             super().__init__(receipts)
-            left, right = self._levels[-2]
-            self._levels[-2] = [(left[0], left[1] + 8), right]
-            self.root, self.total = _join(*self._levels[-2])
+            left, right = self.levels[-2]
+            self.levels[-2] = [(left[0], left[1] + 8), right]
+            self.root, self.total = _join(*self.levels[-2])
 
         def open(self, point):
-            left = self._levels[-2][0][1]
+            left = self.levels[-2][0][1]
             return super().open(point - 8 if point >= left else min(point, left - 9))
 
     receipts = [(secrets(i)[0], 4) if i % 2 else (NO_RESPONSE, 0) for i in range(8)]
