@@ -2,6 +2,7 @@
 
     python scripts/build_artifacts.py            write them
     python scripts/build_artifacts.py --check    write nothing; exit 1 if they differ from the sources
+    python scripts/build_artifacts.py --hashes   write nothing; print the hashes of what the sources give
 
 Compiler settings are read from foundry.toml, so forge's tests and the shipped code agree. The output is a
 function of the sources, the settings and the pinned compiler, nothing else.
@@ -10,6 +11,7 @@ function of the sources, the settings and the pinned compiler, nothing else.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -20,6 +22,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 ARTIFACTS = ROOT / "mixpay" / "artifacts"
 COMPILER = ROOT / "scripts" / "solc"
+FOREIGN = [ROOT / "node_modules/@openzeppelin/contracts/governance/TimelockController.sol"]
+"""What is deployed beside our own contracts, as its authors wrote it."""
 OUTPUTS = [
     "abi",
     "evm.bytecode.object",
@@ -44,10 +48,12 @@ def compiler_settings(profile: dict[str, Any]) -> dict[str, Any]:
 
 
 def compile_sources(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Standard-JSON output for the sources in `folder` itself; names are paths from the repository's root."""
-    paths = sorted(folder.glob("*.sol"))
-    if not paths:
+    """Standard-JSON output for the sources in `folder` itself and the foreign ones; names are paths from the
+    repository's root."""
+    own = sorted(folder.glob("*.sol"))
+    if not own:
         raise BuildError(f"no contracts in {folder}")
+    paths = [*own, *FOREIGN]
     sources = {str(path.relative_to(ROOT)): {"content": path.read_text()} for path in paths}
     # The syntax tree of every source, libraries too: it gives the immutables their names.
     selection = {"outputSelection": {name: {"*": OUTPUTS} for name in sources} | {"*": {"": ["ast"]}}}
@@ -119,6 +125,16 @@ def build() -> dict[str, str]:
     return files
 
 
+def hashes(files: dict[str, str]) -> list[str]:
+    """A line for each contract: SHA-256 of its creation code, as deployment files name it."""
+    codes = {name.removesuffix(".json"): json.loads(text)["bytecode"] for name, text in files.items()}
+    width = max(map(len, codes))
+    return [
+        f"{name:{width}}  {hashlib.sha256(bytes.fromhex(code[2:])).hexdigest()}"
+        for name, code in codes.items()
+    ]
+
+
 def differences(files: dict[str, str]) -> list[str]:
     """Names of artifacts that are missing, stale, or have no source any more."""
     present = {path.name: path.read_text() for path in ARTIFACTS.glob("*.json")}
@@ -137,19 +153,24 @@ def write(files: dict[str, str]) -> None:
 def main() -> int:
     """Exit status: 0 done or equal, 1 different or not compiling."""
     parser = argparse.ArgumentParser(description="compile the contracts into mixpay/artifacts")
-    parser.add_argument("--check", action="store_true", help="only compare; exit 1 on a difference")
-    check = parser.parse_args().check
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--check", action="store_true", help="only compare; exit 1 on a difference")
+    only.add_argument("--hashes", action="store_true", help="only print SHA-256 of every creation code")
+    chosen = parser.parse_args()
     try:
         files = build()
     except BuildError as error:
         print(f"build_artifacts: {error}", file=sys.stderr)
         return 1
+    if chosen.hashes:
+        print("\n".join(hashes(files)))
+        return 0
     changed = differences(files)
-    if check and changed:
+    if chosen.check and changed:
         print(f"artifacts differ from the sources: {', '.join(changed)}", file=sys.stderr)
         print("run `make artifacts` and commit the result", file=sys.stderr)
         return 1
-    if not check:
+    if not chosen.check:
         write(files)
     print(f"artifacts: {len(files)} contracts, {'wrote ' + ', '.join(changed) if changed else 'up to date'}")
     return 0
