@@ -48,10 +48,16 @@ exit "$status"
 
 
 class DevChain:
-    """One anvil process. Raises UserError if there is no anvil, ChainUnavailable if it does not start."""
+    """One anvil process. Raises UserError if there is no anvil, ChainUnavailable if it does not start.
 
-    def __init__(self, *, chain_id: int = CHAIN_ID, log: Path | None = None) -> None:
+    `rules`: the hard fork whose rules hold, by anvil's name for it; None for anvil's newest.
+    """
+
+    def __init__(
+        self, *, chain_id: int = CHAIN_ID, log: Path | None = None, rules: str | None = None
+    ) -> None:
         self.chain_id = chain_id
+        self._rules = rules
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._rpc: Rpc | None = None
@@ -77,6 +83,8 @@ class DevChain:
     def start(self) -> Self:
         """Returns when it answers."""
         anvil = [find_anvil(), "--port", "0", "--chain-id", str(self.chain_id), "--accounts", "1"]
+        if self._rules is not None:
+            anvil += ["--hardfork", self._rules]
         log = self._log or self._scratch_log()
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
