@@ -1,7 +1,7 @@
 # Everything here sets up what it needs first, once: the stamps below say what was installed from which lists.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-unit test-contracts test-e2e contracts gas bench lint artifacts check-artifacts clean
+.PHONY: help setup demo test test-unit test-contracts test-e2e contracts mutants gas bench lint artifacts check-artifacts clean
 
 # The tool chain comes from the checkout; brownie finds the compiler where SOLCX_BINARY_PATH says.
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
@@ -43,6 +43,9 @@ contracts: check-artifacts test-contracts ## what an auditor runs: artifacts, th
 
 gas: $(READY) ## gas of every contract function, as forge measures it in its tests
 	@scripts/forge test --gas-report --no-match-contract Invariant
+
+mutants: $(READY) ## mutation testing of the contracts, on copies; N=30 takes that many, drawn at random
+	@python -m scripts.contracts.run_mutants $(if $(N),--sample $(N)) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## microseconds of a packet, by part; writes reports/
 	@python scripts/bench_packet.py

@@ -1,0 +1,160 @@
+"""One worker's bench: its copies of the repository, its warm compiler, and the way of a mutant through the
+tests.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from scripts.contracts import bytecode
+from scripts.contracts.mutants import Mutant, Outcome, Verdict
+from scripts.contracts.workshop import (
+    LONGEST_BROWNIE,
+    ROOT,
+    Compiler,
+    Fate,
+    Run,
+    WorkshopError,
+    imports,
+    keep_tests,
+    near_tests,
+    run_forge,
+    run_limited,
+)
+
+PREPARING = 900
+"""Seconds in which a fresh copy must compile and pass."""
+BROWNIE = Path("tests/contracts")
+
+
+class Bench:
+    """Judges one mutant after the other. A context manager; not for two threads at a time.
+
+    `base` is an untouched copy of the repository, `folder` where this worker may write, `thorough` whether
+    brownie's tests judge what all forge tests let live.
+    """
+
+    def __init__(self, base: Path, folder: Path, thorough: bool) -> None:
+        self._base = base
+        self._folder = folder
+        self._thorough = thorough
+        folder.mkdir(parents=True, exist_ok=True)
+        self._compiler = Compiler()
+        self._near_of: frozenset[str] = frozenset()
+        self._original: dict[str, str] | None = None
+
+    def __enter__(self) -> Bench:
+        self._compiler.__enter__()
+        self._fresh(self._far)
+        self._must_pass(self._far)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._compiler.__exit__()
+
+    @property
+    def _far(self) -> Path:
+        return self._folder / "far"
+
+    @property
+    def _near(self) -> Path:
+        return self._folder / "near"
+
+    def judge(self, mutant: Mutant, near: bool) -> Outcome:
+        """The verdict; `near` tries the tests of the mutant's contract alone first, worth it when more of
+        the same come.
+        """
+        if near and self._prepare_near(mutant.path):
+            run = self._forge(self._near, mutant)
+            if run.fate is not Fate.PASSED:
+                return _outcome(mutant, run)
+        run = self._forge(self._far, mutant)
+        if run.fate is not Fate.PASSED:
+            return _outcome(mutant, run)
+        if self._same(mutant):
+            return Outcome(mutant, Verdict.SAME)
+        if self._thorough:
+            run = self._brownie(mutant)
+        return _outcome(mutant, run)
+
+    def _forge(self, project: Path, mutant: Mutant) -> Run:
+        with _Mutated(project, self._base, mutant):
+            return run_forge(project, self._environment)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return self._compiler.environment
+
+    def _prepare_near(self, path: str) -> bool:
+        """Whether there are tests near that source; they stand ready then."""
+        names = near_tests(path, self._base)
+        if names and names != self._near_of:
+            self._near_of = names
+            self._fresh(self._near)
+            keep_tests(self._near, names)
+            self._must_pass(self._near)
+        return bool(names)
+
+    def _fresh(self, project: Path) -> None:
+        shutil.rmtree(project, ignore_errors=True)
+        shutil.copytree(self._base, project, symlinks=True)
+
+    def _must_pass(self, project: Path) -> None:
+        run = run_forge(project, self._environment, PREPARING)
+        if run.fate is not Fate.PASSED:
+            raise WorkshopError(f"without any mutant, the tests do not pass: {run.fate.value}, {run.by}")
+
+    def _same(self, mutant: Mutant) -> bool:
+        if self._original is None:
+            self._original = bytecode.compiled(self._far, self._environment)
+        with _Mutated(self._far, self._base, mutant):
+            return bytecode.compiled(self._far, self._environment) == self._original
+
+    def _brownie(self, mutant: Mutant) -> Run:
+        """Brownie's tests, those of the mutant's contract first."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FOUNDRY")}
+        command = [str(self._far / "scripts/test_contracts.sh"), *self._ordered(mutant), "-x", "-q"]
+        with _Mutated(self._far, self._base, mutant):
+            code, output = run_limited(command, self._far, environment, LONGEST_BROWNIE)
+        if code is None:
+            return Run(Fate.FAILED, "brownie: does not end")
+        if code == 0 and " passed" in output:
+            return Run(Fate.PASSED)
+        failed = [line for line in output.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+        if not failed:
+            raise WorkshopError(f"brownie ended with {code}:\n{output[-2000:]}")
+        return Run(Fate.FAILED, "brownie: " + failed[0].split("::")[-1].split(" ")[0])
+
+    def _ordered(self, mutant: Mutant) -> list[str]:
+        about = [Path(name).stem.lower() for name in {mutant.path} | imports(self._base)[mutant.path]]
+        files = sorted((self._base / BROWNIE).glob("test_*.py"))
+        near = [f for f in files if any(f.stem.split("_")[1] in stem for stem in about)]
+        return [str(BROWNIE / f.name) for f in near + [f for f in files if f not in near]]
+
+
+class _Mutated:
+    """While it lasts, the project's source is the mutant's."""
+
+    def __init__(self, project: Path, base: Path, mutant: Mutant) -> None:
+        self._path = project / mutant.path
+        self._source = (base / mutant.path).read_bytes()
+        self._mutated = mutant.apply(self._source)
+
+    def __enter__(self) -> None:
+        if not self._path.is_file() or self._path.resolve().is_relative_to(ROOT / "contracts"):
+            raise WorkshopError(f"{self._path} is not in a copy")
+        self._path.write_bytes(self._mutated)
+
+    def __exit__(self, *_: object) -> None:
+        self._path.write_bytes(self._source)
+
+
+def _outcome(mutant: Mutant, run: Run) -> Outcome:
+    verdict = {
+        Fate.PASSED: Verdict.SURVIVED,
+        Fate.FAILED: Verdict.KILLED,
+        Fate.NOT_COMPILED: Verdict.INVALID,
+    }[run.fate]
+    return Outcome(mutant, verdict, run.by)

@@ -1,0 +1,201 @@
+"""Mutants, verdicts on them, and the report: values and rules only, nothing is started here.
+
+A mutant is one small fault put into one contract. It is *killed* when a test fails on it. It does not count
+when it does not compile, nor when the shipped compiler settings make the very same bytecode of it as of the
+original (`SAME`): then there is no fault to find. All others survive, and each survivor needs an
+explanation in docs/audit/mutants-survivors.toml.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+GOAL = 0.95
+"""Least share of the mutants that must be killed."""
+
+
+class Verdict(StrEnum):
+    """What became of a mutant."""
+
+    KILLED = "killed"
+    SURVIVED = "survived"
+    SAME = "same"
+    """Its bytecode is the original's."""
+    INVALID = "invalid"
+    """It does not compile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """Bytes `start` to `end` of `path` become `new`. `place` is Contract.function; `old` is what stood
+    there.
+    """
+
+    path: str
+    place: str
+    mutator: str
+    line: int
+    start: int
+    end: int
+    old: str
+    new: str
+
+    @property
+    def contract(self) -> str:
+        """Name of the contract or library."""
+        return self.place.split(".")[0]
+
+    @property
+    def identity(self) -> str:
+        """The same in every run on the same source: 16 hex digits."""
+        text = json.dumps([self.path, self.mutator, self.start, self.end, self.new])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def key(self) -> Key:
+        """By what its explanation is found; lines may shift meanwhile."""
+        return Key(self.place, self.mutator, squeeze(self.old), squeeze(self.new))
+
+    def apply(self, source: bytes) -> bytes:
+        """The mutated source. Raises ValueError if `source` is not what the mutant was made from."""
+        if source[self.start : self.end] != self.old.encode():
+            raise ValueError(f"{self.path}:{self.line} is not what the mutant was made from")
+        return source[: self.start] + self.new.encode() + source[self.end :]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Where and what, without positions; white space is squeezed."""
+
+    where: str
+    mutator: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A verdict, and which test killed, or nothing."""
+
+    mutant: Mutant
+    verdict: Verdict
+    by: str = ""
+
+
+def squeeze(text: str) -> str:
+    """One line, single spaces."""
+    return " ".join(text.split())
+
+
+def read_explanations(text: str) -> dict[Key, str]:
+    """Key → why that mutant may survive, of the TOML tables `[[survivor]]`.
+
+    Raises ValueError for a repeated or an empty one. A `mutator` may name several, with spaces between, and
+    `new` may be a list: the same reason for all of them.
+    """
+    found: dict[Key, str] = {}
+    for entry in tomllib.loads(text).get("survivor", []):
+        news = entry["new"] if isinstance(entry["new"], list) else [entry["new"]]
+        keys = [
+            Key(entry["where"], mutator, squeeze(entry["old"]), squeeze(new))
+            for mutator in entry["mutator"].split()
+            for new in news
+        ]
+        if not entry["why"].strip():
+            raise ValueError(f"no reason is given for {keys[0]}")
+        for key in keys:
+            if key in found:
+                raise ValueError(f"explained twice: {key}")
+            found[key] = squeeze(entry["why"])
+    return found
+
+
+def share(outcomes: Iterable[Outcome]) -> tuple[int, int]:
+    """(killed, total); a mutant that is invalid, or no mutant at all, is not in the total."""
+    count = Counter(outcome.verdict for outcome in outcomes)
+    return count[Verdict.KILLED], count[Verdict.KILLED] + count[Verdict.SURVIVED]
+
+
+def objections(outcomes: Iterable[Outcome], explained: Mapping[Key, str]) -> list[str]:
+    """What a full run must not leave behind: unexplained survivors, stale explanations, too few killed."""
+    outcomes = list(outcomes)
+    survivors = {o.mutant.key: o.mutant for o in outcomes if o.verdict is Verdict.SURVIVED}
+    found = [
+        f"unexplained survivor {mutant.path}:{mutant.line} {describe(mutant)}"
+        for key, mutant in survivors.items()
+        if key not in explained
+    ]
+    judged = {o.mutant.key for o in outcomes}
+    found += [
+        f"explained, but {'killed' if key in judged else 'gone'}: {key}"
+        for key in explained
+        if key not in survivors
+    ]
+    killed, total = share(outcomes)
+    if not total or killed / total < GOAL:
+        found.append(f"{killed} of {total} mutants killed, fewer than {GOAL:.0%}")
+    return found
+
+
+def describe(mutant: Mutant) -> str:
+    """One line for people."""
+    return f"{mutant.place} {mutant.mutator}: {squeeze(mutant.old)} → {squeeze(mutant.new)}"
+
+
+def report(outcomes: Iterable[Outcome], explained: Mapping[Key, str], head: Mapping[str, Any]) -> str:
+    """Text of docs/audit/mutants.json: `head` (commit, seconds, hashes of the sources), then figures and
+    survivors.
+    """
+    outcomes = list(outcomes)
+    killed, total = share(outcomes)
+    survivors = [o.mutant for o in outcomes if o.verdict is Verdict.SURVIVED]
+    content = {
+        **head,
+        "killed": killed,
+        "total": total,
+        "contracts": _by(outcomes, lambda mutant: mutant.contract),
+        "mutators": _by(outcomes, lambda mutant: mutant.mutator),
+        "survivors": [
+            {**asdict(m.key), "line": m.line, "why": explained.get(m.key, "")}
+            for m in sorted(survivors, key=lambda m: (m.path, m.start, m.mutator, m.new))
+        ],
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _by(outcomes: Iterable[Outcome], name: Any) -> dict[str, dict[str, int]]:
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(name(outcome.mutant), []).append(outcome)
+    return {
+        group: {
+            "killed": share(of)[0],
+            "total": share(of)[1],
+            "same": sum(o.verdict is Verdict.SAME for o in of),
+            "invalid": sum(o.verdict is Verdict.INVALID for o in of),
+        }
+        for group, of in sorted(groups.items())
+    }
+
+
+def to_line(outcome: Outcome) -> str:
+    """One line of the state file, by which an interrupted run goes on."""
+    return json.dumps({"id": outcome.mutant.identity, "verdict": outcome.verdict, "by": outcome.by})
+
+
+def read_lines(text: str, mutants: Iterable[Mutant]) -> list[Outcome]:
+    """The outcomes of a state file; a last line that was cut off is left out."""
+    known = {mutant.identity: mutant for mutant in mutants}
+    found = []
+    for line in text.splitlines(keepends=True):
+        if line.endswith("\n"):
+            entry = json.loads(line)
+            found.append(Outcome(known[entry["id"]], Verdict(entry["verdict"]), entry["by"]))
+    return found
