@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {IChannels} from "./interfaces/IChannels.sol";
 import {INetwork} from "./interfaces/INetwork.sol";
 import {IRelayRegistry} from "./interfaces/IRelayRegistry.sol";
 import {EpochClock} from "./lib/EpochClock.sol";
@@ -18,14 +19,19 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
     using RelayTree for RelayTree.Tree;
     using SafeERC20 for IERC20;
 
-    /// @dev What stands under a relay's id. Its owner stands with the operator key, whose slot has room: a registration
-    /// then writes four new slots for the relay, not five.
+    /// @dev One slot: what stands under a relay's id. Link key and endpoint stand in its leaf only. The owner stands with
+    /// the operator key, whose slot has room.
     struct Seat {
         address operator;
         uint32 position;
         uint40 withdrawableAt;
-        bytes32 linkKey;
-        bytes32 endpointHash;
+        bool settled;
+    }
+
+    /// @dev One slot: who proved a relay's equivocation, and what was taken of its stake.
+    struct Charges {
+        address reporter;
+        uint96 taken;
     }
 
     /// @dev One slot. The owner is zero once the stake is withdrawn; the id stays, so that the key is never used again.
@@ -49,7 +55,11 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         uint32 count;
     }
 
+    /// @inheritdoc IRelayRegistry
+    uint256 public constant BOUNTY_PERCENT = 5;
+
     uint256 private constant _MAX_ENDPOINT = 128;
+    uint40 private constant _MAX_UNBONDING = 365 days;
 
     bytes32 private constant _CONSENT_TYPEHASH = keccak256("OperatorConsent(address operator,address owner)");
 
@@ -61,6 +71,12 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
     uint96 public immutable STAKE;
     /// @inheritdoc IRelayRegistry
     uint40 public immutable UNBONDING;
+    /// @inheritdoc IRelayRegistry
+    uint96 public immutable PENALTY;
+    /// @inheritdoc IRelayRegistry
+    IChannels public immutable CHANNELS;
+    /// @inheritdoc IRelayRegistry
+    address public immutable COURT;
 
     uint32 private immutable _firstEpoch;
 
@@ -70,28 +86,44 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
     mapping(uint32 id => Seat) private _seats;
     mapping(address operator => Operator) private _operators;
     mapping(uint32 id => address owner) private _pendingOwners;
+    mapping(uint32 id => Charges) private _charges;
     mapping(uint32 epoch => Snapshot) private _snapshots;
     RelayTree.Tree private _tree;
 
-    /// @dev Id at each position, zero where it is empty; and the free positions as a stack. Packed eight to a slot, which a
-    /// mapping would not do; their lengths stand in the counters.
-    uint32[1 << 32] private _idAt;
+    /// @inheritdoc IRelayRegistry
+    uint256 public burnt;
+
+    /// @dev Free positions as a stack whose height stands in the counters. Packed eight to a slot, which a mapping would
+    /// not do.
     uint32[1 << 32] private _free;
 
     // ---------------------------------------------------------------- relays
 
     /// @param token A plain ERC-20
     /// @param network Gives genesis and epoch length; genesis must not lie in the future
-    /// @param stake What every relay stakes, in the token's smallest unit
-    /// @param unbonding Seconds between leaving and the end of the stake's bond
-    constructor(IERC20 token, INetwork network, uint96 stake, uint40 unbonding)
-        EIP712("Mixpay RelayRegistry", "1")
-        EpochClock(network)
-    {
+    /// @param stake What every relay stakes, in the token's smallest unit, not zero
+    /// @param unbonding Seconds between leaving and the end of the stake's bond, not zero, at most 365 days
+    /// @param channels The ledger of the same token, into which slashed stakes and bounties are paid
+    /// @param court Who judges
+    /// @param penalty What a proven equivocation costs, at most the stake
+    constructor(
+        IERC20 token,
+        INetwork network,
+        uint96 stake,
+        uint40 unbonding,
+        IChannels channels,
+        address court,
+        uint96 penalty
+    ) EIP712("Mixpay RelayRegistry", "1") EpochClock(network) {
+        bool fits = stake != 0 && penalty <= stake && unbonding != 0 && unbonding <= _MAX_UNBONDING;
+        if (!fits || court == address(0) || channels.TOKEN() != token) revert InvalidParameters();
         TOKEN = token;
         STAKE = stake;
         UNBONDING = unbonding;
-        uint32 epoch = _currentEpoch();
+        PENALTY = penalty;
+        CHANNELS = channels;
+        COURT = court;
+        uint32 epoch = network.currentEpoch();
         _firstEpoch = epoch;
         _snapshot(epoch, bytes32(0));
     }
@@ -110,8 +142,8 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         uint32 position;
         (id, position) = _assign();
         _operators[operator] = Operator(msg.sender, id);
-        _seats[id] = Seat(operator, position, 0, linkKey, keccak256(bytes(endpoint)));
-        _setLeaf(position, id);
+        _seats[id] = Seat(operator, position, 0, false);
+        _setLeaf(position, _leafOf(id, operator, linkKey, endpoint));
 
         emit Registered(id, position, msg.sender, operator, linkKey, endpoint);
 
@@ -123,13 +155,11 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         _checkContact(linkKey, endpoint);
         Seat storage seat = _seats[id];
         address operator = seat.operator;
-        if (msg.sender != operator && msg.sender != _operators[operator].owner) revert NotOwnerOrOperator();
+        if (msg.sender != operator && msg.sender != _ownerOf(seat)) revert NotOwnerOrOperator();
         if (seat.withdrawableAt != 0) revert RelayHasLeft();
 
         freeze();
-        seat.linkKey = linkKey;
-        seat.endpointHash = keccak256(bytes(endpoint));
-        _setLeaf(seat.position, id);
+        _setLeaf(seat.position, _leafOf(id, operator, linkKey, endpoint));
 
         emit Updated(id, linkKey, endpoint);
     }
@@ -159,32 +189,82 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         Seat storage seat = _seats[id];
         if (seat.withdrawableAt != 0) revert RelayHasLeft();
 
-        freeze();
-        uint40 withdrawableAt = uint40(block.timestamp) + UNBONDING;
-        uint32 position = seat.position;
-        seat.withdrawableAt = withdrawableAt;
-        _setLeaf(position, 0);
-        _free[_counters.freed++] = position;
-
-        emit Left(id, position, withdrawableAt);
+        _takeOut(id, seat);
     }
 
     /// @inheritdoc IRelayRegistry
     function withdrawStake(uint32 id, address to) external {
         _checkOwner(id);
         if (to == address(0) || to == address(this)) revert InvalidRecipient();
-        uint40 withdrawableAt = _seats[id].withdrawableAt;
+        Seat storage seat = _seats[id];
         // slither-disable-next-line incorrect-equality (zero says "none"; nobody can make it miss)
-        if (withdrawableAt == 0) revert RelayHasNotLeft();
-        if (block.timestamp < withdrawableAt) revert StakeBound(withdrawableAt);
+        if (seat.withdrawableAt == 0) revert RelayHasNotLeft();
+        _checkUnbonded(seat);
 
+        // An open penalty stays behind, for `settlePenalty`: nothing that a reporter or the ledger does can be in the way here.
+        uint96 amount = STAKE - _charges[id].taken - _openPenalty(id);
         // Without an owner nobody can act for the relay again. An offer of ownership must not outlive it either.
-        delete _operators[_seats[id].operator].owner;
+        delete _operators[seat.operator].owner;
         delete _pendingOwners[id];
 
-        emit StakeWithdrawn(id, to, STAKE);
+        emit StakeWithdrawn(id, to, amount);
 
-        TOKEN.safeTransfer(to, STAKE);
+        TOKEN.safeTransfer(to, amount);
+    }
+
+    // ---------------------------------------------------------------- judgements
+
+    /// @inheritdoc IRelayRegistry
+    function slash(uint32 id, uint96 wanted) external returns (uint96 taken) {
+        _checkCourt();
+        Seat storage seat = _seats[id];
+        if (_ownerOf(seat) == address(0)) return 0;
+        Charges storage charges = _charges[id];
+        uint96 takenBefore = charges.taken;
+        taken = _min(wanted, STAKE - takenBefore);
+        if (taken == 0) return 0;
+
+        if (seat.withdrawableAt == 0) _takeOut(id, seat);
+        charges.taken = takenBefore + taken;
+
+        emit Slashed(id, taken);
+
+        _payInto(COURT, taken);
+    }
+
+    /// @inheritdoc IRelayRegistry
+    function condemn(uint32 id, address reporter) external {
+        _checkCourt();
+        if (reporter == address(0)) revert InvalidRecipient();
+        Seat storage seat = _seats[id];
+        if (_ownerOf(seat) == address(0)) revert RelayGone();
+        Charges storage charges = _charges[id];
+        if (charges.reporter != address(0)) revert AlreadyCondemned();
+
+        if (seat.withdrawableAt == 0) _takeOut(id, seat);
+        charges.reporter = reporter;
+
+        emit Condemned(id, reporter);
+    }
+
+    /// @inheritdoc IRelayRegistry
+    function settlePenalty(uint32 id) external {
+        Charges storage charges = _charges[id];
+        Seat storage seat = _seats[id];
+        address reporter = charges.reporter;
+        if (reporter == address(0)) revert NotCondemned();
+        if (seat.settled) revert PenaltyAlreadySettled();
+        _checkUnbonded(seat);
+
+        uint96 penalty = _openPenalty(id);
+        uint96 bounty = uint96(uint256(penalty) * BOUNTY_PERCENT / 100);
+        seat.settled = true;
+        charges.taken += penalty;
+        burnt += penalty - bounty;
+
+        emit PenaltySettled(id, reporter, bounty, penalty - bounty);
+
+        if (bounty != 0) _payInto(reporter, bounty);
     }
 
     // ---------------------------------------------------------------- epochs
@@ -218,8 +298,19 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
     /// @inheritdoc IRelayRegistry
     function relay(uint32 id) external view returns (Relay memory) {
         Seat storage s = _seats[id];
-        address owner = _operators[s.operator].owner;
-        return Relay(owner, s.operator, s.linkKey, s.endpointHash, s.position, s.withdrawableAt);
+        bool living = s.operator != address(0) && s.withdrawableAt == 0;
+        bytes32 leaf = living ? _tree.leafAt(s.position) : bytes32(0);
+        return Relay(_ownerOf(s), s.operator, leaf, s.position, s.withdrawableAt);
+    }
+
+    /// @inheritdoc IRelayRegistry
+    function stakeLeft(uint32 id) external view returns (uint96) {
+        return _ownerOf(_seats[id]) == address(0) ? _openPenalty(id) : STAKE - _charges[id].taken;
+    }
+
+    /// @inheritdoc IRelayRegistry
+    function reporterOf(uint32 id) external view returns (address) {
+        return _charges[id].reporter;
     }
 
     /// @inheritdoc IRelayRegistry
@@ -237,6 +328,11 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         return _counters.positions;
     }
 
+    /// @inheritdoc IRelayRegistry
+    function DOMAIN_SEPARATOR() external view returns (bytes32) {
+        return _domainSeparatorV4();
+    }
+
     // ---------------------------------------------------------------- internal
 
     /// @dev Gives the next id, and the position freed last or else a new one.
@@ -247,13 +343,27 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         _counters = c;
     }
 
-    /// @dev Puts a relay, as its seat says, at a position; id zero empties it.
-    function _setLeaf(uint32 position, uint32 id) private {
-        _idAt[position] = id;
-        uint32 positions = _counters.positions;
-        uint256 neighbour = RelayTree.neighbourOf(position);
-        bytes32 sibling = neighbour < positions ? _leafOf(_idAt[neighbour]) : bytes32(0);
-        _tree.set(position, positions, _leafOf(id), sibling);
+    /// @dev Frees a living relay's position and binds what is left of its stake.
+    function _takeOut(uint32 id, Seat storage seat) private {
+        freeze();
+        uint40 withdrawableAt = uint40(block.timestamp) + UNBONDING;
+        uint32 position = seat.position;
+        seat.withdrawableAt = withdrawableAt;
+        _setLeaf(position, bytes32(0));
+        _free[_counters.freed++] = position;
+
+        emit Left(id, position, withdrawableAt);
+    }
+
+    /// @dev Puts a leaf at a position in use, or empties it.
+    function _setLeaf(uint32 position, bytes32 leaf) private {
+        _tree.set(position, _counters.positions, leaf);
+    }
+
+    /// @dev Moves tokens into an account's balance in Channels. Approves exactly what is due: no approval stays behind.
+    function _payInto(address account, uint96 amount) private {
+        TOKEN.forceApprove(address(CHANNELS), amount);
+        CHANNELS.depositFor(account, amount);
     }
 
     /// @dev Fixes an epoch: the tree as it is, and a beacon drawn from the one before and this block's randomness.
@@ -266,15 +376,41 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         emit Frozen(epoch, s.root, s.count, s.beacon);
     }
 
-    function _leafOf(uint32 id) private view returns (bytes32) {
-        // slither-disable-next-line incorrect-equality (zero says "none"; nobody can make it miss)
-        if (id == 0) return bytes32(0);
-        Seat storage s = _seats[id];
-        return keccak256(abi.encodePacked(id, s.operator, s.linkKey, s.endpointHash));
+    /// @dev What a condemned relay has still to lose: judgements rank before it.
+    function _openPenalty(uint32 id) private view returns (uint96) {
+        Charges storage charges = _charges[id];
+        if (charges.reporter == address(0) || _seats[id].settled) return 0;
+        return _min(PENALTY, STAKE - charges.taken);
+    }
+
+    /// @dev Zero when there is no such relay, or its stake was withdrawn. No key gives the zero address, so no operator is.
+    function _ownerOf(Seat storage seat) private view returns (address) {
+        return _operators[seat.operator].owner;
     }
 
     function _checkOwner(uint32 id) private view {
-        if (msg.sender != _operators[_seats[id].operator].owner) revert NotOwner();
+        if (msg.sender != _ownerOf(_seats[id])) revert NotOwner();
+    }
+
+    function _checkCourt() private view {
+        if (msg.sender != COURT) revert NotCourt();
+    }
+
+    function _checkUnbonded(Seat storage seat) private view {
+        uint40 withdrawableAt = seat.withdrawableAt;
+        if (block.timestamp < withdrawableAt) revert StakeBound(withdrawableAt);
+    }
+
+    function _leafOf(uint32 id, address operator, bytes32 linkKey, string calldata endpoint)
+        private
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encodePacked(id, operator, linkKey, keccak256(bytes(endpoint))));
+    }
+
+    function _min(uint96 a, uint96 b) private pure returns (uint96) {
+        return a < b ? a : b;
     }
 
     function _checkContact(bytes32 linkKey, string calldata endpoint) private pure {
