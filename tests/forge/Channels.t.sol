@@ -17,7 +17,7 @@ contract ChannelsTest is Fixture {
 
     function test_deposit_failsIfTokenTakesFee() public {
         FeeToken fee = new FeeToken();
-        Channels c = new Channels(fee, NOTICE);
+        Channels c = new Channels(fee, NOTICE, court);
         fee.approve(address(c), 1000);
         vm.expectRevert(abi.encodeWithSelector(ExactTransfer.InexactTransfer.selector, 1000, 0, 990));
         c.deposit(1000);
@@ -25,7 +25,7 @@ contract ChannelsTest is Fixture {
 
     function test_deposit_failsIfTokenSaysFalse() public {
         FalseToken no = new FalseToken();
-        Channels c = new Channels(no, NOTICE);
+        Channels c = new Channels(no, NOTICE, court);
         vm.expectRevert(abi.encodeWithSignature("SafeERC20FailedOperation(address)", address(no)));
         c.deposit(1000);
     }
@@ -33,7 +33,7 @@ contract ChannelsTest is Fixture {
     /// @dev While its deposit is under way, the depositor spends the credit and asks the tokens out.
     function test_deposit_failsIfWithdrawnWhileUnderWay() public {
         CallbackToken odd = new CallbackToken();
-        Channels c = new Channels(odd, NOTICE);
+        Channels c = new Channels(odd, NOTICE, court);
         odd.approve(address(c), 1000);
         odd.transfer(address(c), 1000); // somebody else's money
         odd.arm(address(this), abi.encodeCall(this.withdrawFrom, (c, 1000)));
@@ -44,7 +44,7 @@ contract ChannelsTest is Fixture {
     /// @dev More than was sent is not what was sent either: whose would the rest be?
     function test_deposit_failsIfMoreArrives() public {
         CallbackToken odd = new CallbackToken();
-        Channels c = new Channels(odd, NOTICE);
+        Channels c = new Channels(odd, NOTICE, court);
         odd.approve(address(c), 1000);
         odd.arm(address(this), abi.encodeCall(this.donate, (odd, address(c))));
         vm.expectRevert(abi.encodeWithSelector(ExactTransfer.InexactTransfer.selector, 1000, 0, 1005));
@@ -259,7 +259,7 @@ contract ChannelsTest is Fixture {
         vm.chainId(block.chainid + 1);
         expectRefused(alice, bob, cumulative, batch, signed);
         vm.chainId(block.chainid - 1);
-        channels = new Channels(token, NOTICE);
+        channels = new Channels(token, NOTICE, court);
         expectRefused(alice, bob, cumulative, batch, signed);
     }
 

@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {Channels} from "../../contracts/Channels.sol";
 import {Network} from "../../contracts/Network.sol";
+import {ReceiptCourt} from "../../contracts/ReceiptCourt.sol";
 import {RelayRegistry} from "../../contracts/RelayRegistry.sol";
 import {SubsidyPool} from "../../contracts/SubsidyPool.sol";
 import {Token} from "../../contracts/Token.sol";
@@ -18,6 +19,11 @@ abstract contract Tools {
     uint40 internal constant NOTICE = 2 days;
     uint40 internal constant CLAIM_WINDOW = 3 days;
     uint40 internal constant WITHDRAWAL_NOTICE = 7 days;
+    uint40 internal constant ANSWER_WINDOW = 1 days;
+    uint40 internal constant FINISH_WINDOW = 12 hours;
+    uint40 internal constant GRACE = 1 days;
+    uint96 internal constant COURT_COST = 0.1 ether;
+    uint96 internal constant PENALTY = 500 ether;
     uint96 internal constant HOP_PRICE = 1e12;
     uint256 internal constant ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
 
@@ -25,6 +31,7 @@ abstract contract Tools {
     Network internal network;
     RelayRegistry internal registry;
     Channels internal channels;
+    ReceiptCourt internal court;
     SubsidyPool internal pool;
 
     address internal governor = address(0x6001);
@@ -132,5 +139,6 @@ abstract contract Tools {
     function assumeAccount(address account) internal view {
         vm.assume(account != address(0) && account != address(channels) && account != address(pool));
         vm.assume(account != address(this) && account != address(registry) && account != address(token));
+        vm.assume(account != address(court));
     }
 }

@@ -8,6 +8,9 @@ interface Vm {
     function prank(address sender) external;
     function startPrank(address sender) external;
     function stopPrank() external;
+    function getNonce(address account) external view returns (uint64);
+    function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
+    function roll(uint256 number) external;
     function warp(uint256 timestamp) external;
     function chainId(uint256 id) external;
     function prevrandao(bytes32 value) external;

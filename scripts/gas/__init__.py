@@ -1,0 +1,1 @@
+"""Gas of whole transactions on a chain with the Prague rules: `make gas`."""

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IReceiptCourt} from "../../contracts/interfaces/IReceiptCourt.sol";
+import {ReceiptSamples} from "../../contracts/lib/ReceiptSamples.sol";
+import {Tools} from "./Tools.sol";
+import {vm} from "./Vm.sol";
+
+/// @dev Batches of receipts, their two trees, and the samples that a payee shows: what a daemon does, in Solidity.
+abstract contract Courtroom is Tools {
+    /// @dev Tickets of a batch by position. Without its response (zero) a ticket counts nothing.
+    struct Receipts {
+        uint256[] responses;
+        address[] locks;
+        uint64[] values;
+    }
+
+    /// @dev Both trees, level by level from the leaves, each as wide as the level can be.
+    struct Trees {
+        bytes32[][] receipts;
+        uint64[][] sums;
+        bytes32[][] locks;
+    }
+
+    // ---------------------------------------------------------------- receipts
+
+    /// @dev `count` tickets of value 1 to 4, all opened.
+    function receiptsOf(uint256 count, uint256 seed) internal pure returns (Receipts memory r) {
+        r = Receipts(new uint256[](count), new address[](count), new uint64[](count));
+        for (uint256 i = 0; i < count; ++i) {
+            r.responses[i] = keyFrom(uint256(keccak256(abi.encode(seed, i))));
+            r.locks[i] = vm.addr(r.responses[i]);
+            r.values[i] = [uint64(1), 2, 3, 4][i % 4];
+        }
+    }
+
+    function treesOf(Receipts memory r) internal pure returns (Trees memory t) {
+        uint256 depth = 0;
+        while ((r.responses.length - 1) >> depth != 0) ++depth;
+        t = Trees(new bytes32[][](depth + 1), new uint64[][](depth + 1), new bytes32[][](depth + 1));
+        for (uint256 level = 0; level <= depth; ++level) {
+            uint256 width = 2 ** (depth - level);
+            (t.receipts[level], t.sums[level]) = (new bytes32[](width), new uint64[](width));
+            t.locks[level] = new bytes32[](width);
+            for (uint256 i = 0; i < width; ++i) {
+                if (level == 0) _leaf(t, r, i);
+                else _join(t, level, i);
+            }
+        }
+    }
+
+    function _leaf(Trees memory t, Receipts memory r, uint256 i) private pure {
+        if (i >= r.responses.length) return;
+        uint64 counted = r.responses[i] == 0 ? 0 : r.values[i];
+        t.receipts[0][i] = keccak256(abi.encodePacked(r.responses[i], counted));
+        t.sums[0][i] = counted;
+        t.locks[0][i] = keccak256(abi.encodePacked(r.locks[i], r.values[i]));
+    }
+
+    function _join(Trees memory t, uint256 level, uint256 i) private pure {
+        (bytes32[] memory below, uint64[] memory sums) = (t.receipts[level - 1], t.sums[level - 1]);
+        t.receipts[level][i] =
+            keccak256(abi.encodePacked(below[2 * i], sums[2 * i], below[2 * i + 1], sums[2 * i + 1]));
+        unchecked {
+            t.sums[level][i] = sums[2 * i] + sums[2 * i + 1];
+        }
+        t.locks[level][i] = keccak256(abi.encodePacked(t.locks[level - 1][2 * i], t.locks[level - 1][2 * i + 1]));
+    }
+
+    function batchOf(Trees memory t, uint32 number, uint32 count)
+        internal
+        pure
+        returns (IReceiptCourt.Batch memory batch, bytes32 receiptsRoot, uint64 amount)
+    {
+        uint256 top = t.locks.length - 1;
+        batch = IReceiptCourt.Batch(number, count, HOP_PRICE, t.locks[top][0]);
+        return (batch, t.receipts[top][0], t.sums[top][0]);
+    }
+
+    // ---------------------------------------------------------------- samples
+
+    /// @dev What `finish` wants for a seed.
+    function samplesOf(Receipts memory r, Trees memory t, bytes32 seed) internal pure returns (bytes memory samples) {
+        uint256 top = t.sums.length - 1;
+        uint256[] memory positions = positionsAt(t, ReceiptSamples.drawPoints(seed, t.sums[top][0]));
+        samples = abi.encodePacked(uint8(positions.length));
+        for (uint256 i = 0; i < positions.length; ++i) {
+            samples = abi.encodePacked(samples, uint32(positions[i]));
+        }
+        samples = abi.encodePacked(samples, _walk(r, t, positions, top, 0));
+    }
+
+    /// @dev The leaves under ascending points, each once.
+    function positionsAt(Trees memory t, uint256[] memory points) internal pure returns (uint256[] memory positions) {
+        uint256[] memory found = new uint256[](points.length);
+        (uint256 number, uint256 position, uint256 end) = (0, 0, t.sums[0][0]);
+        for (uint256 i = 0; i < points.length; ++i) {
+            while (points[i] >= end) end += t.sums[0][++position];
+            if (number == 0 || found[number - 1] != position) found[number++] = position;
+        }
+        positions = new uint256[](number);
+        for (uint256 i = 0; i < number; ++i) {
+            positions[i] = found[i];
+        }
+    }
+
+    function _walk(Receipts memory r, Trees memory t, uint256[] memory positions, uint256 level, uint256 index)
+        private
+        pure
+        returns (bytes memory)
+    {
+        bool within = false;
+        for (uint256 i = 0; i < positions.length; ++i) {
+            if (positions[i] >> level == index) within = true;
+        }
+        if (!within) {
+            return abi.encodePacked(t.receipts[level][index], t.sums[level][index], t.locks[level][index]);
+        }
+        if (level == 0) return abi.encodePacked(r.responses[index], r.values[index], r.locks[index]);
+        return abi.encodePacked(
+            _walk(r, t, positions, level - 1, 2 * index), _walk(r, t, positions, level - 1, 2 * index + 1)
+        );
+    }
+
+    // ---------------------------------------------------------------- signatures
+
+    function batchSignature(uint256 payerKey, address payee, IReceiptCourt.Batch memory batch)
+        internal
+        view
+        returns (bytes memory)
+    {
+        bytes32 typehash = keccak256(
+            "Batch(address payer,address payee,uint32 number,uint32 count,uint96 price,bytes32 locksRoot)"
+        );
+        bytes32 structHash = keccak256(
+            abi.encode(typehash, vm.addr(payerKey), payee, batch.number, batch.count, batch.price, batch.locksRoot)
+        );
+        return signature(payerKey, digest("Mixpay Channels", address(channels), structHash));
+    }
+
+    function descriptor(uint256 operatorKey, uint32 relay, uint32 epoch, bytes32 packetKey)
+        internal
+        view
+        returns (bytes memory)
+    {
+        bytes32 typehash = keccak256("Descriptor(uint32 relay,uint32 epoch,bytes32 packetKey)");
+        bytes32 structHash = keccak256(abi.encode(typehash, relay, epoch, packetKey));
+        return signature(operatorKey, digest("Mixpay RelayRegistry", address(registry), structHash));
+    }
+}
