@@ -81,12 +81,18 @@ class Stage:
         fields = {"from": to_hex(who.account), "to": to_hex(self.at[contract]), "data": to_hex(call.data)}
         fields["gas"] = hex(15_000_000)
         sent = self.rpc.request_once("eth_sendTransaction", fields)
-        receipt = parse_receipt(self.rpc.request("eth_getTransactionReceipt", sent))
+        receipt = parse_receipt(self._mined(sent))
         if not receipt.succeeded:
             self.rpc.call(call, sender=who.account)  # raises with the reason
             raise AssertionError(f"{contract}.{function} was reverted")
         self.logs = receipt.logs
         return receipt.gas_used
+
+    def _mined(self, transaction: str) -> Any:
+        """The node's receipt, which may be a moment behind its block."""
+        while (found := self.rpc.request("eth_getTransactionReceipt", transaction)) is None:
+            pass
+        return found
 
     def read(self, contract: str, function: str, *arguments: Any) -> Any:
         """What a view returns: one value, or a tuple."""
