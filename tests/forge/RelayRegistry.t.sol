@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {INetwork} from "../../contracts/interfaces/INetwork.sol";
 import {IRelayRegistry} from "../../contracts/interfaces/IRelayRegistry.sol";
+import {Network} from "../../contracts/Network.sol";
+import {RelayRegistry} from "../../contracts/RelayRegistry.sol";
+import {Token} from "../../contracts/Token.sol";
 import {Fixture} from "./Fixture.sol";
 import {vm} from "./Vm.sol";
 
@@ -11,6 +15,56 @@ contract RelayRegistryTest is Fixture {
     function setUp() public override {
         super.setUp();
         give(owner, address(registry), 1000 * uint256(STAKE));
+    }
+
+    // ---------------------------------------------------------------- deployment
+
+    function test_constructor_setsParameters() public view {
+        vm.assertEq(address(registry.TOKEN()), address(token));
+        vm.assertEq(registry.STAKE(), STAKE);
+        vm.assertEq(registry.UNBONDING(), UNBONDING);
+        vm.assertEq(registry.PENALTY(), PENALTY);
+        vm.assertEq(address(registry.CHANNELS()), address(channels));
+        vm.assertEq(registry.COURT(), address(court));
+        vm.assertEq(registry.BOUNTY_PERCENT(), 5);
+        bytes32 typehash = keccak256("OperatorConsent(address operator,address owner)");
+        bytes32 message = keccak256(abi.encode(typehash, owner, governor));
+        bytes32 domain = registry.DOMAIN_SEPARATOR();
+        vm.assertEq(
+            keccak256(abi.encodePacked("\x19\x01", domain, message)),
+            digest("Mixpay RelayRegistry", address(registry), message)
+        );
+    }
+
+    function test_constructor_failsIfParametersAreInvalid() public {
+        address judge = registry.COURT();
+        Token other = new Token(1);
+        expectInvalid();
+        new RelayRegistry(token, network, 0, UNBONDING, channels, judge, 0);
+        expectInvalid();
+        new RelayRegistry(token, network, STAKE, 0, channels, judge, PENALTY);
+        expectInvalid();
+        new RelayRegistry(token, network, STAKE, 365 days + 1, channels, judge, PENALTY);
+        expectInvalid();
+        new RelayRegistry(token, network, STAKE, UNBONDING, channels, address(0), PENALTY);
+        expectInvalid();
+        new RelayRegistry(token, network, STAKE, UNBONDING, channels, judge, STAKE + 1);
+        expectInvalid();
+        new RelayRegistry(other, network, STAKE, UNBONDING, channels, judge, PENALTY);
+        new RelayRegistry(token, network, STAKE, 365 days, channels, judge, STAKE);
+        new RelayRegistry(token, network, 1, 1, channels, judge, 0);
+    }
+
+    function expectInvalid() private {
+        vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.InvalidParameters.selector));
+    }
+
+    function test_constructor_failsBeforeGenesis() public {
+        address judge = registry.COURT();
+        uint64 now_ = uint64(block.timestamp);
+        Network later = new Network(now_ + 1, EPOCH, governor);
+        vm.expectRevert(abi.encodeWithSelector(INetwork.BeforeGenesis.selector, now_, now_ + 1));
+        new RelayRegistry(token, later, STAKE, UNBONDING, channels, judge, PENALTY);
     }
 
     // ---------------------------------------------------------------- register
@@ -23,19 +77,21 @@ contract RelayRegistryTest is Fixture {
         string memory endpoint = shortened(text);
         give(anyOwner, address(registry), STAKE);
         bytes memory signed = consent(key, anyOwner);
+        vm.expectEmit(address(registry));
+        emit IRelayRegistry.Registered(1, 0, anyOwner, operator, linkKey, endpoint);
         vm.prank(anyOwner);
         vm.assertEq(registry.register(operator, linkKey, endpoint, signed), 1);
 
         IRelayRegistry.Relay memory r = registry.relay(1);
         vm.assertEq(r.owner, anyOwner);
         vm.assertEq(r.operator, operator);
-        vm.assertEq(r.linkKey, linkKey);
-        vm.assertEq(r.endpointHash, keccak256(bytes(endpoint)));
+        vm.assertEq(r.leaf, leafOf(1, operator, linkKey, endpoint));
         vm.assertEq(r.position, 0);
         vm.assertEq(r.withdrawableAt, 0);
         vm.assertEq(registry.relayOf(operator), 1);
         vm.assertEq(registry.count(), 1);
-        vm.assertEq(registry.root(), keccak256(abi.encodePacked(uint32(1), operator, linkKey, r.endpointHash)));
+        vm.assertEq(registry.root(), r.leaf);
+        vm.assertEq(registry.stakeLeft(1), STAKE);
         vm.assertEq(token.balanceOf(address(registry)), STAKE);
     }
 
@@ -102,28 +158,68 @@ contract RelayRegistryTest is Fixture {
 
     // ---------------------------------------------------------------- update, ownership, leave
 
-    function test_update_byOwnerOrOperatorOnly() public {
+    function testFuzz_update(bool byOwner, bytes32 linkKey, bytes memory text) public {
+        vm.assume(linkKey != 0 && text.length != 0);
+        string memory endpoint = shortened(text);
+        join(owner, 1);
+        uint32 id = join(owner, 2);
+        bytes32 sibling = registry.relay(1).leaf;
+        vm.expectEmit(address(registry));
+        emit IRelayRegistry.Updated(id, linkKey, endpoint);
+        vm.prank(byOwner ? owner : vm.addr(2));
+        registry.update(id, linkKey, endpoint);
+        bytes32 leaf = leafOf(id, vm.addr(2), linkKey, endpoint);
+        vm.assertEq(registry.relay(id).leaf, leaf);
+        vm.assertEq(registry.relay(1).leaf, sibling);
+        vm.assertEq(registry.root(), keccak256(abi.encodePacked(sibling, leaf)));
+    }
+
+    function test_update_failsForOthers() public {
         uint32 id = join(owner, 1);
-        vm.prank(owner);
-        registry.update(id, bytes32("b"), "host:2");
-        vm.prank(vm.addr(1));
-        registry.update(id, bytes32("c"), "host:3");
-        vm.assertEq(registry.relay(id).linkKey, bytes32("c"));
+        give(governor, address(registry), STAKE);
+        join(governor, 2);
+        vm.prank(governor); // owns another relay
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotOwnerOrOperator.selector));
         registry.update(id, bytes32("d"), "host:4");
         vm.prank(owner);
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotOwnerOrOperator.selector));
-        registry.update(id + 1, bytes32("d"), "host:4");
+        registry.update(id + 2, bytes32("d"), "host:4");
+    }
+
+    function test_update_failsIfContactIsBad() public {
+        uint32 id = join(owner, 1);
+        vm.startPrank(owner);
+        vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.InvalidEndpoint.selector, 0));
+        registry.update(id, bytes32("link"), "");
+        vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.InvalidEndpoint.selector, 129));
+        registry.update(id, bytes32("link"), string(new bytes(129)));
+        vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.InvalidLinkKey.selector));
+        registry.update(id, 0, "host:2");
+        registry.update(id, bytes32("link"), string(new bytes(128)));
+    }
+
+    function test_relay_isEmptyWhereThereIsNone() public {
+        join(owner, 1);
+        IRelayRegistry.Relay memory r = registry.relay(2);
+        vm.assertEq(r.owner, address(0));
+        vm.assertEq(r.operator, address(0));
+        vm.assertEq(r.leaf, bytes32(0));
+        vm.assertEq(registry.stakeLeft(2), 0);
+        vm.assertEq(registry.relayOf(owner), 0);
     }
 
     function test_ownership_isOfferedAndAccepted() public {
         uint32 id = join(owner, 1);
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotOwner.selector));
         registry.transferOwnership(id, governor);
+        vm.expectEmit(address(registry));
+        emit IRelayRegistry.OwnershipTransferStarted(id, owner, governor);
         vm.prank(owner);
         registry.transferOwnership(id, governor);
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotPendingOwner.selector));
         registry.acceptOwnership(id);
+        vm.expectEmit(address(registry));
+        emit IRelayRegistry.OwnershipTransferred(id, owner, governor);
         vm.prank(governor);
         registry.acceptOwnership(id);
         vm.assertEq(registry.relay(id).owner, governor);
@@ -135,6 +231,18 @@ contract RelayRegistryTest is Fixture {
         registry.acceptOwnership(id);
     }
 
+    function test_ownership_offerIsTakenBack() public {
+        uint32 id = join(owner, 1);
+        vm.startPrank(owner);
+        registry.transferOwnership(id, governor);
+        registry.transferOwnership(id, address(0));
+        vm.stopPrank();
+        vm.prank(governor);
+        vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotPendingOwner.selector));
+        registry.acceptOwnership(id);
+        vm.assertEq(registry.relay(id).owner, owner);
+    }
+
     function testFuzz_leave(uint40 wait, address to) public {
         assumeAccount(to);
         vm.assume(to != owner);
@@ -143,12 +251,16 @@ contract RelayRegistryTest is Fixture {
         vm.startPrank(owner);
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.RelayHasNotLeft.selector));
         registry.withdrawStake(id, to);
+        uint40 due = uint40(block.timestamp) + UNBONDING;
+        vm.expectEmit(address(registry));
+        emit IRelayRegistry.Left(id, 0, due);
         registry.leave(id);
+        vm.assertEq(registry.relay(id).leaf, bytes32(0));
+        vm.assertEq(registry.relay(id).withdrawableAt, due);
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.RelayHasLeft.selector));
         registry.leave(id);
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.RelayHasLeft.selector));
         registry.update(id, bytes32("b"), "host:2");
-        uint40 due = uint40(block.timestamp) + UNBONDING;
         vm.warp(block.timestamp + wait);
         if (wait < UNBONDING) {
             vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.StakeBound.selector, due));
@@ -156,7 +268,10 @@ contract RelayRegistryTest is Fixture {
             return;
         }
         registry.transferOwnership(id, governor); // an offer that must not outlive the stake
+        vm.expectEmit(address(registry));
+        emit IRelayRegistry.StakeWithdrawn(id, to, STAKE);
         registry.withdrawStake(id, to);
+        vm.assertEq(registry.stakeLeft(id), 0);
         vm.assertEq(token.balanceOf(to), STAKE);
         vm.assertEq(token.balanceOf(address(registry)), 0);
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotOwner.selector));
@@ -176,83 +291,5 @@ contract RelayRegistryTest is Fixture {
         registry.withdrawStake(id, address(0));
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.InvalidRecipient.selector));
         registry.withdrawStake(id, address(registry));
-    }
-
-    // ---------------------------------------------------------------- freeze, beacon
-
-    /// @dev What changes in an epoch is frozen from the first touch of the next epoch on, not before.
-    function test_freeze_takesTheStateBeforeTheFirstTouch() public {
-        uint32 a = join(owner, 1);
-        checkFrozen(1, 0, 0);
-        bytes32 rootOfOne = registry.root();
-        goTo(1);
-        vm.assertFalse(registry.isFrozen(2));
-        join(owner, 2);
-        checkFrozen(2, rootOfOne, 1);
-        bytes32 rootOfTwo = registry.root();
-        goTo(2);
-        vm.prank(owner);
-        registry.update(a, bytes32("b"), "host:2");
-        checkFrozen(3, rootOfTwo, 2);
-        goTo(3);
-        bytes32 before = registry.root();
-        vm.prank(owner);
-        registry.leave(a);
-        checkFrozen(4, before, 2);
-        checkFrozen(2, rootOfOne, 1);
-    }
-
-    /// @dev Untouched epochs inherit what was fixed, not what changed since: that could follow the beacon.
-    function test_frozen_ofUntouchedEpochs() public {
-        (,, bytes32 first) = registry.frozen(0);
-        registry.freeze();
-        (,, bytes32 drawn) = registry.frozen(1);
-        vm.assertEq(drawn, keccak256(abi.encodePacked(first, bytes32(uint256(1)))));
-        join(owner, 1);
-        goTo(40);
-        checkFrozen(40, 0, 0);
-        (,, bytes32 beacon) = registry.frozen(40);
-        vm.assertEq(beacon, keccak256(abi.encodePacked(drawn, uint32(40))));
-        vm.assertFalse(registry.isFrozen(41));
-        vm.prevrandao(bytes32(uint256(99)));
-        registry.freeze();
-        checkFrozen(41, registry.root(), 1);
-        (,, bytes32 next) = registry.frozen(41);
-        vm.assertEq(next, keccak256(abi.encodePacked(beacon, bytes32(uint256(99)))));
-        (,, bytes32 still) = registry.frozen(40);
-        vm.assertEq(still, beacon);
-        (,, bytes32 between) = registry.frozen(17);
-        vm.assertEq(between, keccak256(abi.encodePacked(drawn, uint32(17))));
-    }
-
-    function test_freeze_onlyTheFirstTouchDraws() public {
-        registry.freeze();
-        (bytes32 root, uint32 count, bytes32 beacon) = registry.frozen(1);
-        vm.prevrandao(bytes32(uint256(2)));
-        join(owner, 1);
-        registry.freeze();
-        (bytes32 sameRoot, uint32 sameCount, bytes32 sameBeacon) = registry.frozen(1);
-        vm.assertEq(root, sameRoot);
-        vm.assertEq(count, sameCount);
-        vm.assertEq(beacon, sameBeacon);
-    }
-
-    function test_frozen_failsIfNotFixedYet() public {
-        vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotFrozen.selector, 1));
-        registry.frozen(1);
-        goTo(1);
-        vm.assertTrue(registry.isFrozen(1));
-        registry.freeze();
-        vm.assertTrue(registry.isFrozen(2));
-        vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotFrozen.selector, 3));
-        registry.frozen(3);
-    }
-
-    function checkFrozen(uint32 epoch, bytes32 root, uint32 count) private view {
-        vm.assertTrue(registry.isFrozen(epoch));
-        (bytes32 frozenRoot, uint32 frozenCount, bytes32 beacon) = registry.frozen(epoch);
-        vm.assertEq(frozenRoot, root);
-        vm.assertEq(frozenCount, count);
-        vm.assertTrue(beacon != 0);
     }
 }

@@ -32,7 +32,7 @@ contract RelayTreeTest is Fixture {
                 bytes32 linkKey = bytes32(steps[i] | 1);
                 vm.prank(owner);
                 registry.update(idAt[position], linkKey, "host:2");
-                leaves[position] = leafOf(idAt[position], linkKey, "host:2");
+                leaves[position] = leafOf(idAt[position], operatorOf(position), linkKey, "host:2");
             }
             vm.assertEq(registry.root(), naiveRoot());
             vm.assertEq(registry.count(), leaves.length);
@@ -54,7 +54,7 @@ contract RelayTreeTest is Fixture {
         }
         vm.assertEq(registry.relay(id).position, position);
         idAt[position] = id;
-        leaves[position] = leafOf(id, bytes32("link"), "host:1");
+        leaves[position] = leafOf(id, operatorOf(position), bytes32("link"), "host:1");
     }
 
     function leaveTracked(uint32 position) private {
@@ -65,13 +65,12 @@ contract RelayTreeTest is Fixture {
         free.push(position);
     }
 
-    function leftCount() private view returns (uint256) {
-        return ids + free.length - leaves.length;
+    function operatorOf(uint32 position) private view returns (address) {
+        return registry.relay(idAt[position]).operator;
     }
 
-    function leafOf(uint32 id, bytes32 linkKey, string memory endpoint) private view returns (bytes32) {
-        address operator = registry.relay(id).operator;
-        return keccak256(abi.encodePacked(id, operator, linkKey, keccak256(bytes(endpoint))));
+    function leftCount() private view returns (uint256) {
+        return ids + free.length - leaves.length;
     }
 
     function naiveRoot() private view returns (bytes32) {

@@ -92,7 +92,7 @@ contract SubsidyPoolTest is Fixture {
     /// @dev Epochs from before the registry's time have no beacon, and no key either.
     function test_setKey_failsForThePast() public {
         goTo(5);
-        registry = new RelayRegistry(token, network, STAKE, UNBONDING);
+        registry = new RelayRegistry(token, network, STAKE, UNBONDING, channels, address(court), PENALTY);
         pool = new SubsidyPool(channels, registry, network, TERM, CLAIM_WINDOW, WITHDRAWAL_NOTICE);
         vm.startPrank(sponsor);
         pool.createCampaign(signer, 1, 1);

@@ -66,6 +66,15 @@ abstract contract Tools {
         return registry.register(vm.addr(operatorKey), bytes32("link"), "host:1", signed);
     }
 
+    /// @dev What the registry's tree holds of a relay.
+    function leafOf(uint32 id, address operator, bytes32 linkKey, string memory endpoint)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encodePacked(id, operator, linkKey, keccak256(bytes(endpoint))));
+    }
+
     function claimable(address payer, address payee, uint96 cumulative) internal view returns (uint256) {
         (uint96 deposited, uint96 claimed,) = channels.channel(payer, payee);
         uint96 total = cumulative < deposited ? cumulative : deposited;

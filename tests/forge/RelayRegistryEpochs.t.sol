@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IRelayRegistry} from "../../contracts/interfaces/IRelayRegistry.sol";
+import {Fixture} from "./Fixture.sol";
+import {vm} from "./Vm.sol";
+
+/// @dev What the registry freezes for an epoch, and its beacon.
+contract RelayRegistryEpochsTest is Fixture {
+    address private owner = address(0x0123);
+
+    function setUp() public override {
+        super.setUp();
+        give(owner, address(registry), 1000 * uint256(STAKE));
+    }
+
+    /// @dev What changes in an epoch is frozen from the first touch of the next epoch on, not before.
+    function test_freeze_takesTheStateBeforeTheFirstTouch() public {
+        uint32 a = join(owner, 1);
+        checkFrozen(1, 0, 0);
+        bytes32 rootOfOne = registry.root();
+        goTo(1);
+        vm.assertFalse(registry.isFrozen(2));
+        join(owner, 2);
+        checkFrozen(2, rootOfOne, 1);
+        bytes32 rootOfTwo = registry.root();
+        goTo(2);
+        vm.prank(owner);
+        registry.update(a, bytes32("b"), "host:2");
+        checkFrozen(3, rootOfTwo, 2);
+        goTo(3);
+        bytes32 before = registry.root();
+        vm.prank(owner);
+        registry.leave(a);
+        checkFrozen(4, before, 2);
+        checkFrozen(2, rootOfOne, 1);
+    }
+
+    /// @dev Untouched epochs inherit what was fixed, not what changed since: that could follow the beacon.
+    function test_frozen_ofUntouchedEpochs() public {
+        (,, bytes32 first) = registry.frozen(0);
+        registry.freeze();
+        (,, bytes32 drawn) = registry.frozen(1);
+        vm.assertEq(drawn, keccak256(abi.encodePacked(first, bytes32(uint256(1)))));
+        join(owner, 1);
+        goTo(40);
+        checkFrozen(40, 0, 0);
+        (,, bytes32 beacon) = registry.frozen(40);
+        vm.assertEq(beacon, keccak256(abi.encodePacked(drawn, uint32(40))));
+        vm.assertFalse(registry.isFrozen(41));
+        vm.prevrandao(bytes32(uint256(99)));
+        registry.freeze();
+        checkFrozen(41, registry.root(), 1);
+        (,, bytes32 next) = registry.frozen(41);
+        vm.assertEq(next, keccak256(abi.encodePacked(beacon, bytes32(uint256(99)))));
+        (,, bytes32 still) = registry.frozen(40);
+        vm.assertEq(still, beacon);
+        (,, bytes32 between) = registry.frozen(17);
+        vm.assertEq(between, keccak256(abi.encodePacked(drawn, uint32(17))));
+    }
+
+    function test_freeze_onlyTheFirstTouchDraws() public {
+        registry.freeze();
+        (bytes32 root, uint32 count, bytes32 beacon) = registry.frozen(1);
+        vm.prevrandao(bytes32(uint256(2)));
+        join(owner, 1);
+        registry.freeze();
+        (bytes32 sameRoot, uint32 sameCount, bytes32 sameBeacon) = registry.frozen(1);
+        vm.assertEq(root, sameRoot);
+        vm.assertEq(count, sameCount);
+        vm.assertEq(beacon, sameBeacon);
+    }
+
+    function test_frozen_failsIfNotFixedYet() public {
+        vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotFrozen.selector, 1));
+        registry.frozen(1);
+        goTo(1);
+        vm.assertTrue(registry.isFrozen(1));
+        registry.freeze();
+        vm.assertTrue(registry.isFrozen(2));
+        vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotFrozen.selector, 3));
+        registry.frozen(3);
+    }
+
+    function checkFrozen(uint32 epoch, bytes32 root, uint32 count) private view {
+        vm.assertTrue(registry.isFrozen(epoch));
+        (bytes32 frozenRoot, uint32 frozenCount, bytes32 beacon) = registry.frozen(epoch);
+        vm.assertEq(frozenRoot, root);
+        vm.assertEq(frozenCount, count);
+        vm.assertTrue(beacon != 0);
+    }
+}
