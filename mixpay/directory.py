@@ -16,20 +16,29 @@ from typing import Annotated, Literal
 import msgspec
 
 from mixpay import eip712
-from mixpay.descriptors import MAX_SOFTWARE, Descriptor, DescriptorBook, Directory, sign_descriptor
+from mixpay.descriptors import (
+    MAX_SOFTWARE,
+    Descriptor,
+    DescriptorBook,
+    Directory,
+    Equivocation,
+    sign_descriptor,
+)
 from mixpay.endpoint import MAX_ENDPOINT
 from mixpay.snapshot import DirectoryError, Frozen, RelayRecord, Snapshot
-from mixpay.types import Account, Position, RelayId
+from mixpay.types import Account, Epoch, Position, RelayId
 
 __all__ = [
     "Descriptor",
     "DescriptorBook",
     "Directory",
     "DirectoryError",
+    "Equivocation",
     "Frozen",
     "RelayRecord",
     "Snapshot",
     "document_limit",
+    "read_descriptors",
     "read_directory",
     "sign_descriptor",
     "write_directory",
@@ -77,18 +86,20 @@ def read_directory(data: bytes, frozen: Frozen, domain: eip712.Domain) -> Direct
 
     Raises DirectoryError `malformed`, `wrong_epoch`, `wrong_root` or `bad_descriptor`.
     """
-    if len(data) > document_limit(frozen.count):
-        raise DirectoryError("malformed", f"{len(data)} bytes are too many for {frozen.count} relays")
-    try:
-        document = _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DirectoryError("malformed", str(error)) from None
-    if document.epoch != frozen.epoch:
-        raise DirectoryError("wrong_epoch", f"a directory of epoch {document.epoch}, not {frozen.epoch}")
+    document = _decode(data, frozen.epoch, frozen.count)
     relays = tuple(map(_record, document.relays))
     snapshot = Snapshot(frozen.epoch, frozen.root, frozen.count, frozen.beacon, relays)
     snapshot.verify()
     return Directory(snapshot, _descriptors(snapshot, document.relays, domain))
+
+
+def read_descriptors(data: bytes, epoch: Epoch, count: int) -> list[Descriptor]:
+    """Read only what a stranger's document over `count` positions says of packet keys, nothing of it checked.
+
+    For who knows the relays of the epoch: a `DescriptorBook` checks what is new to it, and an old word costs
+    no signature. Raises DirectoryError `malformed` or `wrong_epoch`.
+    """
+    return _said(epoch, _decode(data, epoch, count).relays)
 
 
 def document_limit(count: int) -> int:
@@ -96,16 +107,33 @@ def document_limit(count: int) -> int:
     return _HEAD_SIZE + count * _MAX_ENTRY_SIZE
 
 
+def _decode(data: bytes, epoch: Epoch, count: int) -> _Document:
+    if len(data) > document_limit(count):
+        raise DirectoryError("malformed", f"{len(data)} bytes are too many for {count} relays")
+    try:
+        document = _DECODER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DirectoryError("malformed", str(error)) from None
+    if document.epoch != epoch:
+        raise DirectoryError("wrong_epoch", f"a directory of epoch {document.epoch}, not {epoch}")
+    return document
+
+
 def _descriptors(
     snapshot: Snapshot, entries: Sequence[_Entry], domain: eip712.Domain
 ) -> dict[RelayId, Descriptor]:
     book = DescriptorBook(snapshot, domain)
-    for entry in entries:
-        if entry.packet_key is None and entry.signature is None:
-            continue
-        key, signature = entry.packet_key or b"", entry.signature or b""
-        book.add(Descriptor(RelayId(entry.id), snapshot.epoch, key, signature, entry.software))
+    for descriptor in _said(snapshot.epoch, entries):
+        book.add(descriptor)
     return dict(book.directory().descriptors)
+
+
+def _said(epoch: Epoch, entries: Sequence[_Entry]) -> list[Descriptor]:
+    return [
+        Descriptor(RelayId(e.id), epoch, e.packet_key or b"", e.signature or b"", e.software)
+        for e in entries
+        if e.packet_key is not None or e.signature is not None
+    ]
 
 
 def _entry(relay: RelayRecord, descriptor: Descriptor | None) -> _Entry:

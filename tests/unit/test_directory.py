@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from itertools import permutations
 from typing import Any
 
 import msgspec
@@ -13,11 +14,14 @@ from hypothesis import strategies as st
 
 from mixpay import eip712
 from mixpay.directory import (
+    Descriptor,
     DescriptorBook,
     Directory,
     DirectoryError,
+    Equivocation,
     RelayRecord,
     document_limit,
+    read_descriptors,
     read_directory,
     sign_descriptor,
     write_directory,
@@ -138,20 +142,110 @@ def test_descriptor_refusesKeyWithoutSecrets(key: bytes) -> None:
     refused("bad_descriptor", lambda: signed.check(RECORDS[0].operator, DOMAIN))
 
 
-def test_book_keepsTheFirstKey() -> None:
+def test_book_refusesWhatDoesNotBelongThere() -> None:
     book = DescriptorBook(SNAPSHOT, DOMAIN)
     assert book.add(descriptor(1, 9)) is True
     assert book.add(descriptor(1, 9)) is False
-    second = sign_descriptor(operator_key(1), RelayId(1), Epoch(9), name("second", 0), DOMAIN)
-    refused("equivocation", lambda: book.add(second))
-    forged = dataclasses.replace(second, signature=bytes(65))
-    refused("bad_descriptor", lambda: book.add(forged))
+    refused("bad_descriptor", lambda: book.add(dataclasses.replace(second(1), signature=bytes(65))))
+    refused("bad_descriptor", lambda: book.add(dataclasses.replace(second(1), packet_key=b"")))
     refused("wrong_epoch", lambda: book.add(descriptor(1, 8)))
     refused("unknown_relay", lambda: book.add(descriptor(2, 9)))
-    assert dict(book.directory().descriptors) == {1: descriptor(1, 9)}
+    assert book.directory() == Directory(SNAPSHOT, {RelayId(1): descriptor(1, 9)})
+
+
+# ---------------------------------------------------------------- equivocation
+
+
+def second(relay: int, key: bytes = name("second", 0)) -> Descriptor:
+    """Another key that the relay signed for epoch 9."""
+    return sign_descriptor(operator_key(relay), RelayId(relay), Epoch(9), key, DOMAIN)
+
+
+PROOF = Equivocation.of(descriptor(1, 9), second(1))
+
+
+def test_book_thatIsShownTwoKeys_hasTheProofAndNeither() -> None:
+    for one, other in permutations((descriptor(1, 9), second(1))):
+        book = DescriptorBook(SNAPSHOT, DOMAIN)
+        book.add(descriptor(5, 9))
+        book.add(one)
+        refused("equivocation", lambda b=book, d=other: b.add(d))
+        for late in (one, other, second(1, name("third", 0))):
+            refused("equivocation", lambda b=book, d=late: b.add(d))
+        assert book.get(RelayId(1)) is None
+        found = book.directory()
+        assert found.descriptors == {5: descriptor(5, 9)}
+        assert found.equivocations == {1: PROOF}  # the first pair stays; its order does not matter
+
+
+def test_secondKeyThatCannotBeUsed_isAProofToo() -> None:
+    """The court looks at signatures only."""
+    book = DescriptorBook(SNAPSHOT, DOMAIN)
+    book.add(descriptor(1, 9))
+    refused("equivocation", lambda: book.add(second(1, LOW_ORDER[0])))
+
+
+def test_sameKeySignedAgain_isNoEquivocation() -> None:
+    """A key that is known costs no look at its signature."""
+    book = DescriptorBook(SNAPSHOT, DOMAIN)
+    book.add(descriptor(1, 9))
+    assert book.add(dataclasses.replace(descriptor(1, 9), signature=bytes(65))) is False
+    with pytest.raises(ValueError, match="different keys"):
+        Equivocation.of(descriptor(1, 9), descriptor(1, 9))
+
+
+@pytest.mark.parametrize("other", [descriptor(5, 9), descriptor(1, 8)])
+def test_descriptorsOfDifferentRelaysOrEpochs_areNoProof(other: Descriptor) -> None:
+    with pytest.raises(ValueError, match="one relay and epoch"):
+        Equivocation.of(descriptor(1, 9), other)
+
+
+def test_proof_isReadAgain_andChecked() -> None:
+    encoded = PROOF.encode()
+    assert len(encoded) == 202
+    assert Equivocation.decode(encoded) == PROOF
+    PROOF.check(RECORDS[0].operator, DOMAIN)
+
+
+def test_forgedProof_isRefused() -> None:
+    first, other = PROOF.signatures
+    forged = [
+        dataclasses.replace(PROOF, relay=RelayId(5)),
+        dataclasses.replace(PROOF, epoch=Epoch(8)),
+        dataclasses.replace(PROOF, signatures=(other, first)),
+        dataclasses.replace(PROOF, signatures=(first, first)),
+        dataclasses.replace(PROOF, keys=(PROOF.keys[0], b"\xff" * 32)),
+    ]
+    for proof in forged:
+        refused("bad_descriptor", lambda p=proof: p.check(RECORDS[0].operator, DOMAIN))
+    refused("bad_descriptor", lambda: PROOF.check(RECORDS[1].operator, DOMAIN))
+    swapped = dataclasses.replace(PROOF, keys=PROOF.keys[::-1], signatures=PROOF.signatures[::-1]).encode()
+    same = dataclasses.replace(PROOF, keys=PROOF.keys[:1] * 2, signatures=(first, first)).encode()
+    for data in (b"", PROOF.encode()[:-1], PROOF.encode() + b"\0", swapped, same):
+        refused("malformed", lambda d=data: Equivocation.decode(d))
+
+
+@given(st.binary(min_size=202, max_size=202))
+def test_proof_hasOneEncoding(data: bytes) -> None:
+    try:
+        proof = Equivocation.decode(data)
+    except DirectoryError:
+        return
+    assert proof.encode() == data
 
 
 # ---------------------------------------------------------------- document
+
+
+def test_descriptorsAlone_areReadUnchecked() -> None:
+    two_faced = Directory(SNAPSHOT, {**directory(5).descriptors, RelayId(1): second(1)})
+    assert read_descriptors(write_directory(two_faced), Epoch(9), 8) == [second(1), descriptor(5, 9)]
+    stranger = record(77, 0)
+    elsewhere = Directory(snapshot([stranger], epoch=9), {RelayId(77): descriptor(77, 9)})
+    assert read_descriptors(write_directory(elsewhere), Epoch(9), 8) == [descriptor(77, 9)]
+    refused("wrong_epoch", lambda: read_descriptors(DOCUMENT, Epoch(8), 8))
+    refused("malformed", lambda: read_descriptors(DOCUMENT[:-1], Epoch(9), 8))
+    refused("malformed", lambda: read_descriptors(DOCUMENT, Epoch(9), 0))
 
 
 def test_document_roundTrips() -> None:
