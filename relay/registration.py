@@ -19,11 +19,12 @@ from mixpay import eip712, keystore, tls
 from mixpay.accounts import show_account
 from mixpay.amounts import moment, shown
 from mixpay.chain.contracts import Contracts
+from mixpay.chain.events import Decoder, StakeWithdrawn
 from mixpay.chain.rpc import connect
 from mixpay.chain.sender import Sender
 from mixpay.chain.views import NOBODY, RegisteredRelay
-from mixpay.crypto.hashing import keccak256
 from mixpay.errors import UserError
+from mixpay.registry_tree import relay_leaf
 from mixpay.types import Account, Amount, RelayId
 from relay import config as configs
 from relay.home import CONFIG, KEYS, LINK_KEY, OPERATOR_KEY, operator_account
@@ -136,7 +137,7 @@ class Owner:
         link_key = tls.link_key_of(keystore.load(keys, LINK_KEY, password))
         registry, endpoint = self._contracts.registry, self.config.endpoint
         relay = registry.relay_of(self.operator)
-        changed = bool(relay) and self._differs(self._owned(relay), link_key, endpoint)
+        changed = bool(relay) and self._differs(relay, link_key, endpoint)
         lacking = self._lacking(capital, gas)
         self._check_funds(Amount(0) if relay else registry.stake(), lacking)
         new = not relay
@@ -159,8 +160,8 @@ class Owner:
         found = self._contracts.registry.relay(relay)
         if found.owner == NOBODY or found.withdrawable_at:
             raise UserError(
-                f"relay {relay} of this operator key has left, and a key serves one relay only: make a new "
-                "folder with `mixpay-relay init`"
+                f"relay {relay} of this operator key has left or was evicted, and a key serves one relay "
+                "only: make a new folder with `mixpay-relay init`"
             )
         self._check_owner(relay, found)
         return found
@@ -169,9 +170,10 @@ class Owner:
         if found.owner != self.account:
             raise UserError(f"relay {relay} is owned by {show_account(found.owner)}, not by this key")
 
-    @staticmethod
-    def _differs(found: RegisteredRelay, link_key: bytes, endpoint: str) -> bool:
-        return (found.link_key, found.endpoint_hash) != (link_key, keccak256(endpoint.encode()))
+    def _differs(self, relay: RelayId, link_key: bytes, endpoint: str) -> bool:
+        """Whether the relay is registered with another contact. Raises UserError if it is not ours."""
+        leaf = relay_leaf(relay, self.operator, link_key, endpoint.encode())
+        return self._owned(relay).leaf != leaf
 
     def _lacking(self, capital: Amount, gas: int) -> _Lacking:
         ledger = self._contracts.channels.balance_of(self.operator) if capital else 0
@@ -254,7 +256,8 @@ class Owner:
     # ------------------------------------------------------------------ withdraw
 
     def withdraw(self, to: Account, ledger_password: str | None) -> PaidOut:
-        """Pay out the stake; with a password (of the relay's key store), the operator's ledger balance too.
+        """Pay out what is left of the stake; with a password (of the relay's key store), the operator's
+        ledger balance too.
 
         Raises UserError, saying when, if the stake is bound and there was nothing else to do; ChainError.
         """
@@ -272,8 +275,10 @@ class Owner:
             when = moment(found.withdrawable_at)
             raise UserError(f"the stake of relay {relay} is bound until {when}: withdraw it then")
         self._say(f"withdrawing the stake of relay {relay}")
-        self._sender.send(self._contracts.registry.withdraw_stake(relay, to))
-        return PaidOut(relay, to, self._contracts.registry.stake(), ledger, None)
+        receipt = self._sender.send(self._contracts.registry.withdraw_stake(relay, to))
+        reported = map(Decoder(self._deployment).decode, receipt.logs)
+        paid = sum(event.amount for event in reported if isinstance(event, StakeWithdrawn))
+        return PaidOut(relay, to, Amount(paid), ledger, None)
 
     def _pay_ledger(self, to: Account, password: str) -> Amount:
         operator = Sender(self._rpc, keystore.load(self._folder / KEYS, OPERATOR_KEY, password))

@@ -145,6 +145,14 @@ class RelayRegistry(Contract):
         """The relay that an operator key serves or served; 0 when it was never used."""
         return RelayId(self._read("relayOf", operator))
 
+    def stake_left(self, id: RelayId) -> Amount:
+        """What the registry still holds of a relay's stake; after its withdrawal, an open penalty."""
+        return Amount(self._read("stakeLeft", id))
+
+    def reporter_of(self, id: RelayId) -> Account:
+        """Who proved the relay's equivocation; NOBODY where it was not condemned."""
+        return Account(self._read("reporterOf", id))
+
     def root(self) -> bytes:
         """Root over the relays as they are now."""
         return bytes(self._read("root"))
@@ -168,6 +176,10 @@ class RelayRegistry(Contract):
     def unbonding(self) -> int:
         """Seconds between leaving and the pay-out of the stake."""
         return int(self._read("UNBONDING"))
+
+    def burnt(self) -> Amount:
+        """Sum of all penalties settled, bounties not included."""
+        return Amount(self._read("burnt"))
 
     def token(self) -> Account:
         """The token staked."""
@@ -194,8 +206,12 @@ class RelayRegistry(Contract):
         return self._write("leave", id)
 
     def withdraw_stake(self, id: RelayId, to: Account) -> Call:
-        """Pays the stake out after unbonding. Only the owner."""
+        """Pays out what is left of the stake after unbonding. Only the owner."""
         return self._write("withdrawStake", id, to)
+
+    def settle_penalty(self, id: RelayId) -> Call:
+        """Pays the bounty for a condemned relay after unbonding, burns the rest of its penalty. Anyone."""
+        return self._write("settlePenalty", id)
 
     def freeze(self) -> Call:
         """Fixes the next epoch. Anyone."""

@@ -63,7 +63,7 @@ class Updated(Event):
 
 @dataclass(frozen=True, slots=True)
 class Left(Event):
-    """A relay left; its position is free."""
+    """A relay left, or the court evicted it; its position is free."""
 
     id: RelayId
     position: Position
@@ -72,11 +72,37 @@ class Left(Event):
 
 @dataclass(frozen=True, slots=True)
 class StakeWithdrawn(Event):
-    """A stake was paid out."""
+    """What was left of a stake was paid out."""
 
     id: RelayId
     to: Account
     amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Slashed(Event):
+    """The court took from a relay's stake. Where it evicted the relay by this, `Left` comes before."""
+
+    id: RelayId
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned(Event):
+    """A relay's equivocation was proven. Where it was evicted by this, `Left` comes before."""
+
+    id: RelayId
+    reporter: Account
+
+
+@dataclass(frozen=True, slots=True)
+class PenaltySettled(Event):
+    """A condemned relay's penalty was divided."""
+
+    id: RelayId
+    reporter: Account
+    bounty: Amount
+    burnt: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +287,9 @@ KINDS: Mapping[str, tuple[type[Event], ...]] = {
         Updated,
         Left,
         StakeWithdrawn,
+        Slashed,
+        Condemned,
+        PenaltySettled,
         Frozen,
         OwnershipTransferStarted,
         OwnershipTransferred,

@@ -24,13 +24,13 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredRelay:
-    """A relay as the registry keeps it. `withdrawable_at` is 0 until it leaves, then seconds of chain time.
-    The owner is NOBODY once the stake is withdrawn."""
+    """A relay as the registry keeps it. `leaf`, 32 bytes, binds id, operator, link key and endpoint
+    (`registry_tree.relay_leaf`); it is zero once the relay has left or was evicted. `withdrawable_at` is 0
+    until then, afterwards seconds of chain time. The owner is NOBODY once the stake is withdrawn."""
 
     owner: Account
     operator: Account
-    link_key: bytes
-    endpoint_hash: bytes
+    leaf: bytes
     position: Position
     withdrawable_at: int
 

@@ -99,7 +99,7 @@ def withdraw(
     password_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Pay the stake out, once unbonding is over; before that, say when."""
+    """Pay out what is left of the stake, once unbonding is over; before that, say when."""
     to = _account(to_text) if to_text is not None else None
     owner = _owner(folder, owner_key_file, owner_password_file)
     paid = owner.withdraw(to or owner.account, ask_password(password_file) if ledger else None)
@@ -112,7 +112,7 @@ def withdraw(
     elif paid.withdrawable_at is not None:
         lines.append(f"the stake is bound until {amounts.moment(paid.withdrawable_at)}")
     else:
-        lines.append("the stake was paid out already")
+        lines.append("nothing is left of the stake: it was paid out, or judgements took it")
     fields = {
         "relay": paid.relay,
         "to": receiver,

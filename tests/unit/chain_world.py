@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 
 from mixpay import eip712
+from mixpay.chain import abi
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.deploy import deploy
 from mixpay.chain.devchain import DevChain
-from mixpay.chain.records import Call, Receipt
+from mixpay.chain.records import Call, Receipt, call_fields, from_hex, to_hex
 from mixpay.chain.sender import Sender
 from mixpay.epochs import Schedule
 from mixpay.parameters import DEMO, TOKEN
@@ -52,6 +53,17 @@ class World:
     def leave(self, relay: RelayId) -> None:
         """A relay of `register` leaves."""
         self._owners[relay].send(self.contracts.registry.leave(relay))
+
+    def court_says(self, function: str, *arguments: object) -> None:
+        """The court calls the registry: `slash` or `condemn`. The development chain lends us its account."""
+        court, entry = self.deployment.court, abi.artifact("RelayRegistry").functions[function]
+        self.chain.fund(court, ETHER)
+        self.rpc.request("anvil_impersonateAccount", to_hex(court))
+        data = entry.selector + abi.encode(entry.inputs, arguments)
+        fields = call_fields(Call(function, self.deployment.registry, data), court)
+        sent = from_hex(self.rpc.request_once("eth_sendTransaction", fields))
+        receipt = self.rpc.receipt(sent)
+        assert receipt is not None and receipt.succeeded
 
     # ------------------------------------------------------------------ epochs
 

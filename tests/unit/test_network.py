@@ -7,8 +7,10 @@ import dataclasses
 import pytest
 
 from chain_world import World
+from mixpay.chain import events
 from mixpay.chain.devchain import DevChain
 from mixpay.chain.trail import KEEP
+from mixpay.chain.views import NOBODY
 from mixpay.errors import ChainUnavailable
 from mixpay.network import NetworkView
 from mixpay.parameters import DEMO
@@ -88,6 +90,33 @@ def test_operator_isKnownAlsoOfRelaysThatLeft(world: World) -> None:
     view.refresh()
     assert view.relay(relay) is None
     assert view.operator(relay) == operator and view.operator(RelayId(77)) is None
+
+
+def test_refresh_followsWhatTheCourtDoes(world: World) -> None:
+    view, registry = NetworkView(world.rpc, world.deployment), world.contracts.registry
+    relays = [world.register()[0] for _ in range(3)]
+    epoch = world.join()
+    reporter = world.user().account
+    world.court_says("slash", relays[0], 5)
+    world.court_says("condemn", relays[1], reporter)
+    later = world.join()
+    happened = [event for batch in view.refresh() for event in batch.events]
+    assert ids(view, epoch) == relays and ids(view, later) == relays[2:]
+    (slashed,) = (event for event in happened if isinstance(event, events.Slashed))
+    assert (slashed.id, slashed.amount) == (relays[0], 5)
+    (condemned,) = (event for event in happened if isinstance(event, events.Condemned))
+    assert (condemned.id, condemned.reporter) == (relays[1], reporter)
+    assert registry.reporter_of(relays[1]) == reporter and registry.reporter_of(relays[0]) == NOBODY
+
+    world.chain.advance_time(registry.unbonding())
+    world.deployer.send(registry.settle_penalty(relays[1]))
+    happened = [event for batch in view.refresh() for event in batch.events]
+    (settled,) = (event for event in happened if isinstance(event, events.PenaltySettled))
+    assert (settled.id, settled.reporter) == (relays[1], reporter)
+    assert settled.bounty == world.contracts.channels.balance_of(reporter) == DEMO.penalty // 20
+    assert settled.burnt == registry.burnt() == DEMO.penalty - settled.bounty
+    left = [registry.stake_left(relay) for relay in relays]
+    assert left == [DEMO.stake - 5, DEMO.stake - DEMO.penalty, DEMO.stake]
 
 
 def test_refresh_forgetsWhatAReorganisationTookBack(world: World) -> None:

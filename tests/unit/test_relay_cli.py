@@ -13,15 +13,17 @@ import pytest
 from click.testing import CliRunner
 
 from mixpay import deployment as deployments
-from mixpay import eip712, keystore
+from mixpay import eip712, keystore, tls
 from mixpay.accounts import show_account
 from mixpay.amounts import moment, shown
-from mixpay.crypto.hashing import keccak256
+from mixpay.chain.views import NOBODY
 from mixpay.keystore import Kdf
 from mixpay.parameters import DEMO, TOKEN
+from mixpay.registry_tree import relay_leaf
 from mixpay.types import Account, RelayId
 from relay import cli
 from relay.config import load
+from relay.home import KEYS, LINK_KEY
 
 if TYPE_CHECKING:
     from chain_world import User, World
@@ -61,6 +63,11 @@ class Shell:
         assert status == 0, err
         found: dict[str, Any] = json.loads(out)
         return found
+
+    def leaf(self, answer: dict[str, Any], endpoint: bytes) -> bytes:
+        """What the registry's tree must hold of the relay that `register` told of."""
+        link_key = tls.link_key_of(keystore.load(self.home / KEYS, LINK_KEY, PASSWORD))
+        return relay_leaf(answer["relay"], bytes.fromhex(answer["operator"][2:]), link_key, endpoint)
 
     def complaint(self, *words: object) -> str:
         """The one line on stderr of a command that the operator has to mend."""
@@ -205,7 +212,7 @@ def test_register_stakes_equips_and_can_be_repeated(shell: Shell, world: World, 
     operator = Account(bytes.fromhex(first["operator"][2:]))
     registered = contracts.registry.relay(RelayId(first["relay"]))
     assert (registered.owner, registered.operator) == (owner.account, operator)
-    assert registered.endpoint_hash == keccak256(b"127.0.0.1:9101:9102")
+    assert registered.leaf == shell.leaf(first, b"127.0.0.1:9101:9102")
     assert contracts.channels.balance_of(operator) == 20 * TOKEN
     assert world.rpc.balance(operator) == TOKEN // 2
     sent = world.rpc.nonce(owner.account)
@@ -224,7 +231,18 @@ def test_register_brings_a_changed_endpoint_to_the_chain(shell: Shell, world: Wo
     again = shell.answer("register")
     assert (again["relay"], again["new"], again["updated"]) == (first["relay"], False, True)
     found = world.contracts.registry.relay(RelayId(first["relay"]))
-    assert found.endpoint_hash == keccak256(b"127.0.0.1:9111:9102")
+    assert found.leaf == shell.leaf(again, b"127.0.0.1:9111:9102")
+
+
+def test_register_brings_a_changed_link_key_to_the_chain(shell: Shell, world: World) -> None:
+    shell.answer("register")
+    (shell.home / KEYS / f"{LINK_KEY}.json").unlink()
+    keystore.put(shell.home / KEYS, LINK_KEY, b"\1" * 32, PASSWORD, kdf=Kdf.LIGHT)
+    again = shell.answer("register")
+    assert again["updated"]
+    found = world.contracts.registry.relay(RelayId(again["relay"]))
+    assert found.leaf == shell.leaf(again, b"127.0.0.1:9101:9102")
+    assert not shell.answer("register")["updated"]
 
 
 def test_register_goes_on_after_it_was_cut_off(shell: Shell, world: World, owner: User) -> None:
@@ -318,12 +336,12 @@ def test_leave_and_withdraw_tell_the_date_and_pay_everything_out(
     assert f"is bound until {moment(due)}" in err
     early = shell.answer("withdraw", "--ledger")
     assert (early["ledger"], early["stake"], early["withdrawable_at"]) == (str(20 * TOKEN), "0", due)
-    assert "has left, and a key serves one relay only" in shell.owner_types("register")[2]
+    assert "has left or was evicted, and a key serves one relay only" in shell.owner_types("register")[2]
     world.chain.advance_time(to=due)
     paid = shell.answer("withdraw", "--ledger")
     assert (paid["stake"], paid["ledger"]) == (str(DEMO.stake), "0")
     assert world.contracts.token.balance_of(owner.account) == DEMO.stake + 50 * TOKEN
-    assert "was paid out already" in shell.owner_types("withdraw")[1]
+    assert "nothing is left of the stake" in shell.owner_types("withdraw")[1]
     assert "its stake was paid out" in shell.owner_types("leave")[2]
 
 
@@ -335,6 +353,32 @@ def test_withdraw_to_another_account(shell: Shell, world: World) -> None:
     assert (status, out) == (0, f"{shown(DEMO.stake)} tokens of stake paid to {show_account(to)}\n")
     assert world.contracts.token.balance_of(to) == DEMO.stake
     assert "--to: 'x' is no account" in shell.owner_types("withdraw", "--to", "x")[2]
+
+
+def test_withdraw_pays_what_the_court_has_left(shell: Shell, world: World, owner: User) -> None:
+    relay = RelayId(shell.answer("register")["relay"])
+    world.court_says("slash", relay, 7 * TOKEN)
+    world.court_says("condemn", relay, world.user().account)
+    registry = world.contracts.registry
+    assert registry.stake_left(relay) == DEMO.stake - 7 * TOKEN
+    evicted = shell.answer("leave")
+    assert not evicted["new"]
+    assert "has left or was evicted" in shell.owner_types("register")[2]
+    world.chain.advance_time(to=evicted["withdrawable_at"])
+    before = world.contracts.token.balance_of(owner.account)
+    rest = DEMO.stake - 7 * TOKEN - DEMO.penalty
+    assert shell.answer("withdraw")["stake"] == str(rest)
+    assert world.contracts.token.balance_of(owner.account) == before + rest
+    assert registry.stake_left(relay) == DEMO.penalty
+
+
+def test_withdraw_says_that_nothing_is_left(shell: Shell, world: World) -> None:
+    relay = RelayId(shell.answer("register")["relay"])
+    world.court_says("slash", relay, DEMO.stake)
+    world.chain.advance_time(to=shell.answer("leave")["withdrawable_at"])
+    status, out, _ = shell.owner_types("withdraw")
+    assert (status, out) == (0, "nothing is left of the stake: it was paid out, or judgements took it\n")
+    assert world.contracts.registry.relay(relay).owner == NOBODY
 
 
 def test_nobody_elses_relay_leaves(
