@@ -171,7 +171,7 @@ def receive(
     async def run() -> None:
         async with app.connected(home, common.say) as client:
             receiver = app.Receiver(client, identity, lambda arrived: _deliver(arrived, out, as_json))
-            receiver.begin()
+            await receiver.begin()
             if follow:
                 await receiver.follow()
             _conclude(await receiver.once(), as_json)

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -23,6 +24,7 @@ from mixpay.client.home import ClientConfig, Home
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox, Incomplete
 from mixpay.client.issuer import Issuer
+from mixpay.client.parts import Part, Parts
 from mixpay.client.profile import Profile, named
 from mixpay.client.receiving import Mailboxes, Round
 from mixpay.client.sending import Report, Sending
@@ -32,6 +34,7 @@ from mixpay.deployment import Deployment
 from mixpay.envelope import Message
 from mixpay.errors import ChainError, UserError
 from mixpay.network import NetworkView
+from mixpay.releases import Releases
 
 Tell = Callable[[str], None]
 Deliver = Callable[[Arrived], None]
@@ -44,13 +47,17 @@ _LONGEST_PAUSE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A user's folder, open, and the network as the chain has it now."""
+    """A user's folder, open, and the network as the chain has it now.
+
+    `view`, `store` and `wallet` are of the release in force.
+    """
 
     home: Home
     config: ClientConfig
     profile: Profile
-    store: ClientStore
+    parts: Parts
     view: NetworkView
+    store: ClientStore
     http: aiohttp.ClientSession
     wallet: Wallet
     tell: Tell
@@ -71,17 +78,25 @@ async def connected(home: Home, tell: Tell = lambda _: None) -> AsyncIterator[Cl
     profile = named(config.profile)
     deployment = deployments.load(Path(config.deployment).expanduser())
     home.ensure()
-    with ClientStore(home.state_file) as store:
+    async with contextlib.AsyncExitStack() as stack:
+        store = stack.enter_context(ClientStore(home.state_file))
         _belong_together(home, store, deployment)
         rpc = await asyncio.to_thread(connect, config.rpc_url, deployment)
-        view = NetworkView(rpc, deployment, not_before=store.raise_fact("chain_time", 0))
-        await asyncio.to_thread(view.refresh)
-        store.raise_fact("chain_time", view.chain_time)
-        _ready(view)
-        async with relays.session() as http:
-            issuer = Issuer(http, config.sponsor_url, config.invitation)
-            wallet = Wallet(store, issuer, view, os.urandom, campaign=config.campaign, tell=tell)
-            yield Client(home, config, profile, store, view, http, wallet, tell)
+        first = NetworkView(rpc, deployment, not_before=store.raise_fact("chain_time", 0))
+        await asyncio.to_thread(first.refresh)
+        store.raise_fact("chain_time", first.chain_time)
+        parts = stack.enter_context(
+            contextlib.closing(Parts(home, Releases(rpc, first), Part(first, store), tell))
+        )
+        part = await parts.in_force()
+        _ready(part.view)
+        http = await stack.enter_async_context(relays.session())
+        pool = part.view.deployment.pool
+        issuer = Issuer(http, config.sponsor_url, pool, invitation=config.invitation)
+        # Campaigns are numbered by their pool: the number in the settings is of the deployment file's.
+        campaign = config.campaign if part.view is first else None
+        wallet = Wallet(part.store, issuer, part.view, os.urandom, campaign=campaign, tell=tell)
+        yield Client(home, config, profile, parts, part.view, part.store, http, wallet, tell)
 
 
 def _belong_together(home: Home, store: ClientStore, deployment: Deployment) -> None:
@@ -119,7 +134,11 @@ async def send(
     message: Message,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Report:
-    """Send a message. `progress`: fragments accepted, and all. Raises what `Sending.run` raises."""
+    """Send a message. `progress`: fragments accepted, and all.
+
+    Raises UserError for an address of another release or network, and what `Sending.run` raises.
+    """
+    client.parts.check(receiver)
     async with client.home.locked("send", lambda: client.tell("waiting for another `mixpay send`")):
         sending = Sending(
             client.http,
@@ -147,30 +166,52 @@ class Received:
 
 
 class Receiver:
-    """Fetches messages directly. `deliver` gets each complete message, and returns when it is safe."""
+    """Fetches messages directly, from the mailboxes in every release.
+
+    `deliver` gets each complete message, and returns when it is safe.
+    """
 
     def __init__(self, client: Client, identity: Identity, deliver: Deliver) -> None:
-        self._client, self._deliver = client, deliver
-        self._mailboxes = client.mailboxes(identity)
-        self._inbox = Inbox(client.store, identity)
+        self._client, self._identity, self._deliver = client, identity, deliver
+        self._desks: dict[NetworkView, tuple[Mailboxes, Inbox]] = {}
+        self._told = False
 
-    def begin(self) -> None:
+    async def begin(self) -> None:
         """Deliver what an earlier run fetched and could not deliver.
 
-        Raises UserError if there is no mailbox.
+        Raises UserError if there is no mailbox, ChainError.
         """
-        if not self._client.store.mailboxes():
+        await self._open_desks()
+        if not self._desks:
             raise UserError("you have no mailbox yet: `mixpay address` makes one")
-        self._hand_over(self._inbox.restore(_now()))
 
     async def once(self) -> Received:
-        """Look into all mailboxes once."""
-        found = Round()
-        async with self._client.home.locked(
-            "receive", lambda: self._client.tell("waiting for another command")
-        ):
-            await self._mailboxes.empty(self._inbox, _now(), self._hand_over, found)
-        return Received(self._inbox.incomplete(), found.troubles, found.fetched)
+        """Look into all mailboxes once. Raises ChainError."""
+        await self._open_desks()
+        found, incomplete = Round(), []
+        for mailboxes, inbox in self._desks.values():
+            async with self._client.home.locked(
+                "receive", lambda: self._client.tell("waiting for another command")
+            ):
+                await mailboxes.empty(inbox, _now(), partial(self._hand_over, inbox), found)
+            incomplete += inbox.incomplete()
+        return Received(incomplete, found.troubles, found.fetched)
+
+    async def _open_desks(self) -> None:
+        """Begin with the releases that the user has a mailbox in by now."""
+        for part in await self._client.parts.there():
+            if part.view in self._desks or not part.store.mailboxes():
+                continue
+            mailboxes = Mailboxes(self._client.http, part.view, part.store, self._identity, self._client.tell)
+            inbox = Inbox(part.store, self._identity, part.view.mark)
+            self._desks[part.view] = mailboxes, inbox
+            self._hand_over(inbox, inbox.restore(_now()))
+        if self._desks and not self._told and self._client.parts.view_in_force() not in self._desks:
+            self._told = True
+            self._client.tell(
+                "the network has moved to a new release: nothing arrives at your earlier addresses any more; "
+                "`mixpay address` makes a new one"
+            )
 
     async def follow(self) -> None:
         """Look again and again, until cancelled. Troubles are told once, and outlasted."""
@@ -187,15 +228,15 @@ class Receiver:
 
     async def _refresh(self) -> list[str]:
         try:
-            await asyncio.to_thread(self._client.view.refresh)
+            await self._client.parts.refresh()
         except ChainError as error:
             return [str(error)]
         return []
 
-    def _hand_over(self, arrived: list[Arrived]) -> None:
+    def _hand_over(self, inbox: Inbox, arrived: list[Arrived]) -> None:
         for message in arrived:
             self._deliver(message)
-            self._inbox.saved(message.message_id, _now())
+            inbox.saved(message.message_id, _now())
 
 
 def _now() -> int:

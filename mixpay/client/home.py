@@ -2,7 +2,8 @@
 
     config.toml      settings, commented
     keys/            the user's secret (`mixpay.client.identity`), encrypted
-    state.sqlite     passes, mailboxes, messages on their way in (`mixpay.client.store`)
+    state.sqlite     passes, mailboxes, messages on their way in (`mixpay.client.store`), as the release of
+                     the deployment file has them; those of later releases N are in state-N.sqlite
     send.lock        held while sending: the ticks of a pass go out in order
     receive.lock     held while mailboxes are made or emptied
 
@@ -78,6 +79,10 @@ class Home:
     def state_file(self) -> Path:
         """The database of `mixpay.client.store`."""
         return self.folder / "state.sqlite"
+
+    def later_state_file(self, release: int) -> Path:
+        """The same for a release that came after the deployment file's."""
+        return self.folder / f"state-{release}.sqlite"
 
     def ensure(self) -> None:
         """Make the folder. Raises UserError if it cannot be made or others can open it."""

@@ -42,12 +42,15 @@ class Incomplete:
 
 
 class Inbox:
-    """Messages on their way in. `now`: seconds, of any clock that does not jump. Call `restore` first."""
+    """Messages on their way in, to mailboxes at the relays of one registry, which `mark` names (4 bytes).
+
+    `now`: seconds, of any clock that does not jump. Call `restore` first.
+    """
 
     def __init__(
-        self, store: ClientStore, identity: Identity, limits: ReassemblyLimits | None = None
+        self, store: ClientStore, identity: Identity, mark: bytes, limits: ReassemblyLimits | None = None
     ) -> None:
-        self._store, self._identity = store, identity
+        self._store, self._identity, self._mark = store, identity, mark
         self._reassembler = Reassembler(limits)
         self._forgotten: set[bytes] = set()
         self._addresses: dict[tuple[RelayId, Term], Address] = {}
@@ -100,7 +103,7 @@ class Inbox:
 
     def _open(self, relay: RelayId, term: Term, body: bytes) -> Fragment | None:
         if (relay, term) not in self._addresses:
-            self._addresses[relay, term] = self._identity.address(relay, term)
+            self._addresses[relay, term] = self._identity.address(self._mark, relay, term)
         try:
             return open_fragment(self._identity.secret, self._addresses[relay, term], body)
         except EnvelopeError as error:

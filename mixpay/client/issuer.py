@@ -13,6 +13,7 @@ from mixpay.client.errors import IssuerRefused, IssuerUnavailable
 from mixpay.errors import UserError
 from mixpay.sponsor import remote
 from mixpay.sponsor.api import CAMPAIGN_PATH, SIGN_PATH, CampaignAnswer, SignAnswer, SignRequest
+from mixpay.types import Account
 
 _TIMEOUT = 20.0
 _ATTEMPTS = 3
@@ -36,10 +37,17 @@ def checked_url(url: str) -> str:
 
 
 class Issuer:
-    """One sponsor's issuer. `invitation` is sent as bearer token when passes are asked for, never before."""
+    """One sponsor's issuer, for its campaign in a pool.
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, invitation: str = "") -> None:
-        self._remote = remote.RemoteIssuer(session, checked_url(url), timeout=_TIMEOUT, bearer=invitation)
+    `invitation` is sent as bearer token when passes are asked for, never before.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, pool: Account, *, invitation: str = ""
+    ) -> None:
+        self._remote = remote.RemoteIssuer(
+            session, checked_url(url), pool, timeout=_TIMEOUT, bearer=invitation
+        )
 
     async def campaign(self) -> CampaignAnswer:
         """Which campaign, and its keys now. Raises IssuerUnavailable, IssuerRefused."""

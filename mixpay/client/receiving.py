@@ -56,7 +56,7 @@ class Mailboxes:
         """The address of this term's mailbox, if there is one at a relay that is still there."""
         for relay, term in self._store.mailboxes():
             if term == self._view.term and self._view.relay(relay) is not None:
-                return self._identity.address(relay, term)
+                return self._identity.address(self._view.mark, relay, term)
         return None
 
     async def make(self, wallet: Wallet) -> Address:
@@ -75,11 +75,11 @@ class Mailboxes:
             else:
                 term = Term(drawn.stored.owned.scope.period)
                 self._store.put_mailbox(drawn.relay.id, term)
-                return self._identity.address(drawn.relay.id, term)
+                return self._identity.address(self._view.mark, drawn.relay.id, term)
 
     async def _create(self, drawn: DrawnPass) -> None:
         owned = drawn.stored.owned
-        fetch_key = self._identity.fetch_key(drawn.relay.id, Term(owned.scope.period))
+        fetch_key = self._identity.fetch_key(self._view.mark, drawn.relay.id, Term(owned.scope.period))
         async with MailboxSocket.open(self._http, drawn.relay) as socket:
             await socket.create(drawn.stored.modulus, owned.shown().encode(), fetch_key)
 
@@ -130,8 +130,9 @@ class Mailboxes:
         deliver: Callable[[list[Arrived]], None],
         round_: Round,
     ) -> None:
-        seed = self._identity.fetch_seed(relay.id, term)
-        mailbox_id = self._identity.address(relay.id, term).mailbox_id
+        mark = self._view.mark
+        seed = self._identity.fetch_seed(mark, relay.id, term)
+        mailbox_id = self._identity.address(mark, relay.id, term).mailbox_id
         async with MailboxSocket.open(self._http, relay) as socket:
             after = 0
             for _ in range(MAX_PAGES):

@@ -234,6 +234,8 @@ class Sending:
         if self._changes > MOST_CHANGES:
             raise self._not_sent(reason)
         await self._wallet.look_again()
+        if not self._view.works_in(self._view.epoch):
+            raise self._not_sent("the network has moved to a new release: ask the receiver for a new address")
         if self._view.epoch != epoch:
             self._tell("a new epoch has begun: going on with a new pass")
         elif link is not None and reason not in _INNOCENT:

@@ -489,7 +489,7 @@ class User:
 
     def restart(self, **wallet: object) -> None:
         """What a new run of the program begins with."""
-        issuer = IssuerClient(self.http, self.world.url)
+        issuer = IssuerClient(self.http, self.world.url, self.world.deployment.pool)
         self.wallet = Wallet(self.store, issuer, self.world.view, os.urandom, tell=self.told.append, **wallet)
         self.mailboxes = UserMailboxes(
             self.http, self.world.view, self.store, self.identity, self.told.append

@@ -15,17 +15,18 @@ TYPEABLE = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 addresses = st.builds(
     Address,
+    st.binary(min_size=4, max_size=4),
     st.integers(1, 2**32 - 1).map(RelayId),
     st.binary(min_size=16, max_size=16),
     st.binary(min_size=32, max_size=32),
 )
-EXAMPLE = Address(RelayId(7), bytes(range(16)), bytes(range(100, 132)))
+EXAMPLE = Address(b"mark", RelayId(7), bytes(range(16)), bytes(range(100, 132)))
 
 
 @given(addresses)
 def test_parse_returnsWhatWasPrinted(address: Address) -> None:
     text = str(address)
-    assert len(text) == TEXT_CHARACTERS == 94
+    assert len(text) == TEXT_CHARACTERS == 100
     assert parse(text) == parse(text.upper()) == parse(f"  {text}\n") == address
     assert Address.from_bytes(address.to_bytes()) == address
 
@@ -74,8 +75,8 @@ def test_parse_failsForSwappedNeighbours(address: Address, place: int) -> None:
     [
         ("", "begins with mix1"),
         ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "begins with mix1"),
-        (str(EXAMPLE)[:-1], "93 characters instead of 94: a part is missing"),
-        (str(EXAMPLE) + "q", "95 characters instead of 94: something was added"),
+        (str(EXAMPLE)[:-1], "99 characters instead of 100: a part is missing"),
+        (str(EXAMPLE) + "q", "101 characters instead of 100: something was added"),
         (str(EXAMPLE)[:20] + "b" + str(EXAMPLE)[21:], "character 21 of the address, 'b'"),
         (str(EXAMPLE)[:-1] + ("q" if str(EXAMPLE)[-1] != "q" else "p"), "wrong checksum"),
         (str(EXAMPLE)[:10].upper() + str(EXAMPLE)[10:], "mixes capital and small"),
@@ -88,9 +89,9 @@ def test_parse_saysWhatIsWrong(text: str, says: str) -> None:
 
 @pytest.mark.parametrize("first", ["q", "p"])
 def test_parse_failsForRelayZeroOrDirtyPadding(first: str) -> None:
-    symbols = [0] * 84
+    symbols = [0] * 90
     if first == "p":
-        symbols[6], symbols[-1] = 1, 1
+        symbols[12], symbols[-1] = 2, 1
     text = "mix1" + "".join(ALPHABET[s] for s in symbols + checksum("mix", symbols))
     with pytest.raises(UserError, match="means nothing"):
         parse(text)
@@ -113,9 +114,9 @@ def test_checksum_agreesWithBip350(vector: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("relay", "mailbox", "identity"),
-    [(0, 16, 32), (2**32, 16, 32), (1, 15, 32), (1, 16, 33)],
+    ("mark", "relay", "mailbox", "identity"),
+    [(4, 0, 16, 32), (4, 2**32, 16, 32), (4, 1, 15, 32), (4, 1, 16, 33), (3, 1, 16, 32)],
 )
-def test_address_failsIfAFieldHasAnotherWidth(relay: int, mailbox: int, identity: int) -> None:
+def test_address_failsIfAFieldHasAnotherWidth(mark: int, relay: int, mailbox: int, identity: int) -> None:
     with pytest.raises(ValueError):
-        Address(RelayId(relay), bytes(mailbox), bytes(identity))
+        Address(bytes(mark), RelayId(relay), bytes(mailbox), bytes(identity))

@@ -25,7 +25,7 @@ from mixpay.envelope import MAX_MESSAGE
 from mixpay.sponsor.keys import KeyFolder
 from mixpay.types import RelayId
 
-SOMEBODY = str(Address(RelayId(1), bytes(16), b"\7" * 32))
+SOMEBODY = str(Address(bytes(4), RelayId(1), bytes(16), b"\7" * 32))
 NOWHERE = "http://127.0.0.1:9"
 
 

@@ -13,11 +13,14 @@ import pytest_asyncio
 from client_world import HASTY, User, World
 from mixpay import envelope
 from mixpay.address import Address
+from mixpay.chain.rpc import Rpc
 from mixpay.client import app
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.inbox import Arrived
+from mixpay.client.parts import Part, Parts
 from mixpay.envelope import text_message
 from mixpay.errors import UserError
+from mixpay.releases import Releases
 from mixpay.sponsor.keys import KeyFolder
 
 
@@ -40,9 +43,10 @@ async def bob(world: World) -> AsyncIterator[User]:
 
 
 def client(bob: User) -> app.Client:
-    parts = bob.store, bob.world.view, bob.http, bob.wallet, bob.told.append
-    home = Home(bob.world.folder / "bob")
-    return app.Client(home, ClientConfig("", "", ""), HASTY, *parts)
+    home, view, tell = Home(bob.world.folder / "bob"), bob.world.view, bob.told.append
+    parts = Parts(home, Releases(Rpc("http://127.0.0.1:1"), view), Part(view, bob.store), tell)
+    config = ClientConfig("", "", "")
+    return app.Client(home, config, HASTY, parts, view, bob.store, bob.http, bob.wallet, tell)
 
 
 def put(world: World, to: Address, text: str) -> None:
@@ -70,7 +74,7 @@ async def test_follow_deliversWhatComes_andOutlastsTroubles(
     to = await app.make_address(client(bob), bob.identity)
     inbox = Inbox()
     receiver = app.Receiver(client(bob), bob.identity, inbox)
-    receiver.begin()
+    await receiver.begin()
     following = asyncio.create_task(receiver.follow())
     put(world, to, "one")
     assert await inbox.next() == b"one"
@@ -90,7 +94,7 @@ async def test_follow_deliversWhatComes_andOutlastsTroubles(
 
 async def test_begin_needsAMailbox(bob: User):
     with pytest.raises(UserError, match="`mixpay address` makes one"):
-        app.Receiver(client(bob), bob.identity, Inbox()).begin()
+        await app.Receiver(client(bob), bob.identity, Inbox()).begin()
 
 
 async def test_once_handsOverWhatAnEarlierRunCouldNotDeliver(world: World, bob: User):
@@ -101,11 +105,11 @@ async def test_once_handsOverWhatAnEarlierRunCouldNotDeliver(world: World, bob: 
         raise UserError("the disk is full")
 
     receiver = app.Receiver(client(bob), bob.identity, full)
-    receiver.begin()
+    await receiver.begin()
     with pytest.raises(UserError, match="disk is full"):
         await receiver.once()
     inbox = Inbox()
     receiver = app.Receiver(client(bob), bob.identity, inbox)
-    receiver.begin()
+    await receiver.begin()
     assert await inbox.next() == b"kept"
     assert (await receiver.once()).packets == 0

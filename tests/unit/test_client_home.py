@@ -82,10 +82,12 @@ def test_identity_isMadeOnce_andNeedsItsPassword(tmp_path: Path):
 
 def test_addresses_sayNothingInCommonButTheIdentity():
     identity = Identity(b"\7" * 32)
-    one, two = identity.address(RelayId(1), Term(1)), identity.address(RelayId(1), Term(2))
-    assert one.identity == two.identity
-    assert one.mailbox_id != two.mailbox_id
-    assert one.mailbox_id == mailbox_id_of(identity.fetch_key(RelayId(1), Term(1)))
+    place = bytes(4), RelayId(1), Term(1)
+    one, two = identity.address(*place), identity.address(bytes(4), RelayId(1), Term(2))
+    three = identity.address(b"new!", RelayId(1), Term(1))
+    assert one.identity == two.identity == three.identity
+    assert len({one.mailbox_id, two.mailbox_id, three.mailbox_id}) == 3
+    assert one.mailbox_id == mailbox_id_of(identity.fetch_key(*place))
     assert parse(str(one)) == one
 
 

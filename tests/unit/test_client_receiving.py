@@ -49,7 +49,7 @@ class Looking:
 
     def __init__(self, bob: User, now: int = 0) -> None:
         self.bob, self.now = bob, now
-        self.inbox, self.round = Inbox(bob.store, bob.identity), Round()
+        self.inbox, self.round = Inbox(bob.store, bob.identity, bob.world.view.mark), Round()
         self.got: list[Arrived] = []
 
     async def once(self) -> Looking:
@@ -151,7 +151,7 @@ async def test_empty_losesNothing_whenTheProgramDiesBeforeDelivery(world: World,
     def die(_: list[Arrived]) -> None:
         raise Died
 
-    inbox = Inbox(bob.store, bob.identity)
+    inbox = Inbox(bob.store, bob.identity, bob.world.view.mark)
     with pytest.raises(Died):
         await bob.mailboxes.empty(inbox, 0, die, Round())
     assert left(world, to) == 0
@@ -163,7 +163,7 @@ async def test_empty_losesNothing_whenTheDiskFails(world: World, bob: User):
     to = await bob.mailboxes.make(bob.wallet)
     put(world, to, text_message("hello"))
     broken = ClientStore(world.folder / "broken.sqlite")
-    inbox = Inbox(broken, bob.identity)
+    inbox = Inbox(broken, bob.identity, bob.world.view.mark)
     broken.close()
     with pytest.raises(sqlite3.Error):
         await bob.mailboxes.empty(inbox, 0, lambda _: None, Round())
@@ -259,15 +259,15 @@ async def test_make_givesAnotherAddressInTheNextTerm_andBothAreEmptied(world: Wo
 
 def test_restore_forgetsWhatMadeNoProgressForAWeek(tmp_path: Path):
     user = Lonely(tmp_path)
-    inbox = Inbox(user.store, user.identity)
+    inbox = Inbox(user.store, user.identity, user.address.mark)
     pieces = envelope.fragments(file_message("a", FILE[:5_000]), os.urandom)
     body = envelope.seal(pieces[0], user.address, os.urandom)
     inbox.restore(0)
     assert inbox.take(user.address.relay, user.term, [(1, body)], 100) == []
-    later = Inbox(user.store, user.identity)
+    later = Inbox(user.store, user.identity, user.address.mark)
     later.restore(100 + 7 * 86400)
     assert len(later.incomplete()) == 1
-    later = Inbox(user.store, user.identity)
+    later = Inbox(user.store, user.identity, user.address.mark)
     later.restore(101 + 7 * 86400)
     assert later.incomplete() == []
     assert list(user.store.bodies()) == []
@@ -275,7 +275,7 @@ def test_restore_forgetsWhatMadeNoProgressForAWeek(tmp_path: Path):
 
 def test_take_dropsAMessageWhoseDigestIsWrong_forGood(tmp_path: Path):
     user = Lonely(tmp_path)
-    inbox = Inbox(user.store, user.identity)
+    inbox = Inbox(user.store, user.identity, user.address.mark)
     inbox.restore(0)
     pieces = envelope.fragments(file_message("a", FILE[:5_000]), os.urandom)
     last = pieces[-1]
@@ -291,7 +291,7 @@ def test_take_dropsAMessageWhoseDigestIsWrong_forGood(tmp_path: Path):
 
 def test_finishedMessages_areRememberedForAWhile(tmp_path: Path):
     user = Lonely(tmp_path)
-    inbox = Inbox(user.store, user.identity)
+    inbox = Inbox(user.store, user.identity, user.address.mark)
     body = envelope.seal(envelope.fragments(text_message("x"), os.urandom)[0], user.address, os.urandom)
     (arrived,) = inbox.take(user.address.relay, user.term, [(1, body)], 0)
     assert arrived.message.kind is Kind.TEXT
@@ -307,4 +307,4 @@ class Lonely:
 
     def __init__(self, folder: Path) -> None:
         self.store, self.identity, self.term = ClientStore(folder / "state"), Identity(b"\1" * 32), Term(4)
-        self.address = self.identity.address(RelayId(5), self.term)
+        self.address = self.identity.address(b"mark", RelayId(5), self.term)

@@ -27,7 +27,7 @@ LAYERS = TermLayers(SNAPSHOT, SNAPSHOT)
 CONTEXT = KeyContext(31337, b"\x77" * 20, SNAPSHOT.root)
 SECRET = b"\5" * 32
 ENTRY, MAILBOX = RelayId(1), RelayId(2)
-RECEIVER = Address(MAILBOX, b"\3" * 16, x25519.public_key(SECRET))
+RECEIVER = Address(bytes(4), MAILBOX, b"\3" * 16, x25519.public_key(SECRET))
 
 
 def public(relay: int) -> bytes:
@@ -96,21 +96,21 @@ def test_pack_usesThoseToAvoid_whenNobodyElseIsLeft():
 
 
 def test_pack_raisesNoPath_whenALayerIsSilent():
-    receiver = Address(LAYERS.members(1)[0], bytes(16), RECEIVER.identity)
+    receiver = Address(bytes(4), LAYERS.members(1)[0], bytes(16), RECEIVER.identity)
     with pytest.raises(NoPath, match="layer 3 has no usable relay"):
         packer(*LAYERS.members(3), receiver=receiver).pack(piece(), RANDOM)
 
 
 def test_packer_refusesAMailboxThatIsNotThere_orIsDown():
     with pytest.raises(UserError, match="not in the network any more"):
-        packer(receiver=Address(RelayId(44), bytes(16), bytes(32)))
+        packer(receiver=Address(bytes(4), RelayId(44), bytes(16), bytes(32)))
     with pytest.raises(NoPath, match="is down: try again later"):
         packer(MAILBOX)
 
 
 def test_pack_refusesAnAddressNothingCanBeSealedTo():
     with pytest.raises(UserError, match="identity key is not a valid key"):
-        packer(receiver=Address(MAILBOX, bytes(16), bytes(32))).pack(piece(), RANDOM)
+        packer(receiver=Address(bytes(4), MAILBOX, bytes(16), bytes(32))).pack(piece(), RANDOM)
 
 
 def test_merge_putsTogetherWhatEachKnows():

@@ -55,7 +55,7 @@ async def bob(world: World) -> AsyncIterator[User]:
 async def received(bob: User) -> list[bytes]:
     """The contents of all messages in Bob's mailbox."""
     found: list[bytes] = []
-    inbox, round_ = Inbox(bob.store, bob.identity), Round()
+    inbox, round_ = Inbox(bob.store, bob.identity, bob.world.view.mark), Round()
     inbox.restore(0)
     await bob.mailboxes.empty(inbox, 0, lambda new: found.extend(a.message.content for a in new), round_)
     assert round_.troubles == []
@@ -279,7 +279,8 @@ async def test_run_keepsTheTicks_whenItIsInterrupted(world: World, alice: User, 
 async def test_run_refusesAnAddressWhoseRelayIsGone(world: World, alice: User, bob: User):
     to = await bob.mailboxes.make(bob.wallet)
     with pytest.raises(UserError, match="relay 77 of this address is not in the network"):
-        await alice.sending(Address(RelayId(77), to.mailbox_id, to.identity)).run(text_message("hello"))
+        elsewhere = Address(to.mark, RelayId(77), to.mailbox_id, to.identity)
+        await alice.sending(elsewhere).run(text_message("hello"))
 
 
 async def test_run_saysSo_whenTheMailboxRelayHasPublishedNoKey(world: World, alice: User, bob: User):

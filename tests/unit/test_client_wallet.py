@@ -73,7 +73,7 @@ async def test_draw_repeatsARequestAfterACrash_andItCountsOnce(world: World, ali
     drawn = await alice.wallet.draw(KIND_ENTRY)
     # As if the program had died before the answer came: the request is there, the pass is not.
     request = await alice.wallet._prepare(KIND_ENTRY, EPOCH)
-    await Issuer(alice.http, world.url).sign(KIND_ENTRY, EPOCH, request.blinded)
+    await Issuer(alice.http, world.url, world.deployment.pool).sign(KIND_ENTRY, EPOCH, request.blinded)
     alice.restart()
     alice.wallet.set_aside(drawn, "no")
     again = await alice.wallet.draw(KIND_ENTRY)
@@ -117,7 +117,7 @@ async def test_draw_leavesOutPassesThatDrawEmptyPlaces(world: World, alice: User
 
 
 async def test_sponsorThatDoesNotAnswer_isUnavailable(alice: User, unused_tcp_port: int):
-    issuer = Issuer(alice.http, f"http://127.0.0.1:{unused_tcp_port}")
+    issuer = Issuer(alice.http, f"http://127.0.0.1:{unused_tcp_port}", DEPLOYMENT.pool)
     with pytest.raises(IssuerUnavailable, match="does not answer: cannot connect"):
         await issuer.campaign()
 
@@ -134,16 +134,16 @@ async def test_somethingElseThanASponsor_isUnavailable(alice: User):
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         with pytest.raises(IssuerUnavailable, match="answers nonsense"):
-            await Issuer(alice.http, url).campaign()
+            await Issuer(alice.http, url, DEPLOYMENT.pool).campaign()
         with pytest.raises(IssuerUnavailable, match="no sponsor answers at"):
-            await Issuer(alice.http, url).sign(1, 2, bytes(256))
+            await Issuer(alice.http, url, DEPLOYMENT.pool).sign(1, 2, bytes(256))
     finally:
         await runner.cleanup()
 
 
 async def test_sponsorWithAMalformedAddress_isTheUsersMistake(alice: User):
     with pytest.raises(UserError, match="not the address of a sponsor"):
-        Issuer(alice.http, "sponsor.example")
+        Issuer(alice.http, "sponsor.example", DEPLOYMENT.pool)
 
 
 async def test_ticks_areNeverHandedOutTwice_whateverHappens(alice: User):

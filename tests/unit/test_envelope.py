@@ -37,7 +37,7 @@ from mixpay.types import RelayId
 
 RANDOM = seeded.Random(2).randbytes  # noqa: S311 tests repeat themselves exactly
 SECRET = bytes(range(1, 33))
-BOB = Address(RelayId(7), bytes(16), crypto_scalarmult_base(SECRET))
+BOB = Address(bytes(4), RelayId(7), bytes(16), crypto_scalarmult_base(SECRET))
 
 
 def through(message: Message) -> Message:
@@ -111,8 +111,9 @@ def test_open_failsIfTheIgnoredBitOfX25519WasChanged() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Address(RelayId(8), BOB.mailbox_id, BOB.identity),
-        Address(RelayId(7), b"\1" * 16, BOB.identity),
+        Address(b"\1" * 4, RelayId(7), BOB.mailbox_id, BOB.identity),
+        Address(BOB.mark, RelayId(8), BOB.mailbox_id, BOB.identity),
+        Address(BOB.mark, RelayId(7), b"\1" * 16, BOB.identity),
     ],
 )
 def test_open_failsIfCopiedToAnotherMailbox(other: Address) -> None:
@@ -129,7 +130,7 @@ def test_lowOrderPoints_areRefusedOnBothSides(point: bytes) -> None:
     assert caught.value.reason == "low_order"
     piece = fragments(text_message("hello"), RANDOM)[0]
     with pytest.raises(UserError, match="not a valid key"):
-        seal(piece, Address(RelayId(1), bytes(16), point), RANDOM)
+        seal(piece, Address(bytes(4), RelayId(1), bytes(16), point), RANDOM)
 
 
 @pytest.mark.parametrize("size", [0, FRAGMENT_BYTES - 1, FRAGMENT_BYTES + 1])
