@@ -23,7 +23,15 @@ from eth_abi.registry import registry
 
 from mixpay.crypto.hashing import keccak256
 
-CONTRACTS = ("Token", "Network", "RelayRegistry", "Channels", "ReceiptCourt", "SubsidyPool")
+CONTRACTS = (
+    "Token",
+    "Network",
+    "RelayRegistry",
+    "Channels",
+    "ReceiptCourt",
+    "SubsidyPool",
+    "TimelockController",
+)
 
 # A string on the chain is any bytes: whoever registers a relay with bad UTF-8 must not stop all who read it.
 _lenient = registry.copy()  # type: ignore[no-untyped-call]

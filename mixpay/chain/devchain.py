@@ -1,4 +1,4 @@
-"""A chain for development: anvil in a process of its own, on a free port, whose clock can be advanced.
+"""A chain for development: anvil or ganache in a process of its own, on a free port, with a clock to advance.
 
     with DevChain() as chain:
         rpc = connect(chain.url)
@@ -7,6 +7,9 @@
 
 Every transaction is mined at once. `prevrandao` differs from block to block. The process is ended by `stop`,
 on leaving the `with` block also by an exception, and even when this process is killed.
+
+Where the programs differ: ganache takes no port 0, sets balances under another name, mines blocks in the past
+if asked to, and knows no rules newer than Shanghai's. Only anvil copies another chain here (`fork`).
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import platform
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -24,15 +28,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mixpay.chain.errors import RpcError
 from mixpay.chain.records import to_hex
 from mixpay.chain.rpc import Rpc
 from mixpay.errors import ChainUnavailable, UserError
 from mixpay.types import Account
 
 CHAIN_ID = 31_337
+PROGRAMS = ("anvil", "ganache")
+"""That a development chain can be."""
 _MODULES = Path(__file__).resolve().parents[2] / "node_modules"
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
+_TRIES = 5
+"""A port that was free may be taken before ganache has it."""
+_FORK_VARIABLE = "MIXPAY_FORK_URL"
 _LISTENING = re.compile(r"Listening on (\S+:\d+)")
 
 _GUARD = """
@@ -48,15 +58,26 @@ exit "$status"
 
 
 class DevChain:
-    """One anvil process. Raises UserError if there is no anvil, ChainUnavailable if it does not start.
+    """One process. Raises UserError if the program is missing, ChainUnavailable if it does not start.
 
-    `rules`: the hard fork whose rules hold, by anvil's name for it; None for anvil's newest.
+    `program`: one of PROGRAMS. `rules`: the hard fork whose rules hold, by the program's name; None for
+    its newest. `fork`: the RPC address of a chain to begin with a copy of, its id included; anvil only.
     """
 
     def __init__(
-        self, *, chain_id: int = CHAIN_ID, log: Path | None = None, rules: str | None = None
+        self,
+        *,
+        chain_id: int = CHAIN_ID,
+        log: Path | None = None,
+        rules: str | None = None,
+        program: str = "anvil",
+        fork: str | None = None,
     ) -> None:
+        if program not in PROGRAMS or (fork is not None and program != "anvil"):
+            raise ValueError(f"no such chain: {program}, fork {fork is not None}")
         self.chain_id = chain_id
+        self._program = program
+        self._fork = fork
         self._rules = rules
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -82,27 +103,53 @@ class DevChain:
 
     def start(self) -> Self:
         """Returns when it answers."""
-        anvil = [find_anvil(), "--port", "0", "--chain-id", str(self.chain_id), "--accounts", "1"]
-        if self._rules is not None:
-            anvil += ["--hardfork", self._rules]
-        log = self._log or self._scratch_log()
+        for last_try in (*[False] * (_TRIES - 1), True):
+            try:
+                self._launch()
+                break
+            except ChainUnavailable as error:
+                if last_try or "EADDRINUSE" not in str(error):
+                    raise
+        return self
+
+    def _launch(self) -> None:
+        self._scratch = tempfile.mkdtemp(prefix="mixpay-chain-")
+        scratch = Path(self._scratch)
+        log = self._log or scratch / f"{self._program}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
-            # A group of its own, so that all of it can be ended together, and no Ctrl-C is for it.
-            self._process = subprocess.Popen(
-                ["sh", "-c", _GUARD, "mixpay-devchain", *anvil],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
         try:
-            self._rpc = Rpc(f"http://{_wait_for_address(self._process, log)}")
+            command = self._command(scratch)
+            with log.open("wb") as output:
+                # A group of its own, so that all of it can be ended together, and no Ctrl-C is for it.
+                self._process = subprocess.Popen(
+                    ["sh", "-c", _GUARD, "mixpay-devchain", *command],
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    cwd=scratch,
+                    env=os.environ | ({} if self._fork is None else {_FORK_VARIABLE: self._fork}),
+                )
+            self._rpc = Rpc(f"http://{_wait_for_address(self._process, log, self._program)}")
             self._rpc.chain_id()
         except BaseException:
             self.stop()
             raise
-        return self
+
+    def _command(self, scratch: Path) -> list[str]:
+        """What is executed, in `scratch`."""
+        if self._program == "ganache":
+            listen = ["--server.port", str(_free_port()), "--wallet.totalAccounts", "1"]
+            chain = ["--chain.chainId", str(self.chain_id), "--chain.hardfork", self._rules or "shanghai"]
+            return [find_ganache(), *listen, *chain]
+        command = [find_anvil(), "--port", "0", "--accounts", "1"]
+        if self._fork is None:
+            command += ["--chain-id", str(self.chain_id)]
+        else:
+            # Its address may hold a provider's key: not for the list of processes that everybody can see.
+            (scratch / "foundry.toml").write_text(f'[rpc_endpoints]\ncopied = "${{{_FORK_VARIABLE}}}"\n')
+            command += ["--fork-url", "copied", "--no-storage-caching"]
+        return command + ([] if self._rules is None else ["--hardfork", self._rules])
 
     def stop(self) -> None:
         """Ends the process; nothing if it has ended."""
@@ -123,12 +170,16 @@ class DevChain:
 
     def fund(self, account: Account, wei: int) -> None:
         """Sets the account's native balance."""
-        self.rpc.request("anvil_setBalance", to_hex(account), hex(wei))
+        method = "anvil_setBalance" if self._program == "anvil" else "evm_setAccountBalance"
+        self.rpc.request(method, to_hex(account), hex(wei))
 
     def advance_time(self, seconds: int = 0, *, to: int | None = None) -> int:
         """Mines a block so many seconds after the latest one, or at a moment of chain time; the chain's clock
         goes on from there. Returns that block's timestamp. Raises RpcError for a moment that has passed."""
-        moment = self.rpc.latest().timestamp + seconds if to is None else to
+        latest = self.rpc.latest().timestamp
+        moment = latest + seconds if to is None else to
+        if moment < latest:
+            raise RpcError("evm_mine", -32_602, f"{moment} has passed: the chain's time is {latest}")
         self.rpc.request("evm_mine", hex(moment))
         return moment
 
@@ -137,22 +188,25 @@ class DevChain:
         for _ in range(blocks):
             self.rpc.request("evm_mine")
 
-    def _scratch_log(self) -> Path:
-        self._scratch = tempfile.mkdtemp(prefix="mixpay-chain-")
-        return Path(self._scratch) / "anvil.log"
 
-
-def _wait_for_address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Host and port, which anvil chooses and then writes."""
+def _wait_for_address(process: subprocess.Popen[bytes], log: Path, program: str) -> str:
+    """Host and port, which the program writes when it listens."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         text = log.read_text(errors="replace")
         if found := _LISTENING.search(text):
             return found[1]
         if process.poll() is not None:
-            raise ChainUnavailable(f"anvil ended at once: {text.strip()[-500:]}")
+            raise ChainUnavailable(f"{program} ended at once: {text.strip()[-500:]}")
         time.sleep(0.02)
-    raise ChainUnavailable(f"anvil did not start within {_START_SECONDS:.0f} s")
+    raise ChainUnavailable(f"{program} did not start within {_START_SECONDS:.0f} s")
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
 
 
 def find_anvil(modules: Path = _MODULES) -> str:
@@ -160,14 +214,23 @@ def find_anvil(modules: Path = _MODULES) -> str:
     systems = {"Linux": "linux", "Darwin": "darwin", "Windows": "win32"}
     machines = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
     native = f"anvil-{systems.get(platform.system())}-{machines.get(platform.machine())}"
-    for path in (modules / "@foundry-rs" / native / "bin" / "anvil", modules / ".bin" / "anvil"):
+    places = (modules / "@foundry-rs" / native / "bin" / "anvil", modules / ".bin" / "anvil")
+    return _find("anvil", places, "install Foundry and put anvil on PATH")
+
+
+def find_ganache(modules: Path = _MODULES) -> str:
+    """Path of ganache, in the same way."""
+    return _find("ganache", (modules / ".bin" / "ganache",), "put ganache on PATH")
+
+
+def _find(program: str, places: tuple[Path, ...], remedy: str) -> str:
+    for path in places:
         if path.exists():
             return str(path)
-    found = shutil.which("anvil")
+    found = shutil.which(program)
     if found is None:
         raise UserError(
-            "anvil, the local chain, is missing: run `make setup` in the checkout, or install Foundry "
-            "and put anvil on PATH"
+            f"{program}, the local chain, is missing: run `make setup` in the checkout, or {remedy}"
         )
     return found
 

@@ -136,7 +136,10 @@ class Sender:
     def _dry_run(self, call: Call) -> int:
         """Gas that it needs now. Raises Reverted."""
         try:
-            self._rpc.call(call, self.account)
+            if (
+                call.to is not None
+            ):  # ganache's eth_call, but not its estimate, creates at the next nonce's address
+                self._rpc.call(call, self.account)
             return self._rpc.estimate_gas(call, self.account)
         except RpcError as error:
             self._blame_ether(error)

@@ -1,16 +1,20 @@
 """Verifying that the chain is as a deployment file says.
 
 Nothing but the node is trusted: the code of each contract must be the package's, every immutable in it must
-hold what the deployment file says, and Network must have published these addresses.
+hold what the deployment file says (so the contracts name each other as they should), Network must have
+published these addresses, and the timelock that owns it must obey the governor alone. That the parameters do
+not contradict each other is checked when the file is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from mixpay import eip712
 from mixpay.chain import abi
 from mixpay.chain.contracts import Network
+from mixpay.chain.governance import governance_problems
 from mixpay.chain.rpc import Rpc, check_chain
 from mixpay.crypto.hashing import keccak256
 from mixpay.deployment import Deployment
@@ -29,31 +33,52 @@ _UNCHECKED = frozenset({"_firstEpoch"})
 """Epoch of the registry's own deployment. No money depends on it: earlier epochs have no relays."""
 
 
-def verify(rpc: Rpc, deployment: Deployment) -> None:
-    """Raises UserError with everything in which the chain differs from the deployment file."""
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A contract that stands on the chain as it should. Hashes are 32 bytes."""
+
+    name: str
+    address: Account
+    code_hash: bytes
+    """keccak256 of the code on the chain, as explorers show it."""
+    plain_hash: bytes
+    """keccak256 of the same with zeros for the immutables: what the sources give, for every deployment."""
+
+
+def verify(rpc: Rpc, deployment: Deployment) -> tuple[Verified, ...]:
+    """What was found of each contract. Raises UserError with everything in which the chain differs from the
+    deployment file."""
     check_chain(rpc, deployment)
     problems: list[str] = []
-    for name, address in _addresses(deployment).items():
-        problems += _code_problems(name, rpc.code(address), _immutables(deployment, name))
+    verified = []
+    for name, address in addresses(deployment).items():
+        code = rpc.code(address)
+        problems += _code_problems(name, code, _immutables(deployment, name))
         if deployment.artifacts.get(name) != abi.artifact(name).fingerprint:
             problems.append(f"{name}: the deployment file is of other sources than this program")
+        plain = keccak256(abi.artifact(name).deployed_bytecode)
+        verified.append(Verified(name, address, keccak256(code), plain))
     if not problems:
-        problems = _release_problems(rpc, deployment)
+        problems = _release_problems(rpc, deployment) + governance_problems(rpc, deployment)
     if problems:
         raise UserError("the chain is not as the deployment file says:\n  " + "\n  ".join(problems))
+    return tuple(verified)
 
 
-def _addresses(deployment: Deployment) -> dict[str, Account]:
+def addresses(deployment: Deployment) -> dict[str, Account]:
     """Of the contracts that were deployed here: an existing token was not."""
-    addresses = {
+    found = {
         "Network": deployment.network,
-        "RelayRegistry": deployment.registry,
         "Channels": deployment.channels,
+        "RelayRegistry": deployment.registry,
+        "ReceiptCourt": deployment.court,
         "SubsidyPool": deployment.pool,
     }
     if "Token" in deployment.artifacts:
-        addresses["Token"] = deployment.token
-    return addresses
+        found["Token"] = deployment.token
+    if deployment.governance is not None:
+        found["TimelockController"] = deployment.governance.timelock
+    return found
 
 
 def _code_problems(name: str, code: bytes, expected: Mapping[str, bytes]) -> list[str]:
@@ -79,10 +104,25 @@ def _immutables(deployment: Deployment, name: str) -> dict[str, bytes]:
     d, p = deployment, deployment.parameters
     clock: dict[str, int | Account] = {"_genesis": d.genesis, "_epochLength": p.epoch_length}
     values: dict[str, dict[str, int | Account]] = {
-        "Token": {},
         "Network": {"genesis": d.genesis, "epochLength": p.epoch_length},
-        "RelayRegistry": {**clock, "TOKEN": d.token, "STAKE": p.stake, "UNBONDING": p.unbonding},
-        "Channels": {"TOKEN": d.token, "NOTICE": p.notice},
+        "Channels": {"TOKEN": d.token, "NOTICE": p.notice, "COURT": d.court},
+        "RelayRegistry": {
+            **clock,
+            "TOKEN": d.token,
+            "CHANNELS": d.channels,
+            "COURT": d.court,
+            "STAKE": p.stake,
+            "PENALTY": p.penalty,
+            "UNBONDING": p.unbonding,
+        },
+        "ReceiptCourt": {
+            "CHANNELS": d.channels,
+            "REGISTRY": d.registry,
+            "ANSWER_WINDOW": p.answer_window,
+            "FINISH_WINDOW": p.finish_window,
+            "GRACE": p.grace,
+            "COST": p.court_cost,
+        },
         "SubsidyPool": {
             **clock,
             "CHANNELS": d.channels,
@@ -94,8 +134,8 @@ def _immutables(deployment: Deployment, name: str) -> dict[str, bytes]:
             "_token": d.token,
         },
     }
-    domain = eip712.Domain(_DOMAIN_NAMES.get(name, ""), d.chain_id, _addresses(d)[name])
-    return {key: _word(value) for key, value in values[name].items()} | _eip712_words(domain)
+    domain = eip712.Domain(_DOMAIN_NAMES.get(name, ""), d.chain_id, addresses(d)[name])
+    return {key: _word(value) for key, value in values.get(name, {}).items()} | _eip712_words(domain)
 
 
 def _eip712_words(domain: eip712.Domain) -> dict[str, bytes]:

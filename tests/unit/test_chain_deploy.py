@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from chain_world import World
 from mixpay import deployment as files
+from mixpay.accounts import show_account
 from mixpay.chain import abi
 from mixpay.chain.contracts import Contracts, Network
-from mixpay.chain.deploy import LOCAL_SUPPLY, deploy
+from mixpay.chain.deploy import deploy
+from mixpay.chain.errors import Reverted
+from mixpay.chain.governance import PROPOSER, Batch, Timelock, read_standing
+from mixpay.chain.plan import LOCAL_SUPPLY
 from mixpay.chain.records import Call
 from mixpay.chain.verify import verify
+from mixpay.chain.views import NOBODY
 from mixpay.errors import UserError
 from mixpay.parameters import DEMO, PRODUCTION
 from mixpay.types import Account, Amount
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_deploy_setsUpEverything(world: World) -> None:
@@ -45,26 +44,104 @@ def test_deploy_setsUpEverything(world: World) -> None:
     assert world.contracts.registry.token() == world.contracts.channels.token() == deployment.token
 
 
-def test_deploy_takesAnExistingToken_anOwner_andAGenesis(world: World) -> None:
-    owner = world.user()
-    lines: list[str] = []
-    deployment = deploy(
-        world.rpc,
-        world.deployer,
-        PRODUCTION,
-        token=world.deployment.token,
-        owner=owner.account,
-        genesis=world.deployment.genesis - 10,
-        progress=lines.append,
-    )
-    assert deployment.token == world.deployment.token
+def test_deploy_takesAnExistingToken_andAGenesis(world: World) -> None:
+    token, genesis = world.deployment.token, world.deployment.genesis - 10
+    deployment = deploy(world.rpc, world.deployer, PRODUCTION, token=token, genesis=genesis)
+    assert deployment.token == token
     assert "Token" not in deployment.artifacts
-    assert deployment.genesis == world.deployment.genesis - 10
-    network = Contracts(world.rpc, deployment).network
-    assert network.pending_owner() == owner.account
-    owner.send(network.accept_ownership())
-    assert network.owner() == owner.account
-    assert "has to accept" in lines[-1]
+    assert deployment.genesis == genesis
+    assert Contracts(world.rpc, deployment).network.owner() == world.deployer.account
+
+
+def test_deploy_givesNetworkToATimelock_whichOnlyTheGovernorUses(world: World) -> None:
+    governor, lines = world.user(), list[str]()
+    deployment = deploy(world.rpc, world.deployer, DEMO, governor=governor.account, progress=lines.append)
+    governance = deployment.governance
+    assert governance is not None and governance.governor == governor.account
+    network, timelock = Network(world.rpc, deployment.network), Timelock(world.rpc, governance.timelock)
+    assert (network.owner(), network.pending_owner()) == (governance.timelock, NOBODY)
+    assert timelock.min_delay() == DEMO.timelock_delay
+    standing = read_standing(world.rpc, deployment, governance)
+    users = {governor.account}
+    assert standing.holders == {
+        "admin": {governance.timelock},
+        "proposer": users,
+        "canceller": users,
+        "executor": users,
+    }
+    assert standing.announced == ()
+    assert "obeys" in lines[-1]
+
+
+def test_governor_publishesARelease_afterTheDelay_andNobodyElse(world: World) -> None:
+    governor = world.user()
+    deployment = deploy(world.rpc, world.deployer, DEMO, governor=governor.account)
+    assert deployment.governance is not None
+    network = Network(world.rpc, deployment.network)
+    timelock = Timelock(world.rpc, deployment.governance.timelock)
+    later = dataclasses.replace(network.release(), activation_epoch=network.current_epoch() + 20)
+    batch = Batch((network.publish(later),))
+    for call in (
+        network.publish(later),
+        network.transfer_ownership(world.deployer.account),
+        timelock.schedule(batch, DEMO.timelock_delay),
+        timelock.update_delay(0),
+    ):
+        with pytest.raises(Reverted):
+            world.deployer.send(call)
+    with pytest.raises(Reverted, match="TimelockInsufficientDelay"):
+        governor.send(timelock.schedule(batch, DEMO.timelock_delay - 1))
+    governor.send(timelock.schedule(batch, DEMO.timelock_delay))
+    announced = read_standing(world.rpc, deployment, deployment.governance).announced
+    assert [(found.id, found.delay) for found in announced] == [(batch.id, DEMO.timelock_delay)]
+    verify(world.rpc, deployment)
+    world.chain.advance_time(to=announced[0].ready_at - 1)
+    with pytest.raises(Reverted, match="TimelockUnexpectedOperationState"):
+        governor.send(timelock.execute(batch))
+    world.chain.advance_time(to=announced[0].ready_at)
+    governor.send(timelock.execute(batch))
+    assert network.releases(1) == later
+    verify(world.rpc, deployment)
+
+
+def test_verify_namesWhatIsWrongWithTheGovernance(world: World) -> None:
+    governor, friend = world.user(), world.user()
+    deployment = deploy(world.rpc, world.deployer, DEMO, governor=governor.account)
+    assert deployment.governance is not None
+    network = Network(world.rpc, deployment.network)
+    timelock = Timelock(world.rpc, deployment.governance.timelock)
+    shorter = dataclasses.replace(DEMO, timelock_delay=DEMO.timelock_delay + 1)
+    refused(world, dataclasses.replace(deployment, parameters=shorter), "its delay is 28800 s, not 28801 s")
+    other = dataclasses.replace(deployment.governance, governor=friend.account)
+    refused(
+        world,
+        dataclasses.replace(deployment, governance=other),
+        f"{show_account(governor.account)} is proposer too",
+        f"{show_account(friend.account)} is not canceller",
+    )
+    hasty = Batch((network.transfer_ownership(friend.account),))
+    slow = Batch((timelock.update_delay(60), timelock.grant(PROPOSER, friend.account), *hasty.calls))
+    governor.send(timelock.schedule(slow, DEMO.timelock_delay))
+    world.chain.advance_time(DEMO.timelock_delay)
+    governor.send(timelock.execute(slow))
+    friend.send(timelock.schedule(hasty, delay=60))
+    refused(
+        world,
+        deployment,
+        f"Network: it is offered to {show_account(friend.account)}",
+        "its delay is 60 s, not 28800 s",
+        f"{show_account(friend.account)} is proposer too",
+        f"batch 0x{hasty.id.hex()} was announced only 60 s ahead",
+    )
+    friend.send(network.accept_ownership())
+    refused(world, deployment, f"its owner is {show_account(friend.account)}, not the timelock")
+
+
+def refused(world: World, deployment: files.Deployment, *texts: str) -> None:
+    with pytest.raises(UserError, match="is not as the deployment file says") as caught:
+        verify(world.rpc, deployment)
+    for text in texts:
+        assert text in str(caught.value)
 
 
 def test_deploy_failsIfGenesisInFuture_orNoToken(world: World) -> None:
@@ -72,6 +149,9 @@ def test_deploy_failsIfGenesisInFuture_orNoToken(world: World) -> None:
         deploy(world.rpc, world.deployer, DEMO, genesis=2**40)
     with pytest.raises(UserError, match="no contract at 0x0101"):
         deploy(world.rpc, world.deployer, DEMO, token=Account(b"\1" * 20))
+    for governor in (world.deployer.account, NOBODY):
+        with pytest.raises(UserError, match="another account than the deployer"):
+            deploy(world.rpc, world.deployer, DEMO, governor=governor)
 
 
 def change(world: World, name: str, value: int) -> files.Deployment:
@@ -84,11 +164,18 @@ def test_verify_namesEachDeviation(world: World) -> None:
     deviations = {
         "RelayRegistry: STAKE is 0x0": change(world, "stake", DEMO.stake + 1),
         "RelayRegistry: UNBONDING": change(world, "unbonding", DEMO.unbonding + 1),
+        "RelayRegistry: PENALTY": change(world, "penalty", DEMO.penalty + 1),
+        "ReceiptCourt: ANSWER_WINDOW": change(world, "answer_window", DEMO.answer_window + 1),
+        "ReceiptCourt: FINISH_WINDOW": change(world, "finish_window", DEMO.finish_window + 1),
+        "ReceiptCourt: GRACE": change(world, "grace", DEMO.grace + 1),
+        "ReceiptCourt: COST": change(world, "court_cost", DEMO.court_cost + 1),
+        "Channels: COURT": dataclasses.replace(world.deployment, court=Account(b"\1" * 20)),
+        "ReceiptCourt: other code": dataclasses.replace(world.deployment, court=world.deployment.pool),
         "Channels: NOTICE": change(world, "notice", DEMO.notice + 1),
         "SubsidyPool: CLAIM_WINDOW": change(world, "claim_window", DEMO.claim_window + 1),
         "SubsidyPool: WITHDRAWAL_NOTICE": change(world, "withdrawal_notice", DEMO.withdrawal_notice + 1),
         "SubsidyPool: TERM_LENGTH": change(world, "term_length", 2),
-        "Network: epochLength": change(world, "epoch_length", 7_200),
+        "Network: epochLength": change(world, "epoch_length", 3_601),
         "RelayRegistry: _genesis": dataclasses.replace(world.deployment, genesis=1),
         "Channels: TOKEN": dataclasses.replace(world.deployment, token=world.deployment.network),
         "Channels: other code": dataclasses.replace(world.deployment, channels=world.deployment.pool),
@@ -99,14 +186,14 @@ def test_verify_namesEachDeviation(world: World) -> None:
         ),
     }
     for text, deployment in deviations.items():
-        with pytest.raises(UserError, match="is not as the deployment file says") as caught:
-            verify(world.rpc, deployment)
-        assert text in str(caught.value)
+        refused(world, deployment, text)
 
 
 def test_verify_failsIfContractIsNotTheOneReleased(world: World) -> None:
     artifact = abi.artifact("Channels")
-    arguments = abi.encode(artifact.constructor.inputs, [world.deployment.token, DEMO.notice])
+    arguments = abi.encode(
+        artifact.constructor.inputs, [world.deployment.token, DEMO.notice, world.deployment.court]
+    )
     twin = world.deployer.send(Call("twin", None, artifact.bytecode + arguments)).contract
     assert twin is not None
     with pytest.raises(UserError, match="SubsidyPool: CHANNELS"):
@@ -124,43 +211,3 @@ def test_verify_acceptsLaterReleases(world: World) -> None:
     world.deployer.send(network.publish(later))
     assert network.release_at(later.activation_epoch) == network.releases(1) == later
     verify(world.rpc, world.deployment)
-
-
-def script(world: World, out: Path, *arguments: str, key: str = "") -> subprocess.CompletedProcess[str]:
-    program = str(ROOT / "scripts" / "deploy.py")
-    command = [sys.executable, program, "--rpc", world.chain.url, "--out", str(out)]
-    environment = os.environ | {"MIXPAY_DEPLOYER_KEY": key, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [*command, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
-
-
-def test_script_deploys_thenVerifies(world: World, tmp_path: Path) -> None:
-    out, key = tmp_path / "deployment.json", tmp_path / "key"
-    user = world.user()
-    key.write_text(f"0x{user.key.hex()}\n")
-    key.chmod(0o600)
-    first = script(world, out, "--parameters", "demo", "--key-file", str(key))
-    assert (first.returncode, first.stderr) == (0, "")
-    written = out.read_bytes()
-    verify(world.rpc, files.load(out))
-    nonce = world.rpc.nonce(user.account)
-    second = script(world, out, "--parameters", "demo")
-    assert second.returncode == 0
-    assert "ignored: --parameters" in second.stderr
-    assert "verified" in second.stdout
-    assert world.rpc.nonce(user.account) == nonce
-    assert out.read_bytes() == written
-    files.save(out, dataclasses.replace(files.load(out), genesis=5))
-    third = script(world, out)
-    assert third.returncode == 2
-    assert "Network: genesis" in third.stderr
-
-
-def test_script_saysWhatIsMissing(world: World, tmp_path: Path) -> None:
-    out = tmp_path / "deployment.json"
-    poor = script(world, out, key="12" * 32)
-    assert (poor.returncode, "has no ether" in poor.stderr) == (2, True)
-    assert (script(world, out).returncode, script(world, out, key="xyz").returncode) == (2, 2)
-    assert "no key file" in script(world, out, "--key-file", str(tmp_path / "none")).stderr
-    assert not out.exists()
