@@ -21,6 +21,11 @@ TERM = 4
 STAKE = 1000 * 10**18
 UNBONDING = 14 * 24 * HOUR
 NOTICE = 48 * HOUR
+ANSWER_WINDOW = 24 * HOUR
+FINISH_WINDOW = 12 * HOUR
+GRACE = 24 * HOUR
+COST = 10**17
+PENALTY = 500 * 10**18
 CLAIM_WINDOW = 3 * HOUR
 WITHDRAWAL_NOTICE = 7 * HOUR
 HOP_PRICE = 10**12
@@ -48,8 +53,9 @@ class Scene:
     deployer: Any
     token: Any
     network: Any
-    registry: Any
     channels: Any
+    registry: Any
+    court: Any
     pool: Any
 
     def give(self, who: Any, spender: Any, amount: int) -> None:
@@ -123,11 +129,16 @@ def deploy(project: Any) -> Scene:
     by = {"from": accounts[0]}
     token = project.Token.deploy(SUPPLY, by)
     network = project.Network.deploy(chain.time() - 10, EPOCH, accounts[0], by)
-    registry = project.RelayRegistry.deploy(token, network, STAKE, UNBONDING, by)
-    channels = project.Channels.deploy(token, NOTICE, by)
+    court_address = accounts[0].get_deployment_address(accounts[0].nonce + 2)
+    channels = project.Channels.deploy(token, NOTICE, court_address, by)
+    registry = project.RelayRegistry.deploy(
+        token, network, STAKE, UNBONDING, channels, court_address, PENALTY, by
+    )
+    windows = (ANSWER_WINDOW, FINISH_WINDOW, GRACE, COST)
+    court = project.ReceiptCourt.deploy(channels, registry, windows, by)
     pool = project.SubsidyPool.deploy(channels, registry, network, TERM, CLAIM_WINDOW, WITHDRAWAL_NOTICE, by)
     network.publish((registry, channels, pool, 1, HOP_PRICE, 0), by)
-    return Scene(accounts[0], token, network, registry, channels, pool)
+    return Scene(accounts[0], token, network, channels, registry, court, pool)
 
 
 def person(name: str) -> Person:

@@ -103,7 +103,7 @@ def test_claim_failsIfAnythingElseWasSigned(scene, alice, bob, carol):
 
 def test_claim_failsOnAnotherDeployment(scene, alice, bob, contracts):
     signed = scene.voucher(alice, bob, 30)
-    other = contracts.Channels.deploy(scene.token, NOTICE, {"from": scene.deployer})
+    other = contracts.Channels.deploy(scene.token, NOTICE, scene.court, {"from": scene.deployer})
     with reverts("InvalidSignature"):
         other.claim(alice.account, bob.account, 30, 1, signed, {"from": bob.account})
 
