@@ -1,9 +1,13 @@
 """Where a person receives messages: a relay, a mailbox on it, and the key that messages are sealed to.
 
-The printed form is one word to copy and paste: ``mix1`` followed by 84 characters of data and a checksum of
-six, 94 characters in all. Alphabet and checksum are those of BIP-350 (bech32m). An address is longer than the
-90 characters up to which that checksum promises to find any four errors; up to 1,023 it still finds any three
-(BIP-173, "Checksum design"), so a mistyped character or two, or two swapped ones, never reach the network.
+Relays are numbered by a registry, and a network has another one after an upgrade. So an address names the
+registry too, by a mark, and is never taken for one of another network or of another release.
+
+The printed form is one word to copy and paste: ``mix1`` followed by 90 characters of data and a checksum of
+six, 100 characters in all. Alphabet and checksum are those of BIP-350 (bech32m). An address is longer than
+the 90 characters up to which that checksum promises to find any four errors; up to 1,023 it still finds any
+three (BIP-173, "Checksum design"), so a mistyped character or two, or two swapped ones, never reach the
+network.
 """
 
 from __future__ import annotations
@@ -11,12 +15,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mixpay.crypto.hashing import keccak256
 from mixpay.errors import UserError
-from mixpay.types import RelayId
+from mixpay.types import Account, RelayId
 
+MARK_BYTES = 4
 MAILBOX_ID_BYTES = 16
 IDENTITY_BYTES = 32
-ADDRESS_BYTES = 4 + MAILBOX_ID_BYTES + IDENTITY_BYTES
+ADDRESS_BYTES = MARK_BYTES + 4 + MAILBOX_ID_BYTES + IDENTITY_BYTES
 
 PREFIX = "mix"
 _ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -28,13 +34,20 @@ _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _BECH32M = 0x2BC830A3
 
 
+def mark_of(chain_id: int, registry: Account) -> bytes:
+    """The mark of a registry on its chain, 4 bytes."""
+    return keccak256(chain_id.to_bytes(8, "big") + registry)[:MARK_BYTES]
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One place of receipt. `mailbox_id` is 16 bytes, `identity` an X25519 public key of 32 bytes.
+    """One place of receipt. `mark` names the registry that numbers the relay (`mark_of`), 4 bytes;
+    `mailbox_id` is 16 bytes, `identity` an X25519 public key of 32 bytes.
 
     Raises ValueError for a field of another width.
     """
 
+    mark: bytes
     relay: RelayId
     mailbox_id: bytes
     identity: bytes
@@ -42,20 +55,23 @@ class Address:
     def __post_init__(self) -> None:
         if not 0 < self.relay < 1 << 32:
             raise ValueError("relay ids count up from 1 and fit into 32 bits")
+        if len(self.mark) != MARK_BYTES:
+            raise ValueError(f"the mark of a registry has {MARK_BYTES} bytes")
         if len(self.mailbox_id) != MAILBOX_ID_BYTES or len(self.identity) != IDENTITY_BYTES:
             raise ValueError("an address has a mailbox id of 16 bytes and an identity key of 32")
 
     def to_bytes(self) -> bytes:
-        """relay u32 ‖ mailbox id 16 ‖ identity 32."""
-        return self.relay.to_bytes(4, "big") + self.mailbox_id + self.identity
+        """mark 4 ‖ relay u32 ‖ mailbox id 16 ‖ identity 32."""
+        return self.mark + self.relay.to_bytes(4, "big") + self.mailbox_id + self.identity
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Address:
-        """The inverse of `to_bytes`. Raises ValueError for anything but 52 bytes with a relay id above 0."""
+        """The inverse of `to_bytes`. Raises ValueError for anything but 56 bytes with a relay id above 0."""
         if len(data) != ADDRESS_BYTES:
             raise ValueError(f"an address has {ADDRESS_BYTES} bytes, not {len(data)}")
-        relay = RelayId(int.from_bytes(data[:4], "big"))
-        return cls(relay, data[4 : 4 + MAILBOX_ID_BYTES], data[4 + MAILBOX_ID_BYTES :])
+        mark, relay, rest = data[:MARK_BYTES], data[MARK_BYTES : MARK_BYTES + 4], data[MARK_BYTES + 4 :]
+        number = RelayId(int.from_bytes(relay, "big"))
+        return cls(mark, number, rest[:MAILBOX_ID_BYTES], rest[MAILBOX_ID_BYTES:])
 
     def __str__(self) -> str:
         symbols = _to_symbols(self.to_bytes())

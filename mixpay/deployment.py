@@ -55,6 +55,11 @@ class Deployment:
     """None on a development chain, where whoever deployed Network owns it."""
 
     @property
+    def contracts(self) -> tuple[Account, Account, Account]:
+        """Registry, channels, pool: what a release names."""
+        return (self.registry, self.channels, self.pool)
+
+    @property
     def epoch_length(self) -> int:
         """Seconds."""
         return self.parameters.epoch_length

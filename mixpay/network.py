@@ -9,6 +9,9 @@ Rules
   * What a reorganised chain takes back is forgotten: the state is made again from the events that remain.
   * Events that contradict each other, or the roots that the chain froze, are never believed in part: the view
     stays as it was, and the next refresh reads everything again from the beginning.
+
+A view shows one deployment. When a release names other contracts, this one's time ends; what is owed on its
+contracts does not. `mixpay.releases` has the views of the others.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from mixpay import eip712
+from mixpay.address import mark_of
 from mixpay.chain import events
 from mixpay.chain.follower import Batch, Follower
 from mixpay.chain.rpc import Rpc
@@ -45,18 +49,22 @@ _FOLLOWED = (
 )
 
 
+class OtherContracts(UserError):
+    """In the epoch asked for, the network works on other contracts than a view's."""
+
+
 class _State:
     """What follows from the events up to some block."""
 
     def __init__(self) -> None:
         self.replica = RegistryReplica()
-        self.operators: dict[RelayId, Account] = {}
-        self.releases: list[Release] = []
+        self.ever: dict[RelayId, RelayRecord] = {}
+        self.releases: list[tuple[int, Release]] = []
         self.keys: dict[tuple[int, int, int], PeriodKey] = {}
 
     def copy(self) -> _State:
         twin = _State()
-        twin.replica, twin.operators = self.replica.copy(), self.operators.copy()
+        twin.replica, twin.ever = self.replica.copy(), self.ever.copy()
         twin.releases, twin.keys = self.releases.copy(), self.keys.copy()
         return twin
 
@@ -65,18 +73,24 @@ class _State:
             case events.Registered():
                 place = event.id, event.position
                 self.replica.registered(*place, event.operator, event.link_key, event.endpoint)
-                self.operators[event.id] = event.operator
+                self._remember(event.id)
             case events.Updated():
                 self.replica.updated(event.id, event.link_key, event.endpoint)
+                self._remember(event.id)
             case events.Left():
                 self.replica.left(event.id, event.position)
             case events.Frozen():
                 self.replica.frozen(event.epoch, event.root, event.count, event.beacon)
             case events.ReleasePublished():
-                self.releases.append(event.release)
+                self.releases.append((event.number, event.release))
             case events.KeySet():
                 place_of_key = event.campaign, event.kind, event.period
                 self.keys[place_of_key] = PeriodKey(event.key_hash, event.hop_price)
+
+    def _remember(self, relay: RelayId) -> None:
+        record = self.replica.relay(relay)
+        if record is not None:
+            self.ever[relay] = record
 
 
 class NetworkView:
@@ -163,6 +177,9 @@ class NetworkView:
     def _forget(self) -> None:
         term = min(self.term - _KEPT_TERMS, self._oldest_redeemable())
         oldest = Epoch(min(self.schedule.first_epoch(Term(max(0, term))), max(0, self.epoch - _KEPT_EPOCHS)))
+        end = self.ends
+        if end is not None and end <= self.epoch:
+            oldest = Epoch(max(0, min(oldest, end - 1)))  # its relays settle as long as it takes
         self._state.replica.forget_before(oldest)
         self._base.replica.forget_before(oldest)
 
@@ -195,19 +212,31 @@ class NetworkView:
     # ------------------------------------------------------------------ releases
 
     @property
+    def releases(self) -> tuple[tuple[int, Release], ...]:
+        """All releases published since this deployment's first block, each with its number, oldest first."""
+        return tuple(self._state.releases)
+
+    @property
     def release(self) -> Release:
         """The release in force. Raises UserError if this program does not know it, or there is none yet."""
         return self.release_at(self.epoch)
 
     def release_at(self, epoch: Epoch) -> Release:
-        """The release in force in an epoch, as far as published. Raises UserError like `release`."""
-        active = [release for release in self._state.releases if release.activation_epoch <= epoch]
-        if not active:
+        """The release in force in an epoch, as far as published.
+
+        Raises OtherContracts if it names other contracts, UserError if there is none or it speaks another
+        version on the wire.
+        """
+        releases = self._state.releases
+        if not releases:
             raise UserError("the network has no release in force: is the deployment complete?")
+        active = [release for _, release in releases if release.activation_epoch <= epoch]
+        if not active:
+            first = releases[0][1].activation_epoch
+            raise OtherContracts(f"the network works on these contracts from epoch {first} on")
         release = active[-1]
-        ours = (self.deployment.registry, self.deployment.channels, self.deployment.pool)
-        if (release.registry, release.channels, release.pool) != ours:
-            raise UserError("the network has moved to new contracts: get its new deployment file")
+        if not self._is_ours(release):
+            raise OtherContracts("the network has moved to new contracts: get its new deployment file")
         if release.wire_version != WIRE_VERSION:
             raise UserError(
                 f"the network speaks version {release.wire_version}, this program {WIRE_VERSION}: "
@@ -215,15 +244,48 @@ class NetworkView:
             )
         return release
 
+    def works_in(self, epoch: Epoch) -> bool:
+        """Whether the network works on these contracts in an epoch, and speaks as this program does."""
+        try:
+            self.release_at(epoch)
+        except UserError:
+            return False
+        return True
+
+    @property
+    def ends(self) -> Epoch | None:
+        """The first epoch after the last release that names these contracts, as far as published."""
+        end = None
+        for _, release in self._state.releases:
+            if self._is_ours(release):
+                end = None
+            elif end is None:
+                end = release.activation_epoch
+        return end
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the network has left these contracts for good. Raises BeforeGenesis, ChainUnavailable."""
+        end = self.ends
+        return end is not None and self.epoch >= end
+
+    def _is_ours(self, release: Release) -> bool:
+        return release.contracts == self.deployment.contracts
+
     # ------------------------------------------------------------------ relays
 
     def relay(self, relay: RelayId) -> RelayRecord | None:
         """A living relay as it is registered now; None if it left or never was."""
         return self._state.replica.relay(relay)
 
+    def last_record(self, relay: RelayId) -> RelayRecord | None:
+        """A relay as it was registered last, even if it has left. None if it never was."""
+        return self._state.ever.get(relay)
+
     def operator(self, relay: RelayId) -> Account | None:
         """A relay's operator, even if it has left: an id keeps it for ever. None if it never was."""
-        return self._state.operators.get(relay)
+        record = self._state.ever.get(relay)
+        return record.operator if record is not None else None
 
     def is_frozen(self, epoch: Epoch) -> bool:
         """Whether the relays and the beacon of an epoch are fixed."""
@@ -251,6 +313,11 @@ class NetworkView:
     def key_context(self, epoch: Epoch) -> KeyContext:
         """What packet keys of an epoch are bound to. Raises NotFrozen."""
         return KeyContext(self.deployment.chain_id, self.deployment.registry, self.snapshot(epoch).root)
+
+    @cached_property
+    def mark(self) -> bytes:
+        """What addresses at relays of this registry begin with, 4 bytes."""
+        return mark_of(self.deployment.chain_id, self.deployment.registry)
 
     @cached_property
     def registry_domain(self) -> eip712.Domain:

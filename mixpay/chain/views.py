@@ -21,6 +21,11 @@ class Release:
     hop_price: Amount
     activation_epoch: Epoch
 
+    @property
+    def contracts(self) -> tuple[Account, Account, Account]:
+        """Registry, channels, pool: what tells releases apart that are more than a new price."""
+        return (self.registry, self.channels, self.pool)
+
 
 @dataclass(frozen=True, slots=True)
 class RegisteredRelay:

@@ -1,7 +1,8 @@
 """One secret of 32 bytes and what follows from it: the key messages are sealed to, a key for each mailbox.
 
-Each mailbox has a fetch key of its own, derived from the secret, the relay and the term, so that relays which
-keep a user's mailboxes in different terms cannot tell from the keys that they belong to one person.
+Each mailbox has a fetch key of its own, derived from the secret, the registry, the relay and the term, so
+that relays which keep a user's mailboxes in different terms cannot tell from the keys that they belong to one
+person.
 """
 
 from __future__ import annotations
@@ -31,16 +32,16 @@ class Identity:
         """X25519 secret, 32 bytes, that opens messages."""
         return blake2b(key=self.master, digest_size=32, person=_IDENTITY).digest()
 
-    def fetch_seed(self, relay: RelayId, term: Term) -> bytes:
-        """Ed25519 seed, 32 bytes, of the mailbox at a relay in a term."""
-        place = relay.to_bytes(4, "big") + term.to_bytes(4, "big")
+    def fetch_seed(self, mark: bytes, relay: RelayId, term: Term) -> bytes:
+        """Ed25519 seed, 32 bytes, of the mailbox at a relay in a term. `mark`: of the relay's registry."""
+        place = mark + relay.to_bytes(4, "big") + term.to_bytes(4, "big")
         return blake2b(place, key=self.master, digest_size=32, person=_FETCH).digest()
 
-    def fetch_key(self, relay: RelayId, term: Term) -> bytes:
+    def fetch_key(self, mark: bytes, relay: RelayId, term: Term) -> bytes:
         """Ed25519 public key, 32 bytes, that the relay checks fetches with."""
-        return bytes(SigningKey(self.fetch_seed(relay, term)).verify_key)
+        return bytes(SigningKey(self.fetch_seed(mark, relay, term)).verify_key)
 
-    def address(self, relay: RelayId, term: Term) -> Address:
+    def address(self, mark: bytes, relay: RelayId, term: Term) -> Address:
         """Where others write to while the mailbox at `relay` lives."""
         public = crypto_scalarmult_base(self.secret)
-        return Address(relay, mailbox_id_of(self.fetch_key(relay, term)), public)
+        return Address(mark, relay, mailbox_id_of(self.fetch_key(mark, relay, term)), public)
