@@ -221,7 +221,7 @@ class PassRedeemer:
             raise PeerError("no_issuer", f"no issuer is configured for campaign {campaign}")
         signer = await asyncio.to_thread(self._pool.signer, campaign)
         request = RedeemRequest(self._me.relay, kind, period, bundles)
-        answer = await redeem(url, request, self._patience)
+        answer = await redeem(url, Account(self._me.domain.contract), request, self._patience)
         if (answer.campaign, answer.operator) != (campaign, self._me.operator):
             raise VoucherError("wrong_voucher", "the issuer's voucher is for another campaign or relay")
         message = eip712.PoolVoucher(campaign, self._me.operator, answer.period, answer.amount)

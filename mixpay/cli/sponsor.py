@@ -72,6 +72,13 @@ _port = click.option(
 )
 
 
+_release = click.option(
+    "--release",
+    type=click.IntRange(0),
+    metavar="N",
+    help="In this release of the network; else in the deployment file's.",
+)
+
 _COMMANDS = {
     "init": ("mixpay.cli.sponsor:init", "Make the folder, its settings and its keys."),
     "create": ("mixpay.cli.sponsor:create", "Create the campaign on chain."),
@@ -147,6 +154,7 @@ def init(
 )
 @common.password_option
 @common.light_keys_option
+@_release
 @common.json_option
 def create(
     folder: Path,
@@ -158,6 +166,7 @@ def create(
     signer_ether: float,
     password_file: Path | None,
     light_keys: bool,
+    release: int | None,
     as_json: bool,
 ) -> None:
     """Create the campaign on chain and write its number into the settings.
@@ -171,7 +180,8 @@ def create(
         home.write_template(*settings)
         campaigns.make_keys(home, password, _kdf(light_keys))
     caps = campaigns.Caps(period_cap, relay_cap)
-    created = campaigns.create(home, password, caps, int(signer_ether * _ETHER), common.say)
+    wei = int(signer_ether * _ETHER)
+    created = campaigns.create(home, password, caps, wei, common.say, release)
     accounts = {"sponsor": show_account(created.sponsor), "signer": show_account(created.signer)}
     common.result(as_json, {"campaign": created.campaign, **accounts}, str(created.campaign))
     common.say(f"campaign {created.campaign} exists; add money with  mixpay sponsor fund AMOUNT")
@@ -180,12 +190,15 @@ def create(
 @click.command(epilog="Example: mixpay sponsor fund 5000")
 @click.argument("amount", type=_TOKENS)
 @_home
+@_release
 @common.password_option
 @common.json_option
-def fund(amount: Amount, folder: Path, password_file: Path | None, as_json: bool) -> None:
+def fund(
+    amount: Amount, folder: Path, release: int | None, password_file: Path | None, as_json: bool
+) -> None:
     """Add AMOUNT tokens of the sponsor's account to the campaign's budget."""
     home = Home(folder.expanduser())
-    budget = campaigns.fund(home, common.ask_password(password_file), amount, common.say)
+    budget = campaigns.fund(home, common.ask_password(password_file), amount, common.say, release)
     common.result(as_json, {"budget": str(budget)}, f"{amounts.shown(budget)} tokens in the budget")
 
 

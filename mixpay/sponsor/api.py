@@ -5,11 +5,15 @@
     POST /v1/redeem   RedeemRequest             → RedeemAnswer
     any error         4xx, 5xx                  → ErrorAnswer
 
+A network that moves to new contracts has another pool then, and the sponsor another campaign in it. Every
+request may name the pool that it means, as `?pool=0x...`; without, it means that of the release in force.
+
 The identity is whatever the campaign's policy asks for, as `Authorization: Bearer ...`. Bytes are base64 in
 JSON; token amounts are decimal strings, for they do not fit a JavaScript number. Unknown fields are refused.
 
 Error labels: malformed, too_large, not_found, identity_required, identity_refused, quota_exceeded,
-wrong_period, no_key, period_open, claim_window_over, unknown_relay, busy, chain_unavailable, internal.
+wrong_period, no_key, period_open, claim_window_over, unknown_relay, no_campaign, busy, chain_unavailable,
+internal.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from mixpay.types import Amount
 CAMPAIGN_PATH = "/v1/campaign"
 SIGN_PATH = "/v1/sign"
 REDEEM_PATH = "/v1/redeem"
+POOL_QUERY = "pool"
 
 MAX_BUNDLES = 1000
 """Redemptions in one request; more of one period go into the next."""

@@ -5,38 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 from aiohttp import web
 
-from mixpay import eip712
-from mixpay.accounts import show_account
-from mixpay.chain.contracts import Contracts
 from mixpay.chain.sender import Sender
-from mixpay.chain.views import NOBODY
 from mixpay.errors import ChainError, UserError
 from mixpay.files import write_whole
 from mixpay.network import NetworkView
-from mixpay.sponsor.campaigns import (
-    IDENTITY,
-    PASSES,
-    SIGNER,
-    Desk,
-    campaign_number,
-)
+from mixpay.releases import Releases, Span
+from mixpay.sponsor.campaigns import IDENTITY, PASSES, SIGNER, Desk
 from mixpay.sponsor.config import Home, SponsorConfig
-from mixpay.sponsor.issuer import Campaign, Issuer, IssuerError
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.counter import Counter, Staff
+from mixpay.sponsor.issuer import IssuerError
 from mixpay.sponsor.policy import InvitationPolicy, OpenPolicy, Policy, Quotas
-from mixpay.sponsor.registrar import Registrar
-from mixpay.sponsor.service import Service, ServiceLimits
-from mixpay.sponsor.store import Store
-from mixpay.types import Account, Epoch
+from mixpay.sponsor.service import Service, application, no_campaign
+from mixpay.types import Account
 
-_CHECK_KEYS_SECONDS = 30.0
 _TRANSACTION_SECONDS = 60.0
 """How long the end of the process may have to wait for a transaction; it is looked for again later."""
 
@@ -61,73 +47,107 @@ async def serve(home: Home, password: str, stop: asyncio.Event, ready: Callable[
 
 
 class Office:
-    """Everything a running service consists of."""
+    """Everything a running service consists of: a counter for its campaign in each release, one door."""
 
     def __init__(self, home: Home, password: str) -> None:
         desk = Desk(home)
         self._home, self._config = home, desk.config
-        number = campaign_number(desk)
-        signer_key = desk.secret(SIGNER, password)
-        _check_signer(desk.contracts, number, eip712.account_of(signer_key))
-        deployment = desk.deployment
-        self._view = NetworkView(desk.rpc, deployment)
-        keys = KeyFolder(home.pass_keys, desk.secret(PASSES, password))
-        identity_key = desk.secret(IDENTITY, password)
-        self._store = Store(home.database, deployment.chain_id, deployment.pool, number)
-        self._issuer = Issuer(
-            campaign=Campaign(deployment.chain_id, deployment.pool, number, signer_key, identity_key),
-            schedule=self._view.schedule,
-            claim_window=deployment.parameters.claim_window,
-            policy=policy_of(home, desk.config),
-            store=self._store,
-            keys=keys,
-            random=os.urandom,
-        )
-        self._registrar = Registrar(
-            contracts=desk.contracts,
+        number, signer_key = desk.campaign, desk.secret(SIGNER, password)
+        self._staff = Staff(
+            home=home,
+            config=desk.config,
+            rpc=desk.rpc,
             sender=Sender(desk.rpc, signer_key, limit=_TRANSACTION_SECONDS),
-            schedule=self._view.schedule,
-            campaign=number,
-            keys=keys,
-            store=self._store,
+            policy=policy_of(home, desk.config),
+            signer_key=signer_key,
+            identity_key=desk.secret(IDENTITY, password),
+            folder_key=desk.secret(PASSES, password),
         )
-        limits = ServiceLimits(desk.config.waiting, desk.config.behind_proxy)
-        self._service = Service(self._issuer, self._view, limits)
-        self._checked: tuple[Epoch | None, float] = (None, 0.0)
+        first = NetworkView(desk.rpc, desk.deployment)
+        self._releases = Releases(desk.rpc, first)
+        self._counters = [Counter(self._staff, first, number)]
+        self._told: set[int] = set()
 
     def close(self) -> None:
-        """End the issuer's thread and close the database."""
-        self._service.close()
-        self._store.close()
+        """End the issuers' threads and close the databases."""
+        for counter in self._counters:
+            counter.close()
 
     async def look(self) -> None:
         """Read what is new on the chain. Raises ChainError."""
-        await asyncio.to_thread(self._view.refresh)
+        for view in self._releases.views:
+            await asyncio.to_thread(view.refresh)
 
     async def check_keys(self) -> None:
         """Register keys, forget old things. Raises ChainError, and UserError if the signer has no ether."""
-        now = self._view.chain_time
-        epoch = self._view.schedule.epoch_at(now)
-        await asyncio.to_thread(self._registrar.register_keys, epoch, self._config.keys_ahead)
-        await self._service.run(self._issuer.prune, epoch, now)
-        self._checked = (epoch, time.monotonic())
+        for counter in self._open():
+            await counter.check_keys()
 
     async def follow(self, stop: asyncio.Event) -> None:
-        """Keep looking, and keep keys registered, until `stop`."""
+        """Keep looking, keep keys registered, and go along with new releases, until `stop`."""
 
         async def check_when_due() -> None:
-            last, checked = self._checked
-            if self._view.epoch != last or time.monotonic() - checked >= _CHECK_KEYS_SECONDS:
-                await self.check_keys()
+            for counter in self._open():
+                await counter.check_keys_when_due()
 
         pause = self._config.poll_seconds
-        # Two loops: a transaction that waits for its block must not stop the clock.
-        await asyncio.gather(_repeat(self.look, pause, stop), _repeat(check_when_due, pause, stop))
+        # Loops of their own: a transaction that waits for its block must not stop the clock.
+        await asyncio.gather(
+            _repeat(self.look, pause, stop),
+            _repeat(check_when_due, pause, stop),
+            _repeat(self._follow_releases, pause, stop),
+        )
+
+    def _open(self) -> list[Counter]:
+        return [counter for counter in self._counters if not counter.is_done]
+
+    # ------------------------------------------------------------------ releases
+
+    async def _follow_releases(self) -> None:
+        """Open a counter for each release in which there is a campaign by now.
+
+        Raises CannotFollow, UserError, ChainError.
+        """
+        known = {counter.view.deployment.contracts for counter in self._counters}
+        for span in self._releases.spans():
+            if span.release.contracts not in known and not self._is_past(span):
+                await self._open_counter(span)
+
+    async def _open_counter(self, span: Span) -> None:
+        number = self._home.load().campaign_in(span.number)
+        if number:
+            view = await asyncio.to_thread(self._releases.view, span)
+            made = await asyncio.to_thread(Counter, self._staff, view, number, span.number)
+            self._counters.append(made)
+            _log.info("campaign %d of release %d, from epoch %d on", number, span.number, span.begins)
+        elif span.number not in self._told:
+            self._told.add(span.number)
+            _log.warning(
+                "release %d of the network is in force from epoch %d on: create and fund a campaign in it "
+                "with `mixpay sponsor create --release %d ...` and `fund`; this service then takes it up",
+                span.number, span.begins, span.number,
+            )  # fmt: skip
+
+    def _is_past(self, span: Span) -> bool:
+        return span.ends is not None and span.ends <= self._counters[0].view.epoch
+
+    def _find(self, pool: Account | None) -> Service:
+        """The counter's service for a pool. Raises IssuerError, ChainError before the chain was read."""
+        try:
+            wanted = pool or self._releases.in_force().release.pool
+        except UserError:
+            raise no_campaign() from None
+        for counter in self._counters:
+            if counter.view.deployment.pool == wanted:
+                return counter.service
+        raise no_campaign()
+
+    # ------------------------------------------------------------------ the door
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
         """Listen as configured; the URL."""
-        runner = web.AppRunner(self._service.application(), access_log=None, shutdown_timeout=5.0)
+        runner = web.AppRunner(application(self._find), access_log=None, shutdown_timeout=5.0)
         await runner.setup()
         try:
             site = web.TCPSite(runner, self._config.listen, self._config.port)
@@ -171,16 +191,3 @@ def policy_of(home: Home, config: SponsorConfig) -> Policy:
     if settings.kind == "invitation":
         return InvitationPolicy(home.path(settings.codes), quotas)
     return OpenPolicy(quotas)
-
-
-def _check_signer(contracts: Contracts, number: int, signer: Account) -> None:
-    campaign = contracts.pool.campaign(number)
-    if campaign.sponsor == NOBODY:
-        raise UserError(f"there is no campaign {number} in this deployment: check sponsor.toml")
-    if campaign.signer != signer:
-        theirs, ours = show_account(campaign.signer), show_account(signer)
-        raise UserError(f"campaign {number} is signed for by {theirs}, not by this key store's {ours}")
-    if campaign.budget == 0:
-        _log.warning(
-            "campaign %d has no budget: relays will not carry for it; run `mixpay sponsor fund`", number
-        )

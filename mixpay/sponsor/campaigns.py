@@ -15,11 +15,13 @@ from mixpay.accounts import show_account
 from mixpay.amounts import shown
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.events import CampaignCreated, Decoder
+from mixpay.chain.releases import deployment_of
 from mixpay.chain.rpc import Rpc, connect
 from mixpay.chain.sender import Sender
 from mixpay.deployment import Deployment
 from mixpay.errors import TransactionFailed, UserError
 from mixpay.keystore import Kdf, Secret
+from mixpay.releases import Span, find_span
 from mixpay.sponsor.config import Home, SponsorConfig
 from mixpay.types import Account, Amount
 
@@ -50,14 +52,36 @@ class Caps:
 
 
 class Desk:
-    """A sponsor's home with its configuration, deployment and node. Raises UserError, ChainUnavailable."""
+    """A sponsor's home with its configuration and node, and the contracts of one release.
 
-    def __init__(self, home: Home) -> None:
+    `release`: its number; None is the deployment file's. `later` is the number under which the home keeps a
+    later release, None for the deployment file's. Raises UserError, ChainUnavailable.
+    """
+
+    def __init__(self, home: Home, release: int | None = None) -> None:
         self.home = home
         self.config: SponsorConfig = home.load()
         self.deployment: Deployment = deployment_file.load(home.path(self.config.deployment))
         self.rpc: Rpc = connect(self.config.rpc_url, self.deployment)
+        self.later: int | None = None
+        if release is not None:
+            self._go_to(find_span(self.rpc, self.deployment, release))
         self.contracts = Contracts(self.rpc, self.deployment)
+
+    def _go_to(self, span: Span) -> None:
+        """Raises CannotFollow."""
+        found = deployment_of(self.rpc, self.deployment, span.number, span.release)
+        if found is not self.deployment:
+            self.deployment, self.later = found, span.number
+
+    @property
+    def campaign(self) -> int:
+        """The campaign's number in this release. Raises UserError if there is none yet."""
+        number = self.config.campaign_in(self.later)
+        if not number:
+            option = "" if self.later is None else f" --release {self.later}"
+            raise UserError(f"there is no campaign yet: run `mixpay sponsor create{option}` first")
+        return number
 
     def secret(self, name: str, password: str) -> Secret:
         """A key of the home's key store."""
@@ -77,15 +101,24 @@ def make_keys(home: Home, password: str, kdf: Kdf) -> Account:
     return account or eip712.account_of(keystore.load(home.keystore, SPONSOR, password))
 
 
-def create(home: Home, password: str, caps: Caps, signer_wei: int, progress: Progress) -> Created:
+def create(
+    home: Home,
+    password: str,
+    caps: Caps,
+    signer_wei: int,
+    progress: Progress,
+    release: int | None = None,
+) -> Created:
     """Create the campaign on chain and write its number into the configuration.
 
-    Gives the signer's account `signer_wei` of ether for its transactions. A campaign that an interrupted call
-    made is taken up. Raises UserError (a campaign exists already, no ether), ChainError.
+    `release`: in whose pool; None is the deployment file's. Gives the signer's account `signer_wei` of ether
+    for its transactions. A campaign that an interrupted call made is taken up. Raises UserError (a campaign
+    exists already, no ether), ChainError.
     """
-    desk = Desk(home)
-    if desk.config.campaign:
-        raise UserError(f"{home.config_path} names campaign {desk.config.campaign} already")
+    desk = Desk(home, release)
+    there = desk.config.campaign_in(desk.later)
+    if there:
+        raise UserError(f"{home.config_path} names campaign {there} already")
     sender = Sender(desk.rpc, desk.secret(SPONSOR, password))
     signer = eip712.account_of(desk.secret(SIGNER, password))
     progress(f"sponsor {show_account(sender.account)}, signer {show_account(signer)}")
@@ -96,17 +129,18 @@ def create(home: Home, password: str, caps: Caps, signer_wei: int, progress: Pro
     if lacking > 0:
         progress("giving the signer ether for its transactions")
         sender.transfer_ether(signer, lacking)
-    home.remember_campaign(number)
+    home.remember_campaign(number, desk.later)
     return Created(number, sender.account, signer)
 
 
-def fund(home: Home, password: str, amount: Amount, progress: Progress) -> Amount:
+def fund(home: Home, password: str, amount: Amount, progress: Progress, release: int | None = None) -> Amount:
     """Add tokens of the sponsor's account to the campaign's budget; the new budget.
 
-    Raises UserError if there is no campaign or the account has not as many tokens, ChainError.
+    `release`: as for `create`. Raises UserError if there is no campaign or the account has not as many
+    tokens, ChainError.
     """
-    desk = Desk(home)
-    campaign, token, pool = campaign_number(desk), desk.contracts.token, desk.contracts.pool
+    desk = Desk(home, release)
+    campaign, token, pool = desk.campaign, desk.contracts.token, desk.contracts.pool
     sender = Sender(desk.rpc, desk.secret(SPONSOR, password))
     balance = token.balance_of(sender.account)
     if balance < amount:
@@ -118,13 +152,6 @@ def fund(home: Home, password: str, amount: Amount, progress: Progress) -> Amoun
     progress(f"adding {shown(amount)} tokens to campaign {campaign}")
     sender.send(pool.fund(campaign, amount))
     return pool.campaign(campaign).budget
-
-
-def campaign_number(desk: Desk) -> int:
-    """The campaign of the configuration. Raises UserError if there is none yet."""
-    if not desk.config.campaign:
-        raise UserError("there is no campaign yet: run `mixpay sponsor create` first")
-    return desk.config.campaign
 
 
 def _made_before(contracts: Contracts, sponsor: Account, signer: Account) -> int | None:

@@ -4,6 +4,7 @@ sponsor.toml        settings, each explained
 keys/               key store: sponsor, signer, identity, passes
 pass-keys/          blind-signing keys, encrypted under the key `passes`
 issuer.db           the issuer's database
+pass-keys-N/, issuer-N.db   the same for the campaign in a later release N
 invitations.txt     codes of the policy `invitation`
 service.json        where the running service listens
 """
@@ -56,9 +57,14 @@ entry_passes = 4
 mailbox_passes = 4
 # Codes of the policy "invitation", one a line, read again when the file changes.
 codes = "invitations.txt"
+
+[later_campaigns]
+# The campaign's number in each later release of the network, written by `mixpay sponsor create --release N`;
+# read again by the running service when the network has one.
 """
 
 _REMEDY = "run `mixpay sponsor init --rpc URL --deployment FILE`"
+_Release = Annotated[str, msgspec.Meta(pattern="^(0|[1-9][0-9]{0,9})$")]
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0.05, le=3600)]
 
@@ -85,6 +91,11 @@ class SponsorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poll_seconds: _Seconds = 2.0
     waiting: _Count = 256
     policy: PolicySettings = PolicySettings()
+    later_campaigns: dict[_Release, Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]] = {}
+
+    def campaign_in(self, later: int | None) -> int:
+        """The number of the campaign in a later release, or (None) in the deployment file's; 0: none yet."""
+        return self.campaign if later is None else self.later_campaigns.get(str(later), 0)
 
 
 class Home:
@@ -94,9 +105,15 @@ class Home:
         self.folder = folder
         self.config_path = folder / "sponsor.toml"
         self.keystore = folder / "keys"
-        self.pass_keys = folder / "pass-keys"
-        self.database = folder / "issuer.db"
         self.service_file = folder / "service.json"
+
+    def pass_keys(self, later: int | None = None) -> Path:
+        """Folder of the blind-signing keys, of a later release or (None) of the deployment file's."""
+        return self.folder / ("pass-keys" if later is None else f"pass-keys-{later}")
+
+    def database(self, later: int | None = None) -> Path:
+        """The issuer's database, likewise."""
+        return self.folder / ("issuer.db" if later is None else f"issuer-{later}.db")
 
     def path(self, text: str) -> Path:
         """A path of the configuration."""
@@ -122,10 +139,16 @@ class Home:
         write_whole(self.config_path, TEMPLATE.format(**settings).encode())
         return self.load()
 
-    def remember_campaign(self, number: int) -> None:
+    def remember_campaign(self, number: int, later: int | None = None) -> None:
         """Write the campaign's number into the configuration, leaving everything else as it is."""
         text = self.config_path.read_text(encoding="utf-8")
-        changed, found = re.subn(r"(?m)^campaign\s*=\s*\d+", f"campaign = {number}", text, count=1)
-        if not found:
-            changed = f"campaign = {number}\n{text}"
+        if later is None:
+            changed, found = re.subn(r"(?m)^campaign\s*=\s*\d+", f"campaign = {number}", text, count=1)
+            if not found:
+                changed = f"campaign = {number}\n{text}"
+        else:
+            header, line = "[later_campaigns]\n", f"{later} = {number}\n"
+            if header not in text:
+                text = f"{text}\n{header}"
+            changed = text.replace(header, header + line, 1)
         write_whole(self.config_path, changed.encode())

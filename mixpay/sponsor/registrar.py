@@ -8,7 +8,7 @@ reorganised chain may have lost it), and a period whose moment was missed stays 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mixpay.chain.contracts import Contracts
@@ -35,7 +35,10 @@ class Registered:
 
 
 class Registrar:
-    """Keeps the keys of one campaign registered."""
+    """Keeps the keys of one campaign registered.
+
+    `works_in`: whether the pool is the network's in an epoch. No key is needed where it is not.
+    """
 
     def __init__(
         self,
@@ -46,8 +49,10 @@ class Registrar:
         campaign: int,
         keys: KeyFolder,
         store: Store,
+        works_in: Callable[[Epoch], bool] = lambda _: True,
     ) -> None:
         self._contracts, self._sender, self._schedule = contracts, sender, schedule
+        self._works_in = works_in
         self._campaign, self._keys, self._store = campaign, keys, store
         self._told: set[Period] = set()
 
@@ -59,6 +64,8 @@ class Registrar:
         current = current_periods(self._schedule, epoch)
         found: dict[str, list[Period]] = {"ours": [], "late": [], "foreign": []}
         for period in (*current, *periods_ahead(self._schedule, epoch, ahead)):
+            if not self._works_in(period.first_epoch(self._schedule)):
+                continue
             if period in current and self._store.key(period.kind, period.number):
                 found["ours"].append(period)
             else:

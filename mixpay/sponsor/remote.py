@@ -14,7 +14,8 @@ import tenacity
 
 from mixpay.errors import MixpayError, PeerError
 from mixpay.http import HTTP_ERRORS, describe, read_at_most
-from mixpay.sponsor.api import ErrorAnswer
+from mixpay.sponsor.api import POOL_QUERY, ErrorAnswer
+from mixpay.types import Account
 
 MAX_ANSWER = 1 << 20
 """Bytes of the longest answer that is read."""
@@ -34,10 +35,16 @@ class IssuerRefused(PeerError):
 
 
 class RemoteIssuer:
-    """One issuer. `timeout`: seconds for one request; `bearer` goes with what is posted, nowhere else."""
+    """One issuer, for its campaign in a pool.
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, *, timeout: float, bearer: str = "") -> None:
+    `timeout`: seconds for one request; `bearer` goes with what is posted, nowhere else.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, pool: Account, *, timeout: float, bearer: str = ""
+    ) -> None:
         self._session, self._url = session, url.rstrip("/")
+        self._query = {POOL_QUERY: f"0x{pool.hex()}"}
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=5)
         self._bearer = {"Authorization": f"Bearer {bearer}"} if bearer else {}
 
@@ -81,6 +88,7 @@ class RemoteIssuer:
             async with self._session.request(
                 method,
                 self._url + path,
+                params=self._query,
                 data=body,
                 headers=headers,
                 timeout=self._timeout,

@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
+from mixpay.accounts import parse_account
 from mixpay.errors import ChainError
 from mixpay.network import NetworkView
 from mixpay.passes import REDEMPTION_SIZE
@@ -24,7 +25,7 @@ from mixpay.sponsor import api
 from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod
 from mixpay.sponsor.keys import Period
 from mixpay.sponsor.policy import Evidence
-from mixpay.types import RelayId
+from mixpay.types import Account, RelayId
 
 MAX_SIGN_BODY = 4096
 MAX_REDEEM_BODY = api.MAX_BUNDLES * (REDEMPTION_SIZE * 4 // 3 + 16) + 4096
@@ -39,6 +40,7 @@ _STATUS = {
     "period_open": 409,
     "claim_window_over": 410,
     "unknown_relay": 404,
+    "no_campaign": 404,
     "too_large": 413,
     "quota_exceeded": 429,
     "internal": 500,
@@ -59,6 +61,41 @@ class ServiceLimits:
     behind_proxy: bool = False
 
 
+def application(find: Callable[[Account | None], Service]) -> web.Application:
+    """The HTTP interface of one sponsor's campaigns.
+
+    `find`: the service of the campaign in a pool, None standing for the pool of the release in force. It
+    raises IssuerError no_campaign.
+    """
+
+    def answering(handler: Callable[[Service, web.Request], Awaitable[web.Response]]) -> _Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return await handler(find(_pool(request)), request)
+
+        return answer
+
+    app = web.Application(middlewares=[_errors], client_max_size=MAX_REDEEM_BODY)
+    app.router.add_get(api.CAMPAIGN_PATH, answering(Service.campaign))
+    app.router.add_post(api.SIGN_PATH, answering(Service.sign))
+    app.router.add_post(api.REDEEM_PATH, answering(Service.redeem))
+    return app
+
+
+def no_campaign() -> IssuerError:
+    """The answer to whoever asks for a pool in which there is none."""
+    return IssuerError("no_campaign", "this sponsor has no campaign in that release of the network")
+
+
+def _pool(request: web.Request) -> Account | None:
+    text = request.query.get(api.POOL_QUERY)
+    if text is None:
+        return None
+    try:
+        return parse_account(text, api.POOL_QUERY)
+    except ValueError as error:
+        raise IssuerError("malformed", str(error)) from None
+
+
 class Service:
     """One campaign's HTTP interface."""
 
@@ -68,13 +105,15 @@ class Service:
         self._waiting = 0
 
     def application(self) -> web.Application:
-        """The aiohttp application; its clean-up ends the issuer's thread."""
-        app = web.Application(middlewares=[_errors], client_max_size=MAX_REDEEM_BODY)
-        app.router.add_get(api.CAMPAIGN_PATH, self._campaign)
-        app.router.add_post(api.SIGN_PATH, self._sign)
-        app.router.add_post(api.REDEEM_PATH, self._redeem)
+        """The aiohttp application of this campaign alone; its clean-up ends the issuer's thread."""
+        app = application(self._this)
         app.on_cleanup.append(self._close)
         return app
+
+    def _this(self, pool: Account | None) -> Service:
+        if pool not in (None, self._view.deployment.pool):
+            raise no_campaign()
+        return self
 
     async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
         """Do something on the issuer's thread. Raises IssuerError `busy` if too much waits there."""
@@ -90,14 +129,17 @@ class Service:
     def _done(self) -> None:
         self._waiting -= 1
 
-    async def _campaign(self, _: web.Request) -> web.Response:
+    async def campaign(self, _: web.Request) -> web.Response:
+        """Which campaign, and its keys now."""
         return _json(await self.run(self._issuer.describe, self._view.epoch))
 
-    async def _sign(self, request: web.Request) -> web.Response:
+    async def sign(self, request: web.Request) -> web.Response:
+        """A blind signature, for whom the policy grants it."""
         asked = await _body(request, api.SignRequest, MAX_SIGN_BODY)
         return _json(await self.run(self._issuer.sign, asked, self._evidence(request), self._view.epoch))
 
-    async def _redeem(self, request: web.Request) -> web.Response:
+    async def redeem(self, request: web.Request) -> web.Response:
+        """A pool voucher for what a relay hands in."""
         asked = await _body(request, api.RedeemRequest, MAX_REDEEM_BODY)
         now, period = self._view.chain_time, Period(asked.kind, asked.period)
         # First, so that nobody makes us look for the relays of a period that does not count.

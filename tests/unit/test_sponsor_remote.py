@@ -15,7 +15,9 @@ from mixpay.client.errors import IssuerUnavailable
 from mixpay.client.issuer import Issuer
 from mixpay.sponsor import api
 from mixpay.sponsor.remote import MAX_ANSWER, IssuerRefused, IssuerSilent, RemoteIssuer
+from mixpay.types import Account
 
+POOL = Account(b"\5" * 20)
 REQUEST = api.SignRequest(1, 2, bytes(256))
 SIGNED = api.SignAnswer(bytes(256), 3)
 BUSY = (503, msgspec.json.encode(api.ErrorAnswer("busy", "later")))
@@ -52,7 +54,7 @@ async def served(script: Script) -> AsyncIterator[tuple[aiohttp.ClientSession, s
 
 async def ask(script: Script, attempts: int = 2) -> api.SignAnswer:
     async with served(script) as (session, url):
-        issuer = RemoteIssuer(session, url, timeout=5, bearer="code")
+        issuer = RemoteIssuer(session, url, POOL, timeout=5, bearer="code")
         stop = tenacity.stop_after_attempt(attempts)
         return await issuer.ask(api.SIGN_PATH, REQUEST, api.SignAnswer, stop=stop)
 
@@ -94,7 +96,7 @@ async def test_ask_takesNoAnswerForSilence(reply: Reply, text: str) -> None:
 async def test_ask_getsWithoutTheBearer() -> None:
     script = Script((200, b"{}"))
     async with served(script) as (session, url):
-        issuer = RemoteIssuer(session, url, timeout=5, bearer="code")
+        issuer = RemoteIssuer(session, url, POOL, timeout=5, bearer="code")
         stop = tenacity.stop_after_attempt(1)
         with pytest.raises(IssuerSilent, match="nonsense"):
             await issuer.ask(api.CAMPAIGN_PATH, None, api.CampaignAnswer, stop=stop)
@@ -104,4 +106,4 @@ async def test_ask_getsWithoutTheBearer() -> None:
 async def test_client_callsABusySponsorUnavailable() -> None:
     async with served(Script(BUSY)) as (session, url):
         with pytest.raises(IssuerUnavailable, match=r"has trouble \(busy\): later"):
-            await Issuer(session, url).sign(1, 2, bytes(256))
+            await Issuer(session, url, POOL).sign(1, 2, bytes(256))

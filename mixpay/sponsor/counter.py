@@ -1,0 +1,120 @@
+"""One campaign of a sponsor, in one release: its keys on chain, its database, and who may ask it what."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from dataclasses import dataclass, field
+
+from mixpay.accounts import show_account
+from mixpay.chain.contracts import Contracts
+from mixpay.chain.rpc import Rpc
+from mixpay.chain.sender import Sender
+from mixpay.chain.views import NOBODY
+from mixpay.errors import UserError
+from mixpay.network import NetworkView
+from mixpay.sponsor.config import Home, SponsorConfig
+from mixpay.sponsor.issuer import Campaign, Issuer
+from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.policy import Policy
+from mixpay.sponsor.registrar import Registrar
+from mixpay.sponsor.service import Service, ServiceLimits
+from mixpay.sponsor.store import Store
+from mixpay.types import Account, Epoch
+
+_CHECK_KEYS_SECONDS = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """What all counters of a sponsor share: its node, the signer's sender, its policy, and three secrets."""
+
+    home: Home
+    config: SponsorConfig
+    rpc: Rpc
+    sender: Sender
+    policy: Policy
+    signer_key: bytes = field(repr=False)
+    identity_key: bytes = field(repr=False)
+    folder_key: bytes = field(repr=False)
+
+
+class Counter:
+    """Campaign `number`, in the release that `view` shows. `later`: as in `Home.database`.
+
+    Raises UserError if the campaign is not there, or not the signer's. Blocks while it is made.
+    """
+
+    def __init__(self, staff: Staff, view: NetworkView, number: int, later: int | None = None) -> None:
+        self._config, self.view = staff.config, view
+        deployment, contracts = view.deployment, Contracts(staff.rpc, view.deployment)
+        _check_signer(contracts, number, staff.sender.account)
+        keys = KeyFolder(staff.home.pass_keys(later), staff.folder_key)
+        place = deployment.chain_id, deployment.pool, number
+        self._store = Store(staff.home.database(later), *place)
+        self._issuer = Issuer(
+            campaign=Campaign(*place, staff.signer_key, staff.identity_key),
+            schedule=view.schedule,
+            claim_window=deployment.parameters.claim_window,
+            policy=staff.policy,
+            store=self._store,
+            keys=keys,
+            random=os.urandom,
+        )
+        self._registrar = Registrar(
+            contracts=contracts,
+            sender=staff.sender,
+            schedule=view.schedule,
+            campaign=number,
+            keys=keys,
+            store=self._store,
+            works_in=view.works_in,
+        )
+        limits = ServiceLimits(staff.config.waiting, staff.config.behind_proxy)
+        self.service = Service(self._issuer, view, limits)
+        self._checked: tuple[Epoch | None, float] = (None, 0.0)
+
+    def close(self) -> None:
+        """End the issuer's thread and close the database."""
+        self.service.close()
+        self._store.close()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the release is over, and the pool pays for none of its periods any more."""
+        view, ends = self.view, self.view.ends
+        if ends is None or not view.is_over:
+            return False
+        last = view.schedule.last_epoch(view.schedule.term_of(Epoch(ends - 1)))
+        return view.chain_time > view.schedule.end(last) + view.deployment.parameters.claim_window
+
+    async def check_keys_when_due(self) -> None:
+        """`check_keys`, in a new epoch and now and then."""
+        last, checked = self._checked
+        if self.view.epoch != last or time.monotonic() - checked >= _CHECK_KEYS_SECONDS:
+            await self.check_keys()
+
+    async def check_keys(self) -> None:
+        """Register keys, forget old things. Raises ChainError, and UserError if the signer has no ether."""
+        now = self.view.chain_time
+        epoch = self.view.schedule.epoch_at(now)
+        await asyncio.to_thread(self._registrar.register_keys, epoch, self._config.keys_ahead)
+        await self.service.run(self._issuer.prune, epoch, now)
+        self._checked = (epoch, time.monotonic())
+
+
+def _check_signer(contracts: Contracts, number: int, signer: Account) -> None:
+    campaign = contracts.pool.campaign(number)
+    if campaign.sponsor == NOBODY:
+        raise UserError(f"there is no campaign {number} in this deployment: check sponsor.toml")
+    if campaign.signer != signer:
+        theirs, ours = show_account(campaign.signer), show_account(signer)
+        raise UserError(f"campaign {number} is signed for by {theirs}, not by this key store's {ours}")
+    if campaign.budget == 0:
+        _log.warning(
+            "campaign %d has no budget: relays will not carry for it; run `mixpay sponsor fund`", number
+        )
