@@ -1,7 +1,7 @@
 # Everything here sets up what it needs first, once: the stamps below say what was installed from which lists.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-unit test-contracts test-e2e contracts mutants gas bench lint artifacts check-artifacts clean
+.PHONY: help setup demo test test-unit test-contracts test-e2e contracts coverage halmos campaign mutants gas bench lint artifacts check-artifacts clean
 
 # The tool chain comes from the checkout; brownie finds the compiler where SOLCX_BINARY_PATH says.
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
@@ -10,6 +10,7 @@ export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solcx
 PYTHON_READY := .venv/.ready
 NODE_READY := node_modules/.ready
 READY := $(PYTHON_READY) $(NODE_READY)
+HALMOS_READY := .venv-halmos/.ready
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -22,6 +23,13 @@ $(PYTHON_READY): requirements/dev.txt pyproject.toml scripts/setup_python.sh
 
 $(NODE_READY): package.json package-lock.json scripts/setup_node.sh
 	@scripts/setup_node.sh
+	@touch $@
+
+# Halmos pins other versions than the rest needs, so it has an environment of its own; only who asks for it gets it.
+$(HALMOS_READY): requirements/halmos.txt $(PYTHON_READY)
+	@echo "setup: halmos in .venv-halmos"
+	@.venv/bin/python -m venv .venv-halmos
+	@.venv-halmos/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/halmos.txt
 	@touch $@
 
 demo: $(READY) ## the whole loop on a local chain; FILE=path sends that file
@@ -39,7 +47,17 @@ test-contracts: $(READY) ## contract tests: forge, then brownie
 	@echo "== contract tests: brownie"
 	@scripts/test_contracts.sh
 
-contracts: check-artifacts test-contracts ## what an auditor runs: artifacts, then every contract test
+contracts: $(READY) $(HALMOS_READY) ## what an auditor runs: every test and proof of the contracts, with a summary
+	@python -m scripts.contracts all
+
+coverage: $(READY) ## forge's tests must reach all of the contracts that can be reached
+	@python -m scripts.contracts coverage
+
+halmos: $(READY) $(HALMOS_READY) ## symbolic checks of the contracts' arithmetic
+	@python -m scripts.contracts halmos
+
+campaign: $(READY) ## the contracts' invariants for a million random calls (about 20 minutes)
+	@python -m scripts.contracts campaign
 
 gas: $(READY) ## gas of every contract function, as forge measures it in its tests
 	@scripts/forge test --gas-report --no-match-contract Invariant

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def sources(root: Path) -> dict[str, str]:
     return found
 
 
-def request(root: Path) -> str:
+def request(root: Path, outputs: list[str]) -> str:
     """Standard JSON for the deployed contracts below `root`, that says nothing of names and comments in the
     output.
     """
@@ -43,17 +44,17 @@ def request(root: Path) -> str:
     settings["metadata"] = {"bytecodeHash": "none", "appendCBOR": False}
     texts = sources(root)
     deployed = [name for name in texts if Path(name).parent == Path("contracts")]
-    settings["outputSelection"] = {name: {Path(name).stem: ["evm.bytecode.object"]} for name in deployed}
+    settings["outputSelection"] = {name: {Path(name).stem: outputs} for name in deployed}
     content = {name: {"content": text} for name, text in texts.items()}
     return json.dumps({"language": "Solidity", "sources": content, "settings": settings})
 
 
-def compiled(root: Path, environment: dict[str, str]) -> dict[str, str] | None:
-    """Creation code by contract, hex; None if it does not compile."""
+def ask(root: Path, outputs: list[str], environment: Mapping[str, str]) -> dict[str, Any] | None:
+    """The compiler's outputs by contract; None if the sources do not compile."""
     done = subprocess.run(
         [str(root / "scripts/contracts/solc"), "--standard-json"],
-        input=request(root),
-        env=environment,
+        input=request(root, outputs),
+        env=dict(environment),
         capture_output=True,
         text=True,
         check=True,
@@ -61,8 +62,10 @@ def compiled(root: Path, environment: dict[str, str]) -> dict[str, str] | None:
     output = json.loads(done.stdout)
     if any(error["severity"] == "error" for error in output.get("errors", [])):
         return None
-    return {
-        name: contract["evm"]["bytecode"]["object"]
-        for of_file in output["contracts"].values()
-        for name, contract in of_file.items()
-    }
+    return {name: contract for of_file in output["contracts"].values() for name, contract in of_file.items()}
+
+
+def compiled(root: Path, environment: Mapping[str, str]) -> dict[str, str] | None:
+    """Creation code by contract, hex; None if it does not compile."""
+    output = ask(root, ["evm.bytecode.object"], environment)
+    return output and {name: contract["evm"]["bytecode"]["object"] for name, contract in output.items()}

@@ -14,7 +14,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("package-lock.json", "requirements/dev.txt", "requirements/dev.in", ".npmrc")
+LOCKS = (
+    "package-lock.json",
+    "requirements/dev.txt",
+    "requirements/dev.in",
+    "requirements/halmos.txt",
+    ".npmrc",
+)
 HOSTS = (  # in two parts each: this file is read like every other
     ("np", "mjs.org"),
     ("np", "mjs.com"),
