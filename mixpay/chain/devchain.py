@@ -27,6 +27,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from mixpay.chain.errors import RpcError
 from mixpay.chain.records import to_hex
@@ -130,7 +131,7 @@ class DevChain:
                     cwd=scratch,
                     env=os.environ | ({} if self._fork is None else {_FORK_VARIABLE: self._fork}),
                 )
-            self._rpc = Rpc(f"http://{_wait_for_address(self._process, log, self._program)}")
+            self._rpc = Rpc(f"http://{self._listening(self._process, log)}")
             self._rpc.chain_id()
         except BaseException:
             self.stop()
@@ -150,6 +151,25 @@ class DevChain:
             (scratch / "foundry.toml").write_text(f'[rpc_endpoints]\ncopied = "${{{_FORK_VARIABLE}}}"\n')
             command += ["--fork-url", "copied", "--no-storage-caching"]
         return command + ([] if self._rules is None else ["--hardfork", self._rules])
+
+    def _listening(self, process: subprocess.Popen[bytes], log: Path) -> str:
+        """Host and port, which the program writes when it listens."""
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            text = log.read_text(errors="replace")
+            if found := _LISTENING.search(text):
+                return found[1]
+            if process.poll() is not None:
+                raise ChainUnavailable(f"{self._program} ended at once: {self._redacted(text)[-500:]}")
+            time.sleep(0.02)
+        raise ChainUnavailable(f"{self._program} did not start within {_START_SECONDS:.0f} s")
+
+    def _redacted(self, text: str) -> str:
+        """Without what follows the host in the address of the chain copied."""
+        parts = urlsplit(self._fork or "")
+        for secret in (parts.path.strip("/"), parts.query, parts.netloc.rpartition("@")[0]):
+            text = text.replace(secret, "…") if secret else text
+        return text.strip()
 
     def stop(self) -> None:
         """Ends the process; nothing if it has ended."""
@@ -187,19 +207,6 @@ class DevChain:
         """Mines empty blocks at the chain's present time."""
         for _ in range(blocks):
             self.rpc.request("evm_mine")
-
-
-def _wait_for_address(process: subprocess.Popen[bytes], log: Path, program: str) -> str:
-    """Host and port, which the program writes when it listens."""
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        text = log.read_text(errors="replace")
-        if found := _LISTENING.search(text):
-            return found[1]
-        if process.poll() is not None:
-            raise ChainUnavailable(f"{program} ended at once: {text.strip()[-500:]}")
-        time.sleep(0.02)
-    raise ChainUnavailable(f"{program} did not start within {_START_SECONDS:.0f} s")
 
 
 def _free_port() -> int:
