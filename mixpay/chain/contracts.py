@@ -1,4 +1,4 @@
-"""The five contracts, typed. What reads asks the node and returns value objects; what writes returns a `Call`
+"""The six contracts, typed. What reads asks the node and returns value objects; what writes returns a `Call`
 for `Sender.send`. The interfaces in contracts/interfaces say what each function does and refuses.
 """
 
@@ -274,6 +274,18 @@ class Channels(Contract):
         return self._write("release", payer)
 
 
+class ReceiptCourt(Contract):
+    """Judgements on receipts, and on relays that sign two keys."""
+
+    NAME = "ReceiptCourt"
+
+    def prove_equivocation(
+        self, relay: RelayId, epoch: Epoch, keys: tuple[bytes, bytes], signatures: tuple[bytes, bytes]
+    ) -> Call:
+        """Shows two packet keys that a relay's operator signed for one epoch. Anyone, for a bounty."""
+        return self._write("proveEquivocation", relay, epoch, keys, *signatures)
+
+
 class SubsidyPool(Contract):
     """Campaigns."""
 
@@ -350,4 +362,5 @@ class Contracts:
         self.network = Network(rpc, deployment.network, block)
         self.registry = RelayRegistry(rpc, deployment.registry, block)
         self.channels = Channels(rpc, deployment.channels, block)
+        self.court = ReceiptCourt(rpc, deployment.court, block)
         self.pool = SubsidyPool(rpc, deployment.pool, block)
