@@ -17,12 +17,13 @@ contract Channels is IChannels, EIP712 {
     using SafeERC20 for IERC20;
 
     /// @dev One storage slot. Amounts are all-time totals; claimed <= deposit, always. `held` says that the court has put
-    /// this close off already.
+    /// this close off already; `judged`, that it has ever judged here, so that closing asks it.
     struct Channel {
         uint96 deposit;
         uint96 claimed;
         uint40 closesAt;
         bool held;
+        bool judged;
     }
 
     bytes32 private constant _VOUCHER_TYPEHASH =
@@ -115,26 +116,26 @@ contract Channels is IChannels, EIP712 {
         external
         returns (uint96 paid)
     {
-        bytes32 digest = _voucherDigest(payer, payee, cumulative, uptoBatch);
+        bytes32 digest = _voucherDigest(_domainSeparatorV4(), payer, payee, cumulative, uptoBatch);
         if (!Signatures.isBy(digest, payer, signature)) revert InvalidSignature();
         paid = _claim(payer, payee, cumulative);
-        if (paid != 0) balanceOf[payee] += paid;
+        _credit(payee, paid);
     }
 
     /// @inheritdoc IChannels
     function claimMany(address payee, bytes calldata vouchers) external returns (uint256 paid) {
         if (vouchers.length % _RECORD != 0) revert InvalidLength(vouchers.length);
-        for (uint256 at = 0; at < vouchers.length; at += _RECORD) {
-            bytes calldata record = vouchers[at:];
-            address payer = address(bytes20(record[:20]));
-            uint96 cumulative = uint96(bytes12(record[20:]));
-            bytes32 digest = _voucherDigest(payer, payee, cumulative, uint32(bytes4(record[32:])));
-            if (!Signatures.isBy(digest, payer, bytes32(record[36:]), bytes32(record[68:]))) {
-                revert InvalidSignature();
+        bytes32 domain = _domainSeparatorV4();
+        for (uint256 at = 0; at != vouchers.length;) {
+            (address payer, uint96 cumulative, uint32 uptoBatch, bytes32 r, uint256 vs) = _record(vouchers, at);
+            bytes32 digest = _voucherDigest(domain, payer, payee, cumulative, uptoBatch);
+            if (!Signatures.isBy(digest, payer, r, vs)) revert InvalidSignature();
+            unchecked {
+                paid += _claim(payer, payee, cumulative);
+                at += _RECORD;
             }
-            paid += _claim(payer, payee, cumulative);
         }
-        if (paid != 0) balanceOf[payee] += paid;
+        _credit(payee, paid);
     }
 
     /// @inheritdoc IChannels
@@ -188,6 +189,12 @@ contract Channels is IChannels, EIP712 {
     }
 
     /// @inheritdoc IChannels
+    function markJudged(address payer, address payee) external {
+        _onlyCourt();
+        _channels[payer][payee].judged = true;
+    }
+
+    /// @inheritdoc IChannels
     function fundFromStake(address payer, address payee, uint96 amount) external {
         _onlyCourt();
         _debit(msg.sender, amount);
@@ -235,6 +242,13 @@ contract Channels is IChannels, EIP712 {
         }
     }
 
+    /// @dev Adds to a balance what left a channel. All balances and channels together are never more than the tokens held.
+    function _credit(address account, uint256 amount) private {
+        unchecked {
+            balanceOf[account] += amount;
+        }
+    }
+
     function _move(address from, address to, uint96 amount) private {
         _debit(from, amount);
         balanceOf[to] += amount;
@@ -258,26 +272,35 @@ contract Channels is IChannels, EIP712 {
     /// Callers credit what it returns.
     function _claim(address payer, address payee, uint96 total) private returns (uint96 paid) {
         Channel storage c = _channels[payer][payee];
-        (uint96 deposited, uint96 claimed) = (c.deposit, c.claimed);
+        uint256 word;
+        uint96 deposited;
+        uint96 claimed;
+        // The slot is read once and written once: deposit in its lowest 96 bits, claimed in the next.
+        assembly ("memory-safe") {
+            word := sload(c.slot)
+            deposited := and(word, 0xffffffffffffffffffffffff)
+            claimed := and(shr(96, word), 0xffffffffffffffffffffffff)
+        }
         if (deposited < total) total = deposited;
         if (total <= claimed) return 0;
 
-        paid = total - claimed;
-        c.claimed = total;
+        assembly ("memory-safe") {
+            paid := sub(total, claimed)
+            sstore(c.slot, add(word, shl(96, paid)))
+        }
 
         emit Claimed(payer, payee, paid, total);
     }
 
     function _claimJudgement(address payer, address payee) private returns (uint96 paid) {
         paid = _claim(payer, payee, COURT.judgement(payer, payee).total);
-        if (paid != 0) balanceOf[payee] += paid;
+        _credit(payee, paid);
     }
 
     /// @dev Pays the payee what is judged, credits the payer with the rest, and ends a pending close.
     function _refund(address payer, address payee) private returns (uint96 refund) {
-        _claimJudgement(payer, payee);
-
         Channel storage c = _channels[payer][payee];
+        if (c.judged) _claimJudgement(payer, payee);
         uint96 claimed = c.claimed;
         refund = c.deposit - claimed;
         c.deposit = claimed;
@@ -286,12 +309,43 @@ contract Channels is IChannels, EIP712 {
         balanceOf[payer] += refund;
     }
 
-    function _voucherDigest(address payer, address payee, uint96 cumulative, uint32 uptoBatch)
+    /// @dev The EIP-712 digest of a voucher: as abi.encode and MessageHashUtils would make it, for a fifth of the gas.
+    function _voucherDigest(bytes32 domain, address payer, address payee, uint96 cumulative, uint32 uptoBatch)
         private
-        view
-        returns (bytes32)
+        pure
+        returns (bytes32 digest)
     {
-        return _hashTypedDataV4(keccak256(abi.encode(_VOUCHER_TYPEHASH, payer, payee, cumulative, uptoBatch)));
+        bytes32 typehash = _VOUCHER_TYPEHASH;
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typehash)
+            mstore(add(free, 0x20), and(payer, 0xffffffffffffffffffffffffffffffffffffffff))
+            mstore(add(free, 0x40), and(payee, 0xffffffffffffffffffffffffffffffffffffffff))
+            mstore(add(free, 0x60), and(cumulative, 0xffffffffffffffffffffffff))
+            mstore(add(free, 0x80), and(uptoBatch, 0xffffffff))
+            let structHash := keccak256(free, 0xa0)
+            mstore(free, shl(240, 0x1901))
+            mstore(add(free, 0x02), domain)
+            mstore(add(free, 0x22), structHash)
+            digest := keccak256(free, 0x42)
+        }
+    }
+
+    /// @dev The packed voucher that begins at a place.
+    function _record(bytes calldata vouchers, uint256 at)
+        private
+        pure
+        returns (address payer, uint96 cumulative, uint32 uptoBatch, bytes32 r, uint256 vs)
+    {
+        assembly ("memory-safe") {
+            let start := add(vouchers.offset, at)
+            let head := calldataload(start)
+            payer := shr(96, head)
+            cumulative := and(head, 0xffffffffffffffffffffffff)
+            uptoBatch := shr(224, calldataload(add(start, 0x20)))
+            r := calldataload(add(start, 0x24))
+            vs := calldataload(add(start, 0x44))
+        }
     }
 
     function _onlyCourt() private view {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IChannels} from "./interfaces/IChannels.sol";
 import {IReceiptCourt} from "./interfaces/IReceiptCourt.sol";
@@ -239,6 +238,8 @@ contract ReceiptCourt is IReceiptCourt {
         _judgements[payer][payee] = Judgement(total, number, uint40(block.timestamp));
 
         emit Judged(payer, payee, number, total);
+
+        CHANNELS.markJudged(payer, payee);
     }
 
     /// @dev What is claimed must build on a voucher or judgement for the batch before.
@@ -268,14 +269,14 @@ contract ReceiptCourt is IReceiptCourt {
         uint96 cumulative,
         uint32 uptoBatch,
         bytes calldata signature
-    ) private pure {
+    ) private view {
         _check(
             domain, keccak256(abi.encode(_VOUCHER_TYPEHASH, payer, payee, cumulative, uptoBatch)), payer, signature
         );
     }
 
-    function _check(bytes32 domain, bytes32 structHash, address signer, bytes calldata signature) private pure {
-        bytes32 digest = MessageHashUtils.toTypedDataHash(domain, structHash);
+    function _check(bytes32 domain, bytes32 structHash, address signer, bytes calldata signature) private view {
+        bytes32 digest = Signatures.digestOf(domain, structHash);
         if (!Signatures.isBy(digest, signer, signature)) revert InvalidSignature();
     }
 

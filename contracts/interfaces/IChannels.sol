@@ -17,9 +17,9 @@ import {IReceiptCourt} from "./IReceiptCourt.sol";
 /// - Voucher(address payer,address payee,uint96 cumulative,uint32 uptoBatch): what `claim` takes;
 /// - Batch(address payer,address payee,uint32 number,uint32 count,uint96 price,bytes32 locksRoot): the tickets that the
 ///   payee has acknowledged since the last voucher, at this hop price; only the court reads it.
-/// @dev Trust: there is no owner, no proxy and no pause. The court, fixed at deployment, can do three things: take a bond
-/// from the account that opens a case, hold a closing channel open once for the length of a case, and add to a channel
-/// what it took from a payer's stake. The token must be a plain ERC-20. One that takes a fee on transfer is refused at
+/// @dev Trust: there is no owner, no proxy and no pause. The court, fixed at deployment, can take a bond from the account that
+/// opens a case, hold a closing channel open once for the length of a case, have a channel pay what it judged before it
+/// closes, and add to a channel what it took from a payer's stake; nothing else. The token must be a plain ERC-20. One that takes a fee on transfer is refused at
 /// every deposit; one that can pause or blacklist can freeze withdrawals. Sum of balances + sum of (deposit - claimed) over
 /// all channels = tokens held, but for tokens sent here without a deposit, which are nobody's.
 interface IChannels {
@@ -186,6 +186,11 @@ interface IChannels {
     /// @param payee Who opened a case
     /// @param until When the case is over
     function hold(address payer, address payee, uint40 until) external;
+
+    /// @notice Marks a channel that the court has judged, so that closing it asks the court. Only the court.
+    /// @param payer Against whom
+    /// @param payee For whom
+    function markJudged(address payer, address payee) external;
 
     /// @notice Adds an amount of the court's balance to a channel's deposit. Unlike `fund` it cancels no close. Only the
     /// court, with what it took from the payer's stake.

@@ -20,6 +20,9 @@ library ReceiptSamples {
     /// @notice Points drawn. A share f of the sum that no receipts back goes unnoticed with probability (1 - f)^16.
     uint256 internal constant POINTS = 16;
 
+    /// @notice Thrown when a leaf that was read is no receipt, or the walk meets a point or a position where none may be.
+    error NoReceipt();
+
     uint256 private constant _LEAF_SIZE = 60;
     uint256 private constant _NODE_SIZE = 72;
 
@@ -29,18 +32,12 @@ library ReceiptSamples {
 
     /// @dev Where a walk stands.
     struct Walk {
+        uint256 at; // in calldata; behind the end it reads zeros, or what other arguments there are
+        uint256 sum; // of all that was read: where the next leaf begins
+        uint256 point; // the first that does not lie under what was read; beyond all sums when there is none
+        uint256 hit; // how many do
         uint256[] points; // ascending
         uint256[] positions;
-        uint256 hit; // points that lie under what was read
-        uint256 sum; // of all that was read: where the next leaf begins
-        uint256 offset; // into the samples
-    }
-
-    /// @dev A subtree of both trees.
-    struct Node {
-        bytes32 receipts;
-        uint256 sum;
-        bytes32 locks;
     }
 
     /// @notice Whether the samples show a receipt under each of the points that the seed draws below `amount`.
@@ -59,14 +56,20 @@ library ReceiptSamples {
         uint256 amount
     ) internal pure returns (bool) {
         uint256[] memory positions = _positions(samples);
-        if (positions.length == 0 || samples.length < 1 + 4 * positions.length) return false;
-        Walk memory walk = Walk(drawPoints(seed, amount), positions, 0, 0, 1 + 4 * positions.length);
+        uint256[] memory points = drawPoints(seed, amount);
+        uint256 head = 1 + 4 * positions.length;
+        if (positions.length == 0 || samples.length < head) return false;
+        (uint256 start, uint256 length) = (0, samples.length);
+        assembly ("memory-safe") {
+            start := samples.offset
+        }
+        Walk memory walk = Walk(start + head, 0, points[0], 0, points, positions);
 
         uint256 level = 0;
         while ((count - 1) >> level != 0) ++level;
-        (Node memory root, bool good) = _node(samples, walk, level, 0, positions.length);
-        return good && root.receipts == receiptsRoot && root.locks == locksRoot && root.sum == amount
-            && walk.hit == POINTS && walk.offset == samples.length;
+        (bytes32 receipts, uint256 sum, bytes32 locks) = _node(walk, level, 0, positions.length);
+        return receipts == receiptsRoot && locks == locksRoot && sum == amount && walk.hit == POINTS
+            && walk.at == start + length;
     }
 
     /// @notice The points below `amount` that a seed draws: keccak256(seed . k u256) mod amount for k from 0 to 15, in
@@ -83,63 +86,80 @@ library ReceiptSamples {
         }
     }
 
-    /// @dev Walks the subtree of height `level` that holds the positions [from, to).
-    function _node(bytes calldata samples, Walk memory walk, uint256 level, uint256 from, uint256 to)
+    /// @dev Walks the subtree of height `level` that holds the positions [from, to). Sums are added up in 256 bits, and the
+    /// root's is 64 bits wide: one that is committed as another number, or too large, does not go unnoticed.
+    function _node(Walk memory walk, uint256 level, uint256 from, uint256 to)
         private
         pure
-        returns (Node memory node, bool good)
+        returns (bytes32 receipts, uint256 sum, bytes32 locks)
     {
-        if (from == to) return _beside(samples, walk);
-        if (level == 0) return _leaf(samples, walk, to - from);
+        if (from == to) return _beside(walk);
+        if (level == 0) return _leaf(walk, to - from);
 
         uint256 middle = from;
-        while (middle != to && walk.positions[middle] >> (level - 1) & 1 == 0) ++middle;
-        Node memory right;
-        (node, good) = _node(samples, walk, level - 1, from, middle);
-        if (!good) return (node, false);
-        (right, good) = _node(samples, walk, level - 1, middle, to);
-        if (!good) return (node, false);
-
-        node.receipts = _hash(node, right);
-        node.sum += right.sum;
-        node.locks = Hashes.efficientKeccak256(node.locks, right.locks);
-        good = node.sum <= type(uint64).max;
+        unchecked {
+            --level;
+            while (middle != to && walk.positions[middle] >> level & 1 == 0) ++middle;
+        }
+        (receipts, sum, locks) = _node(walk, level, from, middle);
+        (bytes32 rightReceipts, uint256 rightSum, bytes32 rightLocks) = _node(walk, level, middle, to);
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, receipts)
+            mstore(add(free, 0x20), shl(192, sum))
+            mstore(add(free, 0x28), rightReceipts)
+            mstore(add(free, 0x48), shl(192, rightSum))
+            receipts := keccak256(free, 0x50)
+            sum := add(sum, rightSum)
+            mstore(free, locks)
+            mstore(add(free, 0x20), rightLocks)
+            locks := keccak256(free, 0x40)
+        }
     }
 
     /// @dev Reads a subtree without positions. No point may lie under it.
-    function _beside(bytes calldata samples, Walk memory walk) private pure returns (Node memory node, bool good) {
-        uint256 offset = walk.offset;
-        if (samples.length < offset + _NODE_SIZE) return (node, false);
-        node.receipts = bytes32(samples[offset:]);
-        node.sum = uint64(bytes8(samples[offset + 32:]));
-        node.locks = bytes32(samples[offset + 40:]);
-        walk.offset = offset + _NODE_SIZE;
-        walk.sum += node.sum;
-        good = walk.hit == POINTS || walk.points[walk.hit] >= walk.sum;
+    function _beside(Walk memory walk) private pure returns (bytes32 receipts, uint256 sum, bytes32 locks) {
+        (uint256 at, uint256 end) = (walk.at, walk.sum);
+        unchecked {
+            assembly ("memory-safe") {
+                receipts := calldataload(at)
+                sum := shr(192, calldataload(add(at, 0x20)))
+                locks := calldataload(add(at, 0x28))
+            }
+            end += sum;
+            walk.at = at + _NODE_SIZE;
+        }
+        walk.sum = end;
+        if (walk.point < end) revert NoReceipt();
     }
 
     /// @dev Reads a receipt, checks it, and counts the points under it. There is one position, or the walk is wrong.
-    function _leaf(bytes calldata samples, Walk memory walk, uint256 positions)
+    function _leaf(Walk memory walk, uint256 positions)
         private
         pure
-        returns (Node memory node, bool good)
+        returns (bytes32 receipts, uint256 sum, bytes32 locks)
     {
-        uint256 offset = walk.offset;
-        if (positions != 1 || samples.length < offset + _LEAF_SIZE) return (node, false);
-        bytes32 response = bytes32(samples[offset:]);
-        bytes8 value = bytes8(samples[offset + 32:]);
-        address lock = address(bytes20(samples[offset + 40:]));
-        walk.offset = offset + _LEAF_SIZE;
-        if (!opens(uint256(response), lock)) return (node, false);
+        uint256 at = walk.at;
+        uint256 response;
+        uint64 value;
+        address lock;
+        assembly ("memory-safe") {
+            response := calldataload(at)
+            value := shr(192, calldataload(add(at, 0x20)))
+            lock := shr(96, calldataload(add(at, 0x28)))
+        }
+        if (positions != 1 || !opens(response, lock)) revert NoReceipt();
+        receipts = keccak256(abi.encodePacked(response, value));
+        locks = keccak256(abi.encodePacked(lock, value));
 
-        node.receipts = keccak256(abi.encodePacked(response, value));
-        node.sum = uint64(value);
-        node.locks = keccak256(abi.encodePacked(lock, value));
-        walk.sum += node.sum;
+        sum = value;
+        walk.at = at + _LEAF_SIZE;
+        uint256 end = walk.sum + sum;
+        walk.sum = end;
         uint256 hit = walk.hit;
-        while (hit != POINTS && walk.points[hit] < walk.sum) ++hit;
+        while (hit != POINTS && walk.points[hit] < end) ++hit;
         walk.hit = hit;
-        good = true;
+        walk.point = hit == POINTS ? type(uint256).max : walk.points[hit];
     }
 
     /// @notice Whether a lock is the address of response . G.
@@ -150,6 +170,7 @@ library ReceiptSamples {
         return ecrecover(0, 27, bytes32(_BASE_X), bytes32(mulmod(response, _BASE_X, _ORDER))) == lock;
     }
 
+    /// @dev None if they are more than the points, or cut short.
     function _positions(bytes calldata samples) private pure returns (uint256[] memory positions) {
         if (samples.length == 0) return positions;
         uint256 number = uint8(samples[0]);
@@ -157,20 +178,6 @@ library ReceiptSamples {
         positions = new uint256[](number);
         for (uint256 i = 0; i < number; ++i) {
             positions[i] = uint32(bytes4(samples[1 + 4 * i:]));
-        }
-    }
-
-    /// @dev keccak256(left hash . left sum u64 . right hash . right sum u64), beyond the memory in use.
-    function _hash(Node memory left, Node memory right) private pure returns (bytes32 hash) {
-        (bytes32 leftHash, uint256 leftSum) = (left.receipts, left.sum);
-        (bytes32 rightHash, uint256 rightSum) = (right.receipts, right.sum);
-        assembly ("memory-safe") {
-            let free := mload(0x40)
-            mstore(free, leftHash)
-            mstore(add(free, 0x20), shl(192, leftSum))
-            mstore(add(free, 0x28), rightHash)
-            mstore(add(free, 0x48), shl(192, rightSum))
-            hash := keccak256(free, 0x50)
         }
     }
 }
