@@ -59,8 +59,8 @@ halmos: $(READY) $(HALMOS_READY) ## symbolic checks of the contracts' arithmetic
 campaign: $(READY) ## the contracts' invariants for a million random calls (about 20 minutes)
 	@python -m scripts.contracts campaign
 
-gas: $(READY) ## gas of every contract function, as forge measures it in its tests
-	@scripts/forge test --gas-report --no-match-contract Invariant
+gas: $(READY) ## gas of whole transactions against their goals and the snapshot; writes reports/gas.json
+	@python -m scripts.gas $(if $(WRITE),--write)
 
 mutants: $(READY) ## mutation testing of the contracts, on copies; N=30 takes that many, drawn at random
 	@python -m scripts.contracts.run_mutants $(if $(N),--sample $(N)) $(if $(SEED),--seed $(SEED))

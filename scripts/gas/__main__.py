@@ -1,7 +1,7 @@
 """Measure, write reports/gas.json, compare with the committed snapshot.
 
 python -m scripts.gas            measure; fail where a figure differs from the snapshot or misses its goal
-python -m scripts.gas --write    measure, and make the figures the snapshot
+python -m scripts.gas --write    measure, write the snapshot and docs/gas.md
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from pathlib import Path
 
 from scripts.gas import channels, court, pool, registry
 from scripts.gas.goals import GOALS
+from scripts.gas.page import render
 from scripts.gas.stage import stage
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "reports" / "gas.json"
 SNAPSHOT = ROOT / "docs" / "gas-snapshot.json"
+PAGE = ROOT / "docs" / "gas.md"
 TOLERANCE = 0.005
 """Part by which a figure may differ: signatures and drawn points have zero bytes by chance."""
 
@@ -58,6 +60,7 @@ def main() -> int:
     REPORT.write_text(text)
     if write:
         SNAPSHOT.write_text(text)
+        PAGE.write_text(render(figures))
     problems = differences(figures, json.loads(SNAPSHOT.read_text())) + missed(figures)
     for problem in problems:
         print(f"gas: {problem}", file=sys.stderr)
