@@ -1,7 +1,7 @@
 # Everything here sets up what it needs first, once: the stamps below say what was installed from which lists.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-unit test-contracts test-e2e contracts coverage halmos campaign mutants gas bench lint artifacts check-artifacts clean
+.PHONY: help setup demo verify-deployment test test-unit test-contracts test-e2e contracts coverage halmos campaign mutants gas bench lint artifacts check-artifacts clean
 
 # The tool chain comes from the checkout; brownie finds the compiler where SOLCX_BINARY_PATH says.
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
@@ -13,7 +13,7 @@ READY := $(PYTHON_READY) $(NODE_READY)
 HALMOS_READY := .venv-halmos/.ready
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## install what is missing into .venv and node_modules
 
@@ -32,8 +32,11 @@ $(HALMOS_READY): requirements/halmos.txt $(PYTHON_READY)
 	@.venv-halmos/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/halmos.txt
 	@touch $@
 
-demo: $(READY) ## the whole loop on a local chain; FILE=path sends that file
-	@mixpay demo $(if $(FILE),--file "$(FILE)")
+demo: $(READY) ## the whole loop on a local chain; FILE=path sends that file, CHAIN=ganache takes that chain
+	@mixpay demo $(if $(FILE),--file "$(FILE)") $(if $(CHAIN),--chain "$(CHAIN)")
+
+verify-deployment: $(READY) ## what stands on a chain against artifacts and deployment file: RPC=url FILE=path
+	@python scripts/verify_deployment.py --rpc "$(RPC)" --deployment "$(FILE)"
 
 test: check-artifacts test-contracts test-unit test-e2e ## every test
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from mixpay.chain.devchain import PROGRAMS
 from mixpay.demo import report as reports
 from mixpay.demo.parcel import read_parcel
 from mixpay.demo.processes import Interrupted
@@ -16,12 +17,19 @@ from mixpay.demo.story import play
 _FAILED, _INTERRUPTED = 1, 130
 
 
-@click.command(epilog="Examples: mixpay demo   |   mixpay demo --file photo.jpg --report photo.json")
+@click.command(epilog="Examples: mixpay demo   |   mixpay demo --chain ganache --file photo.jpg")
 @click.option(
     "--file",
     "file",
     type=click.Path(path_type=Path),
     help="What Alice sends, at most 1 MiB. Default: README.md.",
+)
+@click.option(
+    "--chain",
+    type=click.Choice(PROGRAMS),
+    default=PROGRAMS[0],
+    show_default=True,
+    help="The program that is the local chain.",
 )
 @click.option("--keep", is_flag=True, help="Keep everybody's folders and logs, and say where they are.")
 @click.option(
@@ -31,7 +39,7 @@ _FAILED, _INTERRUPTED = 1, 130
     show_default=True,
     help="Where the result goes as JSON.",
 )
-def demo(file: Path | None, keep: bool, report: Path) -> int:
+def demo(file: Path | None, chain: str, keep: bool, report: Path) -> int:
     """Watch a new user with an empty wallet send a file through five paid relays.
 
     Starts a chain, nine relays and a sponsor as processes of their own, sends the file, moves the chain's
@@ -42,7 +50,7 @@ def demo(file: Path | None, keep: bool, report: Path) -> int:
     reports.make_room(report)
     stage = Stage(Console(stderr=True))
     try:
-        outcome = play(parcel, stage, keep=keep)
+        outcome = play(parcel, stage, keep=keep, program=chain)
     except Interrupted:
         click.echo("interrupted", err=True)
         return _INTERRUPTED

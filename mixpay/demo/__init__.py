@@ -3,7 +3,7 @@
 story.py       what happens, in order
 parcel.py      the file that is sent
 network.py     chain, sponsor and relays: their beginning, and the claims at the end
-chain.py       anvil, the contracts, a faucet, a clock that can be moved
+chain.py       anvil or ganache, the contracts, a faucet, a clock that can be moved
 relays.py      nine operators, by the commands they type
 sponsor.py     a sponsor, by the commands it types
 users.py       Alice and Bob, by the commands they type

@@ -1,4 +1,4 @@
-"""The demo's chain: anvil, the contracts, a faucet, and a clock that moves on when the story asks for it."""
+"""The demo's chain: anvil or ganache, the contracts, a faucet, and a clock that the story moves on."""
 
 from __future__ import annotations
 

@@ -26,14 +26,14 @@ _ARRIVAL_LIMIT = 30.0
 _SHOWN_EVERY = 1.0
 
 
-def play(parcel: Parcel, stage: Stage, *, keep: bool) -> Outcome:
-    """Perform the story with processes of its own, and end them, whatever happens.
+def play(parcel: Parcel, stage: Stage, *, keep: bool, program: str = "anvil") -> Outcome:
+    """Perform the story with processes of its own, and end them, whatever happens. `program`: of the chain.
 
     What they leave behind is removed unless `keep` is set or something did not hold. Raises MixpayError.
     """
     folder = Path(tempfile.mkdtemp(prefix="mixpay-demo-"))
     processes = Processes(folder / "logs")
-    chain = DevChain(log=folder / "logs" / "anvil.log")
+    chain = DevChain(log=folder / "logs" / f"{program}.log", program=program)
     held = False
     with processes.watching_signals(), ExitStack() as ending:
         # Once more in any case: the terminal may be gone, and showing the step below fail.

@@ -100,6 +100,17 @@ def test_demo_leavesNothingBehind(whole: Marked) -> None:
     assert list(whole.temporary.iterdir()) == []
 
 
+def test_demo_holdsOnGanacheToo(start: Start) -> None:
+    marked = start("--chain", "ganache")
+    marked.wait_until("the chain", lambda: any("--server.port" in line for line in marked.alive().values()))
+    assert marked.finish(300) == 0, marked.stderr
+    report = json.loads((marked.folder.parent / "demo.json").read_text())
+    assert report["bytes_equal"] is True
+    assert report["invariants"] == {"I1": True, "I8": True}
+    assert report["sponsor_paid"] == HOPS * report["hop_price"] * report["packets_sent"] > 0
+    assert marked.alive() == {}
+
+
 # ---------------------------------------------------------------------- its other ends
 
 
