@@ -7,8 +7,8 @@ import {IReceiptCourt} from "../../contracts/interfaces/IReceiptCourt.sol";
 import {AnyCourt} from "./AnyCourt.sol";
 import {svm, vm} from "./Symbolic.sol";
 
-/// @dev Arithmetic of the ledger, from any state that the invariants allow, for all inputs of full width. Signatures are any 65
-/// bytes, and what ecrecover makes of them is any function. No loops.
+/// @dev Arithmetic of the ledger, from any state that the invariants allow, for all inputs of full width. Signatures
+/// are any 65 bytes, and what ecrecover makes of them is any function. No loops.
 contract ChannelsCheck {
     uint40 private constant NOTICE = 2 days;
 
@@ -41,7 +41,8 @@ contract ChannelsCheck {
 
     // ---------------------------------------------------------------- claims
 
-    /// @dev Paid once, never above the deposit or the voucher's total, credited to the payee and taken from nobody else.
+    /// @dev Paid once, never above the deposit or the voucher's total, credited to the payee and taken from nobody
+    /// else.
     function check_claim(uint96 total, uint32 uptoBatch) public {
         State memory a = anyState();
         bytes memory signature = svm.createBytes(65, "signature");
@@ -92,7 +93,7 @@ contract ChannelsCheck {
 
     // ---------------------------------------------------------------- closing
 
-    /// @dev The payee gets what is judged, the payer the rest, and nothing is lost or made.
+    /// @dev The payer gets what is left, nothing is lost or made, and the payee is paid nothing but what is judged.
     function check_finishClose(uint40 time) public {
         State memory a = anyState();
         vm.warp(time);
@@ -109,6 +110,18 @@ contract ChannelsCheck {
         checkClosed(a, state());
     }
 
+    /// @dev Once the court has marked a channel, closing pays all of the judgement that the deposit has, in each way
+    /// of closing.
+    function check_closing_paysWhatIsJudged(bool released, uint40 time) public {
+        vm.prank(address(court));
+        channels.markJudged(payer, payee);
+        State memory a = anyState();
+        vm.warp(time);
+        vm.prank(released ? payee : payer);
+        released ? channels.release(payer) : channels.finishClose(payee);
+        assert(state().payeeHas == a.payeeHas + owed(a));
+    }
+
     /// @dev Nobody can make a close fail once its time has come.
     function check_finishClose_cannotFailInTime(uint40 time) public {
         State memory a = anyState();
@@ -120,12 +133,18 @@ contract ChannelsCheck {
     }
 
     function checkClosed(State memory a, State memory b) private view {
-        uint96 most = judged < a.deposit ? judged : a.deposit;
-        uint96 paid = most > a.claimed ? most - a.claimed : 0;
+        uint96 paid = b.claimed - a.claimed;
+        if (paid != 0) assert(paid == owed(a));
         assert(b.payeeHas == a.payeeHas + paid);
-        assert(b.payerHas == a.payerHas + (a.deposit - a.claimed - paid));
-        assert(b.claimed == a.claimed + paid && b.deposit == b.claimed);
+        assert(b.payerHas == a.payerHas + (a.deposit - b.claimed));
+        assert(b.deposit == b.claimed);
         assert(b.closesAt == 0);
+    }
+
+    /// @dev What the judgement is worth now.
+    function owed(State memory s) private view returns (uint96) {
+        uint96 most = judged < s.deposit ? judged : s.deposit;
+        return most > s.claimed ? most - s.claimed : 0;
     }
 
     // ---------------------------------------------------------------- state

@@ -6,6 +6,7 @@ interface Vm {
     function assume(bool condition) external pure;
     function prank(address sender) external;
     function warp(uint256 timestamp) external;
+    function roll(uint256 number) external;
 }
 
 /// @dev What halmos adds: values that stand for all values of their type.

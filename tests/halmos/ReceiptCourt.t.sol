@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IChannels} from "../../contracts/interfaces/IChannels.sol";
+import {IReceiptCourt} from "../../contracts/interfaces/IReceiptCourt.sol";
+import {IRelayRegistry} from "../../contracts/interfaces/IRelayRegistry.sol";
+import {ReceiptCourt} from "../../contracts/ReceiptCourt.sol";
+import {AnyLedger} from "./AnyLedger.sol";
+import {svm, vm} from "./Symbolic.sol";
+
+/// @dev The court's totals and bonds, from any state, for all inputs of full width. Signatures are any 65 bytes, and
+/// what ecrecover makes of them is any function. No loops: the walk of `finish` is left to tests; the total it judges
+/// is the one that `check_open` shows to fit.
+contract ReceiptCourtCheck {
+    uint40 private constant ANSWER = 1 days;
+    uint40 private constant FINISH = 12 hours;
+    uint40 private constant GRACE = 1 days;
+
+    AnyLedger private ledger;
+    ReceiptCourt private court;
+    uint96 private cost;
+
+    function setUp() public {
+        cost = uint96(svm.createUint(96, "cost"));
+        ledger = new AnyLedger(uint96(svm.createUint(96, "deposited")));
+        court = new ReceiptCourt(
+            IChannels(address(ledger)),
+            IRelayRegistry(address(ledger)),
+            IReceiptCourt.Parameters(ANSWER, FINISH, GRACE, cost)
+        );
+        svm.enableSymbolicStorage(address(court));
+    }
+
+    /// @dev What can be opened can be judged: base + amount + cost fits a total, so that no later step fails for its
+    /// width. The bond is half of the amount, and whoever opens pays it.
+    function check_open(address payer, address payee, IReceiptCourt.Batch calldata batch, uint64 amount, uint96 total)
+        public
+    {
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, svm.createBytes(65, "base"));
+        bytes memory signature = svm.createBytes(65, "batch");
+        vm.prank(payee);
+        court.open(payer, base, batch, signature, bytes32(uint256(2)), amount);
+        uint256 claimed = uint256(amount) * batch.price;
+        assert(uint256(total) + claimed + cost <= type(uint96).max);
+        assert(ledger.bondFrom() == payee);
+        assert(2 * uint256(ledger.bond()) == claimed + claimed % 2);
+        assert(claimed != 0);
+    }
+
+    /// @dev An answer judges base + amount, without the cost, or leaves a larger judgement alone; the payee has its
+    /// bond back.
+    function check_answer(IReceiptCourt.Case calldata c, uint96 cumulative, uint32 uptoBatch) public {
+        uint256 claimed = uint256(c.amount) * c.batch.price;
+        vm.assume(uint256(c.base) + claimed + cost <= type(uint96).max); // check_open
+        uint96 before = court.judgement(c.payer, c.payee).total;
+        court.answer(c, cumulative, uptoBatch, svm.createBytes(65, "signature"));
+        uint256 admitted = uint256(c.base) + claimed;
+        uint256 later = court.judgement(c.payer, c.payee).total;
+        assert(later == (admitted > before ? admitted : before));
+        assert(cumulative >= admitted && uptoBatch >= c.batch.number);
+        checkReturned(c, c.payee, claimed);
+    }
+
+    /// @dev A case that runs out gives the bond to the payer and judges nothing.
+    function check_expire(IReceiptCourt.Case calldata c, uint40 time, uint64 number) public {
+        vm.warp(time);
+        vm.roll(number);
+        uint256 claimed = uint256(c.amount) * c.batch.price;
+        vm.assume(uint256(c.base) + claimed + cost <= type(uint96).max);
+        uint96 before = court.judgement(c.payer, c.payee).total;
+        court.expire(c);
+        assert(court.judgement(c.payer, c.payee).total == before);
+        checkReturned(c, c.payer, claimed);
+    }
+
+    function checkReturned(IReceiptCourt.Case calldata c, address to, uint256 claimed) private view {
+        assert(ledger.movedTo() == to);
+        assert(2 * uint256(ledger.moved()) == claimed + claimed % 2);
+        (bytes32 caseHash, bytes32 seed) = court.openCase(c.payer, c.payee);
+        assert(caseHash == 0 && seed == 0);
+    }
+}
