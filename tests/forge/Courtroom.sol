@@ -122,6 +122,74 @@ abstract contract Courtroom is Tools {
         );
     }
 
+    // ---------------------------------------------------------------- cases
+
+    /// @dev A payee opens a case about a batch whose number and price are given; it gets the bond first.
+    function openCase(
+        uint256 payerKey,
+        address payee,
+        IReceiptCourt.Base memory base,
+        IReceiptCourt.Batch memory batch,
+        bytes32 receiptsRoot,
+        uint64 amount
+    ) internal returns (IReceiptCourt.Case memory) {
+        credit(payee, bondOf(amount, batch.price));
+        bytes memory signed = batchSignature(payerKey, payee, batch);
+        address payer = vm.addr(payerKey);
+        vm.prank(payee);
+        court.open(payer, base, batch, signed, receiptsRoot, amount);
+        return caseOf(payer, payee, base.total, batch, receiptsRoot, amount);
+    }
+
+    /// @dev The case that was opened in this block.
+    function caseOf(
+        address payer,
+        address payee,
+        uint96 base,
+        IReceiptCourt.Batch memory batch,
+        bytes32 receiptsRoot,
+        uint64 amount
+    ) internal view returns (IReceiptCourt.Case memory) {
+        (uint40 openedAt, uint64 openBlock) = (uint40(block.timestamp), uint64(block.number));
+        return IReceiptCourt.Case(payer, payee, base, amount, batch, receiptsRoot, openedAt, openBlock);
+    }
+
+    function bondOf(uint64 amount, uint96 price) internal pure returns (uint96) {
+        return uint96((uint256(amount) * price + 1) / 2);
+    }
+
+    /// @dev A payee opens a case about its first batch, for all receipts that it has.
+    function openFirst(uint256 payerKey, address payee, Receipts memory r, Trees memory t)
+        internal
+        returns (IReceiptCourt.Case memory)
+    {
+        (IReceiptCourt.Batch memory batch, bytes32 root, uint64 amount) = batchOf(t, 1, uint32(r.locks.length));
+        return openCase(payerKey, payee, IReceiptCourt.Base(0, ""), batch, root, amount);
+    }
+
+    /// @dev Time goes on to the first block in which the seed can be recorded, and it is.
+    function draw(IReceiptCourt.Case memory c) internal returns (bytes32 seed) {
+        vm.roll(c.openBlock + 5);
+        court.record(c);
+        (, seed) = court.openCase(c.payer, c.payee);
+    }
+
+    /// @dev The whole way to a judgement, in the first second in which it can be made.
+    function finish(IReceiptCourt.Case memory c, Receipts memory r, Trees memory t) internal {
+        bytes32 seed = draw(c);
+        vm.warp(c.openedAt + ANSWER_WINDOW);
+        court.finish(c, samplesOf(r, t, seed));
+    }
+
+    /// @dev Any total is judged at once where the payer's own vouchers admit it: one unit more than the base.
+    function judge(uint256 payerKey, address payee, uint96 total, uint32 number) internal {
+        bytes memory signed = voucher(payerKey, payee, total - 1, number - 1);
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(total - 1, signed);
+        IReceiptCourt.Batch memory batch = IReceiptCourt.Batch(number, 1, 1, bytes32("locks"));
+        IReceiptCourt.Case memory c = openCase(payerKey, payee, base, batch, bytes32("receipts"), 1);
+        court.answer(c, total, number, voucher(payerKey, payee, total, number));
+    }
+
     // ---------------------------------------------------------------- signatures
 
     function batchSignature(uint256 payerKey, address payee, IReceiptCourt.Batch memory batch)

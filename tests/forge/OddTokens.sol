@@ -22,12 +22,46 @@ contract FalseToken is ERC20 {
         _mint(msg.sender, 1e30);
     }
 
+    function transfer(address, uint256) public pure override returns (bool) {
+        return false;
+    }
+
     function transferFrom(address, address, uint256) public pure override returns (bool) {
         return false;
     }
 }
 
-/// @dev Calls the receiver of `arm` back while tokens are on their way.
+/// @dev Returns nothing where others return true, and takes any call, `permit` too, without doing anything.
+contract QuietToken {
+    mapping(address => uint256) public balanceOf;
+    mapping(address => mapping(address => uint256)) public allowance;
+
+    constructor() {
+        balanceOf[msg.sender] = 1e30;
+    }
+
+    fallback() external {}
+
+    function approve(address spender, uint256 value) external {
+        allowance[msg.sender][spender] = value;
+    }
+
+    function transfer(address to, uint256 value) external {
+        _move(msg.sender, to, value);
+    }
+
+    function transferFrom(address from, address to, uint256 value) external {
+        allowance[from][msg.sender] -= value;
+        _move(from, to, value);
+    }
+
+    function _move(address from, address to, uint256 value) private {
+        balanceOf[from] -= value;
+        balanceOf[to] += value;
+    }
+}
+
+/// @dev Calls the receiver of `arm` back while tokens are on their way, once.
 contract CallbackToken is ERC20 {
     address private _target;
     bytes private _data;
@@ -44,8 +78,12 @@ contract CallbackToken is ERC20 {
         address target = _target;
         _target = address(0);
         if (target != address(0)) {
-            (bool done,) = target.call(_data);
-            require(done, "callback");
+            (bool done, bytes memory answer) = target.call(_data);
+            if (!done) {
+                assembly ("memory-safe") {
+                    revert(add(answer, 0x20), mload(answer))
+                }
+            }
         }
         super._update(from, to, value);
     }

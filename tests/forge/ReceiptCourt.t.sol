@@ -11,28 +11,11 @@ contract ReceiptCourtTest is Fixture, Courtroom {
     address private alice = vm.addr(KEY);
     address private bob = address(0xB0B);
 
-    /// @dev Bob opens a case against Alice, for her first batch.
-    function openFirst(Receipts memory r) private returns (IReceiptCourt.Case memory) {
-        Trees memory t = treesOf(r);
-        (IReceiptCourt.Batch memory batch, bytes32 root, uint64 amount) = batchOf(t, 1, uint32(r.locks.length));
-        credit(bob, uint96((uint256(amount) * HOP_PRICE + 1) / 2));
-        bytes memory signed = batchSignature(KEY, bob, batch);
-        vm.prank(bob);
-        court.open(alice, IReceiptCourt.Base(0, ""), batch, signed, root, amount);
-        return IReceiptCourt.Case(alice, bob, 0, amount, batch, root, uint40(block.timestamp), uint64(block.number));
-    }
-
-    function draw(IReceiptCourt.Case memory c) private returns (bytes32 seed) {
-        vm.roll(c.openBlock + 5);
-        court.record(c);
-        (, seed) = court.openCase(c.payer, c.payee);
-    }
-
     function testFuzz_finish_judges(uint256 seed, uint256 count) public {
         count = bound(count, 1, 70);
         Receipts memory r = receiptsOf(count, seed);
         open(alice, bob, 1 ether);
-        IReceiptCourt.Case memory c = openFirst(r);
+        IReceiptCourt.Case memory c = openFirst(KEY, bob, r, treesOf(r));
         bytes32 drawn = draw(c);
         vm.warp(c.openedAt + ANSWER_WINDOW);
         court.finish(c, samplesOf(r, treesOf(r), drawn));
@@ -45,7 +28,7 @@ contract ReceiptCourtTest is Fixture, Courtroom {
 
     function test_finish_costs() public {
         Receipts memory r = receiptsOf(4096, 1);
-        IReceiptCourt.Case memory c = openFirst(r);
+        IReceiptCourt.Case memory c = openFirst(KEY, bob, r, treesOf(r));
         bytes32 drawn = draw(c);
         vm.warp(c.openedAt + ANSWER_WINDOW);
         court.finish(c, samplesOf(r, treesOf(r), drawn));

@@ -87,8 +87,8 @@ abstract contract Tools {
 
     // ---------------------------------------------------------------- signatures
 
-    function digest(string memory name, address verifier, bytes32 structHash) internal view returns (bytes32) {
-        bytes32 domain = keccak256(
+    function domain(string memory name, address verifier) internal view returns (bytes32) {
+        return keccak256(
             abi.encode(
                 keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
                 keccak256(bytes(name)),
@@ -97,7 +97,10 @@ abstract contract Tools {
                 verifier
             )
         );
-        return keccak256(abi.encodePacked("\x19\x01", domain, structHash));
+    }
+
+    function digest(string memory name, address verifier, bytes32 structHash) internal view returns (bytes32) {
+        return keccak256(abi.encodePacked("\x19\x01", domain(name, verifier), structHash));
     }
 
     function signature(uint256 key, bytes32 hash) internal pure returns (bytes memory) {
