@@ -6,7 +6,7 @@ hash alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import brownie
@@ -139,6 +139,16 @@ def deploy(project: Any) -> Scene:
     pool = project.SubsidyPool.deploy(channels, registry, network, TERM, CLAIM_WINDOW, WITHDRAWAL_NOTICE, by)
     network.publish((registry, channels, pool, 1, HOP_PRICE, 0), by)
     return Scene(accounts[0], token, network, channels, registry, court, pool)
+
+
+def judged_by(scene: Scene, project: Any, judge: Any) -> Scene:
+    """Deploy channels and registry once more, with an ordinary account as their court."""
+    by = {"from": scene.deployer}
+    channels = project.Channels.deploy(scene.token, NOTICE, judge, by)
+    registry = project.RelayRegistry.deploy(
+        scene.token, scene.network, STAKE, UNBONDING, channels, judge, PENALTY, by
+    )
+    return replace(scene, channels=channels, registry=registry, court=judge)
 
 
 def person(name: str) -> Person:

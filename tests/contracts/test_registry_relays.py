@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+import brownie
 import pytest
-from scene import STAKE, UNBONDING, ZERO, reverts, wait
+from brownie import chain
+from scene import HOUR, PENALTY, STAKE, UNBONDING, ZERO, reverts, wait
 
 from mixpay.crypto.hashing import keccak256
+from mixpay.registry_tree import relay_leaf
 
 LINK = keccak256(b"link")
+
+
+def leaf(operator, endpoint, link_key=None):
+    """What the tree must hold of relay 1; a link key follows from the endpoint where none is given."""
+    return relay_leaf(1, operator.raw, link_key or keccak256(endpoint), endpoint)
 
 
 def test_parameters(scene):
     assert scene.registry.TOKEN() == scene.token
     assert (scene.registry.STAKE(), scene.registry.UNBONDING()) == (STAKE, UNBONDING)
-    assert scene.registry.relay(1) == (ZERO, ZERO, "0x" + 64 * "0", "0x" + 64 * "0", 0, 0)
+    assert (scene.registry.CHANNELS(), scene.registry.COURT()) == (scene.channels, scene.court)
+    assert (scene.registry.PENALTY(), scene.registry.BOUNTY_PERCENT()) == (PENALTY, 5)
+    assert bytes(scene.registry.DOMAIN_SEPARATOR()) == scene.registry_domain.separator
+    assert scene.registry.relay(1) == (ZERO, ZERO, "0x" + 64 * "0", 0, 0)
+
+
+def test_deployment_failsIfParametersAreInvalid(scene, contracts):
+    good = [scene.token, scene.network, STAKE, UNBONDING, scene.channels, scene.court, PENALTY]
+    other = contracts.Token.deploy(1, {"from": scene.deployer})
+    bad = ((0, other), (2, 0), (2, PENALTY - 1), (3, 0), (3, 365 * 24 * HOUR + 1), (5, ZERO), (6, STAKE + 1))
+    for index, value in bad:
+        parameters = [*good[:index], value, *good[index + 1 :]]
+        with reverts("InvalidParameters"):
+            contracts.RelayRegistry.deploy(*parameters, {"from": scene.deployer})
+
+
+def test_deployment_failsBeforeGenesis(scene, contracts):
+    genesis = chain.time() + HOUR
+    network = contracts.Network.deploy(genesis, HOUR, scene.deployer, {"from": scene.deployer})
+    parameters = (scene.token, network, STAKE, UNBONDING, scene.channels, scene.court, PENALTY)
+    with brownie.reverts():  # BeforeGenesis, with the block's time
+        contracts.RelayRegistry.deploy(*parameters, {"from": scene.deployer})
 
 
 def test_register(scene, alice, bob):
@@ -23,8 +52,10 @@ def test_register(scene, alice, bob):
     assert (event["id"], event["position"], event["endpoint"]) == (1, 0, "relay.example:4000")
     assert (event["owner"], event["operator"]) == (alice.account, bob.account)
     relay = scene.registry.relay(1)
-    assert (relay[0], relay[1], relay[4], relay[5]) == (alice.account, bob.account, 0, 0)
-    assert relay[3] == "0x" + keccak256(b"relay.example:4000").hex()
+    assert relay[:2] == (alice.account, bob.account)
+    assert bytes(relay[2]) == leaf(bob, b"relay.example:4000")
+    assert relay[3:] == (0, 0)
+    assert scene.registry.stakeLeft(1) == STAKE
     assert scene.registry.relayOf(bob.account) == 1
     assert scene.registry.relayOf(alice.account) == 0
     assert scene.token.balanceOf(scene.registry) == STAKE
@@ -82,8 +113,7 @@ def test_update_byOwnerAndByOperator(scene, alice, bob):
     for who, endpoint in ((alice, "host:2"), (bob, "x" * 128)):
         event = scene.registry.update(1, LINK, endpoint, {"from": who.account}).events["Updated"]
         assert (event["id"], event["endpoint"]) == (1, endpoint)
-        assert scene.registry.relay(1)[2] == "0x" + LINK.hex()
-        assert scene.registry.relay(1)[3] == "0x" + keccak256(endpoint.encode()).hex()
+        assert bytes(scene.registry.relay(1)[2]) == leaf(bob, endpoint.encode(), LINK)
 
 
 def test_update_failsForOthersAndWithBadContacts(scene, alice, bob, carol):
@@ -120,7 +150,7 @@ def test_leave_emptiesThePositionAndBindsTheStake(scene, alice, bob):
     due = transaction.timestamp + UNBONDING
     event = transaction.events["Left"]
     assert dict(event) == {"id": 1, "position": 0, "withdrawableAt": due}
-    assert scene.registry.relay(1)[5] == due
+    assert scene.registry.relay(1) == (alice.account, bob.account, "0x" + 64 * "0", 0, due)
     assert scene.registry.root() == "0x" + 64 * "0"
     assert scene.registry.count() == 1
     with reverts("StakeBound", due):
