@@ -56,7 +56,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file at once, so that nobody reads half of it, not even after a crash.
+    """Replace a file at once, so that nobody reads half of it, not even after a crash; on disk when it returns.
 
     Raises UserError when that is impossible.
     """
@@ -69,7 +69,17 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
             os.fsync(file.fileno())
         Path(draft).chmod(mode)
         Path(draft).replace(path)
+        _sync(path.parent)
     except OSError as error:
         if draft is not None:
             Path(draft).unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

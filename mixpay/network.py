@@ -16,7 +16,7 @@ contracts does not. `mixpay.releases` has the views of the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from mixpay import eip712
@@ -43,6 +43,8 @@ _FOLLOWED = (
     events.Registered,
     events.Updated,
     events.Left,
+    events.Condemned,
+    events.PenaltySettled,
     events.Frozen,
     events.ReleasePublished,
     events.KeySet,
@@ -59,12 +61,15 @@ class _State:
     def __init__(self) -> None:
         self.replica = RegistryReplica()
         self.ever: dict[RelayId, RelayRecord] = {}
+        self.condemned: dict[RelayId, Account] = {}
+        self.unsettled: frozenset[RelayId] = frozenset()
         self.releases: list[tuple[int, Release]] = []
         self.keys: dict[tuple[int, int, int], PeriodKey] = {}
 
     def copy(self) -> _State:
         twin = _State()
         twin.replica, twin.ever = self.replica.copy(), self.ever.copy()
+        twin.condemned, twin.unsettled = self.condemned.copy(), self.unsettled
         twin.releases, twin.keys = self.releases.copy(), self.keys.copy()
         return twin
 
@@ -79,6 +84,11 @@ class _State:
                 self._remember(event.id)
             case events.Left():
                 self.replica.left(event.id, event.position)
+            case events.Condemned():
+                self.condemned[event.id] = event.reporter
+                self.unsettled |= {event.id}
+            case events.PenaltySettled():
+                self.unsettled -= {event.id}
             case events.Frozen():
                 self.replica.frozen(event.epoch, event.root, event.count, event.beacon)
             case events.ReleasePublished():
@@ -286,6 +296,16 @@ class NetworkView:
         """A relay's operator, even if it has left: an id keeps it for ever. None if it never was."""
         record = self._state.ever.get(relay)
         return record.operator if record is not None else None
+
+    @property
+    def condemned(self) -> Mapping[RelayId, Account]:
+        """Relays that signed two packet keys for one epoch, and who proved it. Nobody uses them any more."""
+        return self._state.condemned
+
+    @property
+    def unsettled_penalties(self) -> frozenset[RelayId]:
+        """The condemned relays whose penalty is not divided yet."""
+        return self._state.unsettled
 
     def is_frozen(self, epoch: Epoch) -> bool:
         """Whether the relays and the beacon of an epoch are fixed."""

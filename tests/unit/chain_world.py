@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 
 from mixpay import eip712
 from mixpay.chain import abi
@@ -62,8 +63,9 @@ class World:
         data = entry.selector + abi.encode(entry.inputs, arguments)
         fields = call_fields(Call(function, self.deployment.registry, data), court)
         sent = from_hex(self.rpc.request_once("eth_sendTransaction", fields))
-        receipt = self.rpc.receipt(sent)
-        assert receipt is not None and receipt.succeeded
+        while (receipt := self.rpc.receipt(sent)) is None:
+            time.sleep(0.01)  # mined at once, but not always before the answer
+        assert receipt.succeeded
 
     # ------------------------------------------------------------------ epochs
 

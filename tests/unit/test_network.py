@@ -107,6 +107,7 @@ def test_refresh_followsWhatTheCourtDoes(world: World) -> None:
     (condemned,) = (event for event in happened if isinstance(event, events.Condemned))
     assert (condemned.id, condemned.reporter) == (relays[1], reporter)
     assert registry.reporter_of(relays[1]) == reporter and registry.reporter_of(relays[0]) == NOBODY
+    assert view.condemned == {relays[1]: reporter} and view.unsettled_penalties == {relays[1]}
 
     world.chain.advance_time(registry.unbonding())
     world.deployer.send(registry.settle_penalty(relays[1]))
@@ -115,6 +116,7 @@ def test_refresh_followsWhatTheCourtDoes(world: World) -> None:
     assert (settled.id, settled.reporter) == (relays[1], reporter)
     assert settled.bounty == world.contracts.channels.balance_of(reporter) == DEMO.penalty // 20
     assert settled.burnt == registry.burnt() == DEMO.penalty - settled.bounty
+    assert view.condemned == {relays[1]: reporter} and view.unsettled_penalties == frozenset()
     left = [registry.stake_left(relay) for relay in relays]
     assert left == [DEMO.stake - 5, DEMO.stake - DEMO.penalty, DEMO.stake]
 
