@@ -5,17 +5,20 @@ succeed.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.contracts.part import FORGE, Part, run
+from scripts.contracts.part import FORGE, ROOT, Part, run
 
 LEAST_SUCCESS = 0.6
 """Share of an action's calls that must do something: a handler that only reverts proves nothing."""
 CAMPAIGN = 1_000_000
 """Calls of a campaign, at least."""
+DEPTH = 500
+"""Calls after one another in a campaign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +102,30 @@ def forge_part() -> Part:
     return Part("forge", ok, line, figures, tests.failed)
 
 
+def runs_for(invariants: int, depth: int) -> int:
+    """Runs of `depth` calls that make a campaign; each invariant has its own. Raises ValueError for none."""
+    if invariants < 1:
+        raise ValueError("there are no invariants")
+    return -(-CAMPAIGN // (invariants * depth))
+
+
+def count_invariants() -> int:
+    """In the sources of the tests."""
+    files = (ROOT / "tests/forge").rglob("*.t.sol")
+    return sum(len(re.findall(r"function invariant_\w+\(", path.read_text())) for path in files)
+
+
 def campaign_part() -> Part:
     """The invariants alone, for at least a million calls."""
-    command = [FORGE, "test", "--json", "--match-contract", "Invariant"]
-    done = run("campaign", command, FOUNDRY_PROFILE="campaign")
+    command = [FORGE, "test", "--json", "--match-test", "^invariant_"]
+    runs = str(runs_for(count_invariants(), DEPTH))
+    done = run(
+        "campaign",
+        command,
+        FOUNDRY_PROFILE="campaign",
+        FOUNDRY_INVARIANT_RUNS=runs,
+        FOUNDRY_INVARIANT_DEPTH=str(DEPTH),
+    )
     try:
         tests = parse(done.output)
     except ValueError:

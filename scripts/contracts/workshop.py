@@ -136,12 +136,16 @@ class Compiler:
         return {**os.environ, "SOLC_SERVER": str(self._socket), "FOUNDRY_PROFILE": "mutants"}
 
 
-def run_forge(project: Path, environment: dict[str, str], longest: float = LONGEST) -> Run:
+def run_forge(
+    project: Path,
+    environment: dict[str, str],
+    longest: float = LONGEST,
+    forge: str = str(ROOT / "scripts/forge"),
+) -> Run:
     """All tests of the project, until one fails. Raises WorkshopError for an end that has nothing to do
     with tests.
     """
-    command = [str(ROOT / "scripts/forge"), "test", "--fail-fast"]
-    code, output = run_limited(command, project, environment, longest)
+    code, output = run_limited([forge, "test", "--fail-fast"], project, environment, longest)
     if code is None:
         return Run(Fate.FAILED, "does not end")
     if code == 0:
