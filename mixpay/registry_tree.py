@@ -1,4 +1,4 @@
-"""The registry's Merkle tree, as the contract keeps it: all inner nodes stored, growing with its leaves.
+"""The registry's Merkle tree, as the contract keeps it: nodes are stored, and it grows with its leaves.
 
 node = keccak(left 32 ‖ right 32); an empty leaf is 32 zero bytes; depth = ceil(log2(positions ever used)),
 which never shrinks; leaves right of the last position are empty. No positions: the root is 32 zero bytes.

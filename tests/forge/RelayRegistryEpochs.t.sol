@@ -82,6 +82,46 @@ contract RelayRegistryEpochsTest is Fixture {
         registry.frozen(3);
     }
 
+    /// @dev Any touches in any epochs, by hand and by joining and leaving: every epoch has what a plain model says.
+    /// forge-config: default.fuzz.runs = 64
+    function testFuzz_frozen(uint256[16] memory steps) public {
+        uint32 epoch = 0;
+        uint32 last = 0; // frozen last
+        bytes32[] memory roots = new bytes32[](100);
+        uint32[] memory counts = new uint32[](100);
+        bytes32[] memory beacons = new bytes32[](100);
+        beacons[0] = keccak256(abi.encodePacked(bytes32(0), uint256(1)));
+        for (uint256 i = 0; i < steps.length; ++i) {
+            epoch += uint32(steps[i] % 5);
+            goTo(epoch);
+            vm.prevrandao(bytes32(steps[i]));
+            bytes32 root = registry.root();
+            uint32 count = registry.count();
+            if (steps[i] >> 8 & 1 == 0) join(owner, i + 1);
+            else registry.freeze();
+            for (; last < epoch; ++last) {
+                (roots[last + 1], counts[last + 1]) = (roots[last], counts[last]);
+            }
+            if (last == epoch) {
+                (roots[++last], counts[last]) = (root, count);
+                beacons[last] = keccak256(abi.encodePacked(beaconOf(beacons, epoch), steps[i]));
+            }
+        }
+        for (uint32 e = 0; e <= last; ++e) {
+            (bytes32 root, uint32 count, bytes32 beacon) = registry.frozen(e);
+            vm.assertEq(root, roots[e]);
+            vm.assertEq(count, counts[e]);
+            vm.assertEq(beacon, beaconOf(beacons, e));
+        }
+        vm.assertFalse(registry.isFrozen(last + 1));
+    }
+
+    function beaconOf(bytes32[] memory drawn, uint32 epoch) private pure returns (bytes32) {
+        uint32 at = epoch;
+        while (drawn[at] == 0) --at;
+        return at == epoch ? drawn[at] : keccak256(abi.encodePacked(drawn[at], epoch));
+    }
+
     function checkFrozen(uint32 epoch, bytes32 root, uint32 count) private view {
         vm.assertTrue(registry.isFrozen(epoch));
         (bytes32 frozenRoot, uint32 frozenCount, bytes32 beacon) = registry.frozen(epoch);

@@ -1,14 +1,75 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {RelayTree} from "../../contracts/lib/RelayTree.sol";
 import {Fixture} from "./Fixture.sol";
+import {Tools} from "./Tools.sol";
 import {vm} from "./Vm.sol";
 
+/// @dev The tree as it is specified: every leaf known, every node computed anew.
+abstract contract PlainTree {
+    bytes32[] internal leaves;
+
+    function plainRoot() internal view returns (bytes32) {
+        if (leaves.length == 0) return 0;
+        uint256 width = 1;
+        while (width < leaves.length) width *= 2;
+        bytes32[] memory row = new bytes32[](width);
+        for (uint256 i = 0; i < leaves.length; ++i) {
+            row[i] = leaves[i];
+        }
+        for (; width > 1; width /= 2) {
+            for (uint256 i = 0; i < width / 2; ++i) {
+                row[i] = keccak256(abi.encodePacked(row[2 * i], row[2 * i + 1]));
+            }
+        }
+        return row[0];
+    }
+}
+
+/// @dev The library alone: more leaves, and what it stores.
+contract RelayTreeTest is Tools, PlainTree {
+    using RelayTree for RelayTree.Tree;
+
+    RelayTree.Tree private tree;
+
+    /// @dev Positions are added one by one; between, leaves anywhere are replaced or emptied. After each change the root is
+    /// the specified one, and there is one inner node less than positions.
+    /// forge-config: default.fuzz.runs = 32
+    function testFuzz_set(uint256 seed) public {
+        vm.assertEq(tree.root(0), 0);
+        for (uint256 count = 1; count <= 40; ++count) {
+            leaves.push();
+            put(count - 1, keccak256(abi.encode(seed, count)));
+            vm.assertEq(innerNodes(count), count - 1);
+            for (uint256 change = 0; change < 3; ++change) {
+                seed = uint256(keccak256(abi.encode(seed)));
+                put((seed >> 2) % count, seed % 4 == 0 ? bytes32(0) : bytes32(seed));
+            }
+            vm.assertEq(innerNodes(count), count - 1);
+        }
+    }
+
+    function put(uint256 position, bytes32 leaf) private {
+        leaves[position] = leaf;
+        tree.set(position, leaves.length, leaf);
+        vm.assertEq(tree.leafAt(position), leaf);
+        vm.assertEq(tree.root(leaves.length), plainRoot());
+    }
+
+    function innerNodes(uint256 count) private view returns (uint256 found) {
+        for (uint256 level = 1; (count - 1) >> (level - 1) != 0; ++level) {
+            for (uint256 index = 0; index <= (count - 1) >> level; ++index) {
+                if (tree.nodes[level << 32 | index] != 0) ++found;
+            }
+        }
+    }
+}
+
 /// @dev The registry's stored tree against one that is built anew after every change.
-contract RelayTreeTest is Fixture {
+contract RegistryTreeTest is Fixture, PlainTree {
     address private owner = address(0x0123);
 
-    bytes32[] private leaves;
     uint32[] private idAt;
     uint32[] private free;
     uint32 private ids;
@@ -34,7 +95,7 @@ contract RelayTreeTest is Fixture {
                 registry.update(idAt[position], linkKey, "host:2");
                 leaves[position] = leafOf(idAt[position], operatorOf(position), linkKey, "host:2");
             }
-            vm.assertEq(registry.root(), naiveRoot());
+            vm.assertEq(registry.root(), plainRoot());
             vm.assertEq(registry.count(), leaves.length);
         }
         uint256 living = leaves.length - free.length;
@@ -71,20 +132,5 @@ contract RelayTreeTest is Fixture {
 
     function leftCount() private view returns (uint256) {
         return ids + free.length - leaves.length;
-    }
-
-    function naiveRoot() private view returns (bytes32) {
-        uint256 width = 1;
-        while (width < leaves.length) width *= 2;
-        bytes32[] memory row = new bytes32[](width);
-        for (uint256 i = 0; i < leaves.length; ++i) {
-            row[i] = leaves[i];
-        }
-        for (; width > 1; width /= 2) {
-            for (uint256 i = 0; i < width / 2; ++i) {
-                row[i] = keccak256(abi.encodePacked(row[2 * i], row[2 * i + 1]));
-            }
-        }
-        return row[0];
     }
 }
