@@ -1,8 +1,8 @@
 """A replica of the relay registry, made of the contract's events in the order of the chain.
 
 Rules
-- Each event's method is called once, in order; a `Frozen` comes before the change that caused it. A relay that
-  the court evicts goes by a `Left` like any other.
+- Each event's method is called once, in order; a `Frozen` comes before the change that caused it.
+- A relay that the court evicts goes by a `Left` like any other.
 - What an epoch froze must be what the replica held at that moment: root and count are compared, so an event
   that an RPC endpoint left out or invented is found at the next freeze.
 - An epoch that nobody touched in advance inherits root and count of the last one drawn; its beacon is
