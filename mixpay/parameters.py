@@ -95,6 +95,7 @@ class Parameters:
         return [
             (min(getattr(self, name) for name in names) > 0, "every parameter > 0"),
             (max(getattr(self, name) for name in names) < 1 << 96, "every parameter < 2^96"),
+            (max(self.timelock_delay, self.term_length) < 1 << 32, "timelock_delay, term_length < 2^32"),
             *self._court_rules(),
             *self._exit_rules(),
             (self.notice > self.settle_interval, "notice > settle_interval"),
@@ -127,6 +128,7 @@ class Parameters:
             (self.claim_window >= self.epoch_length, "claim_window ≥ epoch_length"),
             (self.claim_window < self.withdrawal_notice, "claim_window < withdrawal_notice"),
             (self.withdrawal_notice < self.unbonding, "withdrawal_notice < unbonding"),
+            (self.unbonding <= 365 * DAY, "unbonding ≤ 365 days"),
             (self.unbonding < self.timelock_delay, "unbonding < timelock_delay"),
         ]
 

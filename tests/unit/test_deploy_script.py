@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -257,6 +258,15 @@ def test_aDeploymentThatNeverBegan_isPlannedAnew(world: World, out: Path, user: 
     status, _, err = typed(*at(world, out), "--development", key=user.key)
     assert (status, err) == (0, "")
     assert deployments.load(out).parameters == PRODUCTION
+
+
+def test_document_showsOptionsThatThereAre() -> None:
+    text = (SCRIPTS.parent / "docs" / "deploying.md").read_text() + (SCRIPTS.parent / "README.md").read_text()
+    lines = re.findall(r"python scripts/deploy\.py (.*)", text)
+    assert len(lines) >= 3
+    _, usage, _ = typed("--help")
+    for option in {word.strip("`.;,") for line in lines for word in line.split() if word.startswith("--")}:
+        assert re.search(rf"^  {option}\b", usage, re.MULTILINE), option
 
 
 # ---------------------------------------------------------------------- verifying

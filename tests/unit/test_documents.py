@@ -15,7 +15,7 @@ from relay.cli import cli as mixpay_relay
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {"mixpay": mixpay, "mixpay-relay": mixpay_relay}
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/deploying.md")
 
 
 def shown() -> Iterator[tuple[str, str]]:

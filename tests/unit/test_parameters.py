@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from mixpay.amounts import shown as amount
 from mixpay.parameters import (
     DAY,
     DEMO,
@@ -84,6 +89,13 @@ JUDGED = 3 * HOUR + DEMO.notice + DEMO.hold + DEMO.grace
         ({"window": 16_384}, {"window": 16_385}, "window ≤ chains"),
         ({"chains": 1}, {"chains": 0}, "every parameter > 0"),
         ({"max_unsettled": 3_000}, {"hop_price": 1 << 96}, "every parameter < 2"),
+        ({"timelock_delay": (1 << 32) - 1}, {"timelock_delay": 1 << 32}, "timelock_delay, term_length < 2"),
+        ({"term_length": (1 << 32) - 1}, {"term_length": 1 << 32}, "timelock_delay, term_length < 2"),
+        (
+            {"unbonding": 365 * DAY, "timelock_delay": 366 * DAY},
+            {"unbonding": 365 * DAY + 1, "timelock_delay": 366 * DAY},
+            "unbonding ≤ 365 days",
+        ),
     ],
 )
 def test_parameters_failIfTheyContradict(holds: dict[str, int], breaks: dict[str, int], rule: str) -> None:
@@ -118,3 +130,60 @@ def test_outOfRange_endsAreInside(name: str) -> None:
         texts = out_of_range(changed)
         assert [text.split()[0] for text in texts] == ([] if inside else [name])
         assert all(RANGES[name].why in text for text in texts)
+
+
+# ---------------------------------------------------------------------- docs/deploying.md
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "deploying.md"
+UNITS = {"term_length": "", "chains": "", "chain_links": "", "batch_interval_ms": "ms"}
+UNITS |= dict.fromkeys(["window", "batch_tickets", "settle_tickets"], "")
+UNITS |= dict.fromkeys(["max_unsettled", "credit_limit"], "p")
+UNITS |= dict.fromkeys(["stake", "hop_price", "court_cost", "penalty"], "token")
+
+
+def shown(name: str, value: int) -> str:
+    """A parameter's value as people write it."""
+    unit = UNITS.get(name, "s")
+    if unit == "token":
+        return f"{value // TOKEN:,} token" if value % TOKEN == 0 else f"{amount(value)} token"
+    if unit == "s":
+        for size, word in ((DAY, "d"), (HOUR, "h"), (60, "min")):
+            if value % size == 0:
+                return f"{value // size} {word}"
+    return f"{value:,} {unit}".rstrip()
+
+
+def meanings() -> dict[str, str]:
+    """What stands below each field of Parameters."""
+    source = ast.parse(inspect.getsource(Parameters)).body[0]
+    assert isinstance(source, ast.ClassDef)
+    found = {}
+    for field, text in pairwise(source.body):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+            assert isinstance(field.target, ast.Name) and isinstance(text.value, ast.Constant)
+            found[field.target.id] = inspect.cleandoc(text.value.value).replace("\n", " ")
+    return found
+
+
+def test_document_showsEveryParameter() -> None:
+    rows = [
+        "| parameter | production | demo | range | what it is | why this range |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, meaning in meanings().items():
+        production, demo = (shown(name, getattr(preset, name)) for preset in (PRODUCTION, DEMO))
+        bounds = RANGES[name]
+        span = (
+            "fixed"
+            if bounds.low == bounds.high
+            else f"{shown(name, bounds.low)} – {shown(name, bounds.high)}"
+        )
+        rows.append(f"| `{name}` | {production} | {demo} | {span} | {meaning} | {bounds.why} |")
+    assert len(rows) == 2 + len(NAMES)
+    assert "\n".join(rows) in DOCUMENT.read_text()
+
+
+def test_document_showsEveryInequality() -> None:
+    text = DOCUMENT.read_text()
+    for _, rule in PRODUCTION.rules():
+        assert f"| `{rule}` | " in text
