@@ -24,17 +24,17 @@ class Totals:
     unsigned: int
     """Tickets that no batch signature covers (payer: with those not acknowledged yet)."""
     unsettled: Value
-    """Value of tickets that no voucher covers (payer: with those not acknowledged yet)."""
+    """Value of tickets that no voucher or judgement covers (payer: with those not acknowledged yet)."""
     opened: Value
     """Payee: the part of `unsettled` whose responses are in. Payer: 0, it is told of none."""
     settled: Value
-    """Value ever settled by vouchers."""
+    """Value ever settled by vouchers and judgements."""
     receipts: int
     """Payee: number of receipts ever settled. Payer: 0."""
     lost: int
     """Payer: tickets lost since the book was built. Payee: tickets refused since then."""
     cumulative: Amount
-    """The newest voucher."""
+    """The newest voucher or judgement."""
     upto_batch: int
     """The newest settled batch."""
     deposit: Amount
@@ -92,6 +92,13 @@ class LinkBook(Generic[AnyRun]):
         run.price = price
         run.add(ticket)
         return Store(ticket), Store(BatchPrice(run.number, price))
+
+    def _leave(self, number: int) -> None:
+        """Let go of all batches up to a number."""
+        if self._cut is not None and self._cut.number <= number:
+            self._cut = None
+        if self._open.number <= number:
+            self._open = self._new_run(number + 1)
 
     def _change(self, **changes: Any) -> Store:
         """Change the link's state."""

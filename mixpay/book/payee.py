@@ -10,7 +10,9 @@ Rules
 - A cut batch is redeemed when the payer has signed all of it, and all responses are in or their time is
   over. The root of the receipts is then fixed: a response that comes later is worth nothing.
 - Openings are given for one set of 16 points only: more would show which single packets have no response.
-- A voucher must be the payer's, for exactly what is due. Then tickets and responses are forgotten.
+- A voucher must be the payer's, for what is due at least. Then tickets and responses are forgotten. The same
+  when the court has judged or was shown a voucher: see `payee_settling`.
+- What the court is asked for is fixed, on disk, before it is asked: only a cut batch, as far as it is signed.
 - A payer that sends what an honest one cannot send gets no more tickets accepted, until a right voucher
   comes. Settling what it owes stays possible.
 - Without progress for `retry_interval`, everything unanswered is repeated: the payer answers repetitions.
@@ -26,8 +28,10 @@ Rules
                or time over
     redeemed   on_samples                     remember the points: OPENINGS                        opened
     opened     on_samples, the same           the same OPENINGS                                    opened
+    cut, ...   prepare_case                   write down what is demanded; no response counts now  demanded
     redeemed,  on_voucher, as due             keep it, forget the batch                            settled
-    opened
+    ... demanded
+    any        on_judgement, on_answer        keep the total, forget the batch                     settled
     any        a rule broken                  refuse; take no more tickets                         as before
 """
 
@@ -37,13 +41,10 @@ from collections.abc import Iterable, Sequence
 
 from mixpay import eip712
 from mixpay.book import limits as reasons
-from mixpay.book.common import LinkBook, Totals
+from mixpay.book.common import Totals
 from mixpay.book.events import (
-    BatchSettled,
-    ClaimDue,
     Effect,
     Effects,
-    ForgetBatch,
     SendAck,
     SendCut,
     SendOpenings,
@@ -54,11 +55,13 @@ from mixpay.book.events import (
     in_order,
 )
 from mixpay.book.limits import Limits, refusal, room
+from mixpay.book.payee_settling import SettlingPayee
 from mixpay.book.rows import (
     MAX_LATE,
     Channel,
     Commitment,
     Cut,
+    Demand,
     PlacedTicket,
     Response,
     Row,
@@ -69,7 +72,7 @@ from mixpay.types import Account, Amount, Value
 from mixpay.wire.frames import SAMPLES
 
 
-class PayeeBook(LinkBook[ReceiptRun]):
+class PayeeBook(SettlingPayee):
     """What one payer owes this relay. `domain` is that of Channels.
 
     `rows` are all that was stored, in any order, none for a new link; responses under way get their time
@@ -86,19 +89,15 @@ class PayeeBook(LinkBook[ReceiptRun]):
         rows: Iterable[Row] = (),
         now: float = 0.0,
     ) -> None:
-        super().__init__(limits, ReceiptRun)
-        self.payer = payer
-        self.payee = payee
-        self._domain = domain
+        super().__init__(domain, payer, payee, limits)
         self._told = False
         self._opened_at = now  # when the open batch got its first ticket
         self._deadline = now + limits.response_timeout  # for the responses of the cut batch
         self._progress_at = now
-        for row in self._load(rows)[Response]:
-            run = self._run(row.batch)
-            if run is not None:
-                run.respond(row.position, row.response)
-        self._places = {ticket.seq: ticket for run in self._runs() for ticket in run.tickets}
+        by_class = self._load(rows)
+        for run in self._runs():
+            run.restore(by_class[Response], by_class[Demand])
+            self._places |= {ticket.seq: ticket for ticket in run.tickets}
         self._late = set(self._state.late)
 
     def known(self, seq: int) -> bool:
@@ -148,14 +147,14 @@ class PayeeBook(LinkBook[ReceiptRun]):
         )
 
     def takes_responses(self, batch: int) -> bool:
-        """Say whether a response that comes now would be paid: not once the batch is redeemed."""
+        """Say whether a response that comes now would be paid: not once the root of the receipts is out."""
         run = self._run(batch)
-        return run is not None and run.commitment is None
+        return run is not None and not run.is_fixed
 
     def on_response(self, batch: int, position: int, response: bytes, now: float) -> Effects:
         """The response of a ticket, 32 bytes, from the next relay's checked ack (the last layer: at once)."""
         run = self._run(batch)
-        if run is None or run.commitment is not None or not run.respond(position, response):
+        if run is None or run.is_fixed or not run.respond(position, response):
             return ()
         stored = Store(Response(batch, position, response))
         return (stored,) if run is self._open else in_order([stored], self._redeem_if_ready(now))
@@ -252,47 +251,12 @@ class PayeeBook(LinkBook[ReceiptRun]):
         run.commitment = Commitment(number, commitment.root, commitment.total, asked)
         return Store(run.commitment), *_openings(run)
 
-    def on_voucher(self, cumulative: Amount, upto_batch: int, signature: bytes, now: float) -> Effects:
-        """VOUCHER: if it is what is due, keep it and forget the batch. ClaimDue if the channel is closing."""
-        run = self._cut
-        if upto_batch <= self._state.upto_batch:
-            return ()
-        if run is None or run.number != upto_batch or run.commitment is None:
-            return self._accuse(reasons.WRONG_VOUCHER)
-        message = eip712.Voucher(self.payer, self.payee, cumulative, upto_batch)
-        if not eip712.signed_by(self.payer, message, self._domain, signature):
-            return self._accuse(reasons.FORGED_VOUCHER)
-        amount = Amount(run.commitment.total * run.price)
-        if cumulative != self._state.cumulative + amount:
-            return self._accuse(reasons.WRONG_VOUCHER)
-        return in_order(self._settle(run, amount, signature), self._claim_due(), self._cut_if_due(now))
-
-    def _settle(self, run: ReceiptRun, amount: Amount, signature: bytes) -> list[Effect]:
-        total = Value(run.opened)
-        cumulative = Amount(self._state.cumulative + amount)
-        state = self._change(
-            cumulative=cumulative,
-            upto_batch=run.number,
-            signature=signature,
-            settled=Value(self._state.settled + total),
-            receipts=self._state.receipts + len(run.responses),
-            refusal=(),
-        )
-        for ticket in run.tickets:
-            del self._places[ticket.seq]
-        self._cut = None
-        return [state, ForgetBatch(run.number), BatchSettled(run.number, total, amount, cumulative)]
-
-    def _claim_due(self) -> Effects:
-        owed = self._state.cumulative > self._channel.claimed
-        return (ClaimDue(reasons.CHANNEL_CLOSING),) if self._channel.closes_at and owed else ()
-
     def on_channel(self, channel: Channel, now: float) -> Effects:
         """The chain's newest word on the channel. If it is closing: settle, and claim what there is."""
         if channel == self._channel:
             return ()
         self._channel = channel
-        return in_order([Store(channel)], self._claim_due(), self._cut_if_due(now))
+        return in_order([Store(channel)], self._after(now))
 
     def tick(self, now: float) -> Effects:
         """Call about every second: settlements begin and go on in time, unanswered messages are repeated."""

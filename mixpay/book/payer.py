@@ -13,7 +13,10 @@ Rules
 - The tickets acknowledged in a batch are signed every half window, or `batch_interval` after the first of
   them.
 - A batch is cut by the payee, signed as a whole, sampled once, paid once. A payee that is caught is paid
-  nothing for this batch, and the link is refused for good.
+  nothing for this batch, and the link is refused for good. Only a court can still make us pay: see
+  `payer_settling`.
+- One cut at a time: the next is taken when the last is settled. Until then the payee repeats it: it may have
+  read of a judgement before us.
 - Everything the payee repeats is answered as it was the first time; the payee repeats what it misses.
 
     batch     event                       what happens                                        next
@@ -28,37 +31,43 @@ Rules
     sampled   on_openings, one bad        remember the refusal                                refused
     settled   on_cut, on_redeem,          the newest VOUCHER                                  settled
               on_openings
+    any       on_judgement, admit         VOUCHER over that total, forget the batch           settled
     any       a rule broken               remember the refusal                                refused
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from mixpay import eip712, proof
 from mixpay.book import limits as reasons
-from mixpay.book.common import LinkBook, Totals
+from mixpay.book.common import Totals
 from mixpay.book.events import (
-    BatchSettled,
     Effect,
     Effects,
-    ForgetBatch,
     ForgetTickets,
     Refuse,
     SendBatch,
     SendSamples,
     SendTicket,
-    SendVoucher,
     Store,
-    TicketLost,
     TicketOpened,
     Wait,
     in_order,
 )
 from mixpay.book.limits import Limits, refusal, room
-from mixpay.book.promises import Promises
-from mixpay.book.rows import Channel, Commitment, Cut, IssuedTicket, PlacedTicket, Row, SignedBatch
+from mixpay.book.payer_settling import SettlingPayer
+from mixpay.book.rows import (
+    Channel,
+    Commitment,
+    Cut,
+    IssuedTicket,
+    PlacedTicket,
+    Row,
+    Settlements,
+    SignedBatch,
+)
 from mixpay.book.run import Run
 from mixpay.book.sampling import draw_points, openings_hold
 from mixpay.merkle import Opening
@@ -73,7 +82,7 @@ _LATE_WEIGHT = 16  # timely acks that make up for a late one
 _LARGEST_VALUE = 255  # u8 on the wire
 
 
-class PayerBook(LinkBook[Run]):
+class PayerBook(SettlingPayer):
     """What this relay promised to one payee, and what the payee acknowledged.
 
     `key` (32 bytes) signs for the payer's account in `domain` (Channels); `random` draws samples and the
@@ -92,17 +101,13 @@ class PayerBook(LinkBook[Run]):
         rows: Iterable[Row] = (),
         now: float = 0.0,
     ) -> None:
-        super().__init__(limits, Run)
-        self.payer = eip712.account_of(key)
-        self.payee = payee
-        self._domain = domain
-        self._key = key
+        super().__init__(domain, key, payee, limits)
         self._random = random
-        self._promises = Promises()
         self._paused_until = self._sign_at = now
         self._last_refused = 0
         self._late = 0
         by_class = self._load(rows)
+        self._settlements = (by_class[Settlements] or [Settlements()])[0]
         placed = (ticket.seq for ticket in by_class[PlacedTicket])
         self._promises.load(by_class[IssuedTicket], max(self._state.floor, *placed, 0), now)
 
@@ -167,13 +172,6 @@ class PayerBook(LinkBook[Run]):
         self._promises.drop(forgotten)
         return ForgetTickets((forgotten,)), *lost
 
-    def _lose(self, seqs: Iterable[int], reason: str) -> Iterator[TicketLost]:
-        for seq in seqs:
-            ticket = self._promises.lose(seq)
-            if ticket is not None:
-                self._lost += 1
-                yield TicketLost(seq, reason, ticket.origin)
-
     def on_acks(self, acks: Iterable[Ack], now: float) -> Effects:
         """ACKs, many at a time: TicketOpened for each new one, SendBatch when due.
 
@@ -200,10 +198,7 @@ class PayerBook(LinkBook[Run]):
     def _accuse(self, reason: str) -> Effects:
         """Refuse the link for good: no ack counts any more, so no ticket need say where it came from."""
         seqs = self._promises.upto(self._promises.next_seq)
-        for seq in seqs:
-            self._promises.drop(seq)
-        forget = (ForgetTickets(seqs),) if seqs else ()
-        return in_order(forget, super()._accuse(reason))
+        return in_order(self._drop(seqs), super()._accuse(reason))
 
     def _sift(self, acks: Iterable[Ack]) -> tuple[list[_Fresh], set[int], str | None]:
         """Return the acks that come next in their batches, the batches of known ones, and the first fault."""
@@ -261,12 +256,7 @@ class PayerBook(LinkBook[Run]):
     def _conclude(self, run: Run) -> Effects:
         """Sign a full batch, and forget the tickets that its payee can no longer acknowledge."""
         signed = (_batch(run.signed),) if run.signed and not run.unsigned else self._sign(run)
-        stale = self._promises.upto(self._state.floor)
-        lost = tuple(self._lose(stale, reasons.NO_ACK))
-        for seq in stale:
-            self._promises.drop(seq)
-        forget = (ForgetTickets(stale),) if stale else ()
-        return *signed, *forget, self._change(floor=max(self._state.floor, run.high)), *lost
+        return in_order(signed, self._forget_stale(run))
 
     def tick(self, now: float) -> Effects:
         """Call about every second: overdue tickets count as lost, a batch is signed in time."""
@@ -284,10 +274,11 @@ class PayerBook(LinkBook[Run]):
             if run.cut.count != count:
                 return self._accuse(reasons.BAD_CUT)
             return (_batch(run.signed),) if run.full and run.signed else ()
-        # One at a time: an honest payee cuts again when the last cut is settled. A second one would leave two
-        # batches cut, and after a restart the later one, taken for open, could be settled again and again.
-        if self._cut is not None or count < max(1, len(run.tickets)):
+        if count < max(1, len(run.tickets)):
             return self._accuse(reasons.BAD_CUT)
+        # Never two: after a restart the later one, taken for open, could be settled again and again.
+        if self._cut is not None:
+            return ()
         run.cut = Cut(number, count)
         self._cut, self._open = run, Run(number + 1)
         return in_order([Store(run.cut)], self._conclude(run) if run.full else ())
@@ -300,7 +291,7 @@ class PayerBook(LinkBook[Run]):
         if not run.full:
             return ()
         if total == 0 and run.commitment is None:
-            return self._settle(run, total)
+            return self._pay(run, total)
         if total > run.value:
             return self._accuse(reasons.PADDED_TOTAL)
         known = run.commitment or Commitment(number, root, total, draw_points(total, self._random))
@@ -319,27 +310,16 @@ class PayerBook(LinkBook[Run]):
             return ()
         if not openings_hold(run, run.commitment, openings):
             return self._accuse(reasons.BAD_SAMPLE)
-        return self._settle(run, run.commitment.total)
+        return self._pay(run, run.commitment.total)
+
+    def _pay(self, run: Run, total: Value) -> Effects:
+        return self._settle(run.number, Amount(self._state.cumulative + total * run.price), total)
 
     def _settled_or_refused(self, number: int) -> Effects:
         """Answer a message about a batch that is gone, or on a link that is refused."""
         if self.refused is not None:
             return (Refuse(self.refused),)
         return (self._voucher(),) if 0 < number <= self._state.upto_batch else ()
-
-    def _settle(self, run: Run, total: Value) -> Effects:
-        amount = Amount(total * run.price)
-        cumulative = Amount(self._state.cumulative + amount)
-        message = eip712.Voucher(self.payer, self.payee, cumulative, run.number)
-        state = self._change(
-            cumulative=cumulative,
-            upto_batch=run.number,
-            signature=eip712.sign(self._key, message.digest(self._domain)),
-            settled=Value(self._state.settled + total),
-        )
-        self._cut = None
-        settled = BatchSettled(run.number, total, amount, cumulative)
-        return state, ForgetBatch(run.number), self._voucher(), settled
 
     def on_channel(self, channel: Channel) -> Effects:
         """The chain's newest word on the channel."""
@@ -375,9 +355,6 @@ class PayerBook(LinkBook[Run]):
             room=room(self.limits, self._channel, state.cumulative, price),
             refused=self.refused,
         )
-
-    def _voucher(self) -> SendVoucher:
-        return SendVoucher(self._state.cumulative, self._state.upto_batch, self._state.signature)
 
 
 def _batch(signed: SignedBatch) -> SendBatch:

@@ -126,13 +126,41 @@ class Commitment:
 
 
 @dataclass(frozen=True, slots=True)
+class Demand:
+    """Payee: what it asks the court for, fixed: the receipts among the first `count` tickets of a cut batch.
+
+    `signature` is the payer's over these tickets, `locks_root` the root of their locks, `root` and `total`
+    those of the receipts' tree.
+    """
+
+    number: U32
+    count: U32
+    locks_root: Bytes32
+    signature: Bytes65
+    root: Bytes32
+    total: Units
+
+
+@dataclass(frozen=True, slots=True)
+class Settlements:
+    """Payer: what is kept of settled batches, for the court. All-time totals in token units.
+
+    `before` is what was owed before the newest of them. `most` is the largest total that a case about any of
+    them can claim: what it was settled for, and its tickets without a receipt too.
+    """
+
+    before: Tokens = _NO_TOKENS
+    most: Tokens = _NO_TOKENS
+
+
+@dataclass(frozen=True, slots=True)
 class LinkState:
     """Both: what remains when tickets are forgotten.
 
-    `cumulative`, `upto_batch` and `signature` are the newest voucher (0, 0, empty before the first).
-    `settled` is the value ever settled, `receipts` the number of receipts in it, which only the payee
-    knows. `floor` and `late` say which ticket numbers may still come. `refusal` holds the reason if the
-    link is refused.
+    `cumulative`, `upto_batch` and `signature` are the newest voucher (0, 0, empty before the first); without
+    a signature, a judgement that the payee has no voucher for. `settled` is the value ever settled,
+    `receipts` the number of receipts in it, which only the payee knows. `floor` and `late` say which ticket
+    numbers may still come. `refusal` holds the reason if the link is refused.
     """
 
     cumulative: Tokens = _NO_TOKENS
@@ -149,6 +177,11 @@ class LinkState:
         """Why the link is refused, or None."""
         return self.refusal[0] if self.refusal else None
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether the total is a judgement, for which there is no voucher."""
+        return self.upto_batch > 0 and not self.signature
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:
@@ -160,7 +193,17 @@ class Channel:
 
 
 Row: TypeAlias = (
-    IssuedTicket | PlacedTicket | BatchPrice | Response | SignedBatch | Cut | Commitment | LinkState | Channel
+    IssuedTicket
+    | PlacedTicket
+    | BatchPrice
+    | Response
+    | SignedBatch
+    | Cut
+    | Commitment
+    | LinkState
+    | Channel
+    | Demand
+    | Settlements
 )
 
 Key: TypeAlias = tuple[int, int, int]
@@ -176,6 +219,8 @@ _KINDS: dict[int, type[Row]] = {
     7: Commitment,
     8: LinkState,
     9: Channel,
+    10: Demand,
+    11: Settlements,
 }
 _KIND_OF = {cls: kind for kind, cls in _KINDS.items()}
 _ROWS: Vocabulary[Row] = Vocabulary(_KINDS)
@@ -183,7 +228,7 @@ _ROWS: Vocabulary[Row] = Vocabulary(_KINDS)
 ISSUED = _KIND_OF[IssuedTicket]
 """The kind that `ForgetTickets` deletes from, by number."""
 
-OF_A_BATCH = (2, 3, 4, 5, 6, 7)
+OF_A_BATCH = (2, 3, 4, 5, 6, 7, 10)
 """The kinds that `ForgetBatch` deletes from, up to a number."""
 
 
@@ -195,7 +240,7 @@ def key_of(row: Row) -> Key:
             return kind, row.seq, 0
         case PlacedTicket() | Response():
             return kind, row.batch, row.position
-        case LinkState() | Channel():
+        case LinkState() | Channel() | Settlements():
             return kind, 0, 0
         case _:
             return kind, row.number, 0

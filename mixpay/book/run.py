@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from mixpay.book.rows import Commitment, Cut, PlacedTicket, SignedBatch
+from collections.abc import Iterable
+
+from mixpay import court
+from mixpay.book.rows import Commitment, Cut, Demand, PlacedTicket, Response, SignedBatch
 from mixpay.merkle import NO_RESPONSE, Frontier, SumTree, lock_leaf
-from mixpay.types import Amount
+from mixpay.types import Amount, Value
 
 
 class Run:
@@ -76,14 +79,27 @@ class Run:
 class ReceiptRun(Run):
     """The payee's batch: the tickets, and the responses that make receipts of them."""
 
-    __slots__ = ("_receipts", "opened", "responses")
+    __slots__ = ("_receipts", "demand", "opened", "responses")
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.responses: dict[int, bytes] = {}
         self.opened = 0
         """Of the tickets with a response, in hop prices."""
+        self.demand: Demand | None = None
         self._receipts: SumTree | None = None
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the root of the receipts is out: a response that comes now is worth nothing."""
+        return self.commitment is not None or self.demand is not None
+
+    def restore(self, responses: Iterable[Response], demands: Iterable[Demand]) -> None:
+        """Take what the disk has of this batch beside its tickets."""
+        for row in responses:
+            if row.batch == self.number:
+                self.respond(row.position, row.response)
+        self.demand = next((row for row in demands if row.number == self.number), None)
 
     def respond(self, position: int, response: bytes) -> bool:
         """Take the response of the ticket at a place. Returns False if there is none, or it has one."""
@@ -96,12 +112,40 @@ class ReceiptRun(Run):
     def receipts(self) -> SumTree:
         """Return the tree of the receipts. It is made once: no response may come in after the first call."""
         if self._receipts is None:
-            self._receipts = SumTree(
-                [
-                    (self.responses[ticket.position], ticket.value)
-                    if ticket.position in self.responses
-                    else (NO_RESPONSE, 0)
-                    for ticket in self.tickets
-                ]
-            )
+            self._receipts = self._tree(len(self.tickets))
         return self._receipts
+
+    def signed_receipts(self) -> tuple[int, int]:
+        """Return the number and the value of the receipts under the payer's newest signature."""
+        values = [t.value for t in self.tickets[: self.signed_count] if t.position in self.responses]
+        return len(values), sum(values)
+
+    def make_demand(self) -> Demand | None:
+        """Return what a court can be asked for, or None if no receipt is under a signature of the payer's."""
+        signed = self.signed
+        if signed is None or not self.signed_receipts()[1]:
+            return None
+        tree = self._tree(signed.count)
+        return Demand(self.number, signed.count, signed.root, signed.signature, tree.root, Value(tree.total))
+
+    def evidence(self) -> court.Evidence | None:
+        """Return what the court is shown for the demand, or None without one."""
+        if self.demand is None:
+            return None
+        count = self.demand.count
+        shown = [
+            court.Receipt(ticket.lock, Value(ticket.value), self.responses.get(ticket.position))
+            for ticket in self.tickets[:count]
+        ]
+        return court.Evidence(shown, self._tree(count))
+
+    def _tree(self, count: int) -> SumTree:
+        """The tree of the receipts among the first `count` tickets."""
+        return SumTree(
+            [
+                (self.responses[ticket.position], ticket.value)
+                if ticket.position in self.responses
+                else (NO_RESPONSE, 0)
+                for ticket in self.tickets[:count]
+            ]
+        )

@@ -19,10 +19,13 @@ SAMPLES = [
     rows.Commitment(2, b"r" * 32, 2**64 - 1, tuple(range(16))),
     rows.LinkState(2**96 - 1, 7, b"s" * 65, 9, 8, 2**64 - 1, (5, 6), ("bad_ack",)),
     rows.Channel(2**96 - 1, 1, 2**40),
+    rows.Demand(1, 2, b"l" * 32, b"s" * 65, b"r" * 32, 2**64 - 1),
+    rows.Settlements(2**96 - 1, 2**95),
 ]
+OF_THE_LINK = rows.IssuedTicket | rows.LinkState | rows.Channel | rows.Settlements
 
 
-@pytest.mark.parametrize("row", [*SAMPLES, rows.LinkState(), rows.Channel()])
+@pytest.mark.parametrize("row", [*SAMPLES, rows.LinkState(), rows.Channel(), rows.Settlements()])
 def test_row_comesBack(row):
     assert rows.decode(rows.encode(row)) == row
 
@@ -35,7 +38,7 @@ def test_keys_tellRowsApart():
 def test_kindsOfABatch_areThoseWithABatchNumber():
     for row in SAMPLES:
         kind = rows.key_of(row)[0]
-        of_a_batch = not isinstance(row, rows.IssuedTicket | rows.LinkState | rows.Channel)
+        of_a_batch = not isinstance(row, OF_THE_LINK)
         assert (kind in rows.OF_A_BATCH) == of_a_batch
         assert (kind == rows.ISSUED) == isinstance(row, rows.IssuedTicket)
 

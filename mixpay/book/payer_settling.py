@@ -1,0 +1,130 @@
+"""How a payer's batches are closed: by its vouchers, or by what the court makes of a case.
+
+Rules
+- Totals are absolute, of one series. A judgement becomes our total, and we sign a voucher over it: the next
+  batch then builds on the same total on both sides, and the payee needs no court to claim it.
+- A judgement for the batch before the newest one, which we read of late, raises all that came after it.
+- A case is admitted, that is, settled by a voucher for what it claims and not a unit more, if our
+  acknowledged tickets come to that much: a lost case would cost more than any tickets without receipts.
+  That holds for batches settled before too: a payee may have kept receipts back to claim them in court. A
+  payee that was caught without its receipts has to prove them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mixpay import eip712
+from mixpay.book import limits as reasons
+from mixpay.book.common import LinkBook
+from mixpay.book.events import (
+    BatchSettled,
+    Effects,
+    ForgetBatch,
+    ForgetTickets,
+    SendVoucher,
+    Store,
+    TicketLost,
+    in_order,
+)
+from mixpay.book.limits import Limits
+from mixpay.book.promises import Promises
+from mixpay.book.rows import Settlements
+from mixpay.book.run import Run
+from mixpay.types import Account, Amount, Value
+
+_CAUGHT = frozenset((reasons.PADDED_TOTAL, reasons.CHANGED_ROOT, reasons.BAD_SAMPLE))
+"""Faults of a payee that claims receipts it does not have."""
+
+
+class SettlingPayer(LinkBook[Run]):
+    """What we owe `payee`, without how it came about. `key` (32 bytes) signs in `domain` (Channels)."""
+
+    def __init__(self, domain: eip712.Domain, key: bytes, payee: Account, limits: Limits) -> None:
+        super().__init__(limits, Run)
+        self.payer = eip712.account_of(key)
+        self.payee = payee
+        self._domain = domain
+        self._key = key
+        self._promises = Promises()
+        self._settlements = Settlements()
+
+    def _settle(self, number: int, cumulative: Amount, value: Value) -> Effects:
+        """Close all batches up to a number with a voucher; `value` of their receipts in hop prices."""
+        before, owed, forgotten = self._state.cumulative, self._state.cumulative, []
+        for run in self._runs():
+            if run.number <= number:
+                owed = Amount(owed + run.amount)
+                if not run.full:  # else that was done when it became full
+                    forgotten.append(self._forget_stale(run))
+        self._leave(number)
+        self._settlements = Settlements(before, Amount(max(self._settlements.most, owed)))
+        settled = BatchSettled(number, value, Amount(cumulative - before), cumulative)
+        voucher = self._promise(cumulative, number, Value(self._state.settled + value))
+        return in_order([ForgetBatch(number)], *forgotten, voucher, [settled])
+
+    def _promise(self, cumulative: Amount, number: int, settled: Value) -> Effects:
+        """Sign a voucher: it is our newest from now on."""
+        message = eip712.Voucher(self.payer, self.payee, cumulative, number)
+        signature = eip712.sign(self._key, message.digest(self._domain))
+        state = self._change(cumulative=cumulative, upto_batch=number, signature=signature, settled=settled)
+        told = () if self.refused is not None else (self._voucher(),)
+        return Store(self._settlements), state, *told
+
+    def _voucher(self) -> SendVoucher:
+        return SendVoucher(self._state.cumulative, self._state.upto_batch, self._state.signature)
+
+    # ------------------------------------------------------------------ court
+
+    def on_judgement(self, number: int, total: Amount, value: Value) -> Effects:
+        """The court has judged an all-time total up to a batch; `value` of its receipts, in hop prices."""
+        state = self._state
+        if number > state.upto_batch:
+            return self._settle(number, Amount(max(total, state.cumulative)), value)
+        if number == state.upto_batch and total > state.cumulative:
+            return self._promise(total, number, state.settled)
+        before = self._settlements.before
+        if number == state.upto_batch - 1 and total > before:
+            self._settlements = Settlements(total, self._settlements.most)
+            raised = Amount(state.cumulative + total - before)
+            return self._promise(raised, state.upto_batch, state.settled)
+        return ()
+
+    def admits(self, number: int, total: Amount) -> bool:
+        """Say whether a case that claims an all-time total up to a batch is to be admitted."""
+        if self.refused in _CAUGHT:
+            return False
+        if number <= self._state.upto_batch:
+            return total <= max(self._settlements.most, self._state.cumulative)
+        run = self._runs()[0]
+        return number == run.number and total <= self._state.cumulative + run.amount
+
+    def admit(self, number: int, total: Amount, value: Value) -> Effects:
+        """Sign a voucher that answers the case, if `admits`; else nothing. `value`: as for `on_judgement`."""
+        state = self._state
+        if not self.admits(number, total):
+            return ()
+        if number > state.upto_batch:
+            return self._settle(number, Amount(max(total, state.cumulative)), value)
+        return self._promise(total, state.upto_batch, state.settled) if total > state.cumulative else ()
+
+    # ------------------------------------------------------------------ tickets that come to nothing
+
+    def _forget_stale(self, run: Run) -> Effects:
+        """Forget the tickets that a payee which has cut this batch can no longer acknowledge."""
+        stale = self._promises.upto(self._state.floor)
+        lost = tuple(self._lose(stale, reasons.NO_ACK))
+        forget = self._drop(stale)
+        return *forget, self._change(floor=max(self._state.floor, run.high)), *lost
+
+    def _drop(self, seqs: tuple[int, ...]) -> Effects:
+        for seq in seqs:
+            self._promises.drop(seq)
+        return (ForgetTickets(seqs),) if seqs else ()
+
+    def _lose(self, seqs: Iterable[int], reason: str) -> Iterator[TicketLost]:
+        for seq in seqs:
+            ticket = self._promises.lose(seq)
+            if ticket is not None:
+                self._lost += 1
+                yield TicketLost(seq, reason, ticket.origin)
