@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 from scripts.contracts import bytecode
@@ -26,6 +27,8 @@ from scripts.contracts.workshop import (
 
 PREPARING = 900
 """Seconds in which a fresh copy must compile and pass."""
+PATIENCE = 5
+"""As many times longer than without a mutant, and a minute, a run may take; then the mutant is killed."""
 BROWNIE = Path("tests/contracts")
 
 
@@ -43,6 +46,7 @@ class Bench:
         folder.mkdir(parents=True, exist_ok=True)
         self._compiler = Compiler()
         self._near_of: frozenset[str] = frozenset()
+        self._longest: dict[Path, float] = {}
         self._original: dict[str, str] | None = None
 
     def __enter__(self) -> Bench:
@@ -81,7 +85,7 @@ class Bench:
 
     def _forge(self, project: Path, mutant: Mutant) -> Run:
         with _Mutated(project, self._base, mutant):
-            return run_forge(project, self._environment)
+            return run_forge(project, self._environment, self._longest[project])
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -102,7 +106,9 @@ class Bench:
         shutil.copytree(self._base, project, symlinks=True)
 
     def _must_pass(self, project: Path) -> None:
+        began = time.monotonic()
         run = run_forge(project, self._environment, PREPARING)
+        self._longest[project] = 60 + PATIENCE * (time.monotonic() - began)
         if run.fate is not Fate.PASSED:
             raise WorkshopError(f"without any mutant, the tests do not pass: {run.fate.value}, {run.by}")
 

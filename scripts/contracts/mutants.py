@@ -12,11 +12,13 @@ import hashlib
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+ALWAYS = ("setUp", "does not end")
+"""Ways of a mutant's end that no single test stands for."""
 GOAL = 0.95
 """Least share of the mutants that must be killed."""
 
@@ -185,17 +187,33 @@ def _by(outcomes: Iterable[Outcome], name: Any) -> dict[str, dict[str, int]]:
     }
 
 
-def to_line(outcome: Outcome) -> str:
-    """One line of the state file, by which an interrupted run goes on."""
-    return json.dumps({"id": outcome.mutant.identity, "verdict": outcome.verdict, "by": outcome.by})
+def to_line(outcome: Outcome, source: str) -> str:
+    """One line of the state file, by which a later run goes on; `source` is the hash of the mutated file."""
+    entry = {"id": outcome.mutant.identity, "source": source, "verdict": outcome.verdict, "by": outcome.by}
+    return json.dumps(entry)
 
 
-def read_lines(text: str, mutants: Iterable[Mutant]) -> list[Outcome]:
-    """The outcomes of a state file; a last line that was cut off is left out."""
+def read_lines(
+    text: str, mutants: Iterable[Mutant], sources: Mapping[str, str], tests: Container[str]
+) -> list[Outcome]:
+    """The outcomes of a state file that still hold; a last line that was cut off is left out.
+
+    A killed mutant stays killed as long as its source is unchanged and the test that killed it is among
+    `tests`. Survivors are tried again: for them the tests are written. `sources` are hashes by path.
+    """
     known = {mutant.identity: mutant for mutant in mutants}
-    found = []
+    found: dict[str, Outcome] = {}
     for line in text.splitlines(keepends=True):
-        if line.endswith("\n"):
-            entry = json.loads(line)
-            found.append(Outcome(known[entry["id"]], Verdict(entry["verdict"]), entry["by"]))
-    return found
+        if not line.endswith("\n"):
+            continue
+        entry = json.loads(line)
+        mutant = known.get(entry["id"])
+        if mutant and entry["source"] == sources[mutant.path]:
+            found[entry["id"]] = Outcome(mutant, Verdict(entry["verdict"]), entry["by"])
+    return [outcome for outcome in found.values() if _holds(outcome, tests)]
+
+
+def _holds(outcome: Outcome, tests: Container[str]) -> bool:
+    if outcome.verdict is Verdict.KILLED:
+        return outcome.by in (*ALWAYS, "") or outcome.by in tests
+    return outcome.verdict is not Verdict.SURVIVED

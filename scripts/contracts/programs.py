@@ -7,7 +7,7 @@ import re
 import sys
 from typing import Any
 
-from scripts.contracts import run_mutants
+from scripts.contracts import run_mutants, workshop
 from scripts.contracts.part import ROOT, Part, run
 
 SAMPLE = 30
@@ -69,7 +69,7 @@ def mutants_part() -> Part:
     ok = done.code == 0
     killed, total = report["killed"], report["total"]
     line = f"{killed} of {total} mutants killed ({killed / total:.1%}) at {report['commit'][:12]}"
-    details = [f"changed since: {path}" for path in changed_since(report, run_mutants.source_hashes())]
+    details = [f"changed since: {path}" for path in changed_since(report, workshop.source_hashes())]
     if run_mutants.SAMPLE.exists() and done.code in (0, 1):
         fresh = json.loads(run_mutants.SAMPLE.read_text())
         line += f"; fresh, seed {fresh['seed']}: {fresh['killed']} of {fresh['total']} killed"

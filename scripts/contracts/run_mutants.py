@@ -13,7 +13,6 @@ or an explanation without its survivor.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import queue
 import random
@@ -46,7 +45,20 @@ AUDIT = ROOT / "docs/audit"
 REPORT = AUDIT / "mutants.json"
 EXPLANATIONS = AUDIT / "mutants-survivors.toml"
 FOLDER = ROOT / "build/mutants"
+STATE = FOLDER / "state.jsonl"
 SAMPLE = ROOT / "reports/mutants_sample.json"
+
+
+class Options(argparse.Namespace):
+    """The command line."""
+
+    sample: int | None
+    seed: int | None
+    quick: bool
+    fresh: bool
+    brownie: bool
+    contract: str | None
+    workers: int
 
 
 class Line:
@@ -113,8 +125,10 @@ def try_all(
         raise broken[0]
 
 
-def head(seconds: float) -> dict[str, object]:
-    """What the report says of the run: commit, whether the tree was clean, seconds, hashes of the sources."""
+def head(carried: int) -> dict[str, object]:
+    """What the report says of the run: commit, whether the tree was clean, how many verdicts of earlier runs
+    still held, hashes of the sources.
+    """
     git = ["git", "-C", str(ROOT)]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
     changed = subprocess.run(
@@ -122,42 +136,43 @@ def head(seconds: float) -> dict[str, object]:
     ).stdout
     return {
         "commit": commit.strip() + (" with changes" if changed.strip() else ""),
-        "seconds": round(seconds),
-        "sources": source_hashes(),
+        "seconds": 0,
+        "carried": carried,
+        "sources": workshop.source_hashes(),
     }
 
 
-def source_hashes(root: Path = ROOT) -> dict[str, str]:
-    """SHA-256 of every source below contracts/ but the interfaces."""
-    paths = sorted(p for p in (root / "contracts").rglob("*.sol") if "interfaces" not in p.parts)
-    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
-
-
-def full(base: Path, mutants: list[Mutant], workers: int) -> int:
-    """Every mutant; the state of `build/mutants/<snapshot>.jsonl` is taken up and written on."""
-    state = FOLDER / f"{workshop.snapshot_name(base)}.jsonl"
-    outcomes = read_lines(state.read_text(), mutants) if state.exists() else []
+def full(base: Path, mutants: list[Mutant], options: Options) -> int:
+    """Every mutant; what an earlier run found and still holds is taken over, unless a fresh run is wanted."""
+    sources = workshop.source_hashes(base)
+    text = STATE.read_text() if STATE.exists() and not options.fresh else ""
+    outcomes = read_lines(text, mutants, sources, workshop.test_names(base))
     known = {outcome.mutant.identity for outcome in outcomes}
     pending = [mutant for mutant in mutants if mutant.identity not in known]
     print(f"mutants: {len(mutants)}, of which {len(outcomes)} are done", flush=True)
-    about, line, began = head(0), Line(len(pending)), time.monotonic()
-    with state.open("a") as file:
+    about, line, began = head(len(outcomes)), Line(len(pending)), time.monotonic()
+    with STATE.open("w" if options.fresh else "a") as file:
 
         def done(outcome: Outcome) -> bool:
             line.add(outcome)
             outcomes.append(outcome)
-            file.write(to_line(outcome) + "\n")
+            file.write(to_line(outcome, sources[outcome.mutant.path]) + "\n")
             file.flush()
             return False
 
-        try_all(pending, lambda n: Bench(base, FOLDER / f"w{n}", True), workers, True, done)
+        try_all(pending, benches(base, options.brownie), options.workers, True, done)
     about["seconds"] = round(time.monotonic() - began)
     explained = read_explanations(EXPLANATIONS.read_text())
     REPORT.write_text(report(outcomes, explained, about))
     return conclude(outcomes, objections(outcomes, explained))
 
 
-def sample(base: Path, mutants: list[Mutant], wanted: int, seed: int, workers: int) -> int:
+def benches(base: Path, thorough: bool) -> Callable[[int], Bench]:
+    """Makes the benches of the workers, by number."""
+    return lambda number: Bench(base, FOLDER / f"w{number}", thorough)
+
+
+def sample(base: Path, mutants: list[Mutant], wanted: int, seed: int, options: Options) -> int:
     """`wanted` mutants that count, drawn at random."""
     drawn = random.Random(seed).sample(mutants, len(mutants))  # noqa: S311 - repeatable by its seed
     explained = read_explanations(EXPLANATIONS.read_text())
@@ -170,7 +185,7 @@ def sample(base: Path, mutants: list[Mutant], wanted: int, seed: int, workers: i
         return share(outcomes)[1] >= wanted
 
     print(f"mutants: {wanted} of {len(mutants)}, drawn with --seed {seed}", flush=True)
-    try_all(drawn, lambda n: Bench(base, FOLDER / f"w{n}", True), workers, False, done)
+    try_all(drawn, benches(base, options.brownie), options.workers, False, done)
     killed, total = share(outcomes)
     survivors = [o.mutant for o in outcomes if o.verdict is Verdict.SURVIVED]
     unknown = [
@@ -182,8 +197,8 @@ def sample(base: Path, mutants: list[Mutant], wanted: int, seed: int, workers: i
     return conclude(outcomes, unknown)
 
 
-def quick(base: Path, mutants: list[Mutant], workers: int) -> int:
-    """Forge tests only, for who writes tests."""
+def quick(base: Path, mutants: list[Mutant], options: Options) -> int:
+    """For who writes tests."""
     outcomes: list[Outcome] = []
     line = Line(len(mutants))
 
@@ -192,7 +207,7 @@ def quick(base: Path, mutants: list[Mutant], workers: int) -> int:
         outcomes.append(outcome)
         return False
 
-    try_all(mutants, lambda n: Bench(base, FOLDER / f"w{n}", False), workers, True, done)
+    try_all(mutants, benches(base, options.brownie), options.workers, True, done)
     return conclude(outcomes, [])
 
 
@@ -212,10 +227,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="mutation testing of the contracts")
     parser.add_argument("--sample", type=int, help="that many mutants, drawn at random")
     parser.add_argument("--seed", type=int, help="draw as an earlier run did")
-    parser.add_argument("--quick", action="store_true", help="forge tests only, write nothing")
+    parser.add_argument("--quick", action="store_true", help="write nothing, take nothing over")
     parser.add_argument("--contract", help="only this contract or library; needs --quick")
+    parser.add_argument("--fresh", action="store_true", help="take nothing over from earlier runs")
+    parser.add_argument(
+        "--brownie", action="store_true", help="survivors meet brownie's tests too (minutes each)"
+    )
     parser.add_argument("--workers", type=int, default=2, help="as many at a time (2)")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(arguments, namespace=Options())
     if options.contract and not options.quick:
         parser.error("--contract needs --quick")
     base = FOLDER / "base"
@@ -224,11 +243,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mutants = all_mutants(base)
         if options.sample:
             seed = options.seed if options.seed is not None else secrets.randbelow(10**6)
-            return sample(base, mutants, options.sample, seed, options.workers)
+            return sample(base, mutants, options.sample, seed, options)
         if options.quick:
             mutants = [m for m in mutants if options.contract in (None, m.contract)]
-            return quick(base, mutants, options.workers)
-        return full(base, mutants, options.workers)
+            return quick(base, mutants, options)
+        return full(base, mutants, options)
     except workshop.WorkshopError as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 2

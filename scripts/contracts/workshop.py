@@ -24,11 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("contracts", "tests/forge", "tests/contracts", "mixpay", "scripts")
 COPIED_FILES = ("foundry.toml", "brownie-config.yaml", "networks.yaml")
 LINKED = ("node_modules", ".venv")
-JUDGES = ("contracts", "tests/forge", "tests/contracts", "foundry.toml")
+JUDGES = ("contracts", "tests/forge", "foundry.toml")
 """What a verdict depends on."""
-
-LONGEST = 120
-"""Seconds after which a mutant that still runs counts as killed: the whole suite takes a few."""
 LONGEST_BROWNIE = 900
 
 
@@ -52,15 +49,18 @@ class WorkshopError(Exception):
     """The machinery broke: a run ended in a way that says nothing about the mutant."""
 
 
-def snapshot_name(root: Path = ROOT) -> str:
-    """16 hex digits: changes with any contract or test."""
-    digest = hashlib.sha256()
-    for name in JUDGES:
-        top = root / name
-        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+def test_names(root: Path) -> set[str]:
+    """Of every forge test and invariant below `root`."""
+    files = (root / "tests/forge").rglob("*.sol")
+    return {
+        name for path in files for name in re.findall(r"function ((?:test|invariant)\w*)\(", path.read_text())
+    }
+
+
+def source_hashes(root: Path = ROOT) -> dict[str, str]:
+    """SHA-256 of every source below contracts/ but the interfaces."""
+    paths = sorted(p for p in (root / "contracts").rglob("*.sol") if "interfaces" not in p.parts)
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
 def copy_repository(to: Path, root: Path = ROOT) -> None:
@@ -139,7 +139,7 @@ class Compiler:
 def run_forge(
     project: Path,
     environment: dict[str, str],
-    longest: float = LONGEST,
+    longest: float,
     forge: str = str(ROOT / "scripts/forge"),
 ) -> Run:
     """All tests of the project, until one fails. Raises WorkshopError for an end that has nothing to do

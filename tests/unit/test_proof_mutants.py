@@ -59,11 +59,32 @@ def test_share_leavesOutWhatIsNoMutant() -> None:
     assert share([*outcomes(3, 1), *none]) == (3, 4)
 
 
+def state(found: list[Outcome], source: str = "h") -> str:
+    return "".join(to_line(o, source) + "\n" for o in found)
+
+
+def read(text: str, found: list[Outcome], tests: set[str]) -> list[Outcome]:
+    return read_lines(text, [o.mutant for o in found], {"contracts/Channels.sol": "h"}, tests)
+
+
 def test_state_isReadBack_andALineCutOffIsForgotten() -> None:
-    found = outcomes(2, 1)
-    text = "".join(to_line(o) + "\n" for o in found)
-    assert read_lines(text, [o.mutant for o in found]) == found
-    assert read_lines(text[:-3], [o.mutant for o in found]) == found[:2]
+    found = [
+        Outcome(mutant("x"), Verdict.KILLED, "test_a"),
+        Outcome(mutant("y"), Verdict.INVALID),
+        Outcome(mutant("z"), Verdict.SAME),
+    ]
+    assert read(state(found), found, {"test_a"}) == found
+    assert read(state(found)[:-3], found, {"test_a"}) == found[:2]
+    assert read(state(found) + state(found[:1]), found, {"test_a"}) == found
+
+
+def test_state_holdsOnlyWhileSourceAndTestAreThere() -> None:
+    found = [Outcome(mutant("x"), Verdict.KILLED, "test_a"), Outcome(mutant("y"), Verdict.KILLED, "setUp")]
+    assert read(state(found), found, set()) == found[1:]
+    assert read(state(found, "other"), found, {"test_a"}) == []
+    survivor = [Outcome(mutant("x"), Verdict.SURVIVED)]
+    assert read(state(survivor), survivor, set()) == []
+    assert read(state(found), found[1:], {"test_a"}) == found[1:]
 
 
 # ---------------------------------------------------------------- what a run must not leave behind
