@@ -16,8 +16,8 @@ from eth_utils.address import to_checksum_address as shown
 
 from mixpay.chain import abi
 from mixpay.chain.contracts import Contract, Network
-from mixpay.chain.errors import RpcError
-from mixpay.chain.records import Call, Log
+from mixpay.chain.history import begins_with_creation, history
+from mixpay.chain.records import Call
 from mixpay.chain.rpc import Rpc
 from mixpay.chain.views import NOBODY
 from mixpay.crypto.hashing import keccak256
@@ -32,8 +32,6 @@ ROLES = {"admin": ADMIN, "proposer": PROPOSER, "canceller": CANCELLER, "executor
 """Name → 32-byte id of every role of the timelock."""
 
 _ZERO = bytes(32)
-_SPAN = 10_000
-"""Blocks asked for at once; nodes limit it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,7 @@ def read_standing(rpc: Rpc, deployment: Deployment, governance: Governance) -> S
     )
     holders: dict[bytes, set[Account]] = defaultdict(set)
     delays: dict[bytes, int] = {}
-    for log in _logs(rpc, deployment.block, governance.timelock):
+    for log in history(rpc, governance.timelock, deployment.block):
         if log.topics[0] == granted:
             holders[log.topics[1]].add(Account(log.topics[2][-20:]))
         elif log.topics[0] == revoked:
@@ -190,6 +188,9 @@ def _problems(rpc: Rpc, deployment: Deployment, governance: Governance) -> Itera
     delay, expected = Timelock(rpc, governance.timelock).min_delay(), deployment.parameters.timelock_delay
     if delay < expected:
         yield f"TimelockController: its delay is {delay} s, not {expected} s"
+    if not begins_with_creation(rpc, governance.timelock, deployment.block):
+        yield f"TimelockController: it is older than block {deployment.block}, before which nothing is read"
+        return
     standing = read_standing(rpc, deployment, governance)
     for name, holders in standing.holders.items():
         right = {governance.timelock if name == "admin" else governance.governor}
@@ -200,18 +201,3 @@ def _problems(rpc: Rpc, deployment: Deployment, governance: Governance) -> Itera
     for batch in standing.announced:
         if batch.delay < expected:
             yield f"TimelockController: batch 0x{batch.id.hex()} was announced only {batch.delay} s ahead"
-
-
-def _logs(rpc: Rpc, first: int, address: Account) -> Iterator[Log]:
-    """Everything the contract emitted from block `first` on, in order."""
-    newest, span = rpc.latest().number, _SPAN
-    while first <= newest:
-        last = min(first + span - 1, newest)
-        try:
-            yield from rpc.logs(first, last, [address])
-        except RpcError:
-            if span == 1:
-                raise
-            span = max(1, span // 2)
-            continue
-        first = last + 1

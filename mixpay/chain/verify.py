@@ -15,6 +15,7 @@ from mixpay import eip712
 from mixpay.chain import abi
 from mixpay.chain.contracts import Network
 from mixpay.chain.governance import governance_problems
+from mixpay.chain.history import begins_with_creation
 from mixpay.chain.rpc import Rpc, check_chain
 from mixpay.crypto.hashing import keccak256
 from mixpay.deployment import Deployment
@@ -59,7 +60,11 @@ def verify(rpc: Rpc, deployment: Deployment) -> tuple[Verified, ...]:
         plain = keccak256(abi.artifact(name).deployed_bytecode)
         verified.append(Verified(name, address, keccak256(code), plain))
     if not problems:
-        problems = _release_problems(rpc, deployment) + governance_problems(rpc, deployment)
+        problems = [
+            *_block_problems(rpc, deployment),
+            *_release_problems(rpc, deployment),
+            *governance_problems(rpc, deployment),
+        ]
     if problems:
         raise UserError("the chain is not as the deployment file says:\n  " + "\n  ".join(problems))
     return tuple(verified)
@@ -154,6 +159,13 @@ def _eip712_words(domain: eip712.Domain) -> dict[str, bytes]:
 
 def _word(value: int | Account) -> bytes:
     return value.to_bytes(32, "big") if isinstance(value, int) else value.rjust(32, b"\0")
+
+
+def _block_problems(rpc: Rpc, deployment: Deployment) -> list[str]:
+    """Followers read from the file's block on: were it too late, they would not know who came before."""
+    if begins_with_creation(rpc, deployment.network, deployment.block):
+        return []
+    return [f"Network: it is older than block {deployment.block}, before which nothing is read"]
 
 
 def _release_problems(rpc: Rpc, deployment: Deployment) -> list[str]:

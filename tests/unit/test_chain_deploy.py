@@ -119,6 +119,13 @@ def test_verify_namesWhatIsWrongWithTheGovernance(world: World) -> None:
         f"{show_account(governor.account)} is proposer too",
         f"{show_account(friend.account)} is not canceller",
     )
+    late = dataclasses.replace(deployment, block=world.rpc.latest().number)
+    refused(
+        world,
+        late,
+        f"Network: it is older than block {late.block}",
+        f"TimelockController: it is older than block {late.block}",
+    )
     hasty = Batch((network.transfer_ownership(friend.account),))
     slow = Batch((timelock.update_delay(60), timelock.grant(PROPOSER, friend.account), *hasty.calls))
     governor.send(timelock.schedule(slow, DEMO.timelock_delay))

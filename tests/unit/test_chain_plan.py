@@ -21,7 +21,7 @@ from mixpay.chain.verify import addresses, verify
 from mixpay.errors import UserError
 from mixpay.parameters import DEMO, PRODUCTION
 from mixpay.types import Account
-from steady_node import steady
+from odd_nodes import odd, without_randomness
 
 GOVERNOR = Account(b"\x77" * 20)
 
@@ -265,5 +265,8 @@ def test_randomnessIsConstant_untilTwoBlocksDiffer() -> None:
 
 
 def test_checkFit_refusesAChainWithoutRandomness(world: World) -> None:
-    with steady(world.chain.url) as url, pytest.raises(UserError, match="chain 31337 has no randomness"):
+    with (
+        odd(world.chain.url, without_randomness) as url,
+        pytest.raises(UserError, match="chain 31337 has no randomness"),
+    ):
         check_fit(Rpc(url), world.deployment)

@@ -23,7 +23,7 @@ from mixpay.chain.verify import addresses, verify
 from mixpay.crypto.hashing import keccak256
 from mixpay.parameters import DEMO, PRODUCTION, RANGES
 from mixpay.types import Account
-from steady_node import steady
+from odd_nodes import odd, without_randomness
 
 if TYPE_CHECKING:
     from chain_world import User, World
@@ -127,7 +127,7 @@ def test_whatIsNotFitForRealMoney_isRefused(world: World, out: Path, user: User)
 
 
 def test_aChainWithoutRandomness_isRefused_unlessForDevelopment(world: World, out: Path, user: User) -> None:
-    with steady(world.chain.url) as url:
+    with odd(world.chain.url, without_randomness) as url:
         chosen = ("--rpc", url, "--out", out, *production(world))
         status, _, err = typed(*chosen, key=user.key)
         assert (status, "chain 31337 has no randomness" in err) == (2, True)
