@@ -4,9 +4,10 @@ for `Sender.send`. The interfaces in contracts/interfaces say what each function
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
 
-from mixpay.chain import abi
+from mixpay.chain.contract import Contract
+from mixpay.chain.court import ReceiptCourt
 from mixpay.chain.records import Call
 from mixpay.chain.rpc import Rpc
 from mixpay.chain.views import (
@@ -20,30 +21,6 @@ from mixpay.chain.views import (
 )
 from mixpay.deployment import Deployment
 from mixpay.types import Account, Amount, Epoch, RelayId
-
-
-class Contract:
-    """A contract of ours at an address, read as it stands after `block` (None: the newest at each read).
-    Reading raises ChainUnavailable, RpcError or Reverted."""
-
-    NAME: ClassVar[str]
-
-    def __init__(self, rpc: Rpc, address: Account, block: int | None = None) -> None:
-        self.address = address
-        self._rpc = rpc
-        self._block = block
-        self._artifact = abi.artifact(self.NAME)
-
-    def _write(self, function: str, *arguments: Any) -> Call:
-        entry = self._artifact.functions[function]
-        data = entry.selector + abi.encode(entry.inputs, arguments)
-        return Call(f"{self.NAME}.{function}", self.address, data)
-
-    def _read(self, function: str, *arguments: Any) -> Any:
-        """The one value that the function returns, or a tuple of them."""
-        answer = self._rpc.call(self._write(function, *arguments), block=self._block)
-        values = abi.decode(self._artifact.functions[function].outputs, answer)
-        return values[0] if len(values) == 1 else values
 
 
 class Token(Contract):
@@ -243,6 +220,16 @@ class Channels(Contract):
         """Moves approved tokens into the caller's balance."""
         return self._write("deposit", amount)
 
+    def deposit_for(self, account: Account, amount: Amount) -> Call:
+        """Moves approved tokens into another account's balance."""
+        return self._write("depositFor", account, amount)
+
+    def deposit_with_permit(self, amount: Amount, deadline: int, signature: bytes) -> Call:
+        """Approves by the caller's ERC-2612 permit (65 bytes r ‖ s ‖ v), and deposits."""
+        return self._write(
+            "depositWithPermit", amount, deadline, signature[64], signature[:32], signature[32:64]
+        )
+
     def withdraw(self, to: Account, amount: Amount) -> Call:
         """Moves tokens out of the caller's balance."""
         return self._write("withdraw", to, amount)
@@ -254,6 +241,14 @@ class Channels(Contract):
     def fund(self, payee: Account, amount: Amount) -> Call:
         """Opens or tops up the caller's channel to the payee; cancels a pending close."""
         return self._write("fund", payee, amount)
+
+    def fund_many(self, channels: Sequence[tuple[Account, Amount]]) -> Call:
+        """`fund` for many payees."""
+        return self._write("fundMany", [payee for payee, _ in channels], [amount for _, amount in channels])
+
+    def claim_many(self, payee: Account, vouchers: bytes) -> Call:
+        """Submits many payers' vouchers, 100 bytes each as IChannels packs them. Anyone."""
+        return self._write("claimMany", payee, vouchers)
 
     def claim(
         self, payer: Account, payee: Account, cumulative: Amount, upto_batch: int, signature: bytes
@@ -269,21 +264,13 @@ class Channels(Contract):
         """Takes back what was not claimed, after the notice."""
         return self._write("finishClose", payee)
 
+    def claim_judgement(self, payer: Account, payee: Account) -> Call:
+        """Claims the court's newest judgement. Anyone."""
+        return self._write("claimJudgement", payer, payee)
+
     def release(self, payer: Account) -> Call:
         """Lets the payer out of its channel to the caller at once."""
         return self._write("release", payer)
-
-
-class ReceiptCourt(Contract):
-    """Judgements on receipts, and on relays that sign two keys."""
-
-    NAME = "ReceiptCourt"
-
-    def prove_equivocation(
-        self, relay: RelayId, epoch: Epoch, keys: tuple[bytes, bytes], signatures: tuple[bytes, bytes]
-    ) -> Call:
-        """Shows two packet keys that a relay's operator signed for one epoch. Anyone, for a bounty."""
-        return self._write("proveEquivocation", relay, epoch, keys, *signatures)
 
 
 class SubsidyPool(Contract):

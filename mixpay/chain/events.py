@@ -6,12 +6,13 @@ are the token's smallest unit; times are seconds of chain time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from mixpay.chain import abi
 from mixpay.chain.records import Log
-from mixpay.chain.views import Release
+from mixpay.chain.views import Case, Release
 from mixpay.deployment import Deployment
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
 
@@ -209,6 +210,85 @@ class Released(Event):
     refund: Amount
 
 
+@dataclass(frozen=True, slots=True)
+class Held(Event):
+    """The court keeps a closing channel open for a case."""
+
+    payer: Account
+    payee: Account
+    closes_at: int
+
+
+# ReceiptCourt
+
+
+@dataclass(frozen=True, slots=True)
+class CaseOpened(Event):
+    """A payee brings a batch to court."""
+
+    payer: Account
+    payee: Account
+    case: Case
+
+
+@dataclass(frozen=True, slots=True)
+class SeedDrawn(Event):
+    """A case has its seed, 32 bytes."""
+
+    payer: Account
+    payee: Account
+    seed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CaseAnswered(Event):
+    """The payer's voucher has ended a case."""
+
+    payer: Account
+    payee: Account
+    cumulative: Amount
+    upto_batch: int
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged(Event):
+    """An all-time total up to a batch was judged."""
+
+    payer: Account
+    payee: Account
+    number: int
+    total: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class CaseExpired(Event):
+    """A case is over without a judgement: the payer has got the bond."""
+
+    payer: Account
+    payee: Account
+    bond: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class StakeCollected(Event):
+    """A payer's stake has paid what its channel lacked."""
+
+    payer: Account
+    payee: Account
+    relay: RelayId
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Equivocated(Event):
+    """A relay was shown to have signed two packet keys for one epoch."""
+
+    relay: RelayId
+    epoch: Epoch
+    reporter: Account
+
+
 # SubsidyPool
 
 
@@ -294,7 +374,16 @@ KINDS: Mapping[str, tuple[type[Event], ...]] = {
         OwnershipTransferStarted,
         OwnershipTransferred,
     ),
-    "Channels": (Deposited, Withdrawn, Moved, Funded, Claimed, CloseRequested, Closed, Released),
+    "Channels": (Deposited, Withdrawn, Moved, Funded, Claimed, CloseRequested, Closed, Released, Held),
+    "ReceiptCourt": (
+        CaseOpened,
+        SeedDrawn,
+        CaseAnswered,
+        Judged,
+        CaseExpired,
+        StakeCollected,
+        Equivocated,
+    ),
     "SubsidyPool": (
         CampaignCreated,
         CampaignFunded,
@@ -308,22 +397,31 @@ KINDS: Mapping[str, tuple[type[Event], ...]] = {
 """Which contract reports what."""
 
 
-class Decoder:
-    """Turns logs of one deployment's contracts into events."""
+_STRUCTS: Mapping[type[Event], Callable[[tuple[Any, ...]], Release | Case]] = {
+    ReleasePublished: lambda fields: Release(*fields),
+    CaseOpened: Case.of,
+}
+"""Events with a struct, and what makes it of its fields."""
 
-    def __init__(self, deployment: Deployment) -> None:
-        contracts = {
+
+class Decoder:
+    """Turns logs of one deployment's contracts into events; `names`: of these contracts only."""
+
+    def __init__(self, deployment: Deployment, names: Iterable[str] = tuple(KINDS)) -> None:
+        addresses = {
             "Network": deployment.network,
             "RelayRegistry": deployment.registry,
             "Channels": deployment.channels,
+            "ReceiptCourt": deployment.court,
             "SubsidyPool": deployment.pool,
         }
+        contracts = {name: addresses[name] for name in names}
         self.addresses = tuple(contracts.values())
         self._kinds: dict[tuple[Account, bytes], tuple[type[Event], abi.Entry]] = {}
-        for name, kinds in KINDS.items():
-            for kind in kinds:
+        for name, address in contracts.items():
+            for kind in KINDS[name]:
                 entry = abi.artifact(name).events[kind.__name__]
-                self._kinds[contracts[name], entry.topic] = (kind, entry)
+                self._kinds[address, entry.topic] = (kind, entry)
 
     def decode(self, log: Log) -> Event | None:
         """None for an event that nobody follows. Raises eth_abi's DecodingError if the log is not what the
@@ -339,5 +437,7 @@ class Decoder:
             abi.decode([t], next(topics))[0] if indexed else next(rest)
             for t, indexed in zip(entry.inputs, entry.indexed, strict=True)
         )
-        converted = (Release(*v) if isinstance(v, tuple) else v for v in values)
+        converted = (
+            _STRUCTS[kind](v) if t.startswith("(") else v for t, v in zip(entry.inputs, values, strict=True)
+        )
         return kind(log.block, log.index, log.transaction, *converted)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mixpay.chain.errors import RpcError
-from mixpay.chain.events import Decoder, Event
+from mixpay.chain.events import KINDS, Decoder, Event
 from mixpay.chain.records import Block, Log
 from mixpay.chain.rpc import Rpc
 from mixpay.chain.trail import Checkpoint, Trail
@@ -43,13 +43,19 @@ class Batch:
 
 class Follower:
     """Reads from `trail`, or from the deployment's block. `confirmations`: how many newest blocks are not yet
-    looked at, for nodes behind a balancer that disagree about them."""
+    looked at, for nodes behind a balancer that disagree about them. `contracts`: those followed, by name."""
 
     def __init__(
-        self, rpc: Rpc, deployment: Deployment, *, trail: Trail | None = None, confirmations: int = 0
+        self,
+        rpc: Rpc,
+        deployment: Deployment,
+        *,
+        trail: Trail | None = None,
+        confirmations: int = 0,
+        contracts: Iterable[str] = tuple(KINDS),
     ) -> None:
         self._rpc = rpc
-        self._decoder = Decoder(deployment)
+        self._decoder = Decoder(deployment, contracts)
         self._trail = trail or Trail(deployment.block)
         self._confirmations = confirmations
         self._chain_time = 0

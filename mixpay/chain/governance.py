@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from eth_utils.address import to_checksum_address as shown
 
 from mixpay.chain import abi
-from mixpay.chain.contracts import Contract, Network
+from mixpay.chain.contract import Contract
+from mixpay.chain.contracts import Network
 from mixpay.chain.history import begins_with_creation, history
 from mixpay.chain.records import Call
 from mixpay.chain.rpc import Rpc

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from mixpay.types import Account, Amount, Epoch, Position
+from mixpay.chain import abi
+from mixpay.crypto.hashing import keccak256
+from mixpay.types import Account, Amount, Epoch, Position, Value
 
 NOBODY = Account(bytes(20))
 """The zero address."""
@@ -91,3 +94,74 @@ class PaidToRelay:
     claimed: Amount
     period: Epoch
     in_period: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class CaseBatch:
+    """A batch in court: `count` tickets at a hop price in token units, and the root of their locks."""
+
+    number: int
+    count: int
+    price: Amount
+    locks_root: bytes
+
+    def fields(self) -> tuple[Any, ...]:
+        """As the contract takes it."""
+        return (self.number, self.count, self.price, self.locks_root)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case as its opening reports it; the contract keeps only the hash. `base` in token units, `amount` in
+    hop prices, `opened_at` in seconds of chain time."""
+
+    payer: Account
+    payee: Account
+    base: Amount
+    amount: Value
+    batch: CaseBatch
+    receipts_root: bytes
+    opened_at: int
+    open_block: int
+
+    TYPE: ClassVar = "(address,address,uint96,uint64,(uint32,uint32,uint96,bytes32),bytes32,uint40,uint64)"
+
+    @classmethod
+    def of(cls, fields: tuple[Any, ...]) -> Case:
+        """From the contract's fields."""
+        payer, payee, base, amount, batch, root, opened_at, open_block = fields
+        return cls(payer, payee, base, amount, CaseBatch(*batch), root, opened_at, open_block)
+
+    def fields(self) -> tuple[Any, ...]:
+        """As the contract takes it."""
+        before = (self.payer, self.payee, self.base, self.amount)
+        return (*before, self.batch.fields(), self.receipts_root, self.opened_at, self.open_block)
+
+    @property
+    def hash(self) -> bytes:
+        """What the contract keeps of it, 32 bytes."""
+        return keccak256(abi.encode([self.TYPE], [self.fields()]))
+
+    @property
+    def claimed(self) -> Amount:
+        """What the receipts come to, in token units."""
+        return Amount(self.amount * self.batch.price)
+
+    @property
+    def total(self) -> Amount:
+        """What is owed up to the batch if the claim is right; the court's costs not included."""
+        return Amount(self.base + self.claimed)
+
+    @property
+    def bond(self) -> Amount:
+        """What the payee has left for it."""
+        return Amount((self.claimed + 1) // 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The court's newest word between two accounts: an all-time total up to a batch, and when it was made."""
+
+    total: Amount
+    number: int
+    judged_at: int

@@ -30,6 +30,7 @@ class World:
         self.contracts = Contracts(self.rpc, self.deployment)
         self.schedule = Schedule(self.deployment.genesis, DEMO.epoch_length, DEMO.term_length)
         self._owners: dict[RelayId, User] = {}
+        self._operators: dict[RelayId, User] = {}
 
     def user(self, tokens: int = 0) -> User:
         """A new account with ether, and with whole tokens that every contract may take."""
@@ -48,8 +49,12 @@ class World:
         owner, operator = self.user(tokens=DEMO.stake // TOKEN), self.user()
         owner.register(operator, "127.0.0.1:1:2")
         relay = self.contracts.registry.relay_of(operator.account)
-        self._owners[relay] = owner
+        self._owners[relay], self._operators[relay] = owner, operator
         return relay, operator.account
+
+    def operator(self, relay: RelayId) -> User:
+        """The operator of a relay of `register`."""
+        return self._operators[relay]
 
     def leave(self, relay: RelayId) -> None:
         """A relay of `register` leaves."""

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from mixpay import eip712
-from mixpay.book.rows import Channel
+from mixpay.book.rows import Channel, LinkState, Settlements
 from mixpay.crypto.hashing import keccak256
 from mixpay.errors import PeerError
 from mixpay.mailbox import mailbox_id_of
@@ -122,8 +122,8 @@ async def test_wholePath_isSettledToTheUnit(parts: Parts) -> None:
         book, mirror = parts.nodes[payee].books.payees[payer], parts.nodes[payer].books.payers[payee]
         assert book.totals(PRICE).cumulative == mirror.totals(PRICE).cumulative == packets * value * PRICE
         assert book.totals(PRICE).unsettled == mirror.totals(PRICE).unsettled == 0  # I7
-    kept = [rows for node in parts.nodes.values() for rows in node.store.book_rows().values()]
-    assert {len(rows) for rows in kept} == {1}  # only the links' states remain (I10)
+    kept = [row for node in parts.nodes.values() for rows in node.store.book_rows().values() for row in rows]
+    assert {type(row) for row in kept} == {LinkState, Settlements}  # nothing of any ticket remains (I10)
 
 
 async def test_settle_withoutResponses_paysForNothingAndForgetsAll(link: Link) -> None:
