@@ -18,7 +18,7 @@ def test_history_isWhole_howeverLittleANodeGivesAtOnce(world: World) -> None:
         world.deployer.send(token.transfer(friend.account, Amount(amount)))
         world.chain.mine(2)
     found = list(history(world.rpc, token.address, world.deployment.block))
-    assert [int.from_bytes(log.data, "big") for log in found][1:] == [1, 2, 3, 4, 5]
+    assert [int.from_bytes(log.data, "big") for log in found][-5:] == [1, 2, 3, 4, 5]
     for limit in (1, 3):
         with odd(world.chain.url, narrow(limit)) as url:
             assert list(history(Rpc(url), token.address, world.deployment.block)) == found
