@@ -8,11 +8,13 @@ import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 /// each there must stand a receipt: a leaf of the receipts' Merkle-sum tree whose response opens the lock that stands at
 /// the same position of the locks' tree.
 ///
-/// Samples: n u8, then n positions u32, then the walk. The walk visits the nodes above the positions, left before right:
+/// Samples: n u8, then n positions u32, ascending, then the walk. The walk visits the nodes above the positions, left before
+/// right:
 /// - at a leaf it reads response 32 . value u64 . lock 20;
 /// - for a child without any of the positions it reads hash 32 . sum u64 . locks' node 32.
 /// Both roots and the sum follow from what was read, so a wrong byte anywhere makes another root. As everything is read from
-/// left to right, the sum of what was read is where the next leaf begins on the line.
+/// left to right, the sum of what was read is where the next leaf begins on the line. The leaves read are those under points
+/// and no others: for one seed, one string of bytes is accepted.
 /// @dev Positions only steer the walk; that they are true follows from the roots. The trees are those of
 /// IReceiptCourt. A node of the receipts' tree commits both children's sums: with one alone a prover could move value from
 /// one child to the other after the draw.
@@ -20,7 +22,7 @@ library ReceiptSamples {
     /// @notice Points drawn. A share f of the sum that no receipts back goes unnoticed with probability (1 - f)^16.
     uint256 internal constant POINTS = 16;
 
-    /// @notice Thrown when a leaf that was read is no receipt, or the walk meets a point or a position where none may be.
+    /// @notice Thrown when a leaf that was read is no receipt, no point lies under it, or one lies where nothing was opened.
     error NoReceipt();
 
     uint256 private constant _LEAF_SIZE = 60;
@@ -55,18 +57,16 @@ library ReceiptSamples {
         uint256 count,
         uint256 amount
     ) internal pure returns (bool) {
-        uint256[] memory positions = _positions(samples);
-        uint256[] memory points = drawPoints(seed, amount);
-        uint256 head = 1 + 4 * positions.length;
-        if (positions.length == 0 || samples.length < head) return false;
+        uint256 level = 0;
+        while ((count - 1) >> level != 0) ++level;
+        uint256[] memory positions = _positions(samples, level);
+        if (positions.length == 0) return false;
         (uint256 start, uint256 length) = (0, samples.length);
         assembly ("memory-safe") {
             start := samples.offset
         }
-        Walk memory walk = Walk(start + head, 0, points[0], 0, points, positions);
-
-        uint256 level = 0;
-        while ((count - 1) >> level != 0) ++level;
+        uint256[] memory points = drawPoints(seed, amount);
+        Walk memory walk = Walk(start + 1 + 4 * positions.length, 0, points[0], 0, points, positions);
         (bytes32 receipts, uint256 sum, bytes32 locks) = _node(walk, level, 0, positions.length);
         return receipts == receiptsRoot && locks == locksRoot && sum == amount && walk.hit == POINTS
             && walk.at == start + length;
@@ -94,7 +94,7 @@ library ReceiptSamples {
         returns (bytes32 receipts, uint256 sum, bytes32 locks)
     {
         if (from == to) return _beside(walk);
-        if (level == 0) return _leaf(walk, to - from);
+        if (level == 0) return _leaf(walk);
 
         uint256 middle = from;
         unchecked {
@@ -133,12 +133,8 @@ library ReceiptSamples {
         if (walk.point < end) revert NoReceipt();
     }
 
-    /// @dev Reads a receipt, checks it, and counts the points under it. There is one position, or the walk is wrong.
-    function _leaf(Walk memory walk, uint256 positions)
-        private
-        pure
-        returns (bytes32 receipts, uint256 sum, bytes32 locks)
-    {
+    /// @dev Reads a receipt, checks it, and counts the points under it.
+    function _leaf(Walk memory walk) private pure returns (bytes32 receipts, uint256 sum, bytes32 locks) {
         uint256 at = walk.at;
         uint256 response;
         uint64 value;
@@ -148,15 +144,15 @@ library ReceiptSamples {
             value := shr(192, calldataload(add(at, 0x20)))
             lock := shr(96, calldataload(add(at, 0x28)))
         }
-        if (positions != 1 || !opens(response, lock)) revert NoReceipt();
+        uint256 end = walk.sum + value;
+        if (walk.point >= end || !opens(response, lock)) revert NoReceipt();
         receipts = keccak256(abi.encodePacked(response, value));
         locks = keccak256(abi.encodePacked(lock, value));
 
         sum = value;
         walk.at = at + _LEAF_SIZE;
-        uint256 end = walk.sum + sum;
         walk.sum = end;
-        uint256 hit = walk.hit;
+        uint256 hit = walk.hit + 1;
         while (hit != POINTS && walk.points[hit] < end) ++hit;
         walk.hit = hit;
         walk.point = hit == POINTS ? type(uint256).max : walk.points[hit];
@@ -170,14 +166,18 @@ library ReceiptSamples {
         return ecrecover(0, 27, bytes32(_BASE_X), bytes32(mulmod(response, _BASE_X, _ORDER))) == lock;
     }
 
-    /// @dev None if they are more than the points, or cut short.
-    function _positions(bytes calldata samples) private pure returns (uint256[] memory positions) {
+    /// @dev None unless they are ascending places in a tree of this height, as many as was said, and no more than points.
+    function _positions(bytes calldata samples, uint256 level) private pure returns (uint256[] memory positions) {
         if (samples.length == 0) return positions;
         uint256 number = uint8(samples[0]);
         if (number > POINTS || samples.length < 1 + 4 * number) return positions;
         positions = new uint256[](number);
+        uint256 next = 0;
         for (uint256 i = 0; i < number; ++i) {
-            positions[i] = uint32(bytes4(samples[1 + 4 * i:]));
+            uint256 position = uint32(bytes4(samples[1 + 4 * i:]));
+            if (position < next || position >> level != 0) return new uint256[](0);
+            positions[i] = position;
+            next = position + 1;
         }
     }
 }

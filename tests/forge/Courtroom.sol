@@ -22,6 +22,8 @@ abstract contract Courtroom is Tools {
         bytes32[][] locks;
     }
 
+    uint256 internal constant BASE_X = 0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798;
+
     // ---------------------------------------------------------------- receipts
 
     /// @dev `count` tickets of value 1 to 4, all opened.
@@ -29,9 +31,14 @@ abstract contract Courtroom is Tools {
         r = Receipts(new uint256[](count), new address[](count), new uint64[](count));
         for (uint256 i = 0; i < count; ++i) {
             r.responses[i] = keyFrom(uint256(keccak256(abi.encode(seed, i))));
-            r.locks[i] = vm.addr(r.responses[i]);
+            r.locks[i] = lockOf(r.responses[i]);
             r.values[i] = [uint64(1), 2, 3, 4][i % 4];
         }
+    }
+
+    /// @dev What vm.addr says too (ReceiptForgeries checks that), much faster: see ReceiptSamples.opens.
+    function lockOf(uint256 response) internal pure returns (address) {
+        return ecrecover(0, 27, bytes32(BASE_X), bytes32(mulmod(response, BASE_X, ORDER)));
     }
 
     function treesOf(Receipts memory r) internal pure returns (Trees memory t) {
@@ -42,15 +49,23 @@ abstract contract Courtroom is Tools {
             uint256 width = 2 ** (depth - level);
             (t.receipts[level], t.sums[level]) = (new bytes32[](width), new uint64[](width));
             t.locks[level] = new bytes32[](width);
-            for (uint256 i = 0; i < width; ++i) {
-                if (level == 0) _leaf(t, r, i);
-                else _join(t, level, i);
+        }
+        for (uint256 i = 0; i < r.responses.length; ++i) {
+            _leaf(t, r, i);
+        }
+        rejoin(t, 1);
+    }
+
+    /// @dev Computes all nodes anew, from this level up.
+    function rejoin(Trees memory t, uint256 lowest) internal pure {
+        for (uint256 level = lowest; level < t.sums.length; ++level) {
+            for (uint256 i = 0; i < t.sums[level].length; ++i) {
+                _join(t, level, i);
             }
         }
     }
 
     function _leaf(Trees memory t, Receipts memory r, uint256 i) private pure {
-        if (i >= r.responses.length) return;
         uint64 counted = r.responses[i] == 0 ? 0 : r.values[i];
         t.receipts[0][i] = keccak256(abi.encodePacked(r.responses[i], counted));
         t.sums[0][i] = counted;
@@ -81,27 +96,44 @@ abstract contract Courtroom is Tools {
 
     /// @dev What `finish` wants for a seed.
     function samplesOf(Receipts memory r, Trees memory t, bytes32 seed) internal pure returns (bytes memory samples) {
-        uint256 top = t.sums.length - 1;
-        uint256[] memory positions = positionsAt(t, ReceiptSamples.drawPoints(seed, t.sums[top][0]));
-        samples = abi.encodePacked(uint8(positions.length));
-        for (uint256 i = 0; i < positions.length; ++i) {
-            samples = abi.encodePacked(samples, uint32(positions[i]));
-        }
-        samples = abi.encodePacked(samples, _walk(r, t, positions, top, 0));
+        return samplesAt(r, t, positionsAt(t, ReceiptSamples.drawPoints(seed, t.sums[t.sums.length - 1][0])));
     }
 
-    /// @dev The leaves under ascending points, each once.
+    /// @dev The leaves under ascending points, each once. Where sums do not add up, some leaf beside the point.
     function positionsAt(Trees memory t, uint256[] memory points) internal pure returns (uint256[] memory positions) {
         uint256[] memory found = new uint256[](points.length);
-        (uint256 number, uint256 position, uint256 end) = (0, 0, t.sums[0][0]);
+        uint256 number = 0;
         for (uint256 i = 0; i < points.length; ++i) {
-            while (points[i] >= end) end += t.sums[0][++position];
+            uint256 position = _leafAt(t, points[i]);
             if (number == 0 || found[number - 1] != position) found[number++] = position;
         }
         positions = new uint256[](number);
         for (uint256 i = 0; i < number; ++i) {
             positions[i] = found[i];
         }
+    }
+
+    function _leafAt(Trees memory t, uint256 point) private pure returns (uint256 position) {
+        for (uint256 level = t.sums.length - 1; level != 0; --level) {
+            position *= 2;
+            uint256 left = t.sums[level - 1][position];
+            if (point < left) continue;
+            point -= left;
+            ++position;
+        }
+    }
+
+    /// @dev The samples that show these leaves, in this order.
+    function samplesAt(Receipts memory r, Trees memory t, uint256[] memory positions)
+        internal
+        pure
+        returns (bytes memory samples)
+    {
+        samples = abi.encodePacked(uint8(positions.length));
+        for (uint256 i = 0; i < positions.length; ++i) {
+            samples = abi.encodePacked(samples, uint32(positions[i]));
+        }
+        return abi.encodePacked(samples, _walk(r, t, positions, t.sums.length - 1, 0));
     }
 
     function _walk(Receipts memory r, Trees memory t, uint256[] memory positions, uint256 level, uint256 index)
@@ -116,6 +148,7 @@ abstract contract Courtroom is Tools {
         if (!within) {
             return abi.encodePacked(t.receipts[level][index], t.sums[level][index], t.locks[level][index]);
         }
+        if (level == 0 && index >= r.responses.length) return new bytes(60); // a forger's: there is nothing to show
         if (level == 0) return abi.encodePacked(r.responses[index], r.values[index], r.locks[index]);
         return abi.encodePacked(
             _walk(r, t, positions, level - 1, 2 * index), _walk(r, t, positions, level - 1, 2 * index + 1)
