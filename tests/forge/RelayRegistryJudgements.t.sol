@@ -109,6 +109,7 @@ contract RelayRegistryJudgementsTest is Fixture {
         join(owner, 2);
         slash(1);
         vm.assertEq(registry.relay(join(owner, 3)).position, 0);
+        vm.assertEq(registry.relay(id).leaf, bytes32(0)); // not the newcomer's
         vm.assertEq(registry.count(), 2);
     }
 
@@ -203,17 +204,20 @@ contract RelayRegistryJudgementsTest is Fixture {
         registry.settlePenalty(id);
     }
 
-    /// @dev A judgement after unbonding, but before anybody settled, still ranks before the penalty.
+    /// @dev A judgement after unbonding, but before anybody settled, still ranks before the penalty. Of less than 20
+    /// there is no bounty, and no deposit.
     function test_settlePenalty_ranksAfterEveryJudgementBefore() public {
         condemn();
         vm.warp(registry.relay(id).withdrawableAt);
         slash(STAKE - 10);
-        settle(0, 10); // 5 % of 10, rounded down
+        vm.recordLogs();
+        registry.settlePenalty(id);
+        vm.assertEq(vm.getRecordedLogs().length, 1); // the registry's own
+        vm.assertEq(registry.burnt(), 10); // 5 % of 10 is nothing, rounded down
         withdrawAfterUnbonding(0);
         checkHeld();
     }
 
-    /// @dev 5 % of anything below 20 is nothing: there is no deposit then.
     function test_settlePenalty_ofAStakeThatIsGone() public {
         slash(STAKE);
         condemn();
