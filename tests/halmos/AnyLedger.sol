@@ -3,7 +3,7 @@ pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
-/// @dev Stands where a contract expects Channels, lets everything happen and keeps what it was asked for: so that a
+/// @dev Stands where a contract expects Channels or the token, lets everything happen and keeps what it was asked for: so that a
 /// check sees what a contract asks of the ledger, whatever the ledger does.
 contract AnyLedger {
     IERC20 public immutable TOKEN = IERC20(address(this));
@@ -46,6 +46,20 @@ contract AnyLedger {
 
     function takeBond(address from, uint96 amount) external {
         (bondFrom, bond) = (from, amount);
+    }
+
+    function depositFor(address account, uint96 amount) external {
+        (movedTo, moved) = (account, amount);
+    }
+
+    function transfer(address to, uint256 amount) external returns (bool) {
+        // forge-lint: disable-next-line(unsafe-typecast)
+        (movedTo, moved) = (to, uint96(amount)); // who calls has stakes of 96 bits
+        return true;
+    }
+
+    function allowance(address, address) external pure returns (uint256) {
+        return 0;
     }
 
     function hold(address, address, uint40) external {}
