@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mixpay.chain.releases import CannotFollow, deployment_of, published
+from mixpay.chain.releases import CannotFollow, deployment_of
 from mixpay.chain.rpc import Rpc
 from mixpay.chain.views import Release
-from mixpay.deployment import Deployment
 from mixpay.errors import UserError
 from mixpay.network import NetworkView
 from mixpay.types import Epoch
@@ -65,24 +64,13 @@ def span_at(releases: Iterable[tuple[int, Release]], epoch: Epoch) -> Span | Non
     return next(s for s in spans_of(releases) if s.release.contracts == active[-1].contracts)
 
 
-def find_span(rpc: Rpc, known: Deployment, number: int | None) -> Span:
-    """The span of release `number`, or (None) of the contracts of `known`. Blocks.
-
-    For commands, which follow nothing. Raises UserError if there is no such release, ChainError.
-    """
-    releases = published(rpc, known)
-    contracts = known.contracts if number is None else _release(releases, number).contracts
-    for span in spans_of(releases):
-        if span.release.contracts == contracts:
-            return span
-    raise UserError("no release of the network names the contracts of the deployment file")
-
-
-def _release(releases: list[tuple[int, Release]], number: int) -> Release:
-    for known, release in releases:
-        if known == number:
-            return release
-    raise UserError(f"the network has published no release {number}")
+def find_span(releases: Iterable[tuple[int, Release]], number: int) -> Span:
+    """The span that release `number` belongs to. Raises UserError if there is no such release."""
+    known = dict(releases)
+    if number not in known:
+        raise UserError(f"the network has published no release {number}")
+    contracts = known[number].contracts
+    return next(span for span in spans_of(sorted(known.items())) if span.release.contracts == contracts)
 
 
 class Releases:

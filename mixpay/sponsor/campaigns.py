@@ -15,7 +15,7 @@ from mixpay.accounts import show_account
 from mixpay.amounts import shown
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.events import CampaignCreated, Decoder
-from mixpay.chain.releases import deployment_of
+from mixpay.chain.releases import deployment_of, published
 from mixpay.chain.rpc import Rpc, connect
 from mixpay.chain.sender import Sender
 from mixpay.deployment import Deployment
@@ -65,7 +65,7 @@ class Desk:
         self.rpc: Rpc = connect(self.config.rpc_url, self.deployment)
         self.later: int | None = None
         if release is not None:
-            self._go_to(find_span(self.rpc, self.deployment, release))
+            self._go_to(find_span(published(self.rpc, self.deployment), release))
         self.contracts = Contracts(self.rpc, self.deployment)
 
     def _go_to(self, span: Span) -> None:
