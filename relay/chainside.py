@@ -139,7 +139,7 @@ class ChainSide:
         self._begin("gossip", self._gossip.run_once)
         self._begin("fixing the next epoch", self._freeze_in_turn)
         await self._update_channels()
-        self._state.check_releases()  # at last: a release that we do not know ends packets, not what is owed
+        self._state.check_releases()  # at last: what is wrong with a release is no trouble for what is owed
 
     def _begin(self, what: str, work: Callable[[], Awaitable[object]]) -> None:
         """Do something beside, unless it is still being done."""
@@ -226,8 +226,8 @@ class ChainSide:
         if self._epoch_seen is None or self._epoch_seen[0] != epoch:
             self._epoch_seen = (epoch, self._clock())
         following = Epoch(epoch + 1)
-        if state.view.is_frozen(following):
-            return
+        if state.view.is_frozen(following) or not state.view.works_in(following):
+            return  # nobody needs an epoch in which the network works on other contracts
         if self._clock() - self._epoch_seen[1] < self._turn(epoch) * _FREEZE_TURN:
             return
         if await asyncio.to_thread(self._contracts.registry.is_frozen, following):
@@ -251,8 +251,11 @@ class ChainSide:
         for keys in self._state.epoch_keys().values():
             needed |= next_hops(self._state.me, keys)
         needed -= {relay for relay, book in self._books.payers.items() if book.refused}  # for good
-        for relay in needed | self._creditors():
+        creditors = self._creditors()
+        for relay in needed | creditors:
             record = self._state.record(relay)
+            if record is None and relay in creditors:
+                record = self._state.view.last_record(relay)
             if record is None:
                 continue
             needed.add(relay)
@@ -264,9 +267,17 @@ class ChainSide:
         self._hang_up_spare(needed)
 
     def _creditors(self) -> set[RelayId]:
-        """Relays whose tickets no voucher covers yet. Epochs end, debts do not."""
-        books = self._books.payers.items()
-        return {relay for relay, book in books if not book.refused and book.totals(Amount(1)).unsettled}
+        """Relays whose tickets no voucher covers yet. Epochs end, debts do not.
+
+        Once we serve no more, also those that have not claimed their newest voucher: it may have been lost.
+        """
+        found = set()
+        for relay, book in self._books.payers.items():
+            totals = book.totals(Amount(1))
+            unpaid = self._state.is_over and totals.claimed < totals.cumulative
+            if not book.refused and (totals.unsettled or unpaid):
+                found.add(relay)
+        return found
 
     def _hang_up_spare(self, needed: set[RelayId]) -> None:
         now, spare = self._clock(), set(self._dialer.links) - needed

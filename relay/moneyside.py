@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from mixpay.chain.contracts import Contracts
@@ -47,7 +47,8 @@ def debts(state: State, books: Books, router: Router, redeemer: PassRedeemer) ->
     payees = (payee_facts(relay, book, price, router.waiting(relay)) for relay, book in books.payers.items())
     payers = (payer_facts(relay, book, price, book.state.signature) for relay, book in books.payees.items())
     vouchers = tuple(redeemer.vouchers.values())
-    return Debts(price, state.chain_time, tuple(payees), tuple(payers), vouchers)
+    owed = tuple(payees), tuple(payers), vouchers
+    return Debts(price, state.chain_time, *owed, winding_up=state.is_over)
 
 
 class MoneySide:
@@ -62,7 +63,7 @@ class MoneySide:
         hooks: RelayHooks,
         redeemer: PassRedeemer,
         treasury: TreasuryDesk,
-        campaigns: Iterable[int],
+        campaigns: Collection[int],
         clock: Callable[[], float],
     ) -> None:
         self._state = state
@@ -72,7 +73,7 @@ class MoneySide:
         self._hooks = hooks
         self.redeemer = redeemer
         self.treasury = treasury
-        self._campaigns = tuple(campaigns)
+        self._campaigns = campaigns
         self._clock = clock
 
     async def run(self, interval: float) -> None:
@@ -80,6 +81,8 @@ class MoneySide:
         while True:
             self._hooks.claims.clear()
             try:
+                if self._state.is_over:
+                    self._desk.settle()  # there is no more traffic to wait for
                 await self.read_campaigns()
                 await self.redeemer.run_once(self._state.chain_time)
                 await self.treasury.run_once()
@@ -92,7 +95,7 @@ class MoneySide:
 
     async def read_campaigns(self) -> None:
         """Read budgets and limits of our campaigns. Raises ChainError."""
-        for campaign in self._campaigns:
+        for campaign in tuple(self._campaigns):  # others may be added meanwhile
             found = await asyncio.to_thread(self._contracts.pool.campaign, campaign)
             self._state.campaigns[campaign] = found
 

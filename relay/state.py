@@ -18,8 +18,8 @@ from mixpay.crypto import x25519
 from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
 from mixpay.descriptors import Descriptor, DescriptorBook, sign_descriptor
 from mixpay.directory import write_directory
-from mixpay.errors import ChainError, PeerError, UserError
-from mixpay.network import NetworkView
+from mixpay.errors import ChainError, PeerError
+from mixpay.network import NetworkView, OtherContracts
 from mixpay.passes import KIND_ENTRY, TICK_VALUE, Pass, PassError, PassRules, Scope
 from mixpay.snapshot import DirectoryError, RelayRecord, Snapshot
 from mixpay.types import Amount, Epoch, Position, RelayId, Term
@@ -107,9 +107,21 @@ class State:
         return Epoch(max(0, epoch - 1)) if in_grace else epoch
 
     def living_epochs(self) -> list[Epoch]:
-        """Key epochs that are in use or about to be: from the floor to the next one, as far as frozen."""
-        candidates = range(self.floor, self.epoch + 2)
-        return [Epoch(epoch) for epoch in candidates if self.view.is_frozen(Epoch(epoch))]
+        """Key epochs that are in use or about to be: from the floor to the next one, as far as frozen.
+
+        Only those in which the network works on our contracts: none before their time, and none after it.
+        """
+        candidates = map(Epoch, range(self.floor, self.epoch + 2))
+        return [epoch for epoch in candidates if self.view.is_frozen(epoch) and self.view.works_in(epoch)]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether this relay serves in no epoch any more: it has left, or the network its contracts.
+
+        What it owes and is owed is not over with that.
+        """
+        gone = self.view.is_over or self.view.relay(self.me) is None
+        return gone and not any(map(self.is_member, self.living_epochs()))
 
     def record(self, relay: RelayId) -> RelayRecord | None:
         """How to reach a relay that is in a living epoch, else None.
@@ -136,19 +148,13 @@ class State:
     # ------------------------------------------------------------------ packet keys and descriptors
 
     def epoch_keys(self) -> dict[Epoch, EpochKeys]:
-        """All that is needed for packets, for every living epoch this relay has a key for.
-
-        Epochs in which the network works on other contracts are left out: `check_releases` says so.
-        """
+        """All that is needed for packets, for every living epoch this relay has a key for."""
         ready: dict[Epoch, EpochKeys] = {}
         for epoch in self.living_epochs():
             secret = self.keys.get(epoch)
             if secret is None or not self.is_member(epoch):
                 continue
-            try:
-                price = self.view.release_at(epoch).hop_price
-            except UserError:
-                continue
+            price = self.view.release_at(epoch).hop_price
             context, snapshot = self.view.key_context(epoch), self.view.snapshot(epoch)
             public = x25519.public_key(secret)
             ready[epoch] = EpochKeys(context, snapshot, self.view.layers(epoch), price, public, secret)
@@ -156,19 +162,25 @@ class State:
 
     @property
     def hop_price(self) -> Amount:
-        """Of the current epoch; once the network has moved on, of the last epoch that we knew.
+        """Of the current epoch; outside our contracts' time, of their last one before it, else their first.
 
-        What is owed on the contracts that we know outlives their release. Raises UserError if we knew none.
+        What is owed on the contracts outlives their release. Raises UserError if no release names them.
         """
-        for epoch in range(self.epoch, 0, -1):
-            with suppress(UserError):
-                return self.view.release_at(Epoch(epoch)).hop_price
-        return self.view.release_at(Epoch(0)).hop_price
+        ours = self.view.deployment.contracts
+        releases = [release for _, release in self.view.releases if release.contracts == ours]
+        if not releases:
+            return self.view.release.hop_price  # which says what is wrong
+        begun = [release for release in releases if release.activation_epoch <= self.epoch]
+        return (begun or releases[:1])[-1].hop_price
 
     def check_releases(self) -> None:
-        """Raise UserError if the network has moved, or is about to, to what this program does not know."""
-        for epoch in self.living_epochs():
-            self.view.release_at(epoch)
+        """Raise UserError if the network speaks, or is about to, as this program does not.
+
+        That it works on other contracts is no trouble of this relay's: its time there is over, or to come.
+        """
+        for epoch in range(self.floor, self.epoch + 2):
+            with suppress(OtherContracts):
+                self.view.release_at(Epoch(epoch))
 
     def publish(self) -> None:
         """Sign this relay's descriptors for the living epochs; forget epochs that are over."""

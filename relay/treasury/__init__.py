@@ -2,9 +2,11 @@
 
 facts.py   what the planner is told: books, vouchers, balances
 plan.py    what is to be done now, what has to wait, and why: pure
+closing.py the channels of a relay that serves no more: pure
 desk.py    reads the chain, carries the plan out, one transaction at a time
 """
 
+from relay.treasury.closing import FinishClose, RequestClose
 from relay.treasury.desk import Result, TreasuryDesk, TreasuryReport
 from relay.treasury.facts import Debts, Facts, Holdings, PayeeFacts, PayerFacts, PoolFacts
 from relay.treasury.plan import (
@@ -27,6 +29,7 @@ __all__ = [
     "Debts",
     "Deposit",
     "Facts",
+    "FinishClose",
     "Fund",
     "Holdings",
     "PayeeFacts",
@@ -34,6 +37,7 @@ __all__ = [
     "Plan",
     "PoolFacts",
     "Postponed",
+    "RequestClose",
     "Result",
     "Subject",
     "Sweep",

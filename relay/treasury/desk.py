@@ -23,6 +23,7 @@ from mixpay.errors import ChainError, ChainUnavailable, TransactionFailed
 from mixpay.types import Account, Epoch, RelayId
 from relay.config import TreasuryRules
 from relay.store import StoredPoolVoucher
+from relay.treasury.closing import FinishClose, RequestClose
 from relay.treasury.facts import Debts, Facts, Holdings, PayeeFacts, PayerFacts, PoolFacts, pool_facts
 from relay.treasury.plan import Action, Claim, ClaimPool, Deposit, Fund, Plan, Postponed, make_plan
 
@@ -49,6 +50,8 @@ class TreasuryReport:
     holdings: Holdings | None = None
     pool: tuple[PoolFacts, ...] = ()
     trouble: str | None = None
+    winding_up: bool = False
+    """Whether the last plan was for a relay that serves in no epoch any more."""
 
 
 class TreasuryDesk:
@@ -100,7 +103,12 @@ class TreasuryDesk:
             return replace(report, trouble=str(error))
         results, trouble = await self._carry_out(todo)
         return TreasuryReport(
-            (*report.results, *results), todo.postponed, facts.holdings, facts.pool, trouble
+            (*report.results, *results),
+            todo.postponed,
+            facts.holdings,
+            facts.pool,
+            trouble,
+            facts.winding_up,
         )
 
     # ------------------------------------------------------------------ planning
@@ -109,13 +117,16 @@ class TreasuryDesk:
         """Plan until nothing planned rests on what a book says of a channel. Blocks; raises ChainError."""
         pool = tuple(map(self._reader.pool, debts.vouchers))
         holdings = self._reader.holdings()
-        facts = Facts(debts.price, debts.now, holdings, debts.payees, debts.payers, pool)
+        facts = Facts(
+            debts.price, debts.now, holdings, debts.payees, debts.payers, pool, winding_up=debts.winding_up
+        )
         payees: set[RelayId] = {p.relay for p in facts.payees if p.cumulative} if urgent else set()
         payers: set[RelayId] = {p.relay for p in facts.payers if p.cumulative} if urgent else set()
         facts = self._reader.refresh(facts, payees, payers)
         while True:
             todo = make_plan(facts, self._rules, urgent=urgent)
-            funded = {action.relay for action in todo.actions if isinstance(action, Fund)} - payees
+            touched = (a for a in todo.actions if isinstance(a, Fund | RequestClose | FinishClose))
+            funded = {action.relay for action in touched} - payees
             claimed = {action.relay for action in todo.actions if isinstance(action, Claim)} - payers
             if not funded and not claimed:
                 return facts, todo
@@ -156,6 +167,10 @@ class TreasuryDesk:
             case Claim():
                 voucher = (action.cumulative, action.upto_batch, action.signature)
                 call = channels.claim(action.payer, me, *voucher)
+            case RequestClose():
+                call = channels.request_close(action.payee)
+            case FinishClose():
+                call = channels.finish_close(action.payee)
             case ClaimPool():
                 total = (action.period, action.cumulative, action.signature)
                 call = self._contracts.pool.claim(action.campaign, me, *total)
@@ -230,6 +245,10 @@ def _verb(action: Action) -> str:
             return "funded"
         case Claim() | ClaimPool():
             return "claimed"
+        case RequestClose():
+            return "gave"
+        case FinishClose():
+            return "took back"
         case _:
             return "swept"
 
@@ -239,6 +258,8 @@ def _name(action: Action) -> str:
     match action:
         case Fund():
             return f"funding relay {action.relay}"
+        case RequestClose() | FinishClose():
+            return f"closing the channel to relay {action.relay}"
         case Claim():
             return f"claim from relay {action.relay}"
         case ClaimPool():

@@ -114,6 +114,8 @@ class Debts:
     payees: tuple[PayeeFacts, ...]
     payers: tuple[PayerFacts, ...]
     vouchers: tuple[StoredPoolVoucher, ...]
+    winding_up: bool = False
+    """This relay serves in no epoch any more: nothing new will be promised to anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Facts:
     payees: tuple[PayeeFacts, ...] = ()
     payers: tuple[PayerFacts, ...] = ()
     pool: tuple[PoolFacts, ...] = ()
+    winding_up: bool = False
 
 
 def payee_facts(relay: RelayId, book: PayerBook, price: Amount, waiting: int = 0) -> PayeeFacts:

@@ -11,6 +11,8 @@ Rules (thresholds of `TreasuryRules` in hop prices; docs/design.md §7)
   vouchers promise is covered all the same. A payee that broke the rules gets that and no more.
 - What the ledger lacks comes from the operator's tokens, as far as needed. What both lack waits, by name.
 - Above `float + sweep_at` the ledger is swept down to `float`, to the owner; never while something is short.
+- A relay that serves in no epoch any more claims as if told to, closes its channels (`closing.py`), and when
+  nothing needs the ledger any more sweeps all of it.
 - Nothing is planned without ether for gas, nor while an earlier transaction may still be mined: what it
   changed is not in the facts yet.
 
@@ -27,6 +29,7 @@ from typing import TypeAlias
 from mixpay.amounts import shown
 from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.config import TreasuryRules
+from relay.treasury.closing import ClosesLater, FinishClose, RequestClose, closings, nothing_left
 from relay.treasury.facts import Facts, PayeeFacts, PayerFacts, PoolFacts
 
 
@@ -88,7 +91,7 @@ class Sweep:
     why: str
 
 
-Action: TypeAlias = Deposit | Fund | Claim | ClaimPool | Sweep
+Action: TypeAlias = Deposit | Fund | Claim | ClaimPool | RequestClose | FinishClose | Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ class Plan:
 
 def make_plan(facts: Facts, rules: TreasuryRules, *, urgent: bool = False) -> Plan:
     """Decide. `urgent` (a phase ends, the operator asks): claim all, fund only what vouchers need."""
+    urgent = urgent or facts.winding_up
     claims, waiting = _claims(facts, rules, urgent)
     spending, short = _spending(facts, rules, urgent)
     actions = (*claims, *spending)
@@ -133,7 +137,7 @@ def _hindrance(facts: Facts) -> Postponed | None:
 def _held_back(action: Action) -> Postponed:
     why = f"held back: {action.why}"
     match action:
-        case Fund():
+        case Fund() | RequestClose() | FinishClose():
             return Postponed(Subject.PAYEE, action.relay, why)
         case Claim():
             return Postponed(Subject.PAYER, action.relay, why)
@@ -234,8 +238,13 @@ def _spending(facts: Facts, rules: TreasuryRules, urgent: bool) -> tuple[list[Ac
         actions.append(Deposit(Amount(deposit), "channels need more than the ledger holds"))
     actions += [_fund(want) for want in wants if want.granted or want.reopen]
     short = list(_short(wants))
+    for closing in closings(facts, Amount(rules.open_at * price)):
+        if isinstance(closing, ClosesLater):
+            short.append(Postponed(Subject.PAYEE, closing.relay, closing.why))
+        else:
+            actions.append(closing)
     if not short:
-        actions += _sweep(left, rules, price)
+        actions += _sweep(facts, left, rules)
     return actions, [*short, *_unopened(facts, rules, wants, urgent)]
 
 
@@ -305,8 +314,11 @@ def _unopened(
         yield Postponed(Subject.PAYEE, payee.relay, f"{owed} tokens owed; a channel is opened {when}")
 
 
-def _sweep(left: int, rules: TreasuryRules, price: Amount) -> Iterator[Sweep]:
-    kept = rules.float_ * price
-    if left > kept + rules.sweep_at * price:
+def _sweep(facts: Facts, left: int, rules: TreasuryRules) -> Iterator[Sweep]:
+    least = rules.open_at * facts.price
+    kept, above = rules.float_ * facts.price, rules.sweep_at * facts.price
+    if nothing_left(facts, Amount(least)):
+        kept, above = 0, least
+    if left > kept + above:
         amount = Amount(left - kept)
         yield Sweep(amount, f"{shown(amount)} tokens to the owner: the ledger keeps {shown(kept)}")

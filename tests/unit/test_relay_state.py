@@ -104,18 +104,58 @@ def test_hopPrice_isThatOfTheKeysEpoch(chain: Chain) -> None:
 
 
 def test_networkThatMovesTomorrow_isServedToday(chain: Chain) -> None:
-    """The present epoch goes on; the next one is for a program that knows its contracts."""
-    chain.publish(NEXT, registry=Account(bytes(20)))
+    """The present epoch goes on; the next one is another daemon's, of the new contracts."""
+    chain.publish(NEXT, registry=Account(bytes(20)), price=2 * PRICE)
+    chain.freeze(NEXT)
     here = state(chain)
+    here.check_releases()
+    assert list(here.epoch_keys()) == here.living_epochs() == [EPOCH]
+    assert not here.is_over
+    chain.at(NEXT, DEMO.key_grace - 1)
+    assert list(here.epoch_keys()) == [EPOCH] and not here.is_over, "packets on their way arrive"
+    chain.at(NEXT, DEMO.key_grace)
+    assert here.epoch_keys() == {} and here.is_over
+    assert here.hop_price == PRICE, "what is owed is counted in it"
+    here.check_releases()
+
+
+def test_networkThatComesBack_isServedAgain(chain: Chain) -> None:
+    chain.publish(NEXT, registry=Account(bytes(20)))
+    chain.publish(NEXT + 1)
+    chain.freeze(NEXT)
+    chain.freeze(NEXT + 1)
+    here = state(chain)
+    chain.at(NEXT, DEMO.key_grace)
+    assert here.living_epochs() == [NEXT + 1]
+    assert not here.is_over
+
+
+def test_contractsWhoseTimeIsToCome_arePreparedFor() -> None:
+    """A registry that was deployed before its release is in force: keys are made for its first epoch."""
+    chain = Chain(0)
+    chain.view._state.releases.clear()
+    chain.publish(NEXT)
+    for relay in range(1, RELAYS + 1):
+        chain.register(relay)
+    chain.freeze(EPOCH)
+    chain.at(EPOCH)
+    here = state(chain)
+    assert here.living_epochs() == [] and here.epoch_keys() == {}
+    assert not here.is_over and here.hop_price == PRICE
     here.check_releases()
     chain.freeze(NEXT)
     here = state(chain)
-    assert list(here.epoch_keys()) == [EPOCH]
-    with pytest.raises(UserError, match="deployment file"):
-        here.check_releases()
+    assert list(here.epoch_keys()) == [NEXT]
+
+
+def test_relayThatLeft_isOverWithItsLastEpoch(chain: Chain) -> None:
+    here = state(chain)
+    chain.leave(1)
+    assert not here.is_over
+    chain.freeze(NEXT)
     chain.at(NEXT, DEMO.key_grace)
-    assert here.epoch_keys() == {}
-    assert here.hop_price == PRICE  # what is owed is counted in it
+    assert here.is_over
+    assert chain.view.last_record(RelayId(1)) is not None
 
 
 def test_hopPrice_withoutARelease(chain: Chain) -> None:
