@@ -119,6 +119,22 @@ class Balances(msgspec.Struct, frozen=True, kw_only=True):
     ether: str
 
 
+class ReleaseAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A release with contracts of its own, and this operator's relay in it."""
+
+    number: int
+    begins: int
+    """First epoch in which its contracts are in force."""
+    ends: int | None
+    """First epoch in which they are not any more, as far as published."""
+    relay: int | None
+    """The operator's relay there, if a daemon runs for it."""
+    state: str
+    """`to come`, `serving`, `winding up`, `done`, `not registered`, `unknown`."""
+    notes: list[str]
+    """What the operator should do, or what is waited for."""
+
+
 class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one relay."""
 
@@ -147,6 +163,8 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     refusals: dict[str, int]
     notes: list[str]
     """What concerns the operator: trouble, and what the daemon does next."""
+    releases: list[ReleaseAnswer] = []
+    """All releases, those included in which this operator runs no relay."""
 
 
 class ActionAnswer(msgspec.Struct, frozen=True, kw_only=True):

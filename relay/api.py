@@ -1,10 +1,12 @@
 """The operator's HTTP interface: on loopback, for whoever can read the relay's folder.
 
-    GET  /status             → StatusAnswer
-    GET  /metrics            → Prometheus text
-    POST /settle[?wait=60]   → SettleAnswer, or 202 and ErrorAnswer `running` when it takes longer than `wait`
-                               seconds; asking again joins the settlement under way
-    any error  4xx, 5xx      → ErrorAnswer
+    GET  /status[?release=N]    → StatusAnswer
+    GET  /metrics[?release=N]   → Prometheus text
+    POST /settle[?wait=60]      → SettleAnswer, or 202 and ErrorAnswer `running` when it takes longer than
+                                  `wait` seconds; asking again joins the settlement under way
+    any error  4xx, 5xx         → ErrorAnswer
+
+Without a release, status and metrics are of the one in force.
 
 `api.json` in the relay's folder (mode 0600) says port and token; every request carries the token as
 `Authorization: Bearer ...`. The answers are in `relay/answers.py`.
@@ -40,11 +42,14 @@ _BEARER = "Bearer "
 class Operations(Protocol):
     """What the daemon does for its operator. All is called in the event loop."""
 
-    def status(self) -> StatusAnswer:
-        """Everything, without I/O. Raises ChainUnavailable before the chain was read."""
+    def status(self, release: int | None = None) -> StatusAnswer:
+        """Everything about the relay in a release (None: the one in force), without I/O.
 
-    def metrics(self) -> bytes:
-        """Prometheus text exposition."""
+        Raises ChainUnavailable before the chain was read, UserError if no relay runs there.
+        """
+
+    def metrics(self, release: int | None = None) -> bytes:
+        """Prometheus text exposition. Raises UserError likewise."""
 
     async def settle(self) -> SettleAnswer:
         """Settle with all payers, redeem periods that are over, claim everything. Bounded in time."""
@@ -109,11 +114,11 @@ class ApiServer:
             log.exception("a request to %s failed", request.path)
             return _error(500, "internal", "the daemon failed; the reason is in its log")
 
-    async def _status(self, _: web.Request) -> web.Response:
-        return _json(200, self._operations.status())
+    async def _status(self, request: web.Request) -> web.Response:
+        return _json(200, self._operations.status(_release(request)))
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        body = self._operations.metrics()
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body = self._operations.metrics(_release(request))
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _settle(self, request: web.Request) -> web.Response:
@@ -126,6 +131,16 @@ class ApiServer:
         if not done:
             return _error(202, "running", "the settlement is under way; ask again to wait for it")
         return _json(200, self._settling.result())
+
+
+def _release(request: web.Request) -> int | None:
+    """Raises HTTPBadRequest for what is no number."""
+    text = request.query.get("release")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise web.HTTPBadRequest(reason="release is the number of a release")
+    return int(text)
 
 
 def _seconds(text: str) -> float | None:

@@ -40,9 +40,10 @@ class ApiClient:
         except (OSError, msgspec.MsgspecError) as error:
             raise UserError(f"cannot read {path}: {error}") from None
 
-    def status(self) -> StatusAnswer:
-        """Raises UserError, DaemonTrouble."""
-        return _read(self.ask("GET", "/status")[1], StatusAnswer)
+    def status(self, release: int | None = None) -> StatusAnswer:
+        """Of a release, None standing for the one in force. Raises UserError, DaemonTrouble."""
+        query = "" if release is None else f"?release={release}"
+        return _read(self.ask("GET", f"/status{query}")[1], StatusAnswer)
 
     def settle(self, limit: float) -> SettleAnswer:
         """Settle, and wait for it up to `limit` seconds. Raises UserError, DaemonTrouble."""

@@ -1,48 +1,42 @@
-"""The relay process: every part made, connected, started, and stopped in order.
+"""One relay in one release: every part made, connected, started, and stopped in order.
 
 files      configuration, key store, deployment file, database: all in or named by the relay's folder
 data path  links ▶ desk ▶ router ▶ books ▶ store ▶ links
 clients    gateway
 chain      chainside (looks, keys, dialling), treasury and redeemer (money)
-operator   api
+operator   operations; supervisor.py, which runs a daemon for each release, has the interface to them
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
-import resource
-import signal
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from mixpay import deployment as deployments
-from mixpay import eip712, keystore
+from mixpay import eip712
+from mixpay.accounts import show_account
 from mixpay.book import Limits
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.rpc import Rpc, connect
 from mixpay.chain.sender import Sender
-from mixpay.deployment import Deployment
+from mixpay.endpoint import Endpoint, EndpointError, parse_endpoint
 from mixpay.errors import UserError
 from mixpay.mailbox import Mailboxes
 from mixpay.network import NetworkView
 from mixpay.passes import EntryPassBook
 from mixpay.replay import TagStore
-from mixpay.types import Account, RelayId, Value
-from relay import config as configs
-from relay.api import ApiServer
+from mixpay.types import RelayId, Value
 from relay.books import Books, Purse, Side
+from relay.campaign_issuers import CampaignIssuers
 from relay.chainside import Accounts, ChainSide
 from relay.config import RelayConfig
 from relay.desk import Desk, RelayHooks, SideEvents
 from relay.epoch_keys import PacketKeys
 from relay.gateway import Gateway
 from relay.gossip import Gossip
-from relay.home import CONFIG, KEYS, LINK_KEY, OPERATOR_KEY
+from relay.home import Home
 from relay.links import Identity, LinkDialer, LinkServer, PayerLink
 from relay.metrics import Metrics
 from relay.mixer import Mixer
@@ -54,41 +48,15 @@ from relay.router import Outgoing, Router
 from relay.state import State
 from relay.store import RelayStore, StoreFailed, mailbox_ops
 from relay.treasury import TreasuryDesk
+from relay.winding_up import left_to_do
 
 log = logging.getLogger(__name__)
-
-DATABASE = "relay.sqlite"
 
 _TAGS = 50_000_000
 _PULSE = 0.01
 """Seconds between two looks at the mixer: the most by which a delay is exceeded."""
 _TICK = 0.1
 _HOUSEKEEPING = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """A relay's folder, opened: settings and secrets."""
-
-    path: Path
-    config: RelayConfig
-    deployment: Deployment
-    operator_key: bytes = field(repr=False)
-    link_seed: bytes = field(repr=False)
-
-    @classmethod
-    def open(cls, path: Path, password: str) -> Home:
-        """Read everything. Raises UserError naming the file that is absent, wrong or readable by others."""
-        config = configs.load(path / CONFIG)
-        deployment = deployments.load(path / config.deployment)
-        keys = path / KEYS
-        return cls(
-            path,
-            config,
-            deployment,
-            keystore.load(keys, OPERATOR_KEY, password),
-            keystore.load(keys, LINK_KEY, password),
-        )
 
 
 def book_limits(config: RelayConfig) -> Limits:
@@ -106,26 +74,34 @@ def book_limits(config: RelayConfig) -> Limits:
 
 
 class Daemon:
-    """One relay. `start` returns when it serves; `stop` when nothing of it runs any more."""
+    """One relay. `start` returns when it serves; `stop` when nothing of it runs any more.
 
-    def __init__(self, home: Home, rpc: Rpc, me: RelayId, view: NetworkView) -> None:
-        self.home, self.me, self.view = home, me, view
+    `sender`: the operator's, one for all daemons of a process.
+    """
+
+    def __init__(self, home: Home, rpc: Rpc, me: RelayId, view: NetworkView, sender: Sender) -> None:
+        self.home, self.me, self.view, self.sender = home, me, view, sender
         self.clock = time.monotonic
         self.metrics = Metrics()
         self.contracts = Contracts(rpc, home.deployment)
-        self.sender = Sender(rpc, home.operator_key)
+        self.endpoint = _registered_endpoint(view, me)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.store = RelayStore(home.path / DATABASE, on_failure=self._store_failed)
-        self.state = State(me, view, PacketKeys(self.store.packet_keys(), os.urandom), home.operator_key)
-        self._make_data_path()
-        self._make_edges()
-        self._make_money(rpc)
+        self.store = RelayStore(home.database, on_failure=self._store_failed)
         self._tasks: list[asyncio.Future[None]] = []
+        try:
+            keys = PacketKeys(self.store.packet_keys(), os.urandom)
+            self.state = State(me, view, keys, home.operator_key)
+            self._make_data_path()
+            self._make_edges()
+            self._make_money(rpc)
+        except BaseException:
+            self.store.abandon()
+            raise
 
     def _make_data_path(self) -> None:
         home, config, store = self.home, self.home.config, self.store
         domain = eip712.channels_domain(home.deployment.chain_id, home.deployment.channels)
-        purse = Purse(home.operator_key, Account(eip712.account_of(home.operator_key)), domain)
+        purse = Purse(home.operator_key, home.operator, domain)
         self.account = purse.account
         self.accounts = Accounts(self.contracts)
         self.accounts.learn(self.state)
@@ -166,11 +142,11 @@ class Daemon:
     def _make_money(self, rpc: Rpc) -> None:
         home, deployment = self.home, self.home.deployment
         domain = eip712.pool_domain(deployment.chain_id, deployment.pool)
-        issuers = home.config.issuer_urls
+        self.issuers = CampaignIssuers(home.config.issuer_urls, deployment.pool, later=home.later)
         window = deployment.parameters.claim_window
         redeemer = PassRedeemer(
             me=RelayIdentity(self.me, self.account, domain),
-            issuers=issuers,
+            issuers=self.issuers.urls,
             schedule=self.view.schedule,
             claim_window=window,
             passes=self.passes,
@@ -188,13 +164,15 @@ class Daemon:
             debts=lambda: debts(self.state, self.books, self.router, redeemer),
         )
         self.money = MoneySide(
-            self.state, self.contracts, self.books, self.desk, self.hooks, redeemer, treasury, issuers,
-            self.clock,
+            self.state, self.contracts, self.books, self.desk, self.hooks, redeemer, treasury,
+            self.issuers.urls, self.clock,
         )  # fmt: skip
 
-        operations = RelayOperations(
+        self.operations = RelayOperations(
             account=self.account,
             config=home.config,
+            endpoint=str(self.endpoint),
+            issuers=self.issuers.urls,
             state=self.state,
             books=self.books,
             passes=self.passes,
@@ -207,13 +185,18 @@ class Daemon:
             trouble=lambda: self.chain.trouble,
             clock=self.clock,
         )
-        self.api = ApiServer(home.path, operations)
 
     def _open_links_out(self) -> dict[RelayId, PayerLink]:
         return {relay: link for relay, link in self.dialer.links.items() if link.is_open}
 
     def _link_key(self, payer: RelayId) -> bytes:
-        return self.state.link_key(payer)
+        """Of a relay in a living epoch, or of one that has tickets or vouchers with us. Raises PeerError."""
+        known = self.view.last_record(payer) if payer in self.books.payees else None
+        return known.link_key if known is not None else self.state.link_key(payer)
+
+    def left_to_do(self) -> list[str]:
+        """Why this relay has to go on; nothing, once it serves no more and all is settled and paid."""
+        return left_to_do(self.state, self.books, self.passes, self.mailboxes, self.money.treasury.last)
 
     def _store_failed(self, failure: StoreFailed) -> None:
         if not self.failed.done():
@@ -225,15 +208,15 @@ class Daemon:
         """Listen and begin. Raises OSError when a port is not to be had, ChainError without a chain."""
         config = self.home.config
         await self.chain.update_keys()
-        await self.server.start(config.listen, config.link_port)
-        await self.gateway.start(config.listen, config.client_port, self.home.link_seed)
-        await self.api.start(config.api_port)
+        await self.server.start(config.listen, self.endpoint.link_port)
+        await self.gateway.start(config.listen, self.endpoint.client_port, self.home.link_seed)
         self._begin(self._every(_PULSE, self._pulse))
         self._begin(self._every(_TICK, self._tick))
         self._begin(self._every(_HOUSEKEEPING, self._housekeeping))
         self._begin(self.chain.run(config.poll_interval))
         self._begin(self.money.run(5 * config.poll_interval))
-        log.info("relay %d serves at %s", self.me, config.endpoint)
+        self._begin(self.issuers.run())
+        log.info("relay %d serves at %s", self.me, self.endpoint)
 
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -267,7 +250,6 @@ class Daemon:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.api.stop()
         await self.gateway.stop()
         await self.server.stop()
         await self.dialer.stop()
@@ -275,49 +257,39 @@ class Daemon:
 
 
 def assemble(home: Home) -> Daemon:
-    """Connect to the chain, find ourselves in the registry, make the daemon. Blocks.
+    """Connect to the chain and make the daemon of the deployment file's release. Blocks.
 
     Raises UserError when the operator is not registered, ChainError without a chain.
     """
     rpc = connect(home.config.rpc_url, home.deployment)
     view = NetworkView(rpc, home.deployment)
     view.refresh()
-    operator = Account(eip712.account_of(home.operator_key))
-    me = Contracts(rpc, home.deployment).registry.relay_of(operator)
-    if me == 0 or view.relay(me) is None:
-        raise UserError(
-            f"the operator 0x{operator.hex()} runs no registered relay: `mixpay-relay register` first"
-        )
-    return Daemon(home, rpc, me, view)
+    me = Contracts(rpc, home.deployment).registry.relay_of(home.operator)
+    if not runs_relay(home, view, me):
+        raise not_registered(home)
+    return Daemon(home, rpc, me, view, Sender(rpc, home.operator_key))
 
 
-def run(path: Path, password: str) -> None:
-    """Serve until SIGINT or SIGTERM. Raises UserError, ChainError, OSError, StoreFailed."""
-    asyncio.run(_serve(Home.open(path, password)))
+def runs_relay(home: Home, view: NetworkView, me: RelayId) -> bool:
+    """Whether there is something to do for `me`, the operator's id (0: none): it lives, or it has left with
+    a database behind, in which something may be unsettled.
+    """
+    if view.relay(me) is not None:
+        return True
+    return view.last_record(me) is not None and home.database.exists()
 
 
-def _allow_files() -> None:
-    """Open as many files as the system allows: links and clients may be more than the usual 1,024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def not_registered(home: Home) -> UserError:
+    """The error for an operator without a relay."""
+    return UserError(
+        f"the operator {show_account(home.operator)} runs no registered relay: `mixpay-relay register` first"
+    )
 
 
-async def _serve(home: Home) -> None:
-    _allow_files()
-    daemon = assemble(home)
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+def _registered_endpoint(view: NetworkView, me: RelayId) -> Endpoint:
+    """Where others reach us, which says what to listen on. Raises UserError."""
+    record = view.last_record(me)
     try:
-        await daemon.start()
-        waiting: asyncio.Future[object] = asyncio.ensure_future(stopped.wait())
-        failing: asyncio.Future[object] = asyncio.shield(daemon.failed)
-        await asyncio.wait({waiting, failing}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-    finally:
-        with contextlib.suppress(StoreFailed):
-            await daemon.stop()
-    if daemon.failed.done():
-        daemon.failed.result()
+        return parse_endpoint(record.endpoint if record is not None else "")
+    except EndpointError as error:
+        raise UserError(f"relay {me} has no usable endpoint: {error}; run `mixpay-relay register`") from None

@@ -2,7 +2,7 @@
 
 relay.toml     settings, each explained
 keys/          key store: operator (secp256k1), link (Ed25519 seed)
-relay.sqlite   the daemon's database
+relay.sqlite   the daemon's database; that of a later release N of the network is relay-N.sqlite
 api.json       how to talk to the running daemon
 """
 
@@ -10,22 +10,77 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from mixpay import keystore
+from mixpay import deployment as deployments
+from mixpay import eip712, keystore
+from mixpay.deployment import Deployment
 from mixpay.errors import UserError
 from mixpay.files import make_private_folder
 from mixpay.keystore import Kdf
 from mixpay.types import Account
-from relay.config import decode
+from relay import config as configs
+from relay.config import RelayConfig, decode
+
+if TYPE_CHECKING:  # it loads the chain library, which --help must not wait for
+    from mixpay.releases import Span
 
 CONFIG = "relay.toml"
 KEYS = "keys"
 OPERATOR_KEY = "operator"
 LINK_KEY = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A relay's folder, opened: settings and secrets."""
+
+    path: Path
+    config: RelayConfig
+    deployment: Deployment
+    operator_key: bytes = field(repr=False)
+    link_seed: bytes = field(repr=False)
+    release: int = 0
+    """The number of the first release that names the deployment's contracts."""
+    later: bool = False
+    """Whether these contracts are not those of the deployment file."""
+
+    @property
+    def operator(self) -> Account:
+        """The operator's account, in every release."""
+        return Account(eip712.account_of(self.operator_key))
+
+    @property
+    def database(self) -> Path:
+        """The database of this release."""
+        return self.database_of(self.release)
+
+    def database_of(self, release: int) -> Path:
+        """The database of a release."""
+        return self.path / ("relay.sqlite" if release == 0 else f"relay-{release}.sqlite")
+
+    def at(self, span: Span, deployment: Deployment) -> Home:
+        """The same for a release."""
+        later = deployment.contracts != self.deployment.contracts
+        return replace(self, deployment=deployment, release=span.number, later=later)
+
+    @classmethod
+    def open(cls, path: Path, password: str) -> Home:
+        """Read everything. Raises UserError naming the file that is absent, wrong or readable by others."""
+        config = configs.load(path / CONFIG)
+        deployment = deployments.load(path / config.deployment)
+        keys = path / KEYS
+        return cls(
+            path,
+            config,
+            deployment,
+            keystore.load(keys, OPERATOR_KEY, password),
+            keystore.load(keys, LINK_KEY, password),
+        )
 
 
 class _KeyFile(msgspec.Struct):

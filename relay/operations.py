@@ -24,6 +24,9 @@ class RelayOperations:
 
     account: Account
     config: RelayConfig
+    endpoint: str
+    issuers: Mapping[int, str]
+    """URLs by campaign."""
     state: State
     books: Books
     passes: EntryPassBook
@@ -52,12 +55,12 @@ class RelayOperations:
             for relay, book in sorted(self.books.payers.items())
         ]
         vouchers = self.money.redeemer.vouchers
-        campaigns = report.campaign_answers(self.account, config.issuer_urls, self.passes, vouchers, money)
+        campaigns = report.campaign_answers(self.account, self.issuers, self.passes, vouchers, money)
         return StatusAnswer(
             relay=state.me,
             operator=show_account(self.account),
             owner=show_account(config.owner_account),
-            endpoint=config.endpoint,
+            endpoint=self.endpoint,
             software=SOFTWARE,
             chain_time=state.chain_time,
             epoch=state.epoch,
@@ -79,7 +82,9 @@ class RelayOperations:
 
     def _layer(self) -> int | None:
         state = self.state
-        return state.view.layers(state.epoch).layer(state.me) if state.is_member(state.epoch) else None
+        if not state.view.works_in(state.epoch) or not state.is_member(state.epoch):
+            return None
+        return state.view.layers(state.epoch).layer(state.me)
 
     def _roles(self) -> Roles:
         carried = self.store.roles()

@@ -86,8 +86,8 @@ class RelayIdentity:
 
 
 class PassRedeemer:
-    """One relay's redemptions. `issuers`: URLs by campaign number; `claim_window` in seconds; `patience`:
-    seconds that an issuer is asked again and again.
+    """One relay's redemptions. `issuers`: URLs by campaign number, more of which may come; `claim_window` in
+    seconds; `patience`: seconds that an issuer is asked again and again.
 
     `vouchers` holds the newest voucher of each campaign, as stored.
     """
@@ -105,7 +105,7 @@ class PassRedeemer:
         patience: float = PATIENCE,
     ) -> None:
         self._me = me
-        self._urls = dict(issuers)
+        self._urls = issuers
         self._patience = patience
         self._schedule = schedule
         self._window = claim_window

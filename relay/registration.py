@@ -23,11 +23,14 @@ from mixpay.chain.events import Decoder, StakeWithdrawn
 from mixpay.chain.rpc import connect
 from mixpay.chain.sender import Sender
 from mixpay.chain.views import NOBODY, RegisteredRelay
+from mixpay.deployment import Deployment
+from mixpay.endpoint import Endpoint
 from mixpay.errors import UserError
 from mixpay.registry_tree import relay_leaf
 from mixpay.types import Account, Amount, RelayId
 from relay import config as configs
 from relay.home import CONFIG, KEYS, LINK_KEY, OPERATOR_KEY, operator_account
+from relay.operator_releases import OperatorReleases
 
 Progress = Callable[[str], None]
 
@@ -97,9 +100,13 @@ def read_owner_key(path: Path, password: Callable[[], str]) -> bytes:
 
 
 class Owner:
-    """A relay's owner, at the chain. `key`: the owner's, 32 bytes; `folder`: the relay's."""
+    """A relay's owner, at the chain. `key`: the owner's, 32 bytes; `folder`: the relay's.
 
-    def __init__(self, folder: Path, key: bytes, say: Progress) -> None:
+    `release`: the number of the one that is meant. None: the one in force to register in; to leave and to
+    withdraw the only one in which there is something to do.
+    """
+
+    def __init__(self, folder: Path, key: bytes, say: Progress, release: int | None = None) -> None:
         """Connect. Raises UserError for a wrong key, configuration or chain, ChainError without a chain."""
         self.config = configs.load(folder / CONFIG)
         self.operator = operator_account(folder)
@@ -115,9 +122,14 @@ class Owner:
                 f"{show_account(self.config.owner_account)}"
             )
         self._rpc = connect(self.config.rpc_url, deployment)
+        self._sender = Sender(self._rpc, key)
+        self._releases = OperatorReleases(self._rpc, deployment, self.operator)
+        self._wanted = release
+        self._enter(deployment)
+
+    def _enter(self, deployment: Deployment) -> None:
         self._deployment = deployment
         self._contracts = Contracts(self._rpc, deployment)
-        self._sender = Sender(self._rpc, key)
 
     @property
     def account(self) -> Account:
@@ -126,16 +138,22 @@ class Owner:
 
     # ------------------------------------------------------------------ register
 
-    def register(self, password: str, capital: Amount, gas: int) -> Registered:
+    def register(
+        self, password: str, capital: Amount, gas: int, ports: tuple[int, int] | None = None
+    ) -> Registered:
         """Make the registry say what the configuration says, and equip the operator's account.
 
         `password`: of the relay's key store. `capital` (token units, in the ledger) and `gas` (wei) are what
-        the account has at least afterwards. Raises UserError, ChainError.
+        the account has at least afterwards. `ports`: for links and for clients, others than the
+        configuration's. Raises UserError, ChainError.
         """
         keys = self._folder / KEYS
         operator_key = keystore.load(keys, OPERATOR_KEY, password)
         link_key = tls.link_key_of(keystore.load(keys, LINK_KEY, password))
-        registry, endpoint = self._contracts.registry, self.config.endpoint
+        endpoint = str(Endpoint(self.config.host, *ports)) if ports else self.config.endpoint
+        self._enter(self._releases.to_register(self._wanted))
+        self._releases.check_free(self._deployment, link_key, endpoint)
+        registry = self._contracts.registry
         relay = registry.relay_of(self.operator)
         changed = bool(relay) and self._differs(relay, link_key, endpoint)
         lacking = self._lacking(capital, gas)
@@ -235,6 +253,7 @@ class Owner:
 
     def leave(self) -> Leaving:
         """Take the relay out of the registry. Raises UserError, ChainError."""
+        self._enter(self._releases.with_relay(self._wanted, lambda relay: not relay.withdrawable_at))
         relay, found = self._registered()
         if found.owner == NOBODY:
             raise UserError(f"relay {relay} has left, and its stake was paid out")
@@ -261,6 +280,7 @@ class Owner:
 
         Raises UserError, saying when, if the stake is bound and there was nothing else to do; ChainError.
         """
+        self._enter(self._releases.with_relay(self._wanted, lambda relay: relay.owner != NOBODY))
         relay, found = self._registered()
         if found.owner not in (NOBODY, self.account):
             self._check_owner(relay, found)

@@ -225,6 +225,28 @@ def settle_answer(
     )
 
 
+def joined(answers: Mapping[int, SettleAnswer]) -> SettleAnswer:
+    """The settlements in several releases as one, told apart by the number of the release."""
+    if len(answers) == 1:
+        return next(iter(answers.values()))
+    return SettleAnswer(
+        complete=all(answer.complete for answer in answers.values()),
+        seconds=max((answer.seconds for answer in answers.values()), default=0.0),
+        unsettled_value={
+            f"{relay} in release {number}": value
+            for number, answer in answers.items()
+            for relay, value in answer.unsettled_value.items()
+        },
+        redeemed=[redeemed for answer in answers.values() for redeemed in answer.redeemed],
+        actions=[
+            ActionAnswer(what=f"release {number}: {action.what}", error=action.error)
+            for number, answer in answers.items()
+            for action in answer.actions
+        ],
+        waiting=[f"release {number}: {why}" for number, answer in answers.items() for why in answer.waiting],
+    )
+
+
 def _waiting(postponed: Sequence[Postponed]) -> list[str]:
     names = {Subject.PAYER: "payer", Subject.PAYEE: "payee", Subject.CAMPAIGN: "campaign"}
     return [

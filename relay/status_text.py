@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from mixpay.amounts import shown
-from relay.answers import CampaignAnswer, PayeeAnswer, PayerAnswer, SettleAnswer, StatusAnswer
+from relay.answers import (
+    CampaignAnswer,
+    PayeeAnswer,
+    PayerAnswer,
+    ReleaseAnswer,
+    SettleAnswer,
+    StatusAnswer,
+)
 
 
 def status_text(status: StatusAnswer) -> str:
@@ -33,6 +40,8 @@ def _lines(s: StatusAnswer) -> Iterator[str]:
     yield from _section("drops", (f"{n} {reason}" for reason, n in sorted(s.drops.items())))
     yield from _section("refusals", (f"{n} {reason}" for reason, n in sorted(s.refusals.items())))
     yield from _section("notes", s.notes)
+    if [release.state for release in s.releases] != ["serving"]:
+        yield from _section("releases of the network", map(_release, s.releases))
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
@@ -66,6 +75,12 @@ def _campaign(c: CampaignAnswer) -> str:
         owed = f"{_tokens(c.voucher.cumulative)} tokens in vouchers, {claimed}"
     held = "".join(f", {ticks} ticks of {period}" for period, ticks in sorted(c.ticks.items()))
     return _with_notes(f"campaign {c.campaign}: {owed}{held}", c.notes)
+
+
+def _release(r: ReleaseAnswer) -> str:
+    until = "" if r.ends is None else f" to {r.ends - 1}"
+    who = "" if r.relay is None else f", relay {r.relay}"
+    return _with_notes(f"release {r.number}, epochs {r.begins}{until or ' on'}{who}: {r.state}", r.notes)
 
 
 def _link(linked: bool) -> str:

@@ -21,6 +21,12 @@ home = click.option(
     callback=lambda _context, _parameter, value: value.expanduser(),
     help="The relay's folder: settings, keys, database.",
 )
+release = click.option(
+    "--release",
+    type=click.IntRange(0),
+    metavar="N",
+    help="The release of the network that is meant; needed only while there are several.",
+)
 owner_key = click.option(
     "--owner-key-file",
     type=click.Path(path_type=Path, dir_okay=False),

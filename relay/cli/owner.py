@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 @click.option(
     "--gas", metavar="ETHER", default="0", help="Fill the operator's account up to this, for transactions."
 )
+@options.release
+@click.option("--link-port", type=click.IntRange(1, 65535), help="Another than the settings'.")
+@click.option("--client-port", type=click.IntRange(1, 65535), help="Another than the settings'.")
 @password_option
 @json_option
 def register(
@@ -39,16 +42,23 @@ def register(
     owner_password_file: Path | None,
     capital: str,
     gas: str,
+    release: int | None,
+    link_port: int | None,
+    client_port: int | None,
     password_file: Path | None,
     as_json: bool,
 ) -> None:
     """Stake and register the relay, or bring its registration in line with the configuration.
 
-    Repeating it changes nothing that is in order.
+    Repeating it changes nothing that is in order. While the network moves to a new release, register in that
+    one too, with ports of its own; a running daemon takes it up.
     """
     tokens, wei = Amount(amounts.parse(capital)), amounts.parse(gas)
-    owner = _owner(folder, owner_key_file, owner_password_file)
-    done = owner.register(ask_password(password_file), tokens, wei)
+    if (link_port is None) != (client_port is None):
+        raise UserError("give both --link-port and --client-port, or neither")
+    ports = (link_port, client_port) if link_port is not None and client_port is not None else None
+    owner = _owner(folder, owner_key_file, owner_password_file, release)
+    done = owner.register(ask_password(password_file), tokens, wei, ports)
     state = "registered" if done.new else "updated" if done.updated else "was registered already"
     fields = {
         "relay": done.relay,
@@ -65,13 +75,20 @@ def register(
 @options.home
 @options.owner_key
 @options.owner_password
+@options.release
 @json_option
-def leave(folder: Path, owner_key_file: Path, owner_password_file: Path | None, as_json: bool) -> None:
+def leave(
+    folder: Path,
+    owner_key_file: Path,
+    owner_password_file: Path | None,
+    release: int | None,
+    as_json: bool,
+) -> None:
     """Leave the network; says when the stake can be withdrawn.
 
     Let the daemon run until it has claimed everything.
     """
-    done = _owner(folder, owner_key_file, owner_password_file).leave()
+    done = _owner(folder, owner_key_file, owner_password_file, release).leave()
     when = amounts.moment(done.withdrawable_at)
     state = "has left" if done.new else "had left already"
     fields = {"relay": done.relay, "new": done.new, "withdrawable_at": done.withdrawable_at}
@@ -88,6 +105,7 @@ def leave(folder: Path, owner_key_file: Path, owner_password_file: Path | None, 
     is_flag=True,
     help="Pay out the operator's balance in the ledger too (needs the key store's password).",
 )
+@options.release
 @password_option
 @json_option
 def withdraw(
@@ -96,12 +114,13 @@ def withdraw(
     owner_password_file: Path | None,
     to_text: str | None,
     ledger: bool,
+    release: int | None,
     password_file: Path | None,
     as_json: bool,
 ) -> None:
     """Pay out what is left of the stake, once unbonding is over; before that, say when."""
     to = _account(to_text) if to_text is not None else None
-    owner = _owner(folder, owner_key_file, owner_password_file)
+    owner = _owner(folder, owner_key_file, owner_password_file, release)
     paid = owner.withdraw(to or owner.account, ask_password(password_file) if ledger else None)
     receiver = show_account(paid.to)
     lines = []
@@ -123,11 +142,11 @@ def withdraw(
     result(as_json, fields, "\n".join(lines))
 
 
-def _owner(folder: Path, key_file: Path, password_file: Path | None) -> Owner:
+def _owner(folder: Path, key_file: Path, password_file: Path | None, release: int | None) -> Owner:
     from relay import registration  # noqa: PLC0415 loads a chain library, which --help must not wait for
 
     key = registration.read_owner_key(key_file, lambda: options.ask_owner_password(password_file))
-    return registration.Owner(folder, key, say)
+    return registration.Owner(folder, key, say, release)
 
 
 def _account(text: str) -> Account:

@@ -24,20 +24,21 @@ def run(folder: Path, password_file: Path | None, verbose: bool) -> None:
     config.load(folder / CONFIG)
     password = ask_password(password_file)
     log_to_stderr(verbose)
-    from relay import daemon  # noqa: PLC0415 loads everything, which --help must not wait for
+    from relay import supervisor  # noqa: PLC0415 loads everything, which --help must not wait for
 
     try:
-        daemon.run(folder, password)
+        supervisor.run(folder, password)
     except OSError as error:
         raise UserError(f"cannot serve: {error}") from None
 
 
 @click.command(epilog="Example: mixpay-relay status --json")
 @options.home
+@options.release
 @json_option
-def status(folder: Path, as_json: bool) -> None:
+def status(folder: Path, release: int | None, as_json: bool) -> None:
     """What the running daemon carries, earns and waits for."""
-    answer = ApiClient(folder).status()
+    answer = ApiClient(folder).status(release)
     result(as_json, answer, status_text(answer))
 
 

@@ -156,6 +156,13 @@ class Store:
         self._database.close()
         self._lock.release()
 
+    def abandon(self) -> None:
+        """Close the file at once. Only for a store that nothing was written to."""
+        self._closed = True
+        self._reader.close()
+        self._database.close()
+        self._lock.release()
+
     # ------------------------------------------------------------------ reading
 
     def rows(

@@ -90,10 +90,10 @@ def answer() -> answers.StatusAnswer:
 class Operations:
     """A relay that always answers the same."""
 
-    def status(self) -> answers.StatusAnswer:
+    def status(self, release: int | None = None) -> answers.StatusAnswer:
         return answer()
 
-    def metrics(self) -> bytes:
+    def metrics(self, release: int | None = None) -> bytes:
         return b""
 
     async def settle(self) -> answers.SettleAnswer:

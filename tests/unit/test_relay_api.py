@@ -69,12 +69,12 @@ class Daemon:
     settlements: int = 0
     may_settle: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def status(self) -> StatusAnswer:
+    def status(self, release: int | None = None) -> StatusAnswer:
         if self.trouble is not None:
             raise self.trouble
         return STATUS
 
-    def metrics(self) -> bytes:
+    def metrics(self, release: int | None = None) -> bytes:
         return b"mixpay_up 1\n"
 
     async def settle(self) -> SettleAnswer:
