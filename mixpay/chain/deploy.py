@@ -66,6 +66,15 @@ def carry_out(rpc: Rpc, wallet: Wallet, plan: Plan, progress: Progress = lambda 
 
     Raises UserError when the plan cannot be carried out any more, else what `Sender.send` raises.
     """
+    create_contracts(rpc, wallet, plan, progress)
+    _publish(rpc, wallet, plan.deployment, progress)
+    _hand_over(rpc, wallet, plan, progress)
+    verify(rpc, plan.deployment)
+    return plan.deployment
+
+
+def create_contracts(rpc: Rpc, wallet: Wallet, plan: Plan, progress: Progress = lambda line: None) -> None:
+    """Creates those contracts of a plan that are not there yet. Raises what `carry_out` raises."""
     if wallet.account != plan.deployer:
         raise UserError(f"the deployment was begun by {shown(plan.deployer)}, and needs that account's key")
     if rpc.chain_id() != plan.deployment.chain_id:
@@ -73,10 +82,6 @@ def carry_out(rpc: Rpc, wallet: Wallet, plan: Plan, progress: Progress = lambda 
     await_pending(rpc, plan.deployer)
     for creation in plan.creations():
         _create(rpc, wallet, plan, creation, progress)
-    _publish(rpc, wallet, plan.deployment, progress)
-    _hand_over(rpc, wallet, plan, progress)
-    verify(rpc, plan.deployment)
-    return plan.deployment
 
 
 def has_begun(rpc: Rpc, plan: Plan) -> bool:

@@ -77,7 +77,9 @@ def deployment_of(rpc: Rpc, known: Deployment, number: int, release: Release) ->
         # Who governs is no business of those who follow: it may have changed since the file was written.
         verify(rpc, dataclasses.replace(deployment, governance=None))
     except (ValueError, UserError) as error:
-        raise _refused(number, release, str(error)) from None
+        # Of a list of differences, the differences: there is no deployment file that says otherwise.
+        differences = str(error).partition(":\n")[2] or str(error)
+        raise _refused(number, release, "; ".join(differences.strip().split("\n  "))) from None
     if release.activation_epoch % parameters.term_length:
         raise _refused(number, release, "it does not begin with a term: layers and mailboxes are drawn then")
     return deployment

@@ -46,9 +46,9 @@ class Verified:
     """keccak256 of the same with zeros for the immutables: what the sources give, for every deployment."""
 
 
-def verify(rpc: Rpc, deployment: Deployment) -> tuple[Verified, ...]:
+def verify(rpc: Rpc, deployment: Deployment, *, published: bool = True) -> tuple[Verified, ...]:
     """What was found of each contract. Raises UserError with everything in which the chain differs from the
-    deployment file."""
+    deployment file. `published`: whether the contracts are expected to be in a release already."""
     check_chain(rpc, deployment)
     problems: list[str] = []
     verified = []
@@ -62,7 +62,7 @@ def verify(rpc: Rpc, deployment: Deployment) -> tuple[Verified, ...]:
     if not problems:
         problems = [
             *_block_problems(rpc, deployment),
-            *_release_problems(rpc, deployment),
+            *(_release_problems(rpc, deployment) if published else ()),
             *governance_problems(rpc, deployment),
         ]
     if problems:
@@ -163,9 +163,9 @@ def _word(value: int | Account) -> bytes:
 
 def _block_problems(rpc: Rpc, deployment: Deployment) -> list[str]:
     """Followers read from the file's block on: were it too late, they would not know who came before."""
-    if begins_with_creation(rpc, deployment.network, deployment.block):
+    if begins_with_creation(rpc, deployment.registry, deployment.block):
         return []
-    return [f"Network: it is older than block {deployment.block}, before which nothing is read"]
+    return [f"RelayRegistry: it is older than block {deployment.block}, before which nothing is read"]
 
 
 def _release_problems(rpc: Rpc, deployment: Deployment) -> list[str]:

@@ -123,7 +123,7 @@ def test_verify_namesWhatIsWrongWithTheGovernance(world: World) -> None:
     refused(
         world,
         late,
-        f"Network: it is older than block {late.block}",
+        f"RelayRegistry: it is older than block {late.block}",
         f"TimelockController: it is older than block {late.block}",
     )
     hasty = Batch((network.transfer_ownership(friend.account),))
