@@ -257,6 +257,8 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         _checkUnbonded(seat);
 
         uint96 penalty = _openPenalty(id);
+        // casting to 'uint96' is safe because the bounty is a part of the penalty
+        // forge-lint: disable-next-line(unsafe-typecast)
         uint96 bounty = uint96(uint256(penalty) * BOUNTY_PERCENT / 100);
         seat.settled = true;
         charges.taken += penalty;
