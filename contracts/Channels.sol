@@ -181,7 +181,7 @@ contract Channels is IChannels, EIP712 {
     function hold(address payer, address payee, uint40 until) external {
         _onlyCourt();
         Channel storage c = _channels[payer][payee];
-        if (c.closesAt == 0 || c.closesAt >= until || c.held) return;
+        if (c.closesAt <= block.timestamp || c.closesAt >= until || c.held) return; // zero, too, is past
         c.closesAt = until;
         c.held = true;
 

@@ -180,8 +180,8 @@ interface IChannels {
     /// @param amount The bond
     function takeBond(address from, uint96 amount) external;
 
-    /// @notice Puts a pending close off until a case is over: once for each close request, and not at all where no close
-    /// is pending. Only the court.
+    /// @notice Puts a pending close off until a case is over: once for each close request, and not at all where none is
+    /// pending or its notice is over. Only the court.
     /// @param payer Who gave notice
     /// @param payee Who opened a case
     /// @param until When the case is over
