@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {Channels} from "../../contracts/Channels.sol";
 import {IChannels} from "../../contracts/interfaces/IChannels.sol";
+import {IReceiptCourt} from "../../contracts/interfaces/IReceiptCourt.sol";
 import {Fixture} from "./Fixture.sol";
 import {vm} from "./Vm.sol";
 
@@ -20,7 +22,26 @@ contract ChannelsCourtTest is Fixture {
         vm.expectRevert(reason);
         channels.hold(alice, bob, type(uint40).max);
         vm.expectRevert(reason);
+        channels.markJudged(alice, bob);
+        vm.expectRevert(reason);
         channels.fundFromStake(alice, bob, 0);
+    }
+
+    /// @dev Closing asks the court only where it has judged: no other channel depends on it.
+    function test_close_asksTheCourtOnlyIfItHasJudged() public {
+        address nobody = address(0xDEAD);
+        channels = new Channels(token, NOTICE, IReceiptCourt(nobody)); // a court that does not answer
+        request();
+        vm.prank(bob);
+        channels.release(alice);
+        vm.assertEq(channels.balanceOf(alice), 10);
+        vm.prank(nobody);
+        channels.markJudged(alice, bob);
+        vm.expectRevert("");
+        vm.prank(bob);
+        channels.release(alice);
+        vm.expectRevert("");
+        channels.claimJudgement(alice, bob);
     }
 
     // ---------------------------------------------------------------- takeBond

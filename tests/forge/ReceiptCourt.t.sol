@@ -1,36 +1,279 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {IChannels} from "../../contracts/interfaces/IChannels.sol";
 import {IReceiptCourt} from "../../contracts/interfaces/IReceiptCourt.sol";
 import {Courtroom} from "./Courtroom.sol";
 import {Fixture} from "./Fixture.sol";
 import {vm} from "./Vm.sol";
 
+/// @dev Opening a case: what a claim has to build on.
 contract ReceiptCourtTest is Fixture, Courtroom {
     uint256 private constant KEY = 0xA11CE;
+    bytes32 private constant ROOT = bytes32("receipts");
     address private alice = vm.addr(KEY);
     address private bob = address(0xB0B);
+    IReceiptCourt.Base private nothing;
 
-    function testFuzz_finish_judges(uint256 seed, uint256 count) public {
-        count = bound(count, 1, 70);
-        Receipts memory r = receiptsOf(count, seed);
-        open(alice, bob, 1 ether);
-        IReceiptCourt.Case memory c = openFirst(KEY, bob, r, treesOf(r));
-        bytes32 drawn = draw(c);
-        vm.warp(c.openedAt + ANSWER_WINDOW);
-        court.finish(c, samplesOf(r, treesOf(r), drawn));
-        uint96 total = uint96(c.amount * HOP_PRICE + COURT_COST);
-        vm.assertEq(court.judgement(alice, bob).total, total);
-        uint256 bond = channels.balanceOf(bob);
-        channels.claimJudgement(alice, bob);
-        vm.assertEq(channels.balanceOf(bob) - bond, total);
+    function setUp() public override {
+        super.setUp();
+        credit(bob, type(uint96).max);
     }
 
-    function test_finish_costs() public {
-        Receipts memory r = receiptsOf(4096, 1);
-        IReceiptCourt.Case memory c = openFirst(KEY, bob, r, treesOf(r));
-        bytes32 drawn = draw(c);
-        vm.warp(c.openedAt + ANSWER_WINDOW);
-        court.finish(c, samplesOf(r, treesOf(r), drawn));
+    // ---------------------------------------------------------------- what is opened
+
+    function testFuzz_open(IReceiptCourt.Batch memory batch, bytes32 root, uint64 amount, uint32 time) public {
+        batch = valid(batch);
+        batch.number = 1;
+        amount = uint64(bound(amount, 1, (type(uint96).max - COURT_COST) / batch.price));
+        vm.warp(block.timestamp + time);
+        vm.roll(block.number + time);
+        IReceiptCourt.Case memory c = caseOf(alice, bob, 0, batch, root, amount);
+        uint96 bond = bondOf(amount, batch.price);
+        bytes memory signed = batchSignature(KEY, bob, batch);
+
+        vm.expectEmit(address(court));
+        emit IReceiptCourt.CaseOpened(alice, bob, c);
+        vm.expectEmit(address(channels));
+        emit IChannels.Moved(bob, address(court), bond);
+        vm.prank(bob);
+        court.open(alice, nothing, batch, signed, root, amount);
+
+        checkStored(keccak256(abi.encode(c)), bob);
+        checkStored(0, alice);
+        vm.assertEq(channels.balanceOf(bob), type(uint96).max - bond);
+        vm.assertEq(channels.balanceOf(address(court)), bond);
+    }
+
+    function checkStored(bytes32 hash, address payee) private view {
+        (bytes32 caseHash, bytes32 seed) = court.openCase(alice, payee);
+        vm.assertEq(caseHash, hash);
+        vm.assertEq(seed, bytes32(0));
+    }
+
+    /// @dev On what the payer signed for all batches before, whatever the number.
+    function testFuzz_open_uponAVoucher(uint96 total, uint32 number) public {
+        total = uint96(bound(total, 0, type(uint96).max - COURT_COST - 1));
+        number = uint32(bound(number, 1, type(uint32).max));
+        IReceiptCourt.Batch memory batch = batchOf(number);
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, voucher(KEY, bob, total, number - 1));
+        expectOpened(base, batch);
+        file(base, batch, 1);
+    }
+
+    function testFuzz_open_uponAJudgement(uint96 total, uint32 number) public {
+        total = uint96(bound(total, 1, type(uint96).max - COURT_COST - 1));
+        number = uint32(bound(number, 1, type(uint32).max - 1));
+        judge(KEY, bob, total, number);
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, "");
+        expectOpened(base, batchOf(number + 1));
+        file(base, batchOf(number + 1), 1);
+    }
+
+    /// @dev One case for each payer and payee at a time, and one is not in another's way.
+    function test_open_failsIfOneIsOpen() public {
+        IReceiptCourt.Batch memory batch = batchOf(1);
+        file(nothing, batch, 1);
+        expectRefused(nothing, batch, abi.encodeWithSelector(IReceiptCourt.CaseOpen.selector));
+        openCase(KEY, address(0xB0B2), nothing, batch, ROOT, 1);
+        openCase(0xA11CE2, bob, nothing, batch, ROOT, 1);
+    }
+
+    // ---------------------------------------------------------------- what is refused
+
+    function test_open_failsIfNothingIsClaimed() public {
+        bytes memory reason = abi.encodeWithSelector(IReceiptCourt.NothingClaimed.selector);
+        IReceiptCourt.Batch memory batch = batchOf(1);
+        batch.count = 0;
+        expectRefused(nothing, batch, reason);
+        batch = batchOf(1);
+        batch.price = 0;
+        expectRefused(nothing, batch, reason);
+        bytes memory signed = batchSignature(KEY, bob, batchOf(1));
+        vm.expectRevert(reason);
+        vm.prank(bob);
+        court.open(alice, nothing, batchOf(1), signed, ROOT, 0);
+    }
+
+    /// @dev Batches count from 1; before the first there is nothing.
+    function testFuzz_open_failsIfBaseIsFromNothing(uint96 total, uint32 number) public {
+        total = uint96(bound(total, 1, type(uint96).max));
+        bytes memory reason = abi.encodeWithSelector(IReceiptCourt.InvalidBase.selector);
+        expectRefused(nothing, batchOf(0), reason);
+        expectRefused(IReceiptCourt.Base(0, voucher(KEY, bob, 0, type(uint32).max)), batchOf(0), reason);
+        expectRefused(IReceiptCourt.Base(total, ""), batchOf(1), reason);
+        number = uint32(bound(number, 2, type(uint32).max));
+        expectRefused(IReceiptCourt.Base(total, ""), batchOf(number), reason);
+        expectRefused(nothing, batchOf(number), reason);
+    }
+
+    /// @dev Only this channel's judgement, in its full amount, and for the batch right after it.
+    function testFuzz_open_failsIfJudgementIsAnother(uint32 number, uint32 other, uint96 total) public {
+        number = uint32(bound(number, 1, type(uint32).max - 1));
+        other = uint32(bound(other, 2, type(uint32).max));
+        judge(KEY, bob, 1000, number);
+        judge(KEY, address(0xB0B2), 500, number);
+        judge(0xA11CE2, bob, 500, number);
+        bytes memory reason = abi.encodeWithSelector(IReceiptCourt.InvalidBase.selector);
+        if (other != number + 1) expectRefused(IReceiptCourt.Base(1000, ""), batchOf(other), reason);
+        if (total != 1000) expectRefused(IReceiptCourt.Base(total, ""), batchOf(number + 1), reason);
+        expectRefused(IReceiptCourt.Base(500, ""), batchOf(number + 1), reason);
+    }
+
+    /// @dev A voucher for another batch, total or payee, by another key, of another contract.
+    function testFuzz_open_failsIfBaseVoucherIsAnother(uint96 total, uint32 upto, uint256 key) public {
+        total = uint96(bound(total, 0, type(uint96).max / 2));
+        vm.assume(upto != 4);
+        key = keyFrom(key);
+        vm.assume(key != KEY);
+        expectUnsigned(total, voucher(KEY, bob, total, upto));
+        expectUnsigned(total, voucher(KEY, bob, total + 1, 4));
+        expectUnsigned(total, voucher(KEY, address(0xB0B2), total, 4));
+        expectUnsigned(total, voucher(key, bob, total, 4));
+        expectUnsigned(total, new bytes(65));
+        expectUnsigned(total, new bytes(1));
+        bytes memory good = voucher(KEY, bob, total, 4);
+        good[64] = bytes1(uint8(good[64]) ^ 7); // the other of 27 and 28
+        expectUnsigned(total, good);
+    }
+
+    function expectUnsigned(uint96 total, bytes memory signed) private {
+        bytes memory reason = abi.encodeWithSelector(IReceiptCourt.InvalidSignature.selector);
+        expectRefused(IReceiptCourt.Base(total, signed), batchOf(5), reason);
+    }
+
+    /// @dev The batch is the payer's, in every field, for this payee, under this contract and chain.
+    function testFuzz_open_failsIfBatchWasNotSigned(uint256 key, uint8 field, uint32 change) public {
+        key = keyFrom(key);
+        vm.assume(key != KEY && change != 0);
+        IReceiptCourt.Batch memory batch = batchOf(1);
+        bytes memory reason = abi.encodeWithSelector(IReceiptCourt.InvalidSignature.selector);
+        bytes memory signed = batchSignature(key, bob, batch);
+        expectRefusedWith(batch, signed, reason);
+        expectRefusedWith(batch, batchSignature(KEY, address(0xB0B2), batch), reason);
+        expectRefusedWith(batch, voucher(KEY, bob, 1, 1), reason);
+        signed = batchSignature(KEY, bob, batch);
+        expectRefusedWith(changed(batch, field % 3, change), signed, reason);
+        vm.chainId(block.chainid + 1);
+        expectRefusedWith(batch, signed, reason);
+    }
+
+    function changed(IReceiptCourt.Batch memory batch, uint8 field, uint32 change)
+        private
+        pure
+        returns (IReceiptCourt.Batch memory)
+    {
+        uint32 count = batch.count ^ (field == 0 ? change : 0);
+        uint96 price = batch.price ^ (field == 1 ? change : 0);
+        bytes32 root = batch.locksRoot ^ bytes32(uint256(field == 2 ? change : 0));
+        return IReceiptCourt.Batch(batch.number, count == 0 ? 1 : count, price == 0 ? 1 : price, root);
+    }
+
+    /// @dev What could not be paid is not judged: base, amount and costs fit a total, or there is no case.
+    function testFuzz_open_failsIfTotalIsTooLarge(uint96 total, uint96 price, uint64 amount) public {
+        price = uint96(bound(price, 1, type(uint96).max));
+        amount = uint64(bound(amount, 1, type(uint64).max));
+        IReceiptCourt.Batch memory batch = batchOf(7);
+        batch.price = price;
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, voucher(KEY, bob, total, 6));
+        bool fits = uint256(total) + uint256(amount) * price + COURT_COST <= type(uint96).max;
+        bytes memory signed = batchSignature(KEY, bob, batch);
+        if (!fits) vm.expectRevert(abi.encodeWithSelector(IReceiptCourt.TotalTooLarge.selector));
+        vm.prank(bob);
+        court.open(alice, base, batch, signed, ROOT, amount);
+    }
+
+    function test_open_theLargestTotal() public {
+        IReceiptCourt.Batch memory batch = batchOf(7);
+        batch.price = 1;
+        uint96 most = type(uint96).max - COURT_COST - 9;
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(most + 1, voucher(KEY, bob, most + 1, 6));
+        expectRefused(base, batch, 9, abi.encodeWithSelector(IReceiptCourt.TotalTooLarge.selector));
+        file(IReceiptCourt.Base(most, voucher(KEY, bob, most, 6)), batch, 9);
+    }
+
+    function testFuzz_open_failsWithoutTheBond(uint64 amount, uint96 balance) public {
+        amount = uint64(bound(amount, 1, (type(uint96).max - COURT_COST) / HOP_PRICE));
+        address poor = address(0xB0B3);
+        uint96 bond = bondOf(amount, HOP_PRICE);
+        balance = uint96(bound(balance, 0, bond - 1));
+        credit(poor, balance);
+        IReceiptCourt.Batch memory batch = batchOf(1);
+        batch.price = HOP_PRICE;
+        bytes memory signed = batchSignature(KEY, poor, batch);
+        vm.expectRevert(abi.encodeWithSelector(IChannels.InsufficientBalance.selector, balance, bond));
+        vm.prank(poor);
+        court.open(alice, nothing, batch, signed, ROOT, amount);
+        checkStored(0, poor);
+    }
+
+    // ---------------------------------------------------------------- hold
+
+    /// @dev A close that would end before the case is put off until then; one that ends later is left alone.
+    function testFuzz_open_holdsAClosingChannel(uint40 wait) public {
+        wait = uint40(bound(wait, 0, NOTICE - 1));
+        open(alice, bob, 10);
+        vm.prank(alice);
+        channels.requestClose(bob);
+        (,, uint40 closesAt) = channels.channel(alice, bob);
+        vm.warp(block.timestamp + wait);
+        uint40 until = uint40(block.timestamp) + ANSWER_WINDOW + FINISH_WINDOW;
+        bytes memory signed = batchSignature(KEY, bob, batchOf(1));
+        if (until > closesAt) {
+            vm.expectEmit(address(channels));
+            emit IChannels.Held(alice, bob, until);
+        }
+        vm.prank(bob);
+        court.open(alice, nothing, batchOf(1), signed, ROOT, 1);
+        (,, uint40 due) = channels.channel(alice, bob);
+        vm.assertEq(due, until > closesAt ? until : closesAt);
+    }
+
+    // ---------------------------------------------------------------- help
+
+    function valid(IReceiptCourt.Batch memory batch) private pure returns (IReceiptCourt.Batch memory) {
+        batch.count = uint32(bound(batch.count, 1, type(uint32).max));
+        batch.price = uint96(bound(batch.price, 1, type(uint96).max - COURT_COST));
+        return batch;
+    }
+
+    /// @dev A batch of 3 tickets at price 5.
+    function batchOf(uint32 number) private pure returns (IReceiptCourt.Batch memory) {
+        return IReceiptCourt.Batch(number, 3, 5, bytes32("locks"));
+    }
+
+    function file(IReceiptCourt.Base memory base, IReceiptCourt.Batch memory batch, uint64 amount) private {
+        bytes memory signed = batchSignature(KEY, bob, batch);
+        vm.prank(bob);
+        court.open(alice, base, batch, signed, ROOT, amount);
+    }
+
+    function expectOpened(IReceiptCourt.Base memory base, IReceiptCourt.Batch memory batch) private {
+        vm.expectEmit(address(court));
+        emit IReceiptCourt.CaseOpened(alice, bob, caseOf(alice, bob, base.total, batch, ROOT, 1));
+    }
+
+    function expectRefused(IReceiptCourt.Base memory base, IReceiptCourt.Batch memory batch, bytes memory reason)
+        private
+    {
+        expectRefused(base, batch, 1, reason);
+    }
+
+    function expectRefused(
+        IReceiptCourt.Base memory base,
+        IReceiptCourt.Batch memory batch,
+        uint64 amount,
+        bytes memory reason
+    ) private {
+        bytes memory signed = batchSignature(KEY, bob, batch);
+        vm.expectRevert(reason);
+        vm.prank(bob);
+        court.open(alice, base, batch, signed, ROOT, amount);
+    }
+
+    function expectRefusedWith(IReceiptCourt.Batch memory batch, bytes memory signed, bytes memory reason) private {
+        vm.expectRevert(reason);
+        vm.prank(bob);
+        court.open(alice, nothing, batch, signed, ROOT, 1);
     }
 }
