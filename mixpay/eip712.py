@@ -192,6 +192,12 @@ def sign(key: bytes, digest: bytes) -> bytes:
     return signature[:64] + bytes((signature[64] + _V_OFFSET,))
 
 
+def compact(signature: bytes) -> tuple[bytes, bytes]:
+    """A signature of `sign` in the form of EIP-2098: r, and s with v - 27 in its first bit; 32 bytes each."""
+    s = int.from_bytes(signature[32:64], "big") | (signature[64] - _V_OFFSET) << 255
+    return signature[:32], s.to_bytes(32, "big")
+
+
 def recover(digest: bytes, signature: bytes) -> Account:
     """Return the account that signed `digest` (32 bytes).
 

@@ -12,27 +12,66 @@ import {IRelayRegistry} from "./IRelayRegistry.sol";
 ///
 /// What is signed (EIP-712, domain "Mixpay SubsidyPool", version "1", this chain, this contract):
 /// PoolVoucher(uint32 campaign,address relay,uint32 period,uint96 cumulative). Its period is an epoch; what is owed for a
-/// term (kind 2) is vouched for in an epoch of the signer's choice, usually the term's last.
-/// @dev Trust: nobody has a special right here; there is no owner, no proxy and no pause. A relay relies on the campaign's
-/// signer for vouchers, and on the budget less the pending withdrawal, both in `campaign`, for their worth. Changing the
-/// signer takes effect at once (a stolen key must not sign on), so vouchers not yet claimed have to be signed again.
+/// term (kind 2) counts in the term's last epoch.
+///
+/// When the signer is silent, a relay redeems its passes here itself (`redeemPasses`). Vouchers and passes pay into one
+/// all-time total: a voucher's total includes what was redeemed here. So that no pass is paid by both, passes of a period
+/// are redeemed only as long as the relay has claimed no voucher of that period or a later one, and a signer never signs a
+/// voucher with a period before the last epoch of a pass that is in it.
+/// @dev Trust: nobody has a special right here; there is no owner, no proxy and no pause. A relay relies on the budget less
+/// the pending withdrawal, both in `campaign`, and on the caps, for the worth of vouchers and passes: a sponsor whose signer
+/// pays others first leaves less for it. It does not rely on the signer for more than the gas that passes cost above
+/// vouchers. A sponsor relies on its signer, and on the secrecy of its blind-signing keys, up to the caps.
 interface ISubsidyPool {
     /// @notice A sponsor's budget and its limits.
+    /// @dev Signer and budget share a slot, which is all of it that most payments touch.
     /// @param signer Signs pool vouchers and may set keys
-    /// @param relayCap The most that one relay can claim for one period
-    /// @param periodCap The most that all relays together can claim for one period
     /// @param budget What is left
+    /// @param relayCap The most that one relay can be paid for one period
+    /// @param periodCap The most that all relays together can be paid for one period
     /// @param withdrawableAt When the pending withdrawal can be finished; zero when none is requested
     /// @param sponsor Created the campaign; withdraws, and names the signer
     /// @param withdrawal What the sponsor has asked back; relays cannot count on this part of the budget
     struct Campaign {
         address signer;
+        uint96 budget;
         uint96 relayCap;
         uint96 periodCap;
-        uint96 budget;
         uint40 withdrawableAt;
         address sponsor;
         uint96 withdrawal;
+    }
+
+    /// @notice A relay's place in the registry as it was frozen for the epoch that passes draw from. The caller is the
+    /// operator in its leaf.
+    /// @param id Its number
+    /// @param position Where it stood
+    /// @param linkKey Its link key then
+    /// @param endpointHash keccak256 of its endpoint then
+    /// @param siblings The siblings on the way from its leaf to the frozen root, bottom up
+    struct RelayProof {
+        uint32 id;
+        uint32 position;
+        bytes32 linkKey;
+        bytes32 endpointHash;
+        bytes32[] siblings;
+    }
+
+    /// @notice A pass, and the furthest tick of it that the relay holds.
+    /// @dev The signed message is "mixpay-pass-v1" . chain id u64 . this contract 20 . campaign u32 . kind u8 . period u32 .
+    /// anchor 32; the signature is RSASSA-PSS, see BlindRsa. The anchor is the Merkle root over keccak256(head) of 64 hash
+    /// chains of 256 links, see Passes.
+    /// @param anchor Root over the heads of its chains
+    /// @param signature The issuer's, unblinded
+    /// @param tick The tick's number, 1 to 16,384: link k of chain c is number 256 * c + k
+    /// @param link That link
+    /// @param siblings The siblings on the way from the chain's head to the anchor, bottom up
+    struct Pass {
+        bytes32 anchor;
+        bytes32[8] signature;
+        uint16 tick;
+        bytes32 link;
+        bytes32[6] siblings;
     }
 
     /// @notice Thrown when the pool is deployed with a withdrawal notice not longer than the claim window, or with terms
@@ -50,26 +89,61 @@ interface ISubsidyPool {
     /// @notice Thrown when a pass kind is neither 1 (entry) nor 2 (mailbox).
     /// @param kind The kind given
     error InvalidKind(uint8 kind);
-    /// @notice Thrown when a key hash is zero.
+    /// @notice Thrown when a key hash is zero, or a modulus is not the one registered for campaign, kind and period.
     error InvalidKey();
     /// @notice Thrown when the period has its key already.
     error KeyAlreadySet();
     /// @notice Thrown when the beacon of the period's first epoch is drawn already.
     /// @param firstEpoch The first epoch of the period
     error KeyTooLate(uint32 firstEpoch);
-    /// @notice Thrown when a pool voucher's signature is malformed, not canonical (high s), or not the signer's.
+    /// @notice Thrown when the signer was changed so lately that the former one's vouchers are still valid.
+    /// @param until The last second in which they are
+    error FormerSignerValid(uint40 until);
+    /// @notice Thrown when a pool voucher's signature is malformed, not canonical (high s), or neither the signer's nor that
+    /// of a former signer whose vouchers are still valid.
     error InvalidSignature();
     /// @notice Thrown when a voucher is for a period that has not begun.
     /// @param period The voucher's period
     error PeriodInFuture(uint32 period);
-    /// @notice Thrown when the relay has already claimed for a later period.
-    /// @param period The voucher's period
-    /// @param latest The period last claimed for
+    /// @notice Thrown when the relay has already been paid for a later period.
+    /// @param period The voucher's period, or the last epoch of the passes'
+    /// @param latest The period last paid for
     error PeriodTooOld(uint32 period, uint32 latest);
     /// @notice Thrown when the period ended longer ago than the claim window.
-    /// @param period The voucher's period
+    /// @param period The voucher's period, or the last epoch of the passes'
     /// @param closedAt The last second in which it could be claimed
     error ClaimWindowOver(uint32 period, uint256 closedAt);
+    /// @notice Thrown when passes are redeemed before their period is over.
+    /// @param period The last epoch of the passes' period
+    /// @param endsAt The first second after it
+    error PeriodNotOver(uint32 period, uint256 endsAt);
+    /// @notice Thrown when passes are redeemed of a period for which the relay has claimed a voucher, which may cover them.
+    /// @param period The last epoch of the passes' period
+    error VoucherClaimed(uint32 period);
+    /// @notice Thrown when the caller is not the operator of the relay that stood, as described, at the position given when
+    /// the registry was frozen for the first epoch of the passes' period.
+    error InvalidRelayProof();
+    /// @notice Thrown when no pass is given.
+    error NoPasses();
+    /// @notice Thrown when a pass was redeemed before, or stands in the call twice.
+    /// @param pass SHA-256 of its signed message
+    error PassRedeemed(bytes32 pass);
+    /// @notice Thrown when the period's key did not sign a pass for this campaign, kind, period and anchor, or the signature
+    /// is not below the modulus.
+    /// @param pass SHA-256 of its signed message
+    error InvalidPassSignature(bytes32 pass);
+    /// @notice Thrown when a pass draws another relay.
+    /// @param pass SHA-256 of its signed message
+    /// @param position The position that it draws
+    error WrongRelay(bytes32 pass, uint256 position);
+    /// @notice Thrown when a tick's number is not from 1 to 16,384, or its link does not lead to the anchor.
+    /// @param pass SHA-256 of its signed message
+    error InvalidTick(bytes32 pass);
+    /// @notice Thrown when passes are worth more than what budget, `periodCap` and `relayCap` leave for their period.
+    /// Nothing is spent then: redeem fewer passes, or an earlier tick of one, which gives up the rest of that pass.
+    /// @param left What they leave
+    /// @param amount What the passes are worth
+    error ExceedsLimits(uint96 left, uint256 amount);
     /// @notice Thrown when more is asked back than the budget holds.
     /// @param budget What is left
     /// @param amount What was asked for
@@ -101,13 +175,32 @@ interface ISubsidyPool {
     /// @param keyHash keccak256 of the RSA modulus as 256 bytes
     /// @param hopPrice The hop price fixed with it
     event KeySet(uint32 indexed campaign, uint8 kind, uint32 period, bytes32 keyHash, uint96 hopPrice);
-    /// @notice Emitted when a relay is paid.
+    /// @notice Emitted when a relay is paid by a voucher.
     /// @param campaign Whose budget paid
     /// @param relay Whose account was credited
     /// @param period The voucher's period
     /// @param amount What was paid now
     /// @param claimed All-time total paid by this campaign to this relay
     event PoolClaimed(uint32 indexed campaign, address indexed relay, uint32 period, uint96 amount, uint96 claimed);
+    /// @notice Emitted when a relay is paid for passes. Whoever signs vouchers counts these passes as handed in.
+    /// @param campaign Whose budget paid
+    /// @param relay Whose account was credited
+    /// @param kind 1 entry pass, 2 mailbox pass
+    /// @param period Epoch (kind 1) or term (kind 2)
+    /// @param amount What was paid now
+    /// @param claimed All-time total paid by this campaign to this relay
+    /// @param anchors The passes' anchors
+    /// @param ticks The number of the tick that each was redeemed with, in the same order
+    event PassesRedeemed(
+        uint32 indexed campaign,
+        address indexed relay,
+        uint8 kind,
+        uint32 period,
+        uint96 amount,
+        uint96 claimed,
+        bytes32[] anchors,
+        uint16[] ticks
+    );
     /// @notice Emitted when a sponsor gives notice of a withdrawal.
     /// @param campaign The campaign
     /// @param amount What it asks back; zero takes an earlier request back
@@ -121,7 +214,8 @@ interface ISubsidyPool {
     /// @notice Emitted when a campaign gets another signer.
     /// @param campaign The campaign
     /// @param signer The new signer
-    event SignerChanged(uint32 indexed campaign, address indexed signer);
+    /// @param formerUntil The last second in which the former signer's vouchers are valid
+    event SignerChanged(uint32 indexed campaign, address indexed signer, uint40 formerUntil);
 
     /// @notice Creates a campaign; the caller becomes its sponsor. The caps never change.
     /// @param signer Signs its vouchers
@@ -143,25 +237,49 @@ interface ISubsidyPool {
     /// @param keyHash keccak256 of the RSA modulus as 256 bytes
     function setKey(uint32 campaignId, uint8 kind, uint32 period, bytes32 keyHash) external;
 
-    /// @notice Replaces the signer, at once. Only the sponsor.
+    /// @notice Replaces the signer. The former one's vouchers stay valid for a claim window, so that no relay loses what was
+    /// signed for it; meanwhile the signer cannot be replaced again. The former signer sets no keys any more. Only the
+    /// sponsor. What a thief of the former key can take in this time, the caps bound.
     /// @param campaignId The campaign
     /// @param signer The new signer
     function setSigner(uint32 campaignId, address signer) external;
 
-    /// @notice Pays a relay what a voucher's total exceeds what it was paid before, within the budget, what `relayCap`
+    /// @notice Pays the caller what a voucher's total exceeds what it was paid before, within the budget, what `relayCap`
     /// leaves for this relay and period, and what `periodCap` leaves for the period. What a limit holds back is not lost:
-    /// the same total pays it later, under a later period's voucher or after the budget was raised. Anyone may submit it;
-    /// with nothing (more) to pay it changes nothing and returns 0.
+    /// the same total pays it later, under a later period's voucher or after the budget was raised. With nothing (more) to
+    /// pay it changes nothing and returns 0.
+    /// @dev Only by the relay itself. What others could submit would end its right to redeem passes, see `redeemPasses`.
     /// @param campaignId Who pays
-    /// @param relay The operator that is paid
     /// @param period The epoch that the payment counts in; not in the future, not before the relay's last, and not ended
     /// longer than the claim window ago
-    /// @param cumulative All-time total owed by this campaign to this relay
-    /// @param signature The signer's EIP-712 signature r . s . v over the PoolVoucher, 65 bytes, low s
-    /// @return paid What was credited to the relay's account in Channels
-    function claim(uint32 campaignId, address relay, uint32 period, uint96 cumulative, bytes calldata signature)
+    /// @param cumulative All-time total owed by this campaign to the caller
+    /// @param r Of the signer's EIP-712 signature over the PoolVoucher
+    /// @param vs The rest of it in the compact form of EIP-2098, low s: (v - 27) << 255 | s
+    /// @return paid What was credited to the caller's account in Channels
+    function claim(uint32 campaignId, uint32 period, uint96 cumulative, bytes32 r, bytes32 vs)
         external
         returns (uint96 paid);
+
+    /// @notice Pays the caller for passes of a period that is over, all of them in full or none: 5 hop prices, as fixed with
+    /// the period's key, for each tick up to the one given. For when the campaign's signer is silent. The payment counts in
+    /// the period's last epoch.
+    /// @dev A relay claims its vouchers of earlier periods first, for the pool never goes back to an earlier period, and
+    /// those of this or a later period afterwards. Each pass is redeemed once, whatever its tick.
+    /// @param campaignId Who pays
+    /// @param kind 1 entry pass (the period is an epoch), 2 mailbox pass (the period is a term)
+    /// @param period Number of the epoch or term; over, but not longer than the claim window ago
+    /// @param modulus RSA modulus of the period's key
+    /// @param relay Where the caller stood in the registry when the passes drew
+    /// @param passes What it redeems
+    /// @return paid What was credited to the caller's account in Channels
+    function redeemPasses(
+        uint32 campaignId,
+        uint8 kind,
+        uint32 period,
+        bytes32[8] calldata modulus,
+        RelayProof calldata relay,
+        Pass[] calldata passes
+    ) external returns (uint96 paid);
 
     /// @notice Gives notice of a withdrawal; replaces an earlier request. Only the sponsor. Claims go on meanwhile.
     /// @param campaignId The campaign
@@ -192,16 +310,27 @@ interface ISubsidyPool {
         view
         returns (bytes32 keyHash, uint96 hopPrice);
 
-    /// @notice What a campaign has paid to a relay.
+    /// @notice The signer that was replaced last.
+    /// @param campaignId The campaign
+    /// @return signer Whose vouchers stay valid for a while; zero when the signer was never replaced
+    /// @return until The last second in which they are
+    function formerSigner(uint32 campaignId) external view returns (address signer, uint40 until);
+
+    /// @notice What a campaign has paid to a relay, by vouchers and for passes.
     /// @param campaignId The campaign
     /// @param relay The operator
     /// @return claimed All-time total
-    /// @return period The period last claimed for
+    /// @return period The period last paid for
     /// @return inPeriod What was paid for that period
+    /// @return vouchered Whether a voucher paid a part of that; then its passes cannot be redeemed any more
     function claimedBy(uint32 campaignId, address relay)
         external
         view
-        returns (uint96 claimed, uint32 period, uint96 inPeriod);
+        returns (uint96 claimed, uint32 period, uint96 inPeriod, bool vouchered);
+
+    /// @notice Whether a pass was redeemed here.
+    /// @param pass SHA-256 of its signed message
+    function isRedeemed(bytes32 pass) external view returns (bool);
 
     /// @notice What a campaign has paid to all relays for a period.
     /// @param campaignId The campaign
@@ -220,7 +349,7 @@ interface ISubsidyPool {
     /// @notice The Channels that hold the budgets; immutable.
     function CHANNELS() external view returns (IChannels);
 
-    /// @notice The registry whose beacons close the setting of keys; immutable.
+    /// @notice The registry whose beacons close the setting of keys and draw passes' relays; immutable.
     function REGISTRY() external view returns (IRelayRegistry);
 
     /// @notice The network that names the hop price; immutable.

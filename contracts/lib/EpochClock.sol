@@ -20,8 +20,17 @@ abstract contract EpochClock {
         return SafeCast.toUint32((block.timestamp - _genesis) / _epochLength);
     }
 
+    /// @dev First second of an epoch.
+    function _epochStart(uint32 epoch) internal view returns (uint256) {
+        unchecked {
+            return _genesis + uint256(epoch) * _epochLength; // 64 bits, and 32 by 32
+        }
+    }
+
     /// @dev First second after an epoch.
     function _epochEnd(uint32 epoch) internal view returns (uint256) {
-        return _genesis + (uint256(epoch) + 1) * _epochLength;
+        unchecked {
+            return _genesis + (uint256(epoch) + 1) * _epochLength; // as above
+        }
     }
 }

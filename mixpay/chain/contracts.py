@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mixpay import eip712
 from mixpay.chain.contract import Contract
 from mixpay.chain.court import ReceiptCourt
 from mixpay.chain.records import Call
@@ -13,13 +14,16 @@ from mixpay.chain.rpc import Rpc
 from mixpay.chain.views import (
     Campaign,
     Channel,
+    FormerSigner,
     FrozenEpoch,
     PaidToRelay,
     PeriodKey,
     RegisteredRelay,
+    RelayProof,
     Release,
 )
 from mixpay.deployment import Deployment
+from mixpay.passes import Redemption
 from mixpay.types import Account, Amount, Epoch, RelayId
 
 
@@ -294,6 +298,14 @@ class SubsidyPool(Contract):
         """What a relay (its operator) got from a campaign."""
         return PaidToRelay(*self._read("claimedBy", campaign, relay))
 
+    def is_redeemed(self, pass_digest: bytes) -> bool:
+        """Whether a pass (the SHA-256 of its message) was redeemed here."""
+        return bool(self._read("isRedeemed", pass_digest))
+
+    def former_signer(self, campaign: int) -> FormerSigner:
+        """Whom the sponsor replaced last."""
+        return FormerSigner(*self._read("formerSigner", campaign))
+
     def paid_in_period(self, campaign: int, period: Epoch) -> Amount:
         """What all relays got from a campaign for an epoch."""
         return Amount(self._read("paidInPeriod", campaign, period))
@@ -323,14 +335,27 @@ class SubsidyPool(Contract):
         return self._write("setKey", campaign, kind, period, key_hash)
 
     def set_signer(self, campaign: int, signer: Account) -> Call:
-        """Replaces the signer at once. Only the sponsor."""
+        """Replaces the signer; the former one's vouchers stay valid for a claim window. Only the sponsor."""
         return self._write("setSigner", campaign, signer)
 
-    def claim(
-        self, campaign: int, relay: Account, period: Epoch, cumulative: Amount, signature: bytes
+    def claim(self, campaign: int, period: Epoch, cumulative: Amount, signature: bytes) -> Call:
+        """Submits a pool voucher; its signature has 65 bytes. Only the relay that it is for."""
+        return self._write("claim", campaign, period, cumulative, *eip712.compact(signature))
+
+    def redeem_passes(
+        self,
+        campaign: int,
+        kind: int,
+        period: int,
+        modulus: bytes,
+        relay: RelayProof,
+        passes: Sequence[Redemption],
     ) -> Call:
-        """Submits a pool voucher. Anyone."""
-        return self._write("claim", campaign, relay, period, cumulative, signature)
+        """Redeems passes of a period that is over, all or none. `modulus`: of its key, 256 bytes. Only
+        the relay that they draw."""
+        shown = [(p.anchor, _words(p.signature), p.tick.number, p.tick.link, list(p.proof)) for p in passes]
+        place = (relay.id, relay.position, relay.link_key, relay.endpoint_hash, list(relay.siblings))
+        return self._write("redeemPasses", campaign, kind, period, _words(modulus), place, shown)
 
     def request_withdrawal(self, campaign: int, amount: Amount) -> Call:
         """Gives notice. Only the sponsor."""
@@ -339,6 +364,10 @@ class SubsidyPool(Contract):
     def finish_withdrawal(self, campaign: int, to: Account) -> Call:
         """Takes budget back after the notice. Only the sponsor."""
         return self._write("finishWithdrawal", campaign, to)
+
+
+def _words(data: bytes) -> list[bytes]:
+    return [data[at : at + 32] for at in range(0, len(data), 32)]
 
 
 class Contracts:

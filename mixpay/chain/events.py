@@ -325,13 +325,27 @@ class KeySet(Event):
 
 @dataclass(frozen=True, slots=True)
 class PoolClaimed(Event):
-    """A relay was paid; `claimed` is the all-time total of this campaign and relay."""
+    """A relay was paid by a voucher; `claimed` is the all-time total of this campaign and relay."""
 
     campaign: int
     relay: Account
     period: Epoch
     amount: Amount
     claimed: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class PassesRedeemed(Event):
+    """A relay was paid for passes; `claimed` as above. The tick of each pass pays for all ticks up to it."""
+
+    campaign: int
+    relay: Account
+    kind: int
+    period: int
+    amount: Amount
+    claimed: Amount
+    anchors: tuple[bytes, ...]
+    ticks: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,10 +368,11 @@ class WithdrawalFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class SignerChanged(Event):
-    """A campaign has another signer."""
+    """A campaign has another signer; the former one's vouchers are valid until `former_until`."""
 
     campaign: int
     signer: Account
+    former_until: int
 
 
 KINDS: Mapping[str, tuple[type[Event], ...]] = {
@@ -389,6 +404,7 @@ KINDS: Mapping[str, tuple[type[Event], ...]] = {
         CampaignFunded,
         KeySet,
         PoolClaimed,
+        PassesRedeemed,
         WithdrawalRequested,
         WithdrawalFinished,
         SignerChanged,

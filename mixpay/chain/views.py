@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from mixpay.chain import abi
 from mixpay.crypto.hashing import keccak256
-from mixpay.types import Account, Amount, Epoch, Position, Value
+from mixpay.types import Account, Amount, Epoch, Position, RelayId, Value
 
 NOBODY = Account(bytes(20))
 """The zero address."""
@@ -71,9 +71,9 @@ class Campaign:
     """A sponsor's budget and its limits; the sponsor is NOBODY where there is no campaign."""
 
     signer: Account
+    budget: Amount
     relay_cap: Amount
     period_cap: Amount
-    budget: Amount
     withdrawable_at: int
     sponsor: Account
     withdrawal: Amount
@@ -89,11 +89,33 @@ class PeriodKey:
 
 @dataclass(frozen=True, slots=True)
 class PaidToRelay:
-    """What a campaign has paid to one relay: in all, and for the period last claimed for."""
+    """What a campaign has paid to one relay: in all, and for the period last paid for. `vouchered`: a voucher
+    paid a part of that, so its passes cannot be redeemed any more."""
 
     claimed: Amount
     period: Epoch
     in_period: Amount
+    vouchered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FormerSigner:
+    """The signer that a campaign replaced last (NOBODY: none), and the last second in which its vouchers are
+    valid."""
+
+    signer: Account
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class RelayProof:
+    """A relay's place under the root frozen for an epoch; siblings (32 bytes each) bottom up."""
+
+    id: RelayId
+    position: Position
+    link_key: bytes
+    endpoint_hash: bytes
+    siblings: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)

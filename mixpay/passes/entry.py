@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mixpay import merkle
 from mixpay.passes.terms import TICKS, Pass, PassError, PassRules, Redemption, Scope, Tick, place, walk
 from mixpay.types import Position
 
@@ -161,7 +160,7 @@ class EntryPassBook:
     def redemptions(self, scope: Scope) -> list[tuple[bytes, Redemption]]:
         """Return (pass id, redemption) of every closed pass of a scope that is worth something."""
         worth = (a for a in self._accounts.values() if a.closed and a.number and a.shown.scope == scope)
-        return [(account.shown.id, _redemption(account)) for account in worth]
+        return [(a.shown.id, a.shown.redemption(Tick(*place(a.number), a.link))) for a in worth]
 
     def scopes(self) -> list[Scope]:
         """Return the scopes of all passes held."""
@@ -176,10 +175,3 @@ class EntryPassBook:
             self._totals.pop(scope, None)
             self._limits.pop(scope, None)
         return dropped
-
-
-def _redemption(account: _Account) -> Redemption:
-    shown = account.shown
-    chain, k = place(account.number)
-    proof = tuple(merkle.proof(shown.leaves(), chain))
-    return Redemption(shown.anchor, shown.signature, Tick(chain, k, account.link), proof)

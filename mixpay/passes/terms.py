@@ -12,6 +12,7 @@ so the only thing to grind is the number of passes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from mixpay import merkle
 from mixpay.crypto import blind_rsa
@@ -80,6 +81,10 @@ class Scope:
     def pass_id(self, anchor: bytes) -> bytes:
         """Name a pass: 32 bytes. Not the anchor alone, which a user may have signed for two periods."""
         return keccak256(self.message(anchor))
+
+    def digest(self, anchor: bytes) -> bytes:
+        """SHA-256 of the signed message: what names a pass on the chain."""
+        return sha256(self.message(anchor)).digest()
 
     def require(self, expected: Scope) -> None:
         """Raise PassError `wrong_chain`, `wrong_campaign`, `wrong_kind` or `wrong_period` unless equal."""
@@ -158,6 +163,11 @@ class Pass:
     def leaves(self) -> list[bytes]:
         """Return the 64 leaves below the anchor."""
         return [keccak256(self.head(chain)) for chain in range(CHAINS)]
+
+    def redemption(self, tick: Tick) -> Redemption:
+        """What hands this pass in with its furthest tick."""
+        proof = tuple(merkle.proof(self.leaves(), tick.chain))
+        return Redemption(self.anchor, self.signature, tick, proof)
 
     def encode(self) -> bytes:
         """Return campaign u32, kind u8, period u32, signature, heads: `PASS_SIZE` bytes."""

@@ -173,7 +173,7 @@ class TreasuryDesk:
                 call = channels.finish_close(action.payee)
             case ClaimPool():
                 total = (action.period, action.cumulative, action.signature)
-                call = self._contracts.pool.claim(action.campaign, me, *total)
+                call = self._contracts.pool.claim(action.campaign, *total)
             case _:
                 call = channels.withdraw(self._owner, action.amount)
         self._sender.send(call)

@@ -103,6 +103,11 @@ class Scene:
         message = eip712.PoolVoucher(campaign, relay.raw, period, total)
         return eip712.sign(signer.key, message.digest(self.pool_domain))
 
+    def claim_pool(self, signer: Person, campaign: int, relay: Person, period: int, total: int) -> Any:
+        """The relay submits a pool voucher that the signer makes for it; returns the transaction."""
+        signed = eip712.compact(self.pool_voucher(signer, campaign, relay, period, total))
+        return self.pool.claim(campaign, period, total, *signed, {"from": relay.account})
+
     def go_to(self, epoch: int) -> None:
         """Advance the chain into an epoch."""
         if epoch != self.network.currentEpoch():

@@ -45,7 +45,7 @@ def test_createCampaign(scene, alice, bob):
     event = transaction.events["CampaignCreated"]
     assert (event["campaign"], event["sponsor"], event["signer"]) == (1, alice.account, bob.account)
     assert (event["periodCap"], event["relayCap"]) == (500, 200)
-    assert scene.pool.campaign(1) == (bob.account, 200, 500, 0, 0, alice.account, 0)
+    assert scene.pool.campaign(1) == (bob.account, 0, 200, 500, 0, alice.account, 0)
     assert scene.pool.campaign(2) == (ZERO, 0, 0, 0, 0, ZERO, 0)
 
 
@@ -58,7 +58,7 @@ def test_fund_byAnyone(scene, campaign, carol):
     scene.give(carol.account, scene.pool, 300)
     event = scene.pool.fund(campaign, 300, {"from": carol.account}).events["CampaignFunded"]
     assert dict(event) == {"campaign": 1, "from": carol.account, "amount": 300}
-    assert scene.pool.campaign(1)[3] == 1300
+    assert scene.pool.campaign(1)[1] == 1300
     assert scene.channels.balanceOf(scene.pool) == 1300
     assert scene.token.balanceOf(scene.pool) == 0
 
@@ -119,11 +119,29 @@ def test_setKey_takesThePriceOfItsPeriod(scene, campaign, alice):
 
 
 def test_setSigner(scene, campaign, alice, bob, carol):
-    event = scene.pool.setSigner(campaign, carol.account, {"from": alice.account}).events["SignerChanged"]
-    assert dict(event) == {"campaign": 1, "signer": carol.account}
+    assert scene.pool.formerSigner(campaign) == (ZERO, 0)
+    transaction = scene.pool.setSigner(campaign, carol.account, {"from": alice.account})
+    until = transaction.timestamp + CLAIM_WINDOW
+    event = transaction.events["SignerChanged"]
+    assert dict(event) == {"campaign": 1, "signer": carol.account, "formerUntil": until}
     assert scene.pool.campaign(1)[0] == carol.account
+    assert scene.pool.formerSigner(campaign) == (bob.account, until)
+
+
+def test_setSigner_failsWhileTheFormerOnesVouchersAreValid(scene, campaign, alice, bob, carol):
+    transaction = scene.pool.setSigner(campaign, carol.account, {"from": alice.account})
+    with reverts("FormerSignerValid", transaction.timestamp + CLAIM_WINDOW):
+        scene.pool.setSigner(campaign, alice.account, {"from": alice.account})
+    wait(CLAIM_WINDOW + 1)
+    scene.pool.setSigner(campaign, bob.account, {"from": alice.account})
+    assert scene.pool.formerSigner(campaign)[0] == carol.account
+
+
+def test_setSigner_failsForOthersOrToNobody(scene, campaign, alice, bob):
     with reverts("NotSponsor"):
         scene.pool.setSigner(campaign, bob.account, {"from": bob.account})
+    with reverts("NotSponsor"):
+        scene.pool.setSigner(9, bob.account, {"from": alice.account})
     with reverts("InvalidSigner"):
         scene.pool.setSigner(campaign, ZERO, {"from": alice.account})
 
@@ -141,7 +159,7 @@ def test_withdrawal_paysAfterItsNotice(scene, campaign, alice, carol):
     event = finish.events["WithdrawalFinished"]
     assert dict(event) == {"campaign": 1, "to": carol.account, "amount": 600}
     assert scene.token.balanceOf(carol.account) == 600
-    assert scene.channels.balanceOf(scene.pool) == scene.pool.campaign(1)[3] == 400
+    assert scene.channels.balanceOf(scene.pool) == scene.pool.campaign(1)[1] == 400
     with reverts("WithdrawalNotRequested"):
         scene.pool.finishWithdrawal(campaign, carol.account, {"from": alice.account})
 

@@ -16,8 +16,7 @@ def claim(scene, alice, bob):
     scene.pool.fund(1, 1000, {"from": alice.account})
 
     def submit(relay, period, total):
-        signature = scene.pool_voucher(bob, 1, relay, period, total)
-        return scene.pool.claim(1, relay.account, period, total, signature, {"from": relay.account})
+        return scene.claim_pool(bob, 1, relay, period, total)
 
     return submit
 
@@ -32,9 +31,9 @@ def test_claim_paysTheDifference(scene, claim, carol):
     assert claim(carol, 0, 50).return_value == 0
     assert claim(carol, 0, 40).return_value == 0
     assert scene.channels.balanceOf(carol.account) == 50
-    assert scene.pool.claimedBy(1, carol.account) == (50, 0, 50)
+    assert scene.pool.claimedBy(1, carol.account) == (50, 0, 50, True)
     assert scene.pool.paidInPeriod(1, 0) == 50
-    assert scene.pool.campaign(1)[3] == scene.channels.balanceOf(scene.pool) == 950
+    assert scene.pool.campaign(1)[1] == scene.channels.balanceOf(scene.pool) == 950
 
 
 def test_claim_isCappedByRelayAndPaysOnLater(scene, claim, carol):
@@ -42,7 +41,7 @@ def test_claim_isCappedByRelayAndPaysOnLater(scene, claim, carol):
     assert claim(carol, 0, 350).return_value == 0
     scene.go_to(1)
     assert claim(carol, 1, 350).return_value == 150
-    assert scene.pool.claimedBy(1, carol.account) == (350, 1, 150)
+    assert scene.pool.claimedBy(1, carol.account) == (350, 1, 150, True)
 
 
 def test_claim_isCappedByPeriod(scene, claim, alice, bob, carol):
@@ -84,7 +83,7 @@ def test_claim_failsForAnOlderPeriodThanClaimed(scene, claim, carol):
 def test_claim_failsIfNotSignedByTheSigner(scene, claim, alice, bob, carol):
     def refused(campaign, relay, period, total, signature):
         with reverts("InvalidSignature"):
-            scene.pool.claim(campaign, relay.account, period, total, signature, {"from": carol.account})
+            scene.pool.claim(campaign, period, total, *eip712.compact(signature), {"from": relay.account})
 
     scene.pool.createCampaign(bob.account, 500, 200, {"from": alice.account})
     scene.go_to(1)
@@ -92,15 +91,33 @@ def test_claim_failsIfNotSignedByTheSigner(scene, claim, alice, bob, carol):
     refused(1, carol, 1, 30, scene.pool_voucher(alice, 1, carol, 1, 30))
     refused(2, carol, 1, 30, signed)
     refused(3, carol, 1, 30, signed)
-    refused(1, alice, 1, 30, signed)
     refused(1, carol, 0, 30, signed)
     refused(1, carol, 1, 31, signed)
-    refused(1, carol, 1, 30, signed[:64])
+    refused(1, carol, 1, 30, signed[:32] + (2**256 - 1).to_bytes(32, "big") + signed[64:])
+
+
+def test_claim_failsForAnybodyButTheRelay(scene, claim, alice, bob, carol):
+    """A sponsor could otherwise claim a small voucher for a relay, and so end its right to redeem passes."""
+    signed = eip712.compact(scene.pool_voucher(bob, 1, carol, 0, 30))
+    for other in (alice, bob):
+        with reverts("InvalidSignature"):
+            scene.pool.claim(1, 0, 30, *signed, {"from": other.account})
+
+
+def test_claim_byTheFormerSigner(scene, claim, alice, bob, carol):
+    claim(carol, 0, 10)
     scene.pool.setSigner(1, alice.account, {"from": alice.account})
-    refused(1, carol, 1, 30, signed)
+    assert claim(carol, 0, 20).return_value == 10  # Bob still
+    assert scene.claim_pool(alice, 1, carol, 0, 25).return_value == 5
+    wait(CLAIM_WINDOW + 1)
+    epoch = scene.network.currentEpoch()
+    with reverts("InvalidSignature"):
+        claim(carol, epoch, 30)
+    assert scene.claim_pool(alice, 1, carol, epoch, 30).return_value == 5
 
 
 def test_claim_failsWithAChannelVoucher(scene, claim, bob, carol):
     digest = eip712.PoolVoucher(1, carol.raw, 0, 30).digest(scene.channels_domain)
     with reverts("InvalidSignature"):
-        scene.pool.claim(1, carol.account, 0, 30, eip712.sign(bob.key, digest), {"from": carol.account})
+        signed = eip712.compact(eip712.sign(bob.key, digest))
+        scene.pool.claim(1, 0, 30, *signed, {"from": carol.account})

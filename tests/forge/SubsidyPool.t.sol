@@ -5,28 +5,13 @@ import {INetwork} from "../../contracts/interfaces/INetwork.sol";
 import {ISubsidyPool} from "../../contracts/interfaces/ISubsidyPool.sol";
 import {RelayRegistry} from "../../contracts/RelayRegistry.sol";
 import {SubsidyPool} from "../../contracts/SubsidyPool.sol";
-import {Fixture} from "./Fixture.sol";
+import {PoolStage} from "./PoolStage.sol";
 import {vm} from "./Vm.sol";
 
-contract SubsidyPoolTest is Fixture {
-    uint256 private constant KEY = 0x516;
+contract SubsidyPoolTest is PoolStage {
     uint96 private constant PERIOD_CAP = 1000;
     uint96 private constant RELAY_CAP = 400;
-    address private signer = vm.addr(KEY);
-    address private sponsor = address(0x5901);
     address private relay = address(0x4E1A);
-
-    function create(uint96 periodCap, uint96 relayCap, uint96 budget) private returns (uint32 id) {
-        vm.prank(sponsor);
-        id = pool.createCampaign(signer, periodCap, relayCap);
-        give(sponsor, address(pool), budget);
-        vm.prank(sponsor);
-        pool.fund(id, budget);
-    }
-
-    function claim(uint32 campaign, address to, uint32 period, uint96 total) private returns (uint96) {
-        return pool.claim(campaign, to, period, total, poolVoucher(KEY, campaign, to, period, total));
-    }
 
     // ---------------------------------------------------------------- campaigns
 
@@ -55,7 +40,7 @@ contract SubsidyPoolTest is Fixture {
         pool.fund(1, 0);
         vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.InvalidSigner.selector));
         pool.createCampaign(address(0), 1, 1);
-        create(1, 1, 1);
+        found(1, 1, 1);
         vm.prank(sponsor);
         vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.InvalidSigner.selector));
         pool.setSigner(1, address(0));
@@ -76,7 +61,7 @@ contract SubsidyPoolTest is Fixture {
         now_ = uint32(bound(now_, 0, 1000));
         period = uint32(bound(period, 0, kind == 1 ? 1100 : 300));
         vm.assume(keyHash != 0);
-        create(1, 1, 1);
+        found(1, 1, 1);
         goTo(now_);
         if (touched) registry.freeze();
         uint32 first = kind == 1 ? period : period * TERM;
@@ -104,7 +89,7 @@ contract SubsidyPoolTest is Fixture {
     }
 
     function test_setKey_failsIfSetOrInvalid() public {
-        create(1, 1, 1);
+        found(1, 1, 1);
         vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.NotSponsorOrSigner.selector));
         pool.setKey(1, 1, 5, bytes32("k"));
         vm.startPrank(sponsor);
@@ -122,7 +107,7 @@ contract SubsidyPoolTest is Fixture {
 
     /// @dev A release published later does not change the price of a period that has its key.
     function test_setKey_fixesThePriceOfThePeriod() public {
-        create(1, 1, 1);
+        found(1, 1, 1);
         vm.prank(governor);
         network.publish(INetwork.Release(address(1), address(2), address(3), 1, 55, 7));
         vm.startPrank(sponsor);
@@ -137,118 +122,13 @@ contract SubsidyPoolTest is Fixture {
         vm.assertEq(later, 55);
     }
 
-    // ---------------------------------------------------------------- claim
-
-    struct Limits {
-        uint96 period;
-        uint96 relay;
-        uint96 budget;
-    }
-
-    /// @dev I5: three claims by two relays in any two periods, any caps, any budget.
-    function testFuzz_claim_staysWithinEveryLimit(uint96[3] memory totals, Limits memory limits, bool same) public {
-        uint32 id = create(limits.period, limits.relay, limits.budget);
-        address other = address(0x07);
-        uint96[3] memory paid;
-        paid[0] = claim(id, relay, 0, totals[0]);
-        vm.assertEq(paid[0], least(totals[0], limits));
-        Limits memory rest = Limits(limits.period - paid[0], limits.relay, limits.budget - paid[0]);
-        paid[1] = claim(id, other, 0, totals[1]);
-        vm.assertEq(paid[1], least(totals[1], rest));
-        rest.period = same ? rest.period - paid[1] : limits.period;
-        rest.relay = same ? limits.relay - paid[0] : limits.relay;
-        rest.budget -= paid[1];
-        goTo(1);
-        paid[2] = claim(id, relay, same ? 0 : 1, totals[2]);
-        vm.assertEq(paid[2], least(totals[2] > paid[0] ? totals[2] - paid[0] : 0, rest));
-
-        vm.assertEq(channels.balanceOf(relay), uint256(paid[0]) + paid[2]);
-        vm.assertEq(channels.balanceOf(other), paid[1]);
-        vm.assertEq(pool.campaign(id).budget, rest.budget - paid[2]);
-        vm.assertEq(channels.balanceOf(address(pool)), rest.budget - paid[2]);
-        (uint96 claimed,,) = pool.claimedBy(id, relay);
-        vm.assertEq(claimed, uint256(paid[0]) + paid[2]);
-    }
-
-    function least(uint96 owed, Limits memory limits) private pure returns (uint96) {
-        uint96 caps = limits.period < limits.relay ? limits.period : limits.relay;
-        uint96 most = caps < limits.budget ? caps : limits.budget;
-        return owed < most ? owed : most;
-    }
-
-    /// @dev What a cap held back is paid in a later period; what the budget lacked, after it was raised.
-    function test_claim_losesNothingToALimit() public {
-        uint32 id = create(PERIOD_CAP, RELAY_CAP, 500);
-        vm.assertEq(claim(id, relay, 0, 900), 400);
-        vm.assertEq(claim(id, relay, 0, 900), 0);
-        goTo(1);
-        vm.assertEq(claim(id, relay, 1, 900), 100);
-        give(governor, address(pool), 500);
-        vm.prank(governor);
-        pool.fund(id, 500);
-        vm.assertEq(claim(id, relay, 1, 900), 300);
-        goTo(2);
-        vm.assertEq(claim(id, relay, 2, 900), 100);
-        vm.assertEq(claim(id, relay, 2, 900), 0);
-        vm.assertEq(channels.balanceOf(relay), 900);
-        vm.assertEq(pool.paidInPeriod(id, 1), 400);
-    }
-
-    function test_claim_failsOutsideItsTime() public {
-        uint32 id = create(PERIOD_CAP, RELAY_CAP, 500);
-        bytes memory one = poolVoucher(KEY, id, relay, 1, 10);
-        bytes memory two = poolVoucher(KEY, id, relay, 2, 20);
-        vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.PeriodInFuture.selector, 1));
-        pool.claim(id, relay, 1, 10, one);
-        uint256 closedAt = network.epochStart(2) + CLAIM_WINDOW;
-        vm.warp(closedAt);
-        pool.claim(id, relay, 1, 10, one);
-        vm.warp(closedAt + 1);
-        vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.ClaimWindowOver.selector, 1, closedAt));
-        pool.claim(id, relay, 1, 10, one);
-        goTo(4);
-        pool.claim(id, relay, 2, 20, two);
-        bytes memory late = poolVoucher(KEY, id, relay, 1, 30);
-        vm.warp(closedAt);
-        vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.PeriodTooOld.selector, 1, 2));
-        pool.claim(id, relay, 1, 30, late);
-    }
-
-    function testFuzz_claim_failsIfSignedByAnother(uint256 key, uint96 total) public {
-        key = keyFrom(key);
-        vm.assume(key != KEY);
-        uint32 id = create(PERIOD_CAP, RELAY_CAP, 500);
-        expectRefused(id, relay, 0, total, poolVoucher(key, id, relay, 0, total));
-    }
-
-    function testFuzz_claim_failsIfAnythingElseWasSigned(uint96 total, address other) public {
-        vm.assume(other != relay);
-        uint32 id = create(PERIOD_CAP, RELAY_CAP, 500);
-        create(PERIOD_CAP, RELAY_CAP, 500);
-        goTo(1);
-        bytes memory signed = poolVoucher(KEY, id, relay, 0, total);
-        expectRefused(id + 1, relay, 0, total, signed);
-        expectRefused(id, other, 0, total, signed);
-        expectRefused(id, relay, 1, total, signed);
-        expectRefused(id, relay, 0, total ^ 1, signed);
-        expectRefused(99, relay, 0, total, signed);
-        vm.prank(sponsor);
-        pool.setSigner(id, sponsor);
-        expectRefused(id, relay, 0, total, signed);
-    }
-
-    function expectRefused(uint32 id, address to, uint32 period, uint96 total, bytes memory signed) private {
-        vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.InvalidSignature.selector));
-        pool.claim(id, to, period, total, signed);
-    }
-
     // ---------------------------------------------------------------- withdrawal
 
     function testFuzz_withdrawal(uint96 budget, uint96 asked, uint96 total, uint40 wait) public {
         asked = uint96(bound(asked, 1, type(uint96).max));
         budget = uint96(bound(budget, asked, type(uint96).max));
         wait = uint40(bound(wait, 0, 2 * WITHDRAWAL_NOTICE));
-        uint32 id = create(type(uint96).max, type(uint96).max, budget);
+        uint32 id = found(type(uint96).max, type(uint96).max, budget);
         vm.prank(sponsor);
         pool.requestWithdrawal(id, asked);
         uint40 due = uint40(block.timestamp) + WITHDRAWAL_NOTICE;
@@ -270,7 +150,7 @@ contract SubsidyPoolTest is Fixture {
     }
 
     function test_withdrawal_atTheFirstSecondAfterTheNotice() public {
-        uint32 id = create(PERIOD_CAP, RELAY_CAP, 500);
+        uint32 id = found(PERIOD_CAP, RELAY_CAP, 500);
         vm.startPrank(sponsor);
         pool.requestWithdrawal(id, 500);
         uint40 due = uint40(block.timestamp) + WITHDRAWAL_NOTICE;
@@ -283,7 +163,7 @@ contract SubsidyPoolTest is Fixture {
     }
 
     function test_withdrawal_failsIfNotAsSaid() public {
-        uint32 id = create(PERIOD_CAP, RELAY_CAP, 500);
+        uint32 id = found(PERIOD_CAP, RELAY_CAP, 500);
         bytes memory reason = abi.encodeWithSelector(ISubsidyPool.NotSponsor.selector);
         vm.startPrank(signer);
         vm.expectRevert(reason);

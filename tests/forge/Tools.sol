@@ -128,6 +128,12 @@ abstract contract Tools {
         return signature(signerKey, digest("Mixpay SubsidyPool", address(pool), structHash));
     }
 
+    /// @dev The same signature in the form of EIP-2098.
+    function compact(bytes memory signed) internal pure returns (bytes32 r, bytes32 vs) {
+        (r, vs) = abi.decode(signed, (bytes32, bytes32));
+        vs |= bytes32(uint256(uint8(signed[64]) - 27) << 255);
+    }
+
     function consent(uint256 operatorKey, address owner) internal view returns (bytes memory) {
         bytes32 typehash = keccak256("OperatorConsent(address operator,address owner)");
         bytes32 structHash = keccak256(abi.encode(typehash, vm.addr(operatorKey), owner));

@@ -123,4 +123,4 @@ class User(Sender):
         domain = eip712.pool_domain(self.world.deployment.chain_id, self.world.deployment.pool)
         voucher = eip712.PoolVoucher(campaign, relay, period, Amount(cumulative))
         signature = eip712.sign(self.key, voucher.digest(domain))
-        return self.world.contracts.pool.claim(campaign, relay, period, Amount(cumulative), signature)
+        return self.world.contracts.pool.claim(campaign, period, Amount(cumulative), signature)

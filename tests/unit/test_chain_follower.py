@@ -48,6 +48,7 @@ from mixpay.chain.events import (
 from mixpay.chain.follower import Batch, Follower
 from mixpay.chain.rpc import Rpc
 from mixpay.chain.sender import Sender
+from mixpay.chain.views import FormerSigner
 from mixpay.errors import ChainUnavailable
 from mixpay.parameters import DEMO
 from mixpay.types import Amount
@@ -151,6 +152,7 @@ def test_poolEvents(world: World) -> None:
     world.chain.advance_time(to=world.deployment.genesis + epoch * EPOCH)
     relay.send(signer.pool_voucher(campaign, relay.account, epoch, 70))
     sponsor.send(pool.set_signer(campaign, sponsor.account))
+    changed = world.rpc.latest().timestamp
     sponsor.send(pool.request_withdrawal(campaign, Amount(40)))
     asked = world.rpc.latest().timestamp
     world.chain.advance_time(DEMO.withdrawal_notice)
@@ -160,12 +162,13 @@ def test_poolEvents(world: World) -> None:
     assert found(batch, CampaignFunded) == [(campaign, sponsor.account, 1_000)]
     assert found(batch, KeySet) == [(campaign, 1, epoch, b"\x0a" * 32, DEMO.hop_price)]
     assert found(batch, PoolClaimed) == [(campaign, relay.account, epoch, 60, 60)]
-    assert found(batch, SignerChanged) == [(campaign, sponsor.account)]
+    assert found(batch, SignerChanged) == [(campaign, sponsor.account, changed + DEMO.claim_window)]
     assert found(batch, WithdrawalRequested) == [(campaign, 40, asked + DEMO.withdrawal_notice)]
     assert found(batch, WithdrawalFinished) == [(campaign, relay.account, 40)]
     assert pool.campaign(campaign).budget == 1_000 - 60 - 40
-    assert dataclasses.astuple(pool.claimed_by(campaign, relay.account)) == (60, epoch, 60)
+    assert dataclasses.astuple(pool.claimed_by(campaign, relay.account)) == (60, epoch, 60, True)
     assert pool.paid_in_period(campaign, epoch) == 60
+    assert pool.former_signer(campaign) == FormerSigner(signer.account, changed + DEMO.claim_window)
     assert pool.key(campaign, 1, epoch).key_hash == b"\x0a" * 32
     assert world.contracts.channels.balance_of(relay.account) == 60
 

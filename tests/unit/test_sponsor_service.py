@@ -146,10 +146,8 @@ async def test_wholeWay_fromABlindedPassToMoneyOnChain(world: World) -> None:
         again = await issuer.redeem(relay, 1, period, bundle)
         assert again[1] | {"refused": []} == answer | {"added": 0, "refused": []}
         pool, channels = world.contracts.pool, world.contracts.channels
-        call = pool.claim(
-            voucher.campaign, operator, Epoch(voucher.period), voucher.amount, voucher.signature
-        )
-        world.deployer.send(call)
+        call = pool.claim(voucher.campaign, Epoch(voucher.period), voucher.amount, voucher.signature)
+        world.operator(relay).send(call)
         assert channels.balance_of(operator) == voucher.amount
     assert not world.home.service_file.exists()
     # A restart forgets nothing and pays nothing twice.
