@@ -56,7 +56,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file at once, so that nobody reads half of it, not even after a crash; on disk when it returns.
+    """Replace a file at once: nobody reads half of it, not even after a crash. It is on disk afterwards.
 
     Raises UserError when that is impossible.
     """

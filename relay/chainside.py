@@ -1,11 +1,13 @@
 """The chain's part of the daemon's life: every poll brings time, relays, channels; every epoch its duties.
 
     refresh      what is new on the chain, in a thread; then, in the event loop:
-    keys         packet keys are made for epochs that are fixed, and destroyed after their grace
+    keys         packet keys are used in their epochs, and destroyed after their grace
     dial         links to all next hops of this relay, and to relays that it owes
     channels     books learn of deposits, claims and closings of their channels
     beside       what waits for strangers or for blocks, and must not hold up the next look:
+      new keys   packet keys are made for epochs that are fixed, once nothing speaks against it
       gossip     other relays' descriptors
+      reports    of relays that signed two packet keys for one epoch
       freeze     whoever comes first in an epoch fixes the next one; turns are spread so that not all pay
 
 The data path never waits for any of this. While the RPC endpoint is away, the last state stays in force.
@@ -30,11 +32,11 @@ from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.books import Books, Side
 from relay.epoch_keys import EpochKeys
 from relay.gossip import Gossip
+from relay.key_desk import KeyDesk
 from relay.links import LinkDialer
 from relay.metrics import Metrics
-from relay.router import Router
+from relay.reporter import Reporter
 from relay.state import State
-from relay.store import RelayStore, forget_epoch_ops, key_op
 
 log = logging.getLogger(__name__)
 
@@ -89,10 +91,10 @@ class ChainSide:
         account: Account,
         accounts: Accounts,
         books: Books,
-        router: Router,
         dialer: LinkDialer,
+        keys: KeyDesk,
         gossip: Gossip,
-        store: RelayStore,
+        reporter: Reporter,
         metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
@@ -102,10 +104,10 @@ class ChainSide:
         self._account = account
         self._accounts = accounts
         self._books = books
-        self._router = router
         self._dialer = dialer
+        self._keys = keys
         self._gossip = gossip
-        self._store = store
+        self._reporter = reporter
         self._metrics = metrics
         self._clock = clock
         self._read: set[tuple[Side, RelayId]] = set()
@@ -117,7 +119,7 @@ class ChainSide:
     @property
     def trouble(self) -> str | None:
         """What failed the last time it was tried, and why, for the operator; None if nothing did."""
-        return "; ".join(self._troubles.values()) or None
+        return "; ".join(dict.fromkeys(self._troubles.values())) or None
 
     async def run(self, interval: float) -> None:
         """Look, every `interval` seconds, until cancelled."""
@@ -134,9 +136,11 @@ class ChainSide:
         """One look. Raises ChainError, UserError; what was done stays done."""
         await self._refresh()
         self._accounts.learn(self._state)
-        await self.update_keys()
+        await self._try("packet keys", self._keys.use)
         self.dial()
+        self._begin("new packet keys", self._keys.make)
         self._begin("gossip", self._gossip.run_once)
+        self._begin("reports", self._reporter.run_once)
         self._begin("fixing the next epoch", self._freeze_in_turn)
         await self._update_channels()
         self._state.check_releases()  # at last: what is wrong with a release is no trouble for what is owed
@@ -158,22 +162,6 @@ class ChainSide:
             self._troubles[what] = str(error)
         else:
             self._troubles.pop(what, None)
-
-    # ------------------------------------------------------------------ keys
-
-    async def update_keys(self) -> None:
-        """Make the keys of new epochs, destroy those of old ones, and let the router know."""
-        state, ops = self._state, []
-        for epoch in state.keys.expire(state.floor):
-            ops += forget_epoch_ops(epoch)
-        for epoch in state.living_epochs():
-            secret = state.keys.need(epoch) if state.is_member(epoch) else None
-            if secret is not None:
-                ops.append(key_op(epoch, secret))
-        if ops:
-            await self._store.written(ops)
-        self._router.use_epochs(state.epoch_keys(), state.floor)
-        state.publish()
 
     # ------------------------------------------------------------------ channels
 

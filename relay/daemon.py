@@ -37,6 +37,7 @@ from relay.epoch_keys import PacketKeys
 from relay.gateway import Gateway
 from relay.gossip import Gossip
 from relay.home import Home
+from relay.key_desk import KeyDesk
 from relay.links import Identity, LinkDialer, LinkServer, PayerLink
 from relay.metrics import Metrics
 from relay.mixer import Mixer
@@ -44,7 +45,9 @@ from relay.moneyside import MoneySide, debts
 from relay.operations import RelayOperations
 from relay.pool_view import ChainPool
 from relay.redeem import PassRedeemer, RelayIdentity
+from relay.reporter import Reporter
 from relay.router import Outgoing, Router
+from relay.signed_epochs import SignedEpochs
 from relay.state import State
 from relay.store import RelayStore, StoreFailed, mailbox_ops
 from relay.treasury import TreasuryDesk
@@ -89,7 +92,8 @@ class Daemon:
         self.store = RelayStore(home.database, on_failure=self._store_failed)
         self._tasks: list[asyncio.Future[None]] = []
         try:
-            keys = PacketKeys(self.store.packet_keys(), os.urandom)
+            self.record = SignedEpochs(home.signed_epochs, view.registry_domain)
+            keys = PacketKeys(self.store.packet_keys(), os.urandom, self.record.newest)
             self.state = State(me, view, keys, home.operator_key)
             self._make_data_path()
             self._make_edges()
@@ -133,10 +137,14 @@ class Daemon:
             self.state, self.router, self.passes, self.mailboxes, self.store, self.metrics,
             home.config.limits.clients,
         )  # fmt: skip
-        self.gossip = Gossip(self.state, self.clock)
+        self.gossip = Gossip(self.state, self.clock, os.urandom)
+        self.keys = KeyDesk(
+            self.state, self.store, self.record, self.router, self.gossip.ask_about_me, self.clock
+        )
+        self.reporter = Reporter(self.state, self.contracts, self.sender, self.store, self.clock)
         self.chain = ChainSide(
-            self.state, self.contracts, self.sender, self.account, self.accounts, self.books, self.router,
-            self.dialer, self.gossip, self.store, self.metrics, self.clock,
+            self.state, self.contracts, self.sender, self.account, self.accounts, self.books, self.dialer,
+            self.keys, self.gossip, self.reporter, self.metrics, self.clock,
         )  # fmt: skip
 
     def _make_money(self, rpc: Rpc) -> None:
@@ -183,6 +191,7 @@ class Daemon:
             links_out=self._open_links_out,
             waiting=self.router.waiting,
             trouble=lambda: self.chain.trouble,
+            notes=lambda: [*self.keys.notes(), *self.reporter.notes()],
             clock=self.clock,
         )
 
@@ -207,7 +216,7 @@ class Daemon:
     async def start(self) -> None:
         """Listen and begin. Raises OSError when a port is not to be had, ChainError without a chain."""
         config = self.home.config
-        await self.chain.update_keys()
+        await self.keys.use()
         await self.server.start(config.listen, self.endpoint.link_port)
         await self.gateway.start(config.listen, self.endpoint.client_port, self.home.link_seed)
         self._begin(self._every(_PULSE, self._pulse))

@@ -1,7 +1,8 @@
 """A relay's packet keys, one an epoch, with what belongs to that epoch: directory root, layers, hop price.
 
 Keys are made ahead (for every epoch whose directory is frozen), kept for a grace after their epoch, and then
-destroyed, so that what a relay once carried cannot be opened by whoever seizes it later.
+destroyed, so that what a relay once carried cannot be opened by whoever seizes it later. `relay/key_desk.py`
+does it.
 """
 
 from __future__ import annotations
@@ -40,32 +41,51 @@ class EpochKeys:
 
 
 class PacketKeys:
-    """The secret keys by epoch. The host stores what `need` and `expire` return.
+    """The secret keys by epoch.
 
-    Keys are made in the order of epochs only. So the key of an epoch that was destroyed is never made again,
-    whatever a lagging RPC endpoint says the time is: a second one, signed, is an equivocation and costs the
-    stake.
+    `signed`: the last epoch that a key may have been signed for before (`relay/signed_epochs.py`).
+
+    Keys are made in the order of epochs only. So the key of an epoch that was destroyed, or lost, is never
+    made again, whatever a lagging RPC endpoint says the time is: a second one, signed, is an equivocation and
+    costs stake. An epoch whose key is lost is not served.
     """
 
-    def __init__(self, secrets: dict[Epoch, bytes], random: Random) -> None:
+    def __init__(self, secrets: dict[Epoch, bytes], random: Random, signed: Epoch | None = None) -> None:
         self._secrets = dict(secrets)
-        self._newest = max(secrets, default=-1)
+        self._newest = max((*secrets, *(() if signed is None else (signed,))), default=None)
         self._random = random
 
     def __repr__(self) -> str:
         return f"PacketKeys(epochs={sorted(self._secrets)})"
 
+    @property
+    def newest(self) -> Epoch | None:
+        """The last epoch that there is, or was, a key for; None if there never was one."""
+        return self._newest
+
     def get(self, epoch: Epoch) -> bytes | None:
-        """The secret key of an epoch (32 bytes), None if it was never made or is destroyed."""
+        """The secret key of an epoch (32 bytes), None if there is none."""
         return self._secrets.get(epoch)
 
-    def need(self, epoch: Epoch) -> bytes | None:
-        """Make the key of an epoch. Returns it if it is new: it is to be stored before it is announced."""
-        if epoch <= self._newest:
-            return None
+    def draw(self, epoch: Epoch) -> bytes | None:
+        """Draw a key for an epoch, None if there may be none. It is to be stored, then to be held."""
+        return self._random(x25519.KEY_SIZE) if self._may_have(epoch) else None
+
+    def hold(self, epoch: Epoch, secret: bytes) -> bool:
+        """Use a key that was drawn, now that it is stored. False if there may be none any more."""
+        if not self._may_have(epoch):
+            return False
         self._newest = epoch
-        self._secrets[epoch] = self._random(x25519.KEY_SIZE)
-        return self._secrets[epoch]
+        self._secrets[epoch] = secret
+        return True
+
+    def forgo(self, epoch: Epoch) -> None:
+        """Never make a key for this epoch, or one before it: one was signed that we do not have."""
+        if self._may_have(epoch):
+            self._newest = epoch
+
+    def _may_have(self, epoch: Epoch) -> bool:
+        return self._newest is None or epoch > self._newest
 
     def expire(self, floor: Epoch) -> list[Epoch]:
         """Destroy the keys of epochs before `floor`; returns those epochs."""

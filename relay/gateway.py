@@ -1,7 +1,10 @@
 """What a relay offers to clients: one HTTPS port, whose certificate is the registered link key.
 
     GET  /v1/directory[?epoch=N]    the whole directory of an epoch (mixpay/directory.py)
-    GET  /v1/descriptor[?epoch=N]   this relay's own descriptor, for other relays
+    GET  /v1/descriptor[?epoch=N]   this relay's own descriptor, for other relays; with &relay=ID, another's
+                                    that it knows
+    POST /v1/equivocation           two keys that a relay signed for one epoch (mixpay/descriptors.py), found
+                                    out by a client: 204, or 400 if it is no proof
     WS   /v1/entry                  PRESENT_PASS, then SEND for each packet; one DOWN of equal size answers it
     WS   /v1/mailbox                CHALLENGE first; then MAILBOX_CREATE, or MAILBOX_FETCH and MAILBOX_DELETE
 
@@ -24,11 +27,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from mixpay import tls
 from mixpay.book import limits as book_reasons
+from mixpay.descriptors import Equivocation
 from mixpay.errors import MixpayError, PeerError
 from mixpay.geometry import GEOMETRY
 from mixpay.mailbox import NONCE_BYTES, Mailboxes
 from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Presented, Tick
-from mixpay.types import Epoch
+from mixpay.snapshot import DirectoryError
+from mixpay.types import Epoch, RelayId
 from mixpay.wire import client
 from relay.connections import IDLE_SECONDS, Connections
 from relay.mailbox_desk import MailboxDesk, MailboxSession
@@ -57,6 +62,8 @@ SILENCE_SECONDS = 300.0
 """Seconds a client may say nothing before its connection is closed."""
 STRANGER_SECONDS = 15.0
 """Seconds a WebSocket may stay before a pass was accepted or an owner has proved to be one."""
+_MAX_BODY = 1024
+"""Bytes of a request's body at most: a proof has 202."""
 _DOCUMENT_CONNECTIONS = 256
 """Connections beside the WebSockets: those that fetch documents, or have not asked for anything yet."""
 
@@ -105,9 +112,10 @@ class Gateway:
 
     async def start(self, host: str, port: int, seed: bytes) -> None:
         """Listen. Raises OSError when the address is not to be had."""
-        app = web.Application(middlewares=[self._heard])
+        app = web.Application(middlewares=[self._heard], client_max_size=_MAX_BODY)
         app.router.add_get("/v1/directory", self._directory)
         app.router.add_get("/v1/descriptor", self._descriptor)
+        app.router.add_post("/v1/equivocation", self._equivocation)
         app.router.add_get("/v1/entry", self._entry)
         app.router.add_get("/v1/mailbox", self._mailbox)
         self._runner = web.AppRunner(
@@ -133,20 +141,32 @@ class Gateway:
     # ------------------------------------------------------------------ documents
 
     async def _directory(self, request: web.Request) -> web.Response:
-        return self._document(request, self._state.directory)
+        return self._document(request, self._state.directories.directory)
 
     async def _descriptor(self, request: web.Request) -> web.Response:
-        return self._document(request, self._state.own_descriptor)
+        relay = _number(request, "relay", self._state.me)
+        return self._document(
+            request, lambda epoch: self._state.directories.descriptor(epoch, RelayId(relay))
+        )
 
     def _document(self, request: web.Request, make: Callable[[Epoch], bytes]) -> web.Response:
-        asked = request.query.get("epoch")
-        if asked is not None and not (asked.isascii() and asked.isdigit() and len(asked) <= 10):
-            return web.Response(status=400, text="epoch must be a number\n")
         try:
-            epoch = self._state.epoch if asked is None else Epoch(int(asked))
+            epoch = Epoch(_number(request, "epoch", self._state.epoch))
             return web.Response(body=make(epoch), content_type="application/msgpack")
         except MixpayError as error:
             return web.Response(status=404, text=f"{error}\n")
+
+    async def _equivocation(self, request: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(STRANGER_SECONDS):
+                proof = await request.read()
+            self._state.directories.take_proof(Equivocation.decode(proof))
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        except DirectoryError as error:
+            self._metrics.refused("bad_proof")
+            return web.Response(status=400, text=f"{error}\n")
+        return web.Response(status=204)
 
     # ------------------------------------------------------------------ sockets
 
@@ -201,6 +221,16 @@ class Gateway:
             session = MailboxSession(self._mailboxes, os.urandom(NONCE_BYTES))
             await session.serve(self._frames(socket, session.is_known), lambda frame: _say(socket, frame))
         return socket
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    """A number that was asked for. Raises HTTPBadRequest if it is none."""
+    asked = request.query.get(name)
+    if asked is None:
+        return default
+    if not (asked.isascii() and asked.isdigit() and len(asked) <= 10):
+        raise web.HTTPBadRequest(text=f"{name} must be a number\n")
+    return int(asked)
 
 
 class EntrySession:

@@ -1,7 +1,7 @@
 """The files of a relay's folder, and what `init` puts there.
 
 relay.toml     settings, each explained
-keys/          key store: operator (secp256k1), link (Ed25519 seed)
+keys/          key store: operator (secp256k1), link (Ed25519 seed); beside them, the epochs signed for
 relay.sqlite   the daemon's database; that of a later release N of the network is relay-N.sqlite
 api.json       how to talk to the running daemon
 """
@@ -33,6 +33,7 @@ CONFIG = "relay.toml"
 KEYS = "keys"
 OPERATOR_KEY = "operator"
 LINK_KEY = "link"
+SIGNED_EPOCHS = "signed-epochs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ class Home:
     def database(self) -> Path:
         """The database of this release."""
         return self.database_of(self.release)
+
+    @property
+    def signed_epochs(self) -> Path:
+        """The record of `relay.signed_epochs`, of all releases."""
+        return self.path / KEYS / SIGNED_EPOCHS
 
     def database_of(self, release: int) -> Path:
         """The database of a release."""

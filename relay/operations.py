@@ -12,9 +12,10 @@ from relay import report
 from relay.answers import Roles, SettleAnswer, StatusAnswer
 from relay.books import Books
 from relay.config import RelayConfig
+from relay.directories import SOFTWARE
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide
-from relay.state import SOFTWARE, State
+from relay.state import State
 from relay.store import RelayStore
 
 
@@ -39,6 +40,8 @@ class RelayOperations:
     """Packets that wait for a next hop."""
     trouble: Callable[[], str | None]
     """Why the last look at the chain failed."""
+    notes: Callable[[], list[str]]
+    """What else the operator should know."""
     clock: Callable[[], float]
 
     def status(self) -> StatusAnswer:
@@ -77,7 +80,7 @@ class RelayOperations:
             campaigns=campaigns,
             drops=report.reasons(self.metrics_of.drops),
             refusals=report.reasons(self.metrics_of.refusals),
-            notes=report.account_notes(money, self.trouble()),
+            notes=[*self.notes(), *report.account_notes(money, self.trouble())],
         )
 
     def _layer(self) -> int | None:

@@ -2,64 +2,23 @@
 
 chain (NetworkView)        time, relays, layers, campaigns' keys
 PacketKeys                 this relay's secret keys, made ahead, destroyed after their grace
-DescriptorBook, an epoch   who published which packet key: what the directory is made of
+Directories                who published which packet key, epoch by epoch
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 
-import msgspec
-
-from mixpay import __version__
 from mixpay.chain.views import Campaign
 from mixpay.crypto import x25519
 from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
-from mixpay.descriptors import Descriptor, DescriptorBook, sign_descriptor
-from mixpay.directory import write_directory
 from mixpay.errors import ChainError, PeerError
 from mixpay.network import NetworkView, OtherContracts
 from mixpay.passes import KIND_ENTRY, TICK_VALUE, Pass, PassError, PassRules, Scope
-from mixpay.snapshot import DirectoryError, RelayRecord, Snapshot
+from mixpay.snapshot import RelayRecord
 from mixpay.types import Amount, Epoch, Position, RelayId, Term
+from relay.directories import Directories
 from relay.epoch_keys import EpochKeys, PacketKeys
-
-SOFTWARE = f"mixpay {__version__}"
-MAX_DESCRIPTOR = 256
-"""Bytes of an encoded descriptor at most."""
-
-
-class _Wire(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    relay: int
-    epoch: int
-    packet_key: bytes
-    signature: bytes
-    software: str
-
-
-def encode_descriptor(descriptor: Descriptor) -> bytes:
-    """One descriptor as MessagePack: [relay, epoch, packet key, signature, software]."""
-    d = descriptor
-    return msgspec.msgpack.encode(_Wire(d.relay, d.epoch, d.packet_key, d.signature, d.software))
-
-
-def decode_descriptor(data: bytes) -> Descriptor:
-    """Read a stranger's descriptor; `DescriptorBook.add` checks it. Raises DirectoryError `malformed`."""
-    try:
-        wire = msgspec.msgpack.decode(data, type=_Wire)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DirectoryError("malformed", str(error)) from None
-    return Descriptor(RelayId(wire.relay), Epoch(wire.epoch), wire.packet_key, wire.signature, wire.software)
-
-
-@dataclass(slots=True)
-class _Known:
-    """An epoch's descriptors, as long as its snapshot is the one they were collected for."""
-
-    snapshot: Snapshot
-    book: DescriptorBook
-    document: bytes | None = None
 
 
 class State:
@@ -71,8 +30,7 @@ class State:
         self.keys = keys
         self.campaigns: dict[int, Campaign] = {}
         """Budgets and limits of the campaigns whose passes are taken."""
-        self._key = key
-        self._known: dict[Epoch, _Known] = {}
+        self.directories = Directories(me, view, keys, key, self.living_epochs)
 
     def __repr__(self) -> str:
         return f"State(relay {self.me})"
@@ -145,7 +103,7 @@ class State:
         """Whether this relay belongs to a (frozen) epoch."""
         return self.view.snapshot(epoch).by_id(self.me) is not None
 
-    # ------------------------------------------------------------------ packet keys and descriptors
+    # ------------------------------------------------------------------ packet keys
 
     def epoch_keys(self) -> dict[Epoch, EpochKeys]:
         """All that is needed for packets, for every living epoch this relay has a key for."""
@@ -181,62 +139,6 @@ class State:
         for epoch in range(self.floor, self.epoch + 2):
             with suppress(OtherContracts):
                 self.view.release_at(Epoch(epoch))
-
-    def publish(self) -> None:
-        """Sign this relay's descriptors for the living epochs; forget epochs that are over."""
-        living = self.living_epochs()
-        self._known = {epoch: known for epoch, known in self._known.items() if epoch in living}
-        for epoch in living:
-            known, secret = self._book(epoch), self.keys.get(epoch)
-            if secret is None or not self.is_member(epoch) or self._find(epoch, self.me) is not None:
-                continue
-            public = x25519.public_key(secret)
-            domain = self.view.registry_domain
-            known.book.add(sign_descriptor(self._key, self.me, epoch, public, domain, software=SOFTWARE))
-            known.document = None
-
-    def learn(self, descriptor: Descriptor) -> bool:
-        """Take another relay's descriptor; returns whether it is new. Raises DirectoryError."""
-        if descriptor.epoch not in self.living_epochs():
-            raise DirectoryError("wrong_epoch", f"a descriptor of epoch {descriptor.epoch}")
-        known = self._book(descriptor.epoch)
-        new = known.book.add(descriptor)
-        if new:
-            known.document = None
-        return new
-
-    def missing(self, epoch: Epoch) -> list[RelayId]:
-        """Relays of an epoch whose descriptors are not known yet."""
-        known = self._book(epoch).book.directory().descriptors
-        return [record.id for record in self.view.snapshot(epoch).relays if record.id not in known]
-
-    def directory(self, epoch: Epoch) -> bytes:
-        """The directory document of an epoch. Raises DirectoryError `wrong_epoch` for one that is over."""
-        if epoch not in self.living_epochs():
-            raise DirectoryError(
-                "wrong_epoch", f"no directory of epoch {epoch}: it is over, or not fixed yet"
-            )
-        known = self._book(epoch)
-        if known.document is None:
-            known.document = write_directory(known.book.directory())
-        return known.document
-
-    def own_descriptor(self, epoch: Epoch) -> bytes:
-        """This relay's descriptor of an epoch, encoded. Raises DirectoryError `wrong_epoch`."""
-        found = self._find(epoch, self.me) if epoch in self.living_epochs() else None
-        if found is None:
-            raise DirectoryError("wrong_epoch", f"no descriptor for epoch {epoch}")
-        return encode_descriptor(found)
-
-    def _find(self, epoch: Epoch, relay: RelayId) -> Descriptor | None:
-        return self._book(epoch).book.directory().descriptors.get(relay)
-
-    def _book(self, epoch: Epoch) -> _Known:
-        snapshot = self.view.snapshot(epoch)
-        known = self._known.get(epoch)
-        if known is None or known.snapshot != snapshot:  # a reorganised chain may freeze other relays
-            known = self._known[epoch] = _Known(snapshot, DescriptorBook(snapshot, self.view.registry_domain))
-        return known
 
     # ------------------------------------------------------------------ passes
 

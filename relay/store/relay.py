@@ -12,6 +12,7 @@ from mixpay import mailbox
 from mixpay.book import rows as book
 from mixpay.book.events import ForgetBatch, ForgetTickets
 from mixpay.book.events import Store as StoreRow
+from mixpay.descriptors import Equivocation
 from mixpay.errors import MixpayError
 from mixpay.passes import Pass, PassRecord, TickTaken
 from mixpay.types import Amount, Epoch, RelayId
@@ -20,6 +21,7 @@ from relay.store.engine import Store
 from relay.store.ops import Add, Delete, DeleteRange, Put, StoreOp
 from relay.store.tables import (
     BOOKS,
+    EQUIVOCATIONS,
     MAILBOXES,
     MESSAGES,
     PACKET_KEYS,
@@ -121,6 +123,16 @@ def pool_voucher_op(voucher: StoredPoolVoucher) -> StoreOp:
     return Put(POOL_VOUCHERS, (voucher.campaign,), data)
 
 
+def proof_op(proof: Equivocation) -> StoreOp:
+    """Keep a proof of equivocation until it is on the chain."""
+    return Put(EQUIVOCATIONS, (proof.relay,), proof.encode())
+
+
+def forget_proof_op(relay: RelayId) -> StoreOp:
+    """Drop a proof."""
+    return Delete(EQUIVOCATIONS, (relay,))
+
+
 def setting_op(name: str, value: bytes) -> StoreOp:
     """Keep something else under a name."""
     return Put(SETTINGS, (name,), value)
@@ -147,6 +159,10 @@ class RelayStore(Store):
     def packet_keys(self) -> dict[Epoch, bytes]:
         """Secret packet keys by epoch."""
         return {Epoch(epoch): data for (epoch,), data in self.rows(PACKET_KEYS)}
+
+    def equivocations(self) -> list[Equivocation]:
+        """Proofs that the chain did not have yet."""
+        return [self._read(Equivocation.decode, data) for _, data in self.rows(EQUIVOCATIONS)]
 
     def passes(self, chain_id: int, pool: bytes) -> list[PassRecord]:
         """All passes with their furthest ticks. `pool`: the SubsidyPool's address, 20 bytes."""

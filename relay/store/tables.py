@@ -31,7 +31,21 @@ POOL_VOUCHERS = Table("pool_vouchers", ("campaign",))
 SETTINGS = Table("settings", ("name",))
 """Whatever else a part of the daemon keeps, under a name of its own."""
 
-TABLES = (BOOKS, TAGS, PACKET_KEYS, PASSES, TICKS, MAILBOXES, MESSAGES, POOL_VOUCHERS, SETTINGS)
+EQUIVOCATIONS = Table("equivocations", ("relay",))
+"""Proofs that the chain does not have yet (`mixpay/descriptors.py`)."""
+
+TABLES = (
+    BOOKS,
+    TAGS,
+    PACKET_KEYS,
+    PASSES,
+    TICKS,
+    MAILBOXES,
+    MESSAGES,
+    POOL_VOUCHERS,
+    SETTINGS,
+    EQUIVOCATIONS,
+)
 
 COUNTERS = "counters"
 """Table of numbers by name, which `Add` raises."""
@@ -57,5 +71,6 @@ MIGRATIONS = (
     CREATE TABLE settings (name TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    "CREATE TABLE equivocations (relay INTEGER PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID",
 )
 """Step n brings a file from `user_version` n to n + 1. Steps that were released are never changed."""

@@ -135,7 +135,7 @@ class RelayWorld:
     def _ready(self) -> bool:
         return all(
             daemon.state.epoch == 2
-            and not daemon.state.missing(Epoch(2))
+            and not daemon.state.directories.missing(Epoch(2))
             and len(daemon.dialer.links) > 0
             and all(link.is_open for link in daemon.dialer.links.values())
             for daemon in self.daemons

@@ -331,7 +331,7 @@ async def test_epochEnds_packetsOfItsKeysToo_debtsDoNot(world: RelayWorld) -> No
     world.chain.advance_time(world.deployment.parameters.key_grace)
     for daemon in world.daemons:
         await until(lambda d=daemon: EPOCH not in d.store.packet_keys(), "the end of the old key")
-        await until(lambda d=daemon: not d.state.missing(after), "the next directory")
+        await until(lambda d=daemon: not d.state.directories.missing(after), "the next directory")
     with pytest.raises(PeerError, match="wrong_epoch"):
         await carry(late, EPOCH)
     await carry(draw(after), after)

@@ -27,6 +27,7 @@ from mixpay.chain.views import Campaign, Release
 from mixpay.crypto import blind_rsa, x25519
 from mixpay.crypto.blind_rsa import SecretKey
 from mixpay.deployment import Deployment
+from mixpay.descriptors import Descriptor
 from mixpay.mailbox import Mailboxes
 from mixpay.network import NetworkView
 from mixpay.packet import Built, Hop, build
@@ -41,11 +42,14 @@ from relay.books import Books, Purse, Side
 from relay.chainside import Accounts, ChainSide
 from relay.desk import Desk, RelayHooks
 from relay.epoch_keys import PacketKeys
-from relay.gossip import Gossip
+from relay.gossip import Gossip, Heard
+from relay.key_desk import KeyDesk
 from relay.links import Identity, LinkDialer
 from relay.metrics import Metrics
 from relay.mixer import Mixer
+from relay.reporter import Reporter
 from relay.router import Router
+from relay.signed_epochs import SignedEpochs
 from relay.state import State
 from relay.store import RelayStore
 
@@ -137,6 +141,11 @@ class Chain:
         self.replica.left(RelayId(relay), record.position)
         self.tell(events.Left(*self._place(), RelayId(relay), record.position, 2**40))
 
+    def condemn(self, relay: int, reporter: Account) -> None:
+        """A relay that signed two keys is shown to the court, and evicted."""
+        self.leave(relay)
+        self.tell(events.Condemned(*self._place(), RelayId(relay), reporter))
+
     def freeze(self, epoch: int) -> None:
         """Fix an epoch."""
         root, count = self.replica.root, self.replica.count
@@ -222,7 +231,9 @@ class Node:
         self.metrics = Metrics()
         self.hooks = RelayHooks(self.metrics)
         self.store = RelayStore(folder / f"relay{relay}.sqlite")
-        keys = PacketKeys(self.store.packet_keys(), random or (lambda size: packet_secret(relay)))
+        self.record = SignedEpochs(folder / f"relay{relay}-signed-epochs", view.registry_domain)
+        drawn = random or (lambda size: packet_secret(relay))
+        keys = PacketKeys(self.store.packet_keys(), drawn, self.record.newest)
         self.state = State(self.me, view, keys, key)
         contracts = Contracts(rpc, deployment)
         self.accounts = Accounts(contracts)
@@ -246,15 +257,31 @@ class Node:
         self.wires: dict[Side, dict[RelayId, Wire]] = {Side.PAYER: {}, Side.PAYEE: {}}
         self.hooks.links = {side: wires.get for side, wires in self.wires.items()}
         self.dialer = LinkDialer(Identity(self.me, link_seed(relay)), _Nobody())
-        self.gossip = Gossip(self.state, clock)
+        self.gossip = Gossip(self.state, clock, dice)
+        self.heard = Heard(0, 0)
+        """Who answers when this relay asks about itself."""
+        self.shown: list[Descriptor] = []
+        """What they answer."""
+        self.asked: list[Epoch] = []
+        self.keys = KeyDesk(self.state, self.store, self.record, self.router, self._ask, clock)
+        sender = Sender(rpc, key)
+        self.reporter = Reporter(self.state, contracts, sender, self.store, clock)
         self.chain = ChainSide(
-            self.state, contracts, Sender(rpc, key), purse.account, self.accounts, self.books, self.router,
-            self.dialer, self.gossip, self.store, self.metrics, clock,
+            self.state, contracts, sender, purse.account, self.accounts, self.books, self.dialer, self.keys,
+            self.gossip, self.reporter, self.metrics, clock,
         )  # fmt: skip
 
+    async def _ask(self, epoch: Epoch) -> Heard:
+        self.asked.append(epoch)
+        if self.heard.answered:
+            for descriptor in self.shown:
+                if descriptor.epoch == epoch:
+                    self.state.directories.learn(descriptor)
+        return self.heard
+
     async def ready(self) -> Node:
-        """Make packet keys, as the daemon does when it starts."""
-        await self.chain.update_keys()
+        """Make packet keys, as the daemon does when it has started."""
+        await self.keys.make()
         return self
 
     def link(self, side: Side, peer: int) -> Wire:

@@ -394,7 +394,7 @@ async def to_an_epoch_without(parts: Parts, node: Node, payee: RelayId) -> None:
         epoch = Epoch(epoch + 1)
         parts.chain.freeze(epoch)
         parts.chain.at(epoch, DEMO.key_grace + 1)
-        await node.chain.update_keys()
+        await node.keys.make()
 
 
 async def settle_all(parts: Parts) -> None:

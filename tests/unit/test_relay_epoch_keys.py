@@ -13,56 +13,103 @@ from relay.epoch_keys import PacketKeys
 from relay_parts import EPOCH, PRICE, Parts, frame, packet_secret
 
 
-def numbered() -> PacketKeys:
+def numbered(secrets: dict[Epoch, bytes] | None = None, signed: Epoch | None = None) -> PacketKeys:
     """Keys that tell in which order they were made."""
     made = iter(range(1, 1000))
-    return PacketKeys({}, lambda size: next(made).to_bytes(size, "big"))
+    return PacketKeys(secrets or {}, lambda size: next(made).to_bytes(size, "big"), signed)
 
 
-def test_need_makesAKeyOnce() -> None:
+def make(keys: PacketKeys, epoch: int) -> bytes | None:
+    """Draw a key and hold it."""
+    secret = keys.draw(Epoch(epoch))
+    if secret is not None:
+        assert keys.hold(Epoch(epoch), secret)
+    return secret
+
+
+def test_key_isMadeOnce() -> None:
     keys = numbered()
-    first = keys.need(Epoch(3))
+    assert keys.newest is None
+    first = make(keys, 3)
     assert first == (1).to_bytes(32, "big")
-    assert keys.need(Epoch(3)) is None
+    assert make(keys, 3) is None
+    assert not keys.hold(Epoch(3), bytes(32))
     assert keys.get(Epoch(3)) == first
     assert keys.get(Epoch(4)) is None
+    assert keys.newest == 3
+
+
+def test_drawnKey_isNotUsedBeforeItIsHeld() -> None:
+    keys = numbered()
+    assert keys.draw(Epoch(3)) is not None
+    assert (keys.get(Epoch(3)), keys.newest) == (None, None)
 
 
 def test_expire_destroysWhatIsBelowTheFloor() -> None:
     keys = numbered()
     for epoch in (3, 4, 5):
-        keys.need(Epoch(epoch))
+        make(keys, epoch)
     assert keys.expire(Epoch(5)) == [3, 4]
     assert [keys.get(Epoch(epoch)) is None for epoch in (3, 4, 5)] == [True, True, False]
     assert keys.expire(Epoch(5)) == []
 
 
-def test_need_neverMakesADestroyedKeyAgain() -> None:
+def test_destroyedKey_isNeverMadeAgain() -> None:
     keys = numbered()
-    keys.need(Epoch(3)), keys.need(Epoch(4))
+    make(keys, 3), make(keys, 4)
     keys.expire(Epoch(4))
-    assert keys.need(Epoch(3)) is None
+    assert make(keys, 3) is None
     assert keys.get(Epoch(3)) is None
 
 
-def test_need_afterARestartWithALaggingClock_makesNoOldKey() -> None:
+def test_noOldKey_afterARestartWithALaggingClock() -> None:
     """The RPC endpoint is an epoch behind: a key for that epoch would be a second one."""
-    keys = PacketKeys({Epoch(5): bytes(32), Epoch(6): bytes(32)}, lambda size: b"\1" * size)
-    assert keys.need(Epoch(4)) is None
+    keys = numbered({Epoch(5): bytes(32), Epoch(6): bytes(32)})
+    assert make(keys, 4) is None
     assert keys.get(Epoch(4)) is None
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 12)), max_size=40))
-def test_everyEpoch_hasAtMostOneKeyEver(calls: list[tuple[bool, int]]) -> None:
+def test_noKey_forWhatWasSignedInAnEarlierLife() -> None:
+    """The database is lost, or an older copy was put back; the record is not."""
+    for secrets in ({}, {Epoch(4): bytes(32)}):
+        keys = numbered(secrets, signed=Epoch(6))
+        assert keys.newest == 6
+        assert make(keys, 5) is None and make(keys, 6) is None
+        assert keys.get(Epoch(4)) == secrets.get(Epoch(4))
+        assert make(keys, 7) is not None
+
+
+def test_recordOfAnOlderEpoch_takesNothingAway() -> None:
+    keys = numbered({Epoch(7): bytes(32)}, signed=Epoch(6))
+    assert keys.newest == 7 and keys.get(Epoch(7)) == bytes(32)
+
+
+def test_forgoneEpoch_getsNoKey_notEvenOneThatIsDrawn() -> None:
+    keys = numbered()
+    secret = keys.draw(Epoch(3))
+    assert secret is not None
+    keys.forgo(Epoch(3))
+    assert not keys.hold(Epoch(3), secret)
+    assert keys.get(Epoch(3)) is None
+    assert make(keys, 4) is not None
+    keys.forgo(Epoch(3))  # which is long over
+    assert keys.newest == 4 and keys.get(Epoch(4)) is not None
+
+
+@given(st.lists(st.tuples(st.sampled_from(["make", "forgo", "expire", "restart"]), st.integers(0, 12))))
+def test_everyEpoch_hasAtMostOneKeyEver(calls: list[tuple[str, int]]) -> None:
     keys = numbered()
     ever: dict[int, bytes] = {}
-    for is_need, epoch in calls:
-        if is_need:
-            made = keys.need(Epoch(epoch))
+    for what, epoch in calls:
+        if what == "make":
+            made = make(keys, epoch)
             assert made is None or epoch not in ever
             ever |= {epoch: made} if made is not None else {}
+        elif what == "restart":  # from a database that has lost the keys from `epoch` on
+            kept = {e: secret for e in map(Epoch, range(epoch)) if (secret := keys.get(e)) is not None}
+            keys = PacketKeys(kept, keys._random, keys.newest)
         else:
-            keys.expire(Epoch(epoch))
+            (keys.forgo if what == "forgo" else keys.expire)(Epoch(epoch))
         found = keys.get(Epoch(epoch))
         assert found is None or found == ever[epoch]
 
@@ -106,17 +153,17 @@ async def test_keys_areKeptOverARestart_andDestroyedAfterTheirGrace(tmp_path: Pa
     parts = Parts(tmp_path, random=lambda size: next(drawn).to_bytes(size, "big"))
     node = await parts.node(1)
     parts.chain.freeze(EPOCH + 1)
-    await node.chain.update_keys()
+    await node.keys.make()
     before = node.store.packet_keys()
     assert sorted(before) == [EPOCH, EPOCH + 1]
 
     again = await parts.restart(1)
     assert again.store.packet_keys() == before
     parts.chain.at(EPOCH + 1, 1)  # within the grace
-    await again.chain.update_keys()
+    await again.keys.make()
     assert sorted(again.store.packet_keys()) == [EPOCH, EPOCH + 1]
     parts.chain.at(EPOCH + 1, 2_000)
-    await again.chain.update_keys()
+    await again.keys.make()
     assert again.store.packet_keys() == {EPOCH + 1: before[Epoch(EPOCH + 1)]}
     await parts.close()
 
@@ -130,7 +177,7 @@ async def test_tagsGoWithTheirKey(tmp_path: Path) -> None:
     assert len(list(node.store.tags(Epoch(0)))) == 1
     parts.chain.freeze(EPOCH + 1)
     parts.chain.at(EPOCH + 1, 2_000)
-    await node.chain.update_keys()
+    await node.keys.make()
     assert list(node.store.tags(Epoch(0))) == []
     await parts.close()
 
@@ -142,6 +189,6 @@ async def test_relayThatIsNotMember_makesNoKey(tmp_path: Path) -> None:
     assert node.state.epoch_keys() == {}
     assert node.store.packet_keys() == {}
     parts.chain.freeze(EPOCH + 1)
-    await node.chain.update_keys()
+    await node.keys.make()
     assert sorted(node.store.packet_keys()) == [EPOCH + 1]
     await parts.close()

@@ -18,15 +18,18 @@ import pytest_asyncio
 from nacl.signing import SigningKey
 
 from mixpay import tls
+from mixpay.crypto import x25519
+from mixpay.descriptors import Equivocation, sign_descriptor
 from mixpay.directory import read_directory
 from mixpay.mailbox import mailbox_id_of, sign_challenge
 from mixpay.packet import GEOMETRY
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
-from mixpay.types import RelayId
+from mixpay.types import Epoch, RelayId
 from mixpay.wire import client, frames
 from registry_samples import operator_key
 from relay import connections, gateway
 from relay.books import Side
+from relay.directories import encode_descriptor
 from relay.gateway import Gateway
 from relay_parts import (
     CAMPAIGN,
@@ -82,6 +85,11 @@ class Door:
         async with self.http.get(f"https://127.0.0.1:{self.port}{path}", ssl=self.pinned) as response:
             return response.status, await response.read()
 
+    async def post(self, path: str, body: bytes | AsyncIterator[bytes]) -> int:
+        url = f"https://127.0.0.1:{self.port}{path}"
+        async with self.http.post(url, ssl=self.pinned, data=body) as response:
+            return response.status
+
     @asynccontextmanager
     async def open(self, path: str) -> AsyncIterator[Talk]:
         url = f"https://127.0.0.1:{self.port}{path}"
@@ -125,7 +133,6 @@ async def node(parts: Parts) -> Node:
     """The entry of the usual path, which serves the campaign."""
     entry = await parts.node(parts.path()[0])
     entry.state.campaigns[CAMPAIGN] = campaign()
-    entry.state.publish()
     return entry
 
 
@@ -193,6 +200,47 @@ async def test_directoryOfAnotherEpoch_isNotFound(door: Door, epoch: str) -> Non
 @pytest.mark.parametrize("epoch", ["", "-1", "2.0", "two", "%C2%B2", "99999999999", "1e9"])
 async def test_epochThatIsNoNumber_isABadRequest(door: Door, epoch: str) -> None:
     assert (await door.get(f"/v1/directory?epoch={epoch}"))[0] == 400
+
+
+async def test_descriptorOfAnother_isServedAsFarAsItIsKnown(door: Door) -> None:
+    here, view = door.node.me, door.parts.view
+    other = next(relay for relay in range(1, 10) if relay != here)
+    assert (await door.get(f"/v1/descriptor?relay={other}"))[0] == 404
+    public = x25519.public_key(packet_secret(other))
+    said = sign_descriptor(operator_key(other), RelayId(other), EPOCH, public, view.registry_domain)
+    door.node.state.directories.learn(said)
+    assert await door.get(f"/v1/descriptor?relay={other}&epoch={EPOCH}") == (200, encode_descriptor(said))
+    assert (await door.get(f"/v1/descriptor?relay={here}")) == (await door.get("/v1/descriptor"))
+    for path, status in (("relay=77", 404), ("relay=x", 400), ("relay=-1", 400), ("relay=1&epoch=3", 404)):
+        assert (await door.get(f"/v1/descriptor?{path}"))[0] == status
+
+
+async def test_proofOfTwoKeys_isTakenFromAnybody(door: Door) -> None:
+    liar = next(relay for relay in range(1, 10) if relay != door.node.me)
+    keys = [x25519.public_key(packet_secret(number)) for number in (1, 2)]
+    domain = door.parts.view.registry_domain
+    proof = Equivocation.of(
+        *(sign_descriptor(operator_key(liar), RelayId(liar), EPOCH, key, domain) for key in keys)
+    )
+    forged = replace(proof, epoch=Epoch(EPOCH + 1)).encode()
+    for wrong, status in ((b"", 400), (forged, 400), (proof.encode() + b"\0", 400), (bytes(5_000), 413)):
+        assert await door.post("/v1/equivocation", wrong) == status
+    assert door.node.state.directories.equivocations == {}
+    assert door.node.refusals("bad_proof") == 3
+    for _ in range(2):
+        assert await door.post("/v1/equivocation", proof.encode()) == 204
+    assert door.node.state.directories.equivocations == {liar: proof}
+
+
+async def test_proofThatNeverComes_isNotWaitedForLong(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "STRANGER_SECONDS", 0.2)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"\0"
+        await asyncio.sleep(3_600)
+
+    async with asyncio.timeout(5):
+        assert await door.post("/v1/equivocation", never()) == 408
 
 
 async def test_otherPaths_areNotThere(door: Door) -> None:
@@ -750,5 +798,5 @@ async def babble(door: Door) -> None:
 
 async def fail(door: Door) -> None:
     """A mistake of ours, while a client asks."""
-    door.node.state.directory = None  # type: ignore[method-assign,assignment]
+    door.node.state.directories.directory = None  # type: ignore[method-assign,assignment]
     assert (await door.get("/v1/directory"))[0] == 500

@@ -321,7 +321,7 @@ async def test_packetOfAnEpochThatEnded_isDropped(parts: Parts, mix: Node) -> No
     await bring(parts, mix, frame(parts.packet(delay_ms=50)))
     parts.chain.freeze(EPOCH + 1)
     parts.chain.at(EPOCH + 1, 4_000 // 2)
-    await mix.chain.update_keys()
+    await mix.keys.make()
     await mix.pass_time(0.1)
     assert mix.drops("expired_key") == 1
 

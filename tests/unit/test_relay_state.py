@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import msgspec
 import pytest
 
 from mixpay import tls
 from mixpay.chain.views import Campaign
-from mixpay.crypto import x25519
-from mixpay.descriptors import Descriptor, sign_descriptor
-from mixpay.directory import read_directory
 from mixpay.errors import PeerError, UserError
 from mixpay.parameters import DEMO
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICK_VALUE, TICKS, PassError, Scope
-from mixpay.snapshot import DirectoryError
 from mixpay.types import Account, Epoch, RelayId
 from registry_samples import operator_key
 from relay.epoch_keys import PacketKeys
-from relay.state import State, decode_descriptor, encode_descriptor
+from relay.state import State
 from relay_parts import (
     CAMPAIGN,
     DEPLOYMENT,
@@ -44,21 +39,13 @@ def state(chain: Chain, relay: int = 1) -> State:
     )
     for epoch in made.living_epochs():
         if made.is_member(epoch):
-            made.keys.need(epoch)
+            made.keys.hold(epoch, packet_secret(relay))
     return made
 
 
 @pytest.fixture
 def chain() -> Chain:
     return Chain().begin()
-
-
-def descriptor(chain: Chain, relay: int, epoch: int = EPOCH, key: bytes | None = None) -> Descriptor:
-    """What a relay signs; `key`: instead of its own."""
-    public = key or x25519.public_key(packet_secret(relay))
-    return sign_descriptor(
-        operator_key(relay), RelayId(relay), Epoch(epoch), public, chain.view.registry_domain
-    )
 
 
 # ---------------------------------------------------------------------- time
@@ -205,121 +192,6 @@ def test_record_isWhereTheRelayIsNow(chain: Chain) -> None:
     chain.update(4, "moved.example:1:2")
     found = state(chain).record(RelayId(4))
     assert found is not None and found.endpoint == "moved.example:1:2"
-
-
-# ---------------------------------------------------------------------- descriptors
-
-
-def test_publish_signsOneDescriptorForEachLivingEpoch(chain: Chain) -> None:
-    chain.freeze(NEXT)
-    here = state(chain)
-    here.publish()
-    for epoch in (EPOCH, NEXT):
-        found = decode_descriptor(here.own_descriptor(epoch))
-        found.check(chain.view.snapshot(epoch).relays[0].operator, chain.view.registry_domain)
-        assert (found.relay, found.epoch) == (1, epoch)
-    before = here.own_descriptor(EPOCH)
-    here.publish()
-    assert here.own_descriptor(EPOCH) == before
-
-
-def test_publish_withoutAKey_saysNothing(chain: Chain) -> None:
-    empty = State(RelayId(1), chain.view, PacketKeys({}, bytes), operator_key(1))
-    empty.publish()
-    with pytest.raises(DirectoryError, match="wrong_epoch"):
-        empty.own_descriptor(EPOCH)
-
-
-def test_learn_fillsTheDirectory(chain: Chain) -> None:
-    here = state(chain)
-    here.publish()
-    assert here.missing(EPOCH) == list(range(2, RELAYS + 1))
-    alone = here.directory(EPOCH)
-    for relay in range(2, RELAYS + 1):
-        assert here.learn(descriptor(chain, relay))
-        assert not here.learn(descriptor(chain, relay))
-    assert here.missing(EPOCH) == []
-    assert here.directory(EPOCH) != alone
-    snapshot = chain.view.snapshot(EPOCH)
-    found = read_directory(here.directory(EPOCH), snapshot, chain.view.registry_domain)
-    assert sorted(found.descriptors) == list(range(1, RELAYS + 1))
-
-
-def test_twoKeysOfOneRelay_areAnEquivocation_andTheFirstStays(chain: Chain) -> None:
-    here = state(chain)
-    first = descriptor(chain, 2)
-    here.learn(first)
-    with pytest.raises(DirectoryError, match="equivocation"):
-        here.learn(descriptor(chain, 2, key=x25519.public_key(packet_secret(3))))
-    snapshot = chain.view.snapshot(EPOCH)
-    found = read_directory(here.directory(EPOCH), snapshot, chain.view.registry_domain)
-    assert found.descriptors[RelayId(2)].packet_key == first.packet_key
-
-
-def test_descriptorOfAnotherEpoch_isRefused(chain: Chain) -> None:
-    for epoch in (0, EPOCH - 1, NEXT, 2**32 - 1):
-        with pytest.raises(DirectoryError, match="wrong_epoch"):
-            state(chain).learn(descriptor(chain, 2, epoch))
-
-
-def test_descriptorSignedByAnother_isRefused(chain: Chain) -> None:
-    forged = replace(descriptor(chain, 3), relay=RelayId(2))
-    with pytest.raises(DirectoryError, match="bad_descriptor"):
-        state(chain).learn(forged)
-
-
-def test_descriptorOfAStranger_isRefused(chain: Chain) -> None:
-    with pytest.raises(DirectoryError, match="unknown_relay"):
-        state(chain).learn(descriptor(chain, RELAYS + 1))
-
-
-@pytest.mark.parametrize("epoch", [0, EPOCH - 1, NEXT, 2**32 - 1])
-def test_directoryOfAnotherEpoch_isRefused(chain: Chain, epoch: int) -> None:
-    here = state(chain)
-    here.publish()
-    for document in (here.directory, here.own_descriptor):
-        with pytest.raises(DirectoryError, match="wrong_epoch"):
-            document(Epoch(epoch))
-
-
-def test_reorganisedEpoch_startsItsDirectoryAnew(chain: Chain) -> None:
-    """What was collected for other relays under another root is no use; the own key stays the same."""
-    here = state(chain)
-    chain.freeze(NEXT)
-    here.keys.need(NEXT)
-    here.publish()
-    here.learn(descriptor(chain, 2, NEXT))
-    own, document = here.own_descriptor(NEXT), here.directory(NEXT)
-    reorganised = Chain().begin()
-    reorganised.leave(5)
-    reorganised.freeze(NEXT)
-    here.view = reorganised.view
-    here.publish()
-    assert here.directory(NEXT) != document
-    assert here.own_descriptor(NEXT) == own
-    assert 2 in here.missing(NEXT) and 5 not in here.missing(NEXT)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\xc1",
-        b"\x93\x01\x02\x03",
-        msgspec.msgpack.encode(["1", 2, b"", b"", ""]),
-        msgspec.msgpack.encode([1, 2, b"", b"", "", 6]),
-        msgspec.msgpack.encode([1, 2, b"", b"", 7]),
-        b"\x95\x01\x02\xc4\x00\xc4\x00\xa1\xff",
-    ],
-)
-def test_decode_refusesWhatIsNoDescriptor(data: bytes) -> None:
-    with pytest.raises(DirectoryError, match="malformed"):
-        decode_descriptor(data)
-
-
-def test_encode_isReadAgain(chain: Chain) -> None:
-    one = descriptor(chain, 2)
-    assert decode_descriptor(encode_descriptor(one)) == one
 
 
 # ---------------------------------------------------------------------- passes
