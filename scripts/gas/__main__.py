@@ -21,7 +21,9 @@ REPORT = ROOT / "reports" / "gas.json"
 SNAPSHOT = ROOT / "docs" / "gas-snapshot.json"
 PAGE = ROOT / "docs" / "gas.md"
 TOLERANCE = 0.005
-"""Part by which a figure may differ: signatures and drawn points have zero bytes by chance."""
+"""Part by which a figure may differ: signatures have zero bytes by chance."""
+LOOSE = {"court_finish": 0.05, "redeem_pass": 0.01}
+"""Where more is left to chance: the paths of the points drawn, an RSA key and its signature."""
 
 
 def measure() -> dict[str, int]:
@@ -36,7 +38,7 @@ def differences(figures: dict[str, int], snapshot: dict[str, int]) -> list[str]:
     found += [f"{name}: not measured any more" for name in snapshot.keys() - figures.keys()]
     for name in figures.keys() & snapshot.keys():
         old, new = snapshot[name], figures[name]
-        if abs(new - old) > TOLERANCE * old:
+        if abs(new - old) > LOOSE.get(name, TOLERANCE) * old:
             found.append(f"{name}: {new:,}, the snapshot says {old:,}")
     return sorted(found)
 

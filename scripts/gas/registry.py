@@ -12,11 +12,13 @@ ENDPOINT = "relay.example.org:9443:9444"
 
 
 def join(stage: Stage, owner: Person, operator: Person) -> int:
-    """Registers a relay, whose owner has tokens; returns its gas."""
+    """Registers a relay at the next position, for an owner with tokens; returns its gas."""
     domain = eip712.registry_domain(stage.deployment.chain_id, stage.deployment.registry)
     consent = eip712.OperatorConsent(operator.account, owner.account)
     signed = eip712.sign(operator.key, consent.digest(domain))
-    return stage.do(owner, "RelayRegistry", "register", operator.account, stage.bytes(32), ENDPOINT, signed)
+    link_key = stage.bytes(32)
+    stage.relays.append((operator, link_key))
+    return stage.do(owner, "RelayRegistry", "register", operator.account, link_key, ENDPOINT, signed)
 
 
 def populate(stage: Stage, relays: int = RELAYS) -> None:
@@ -34,7 +36,9 @@ def measure(stage: Stage) -> Figures:
     stage.give(owner, 2 * stage.deployment.parameters.stake // 10**18, "RelayRegistry")
     figures = {"register": join(stage, owner, operator)}
     id_ = stage.read("RelayRegistry", "relayOf", operator.account)
-    figures["update_relay"] = stage.do(operator, "RelayRegistry", "update", id_, stage.bytes(32), ENDPOINT)
+    middle, _ = stage.relays[RELAYS // 2]
+    stage.relays[RELAYS // 2] = middle, (link_key := stage.bytes(32))
+    figures["update_relay"] = stage.do(middle, "RelayRegistry", "update", RELAYS // 2 + 1, link_key, ENDPOINT)
     figures["leave"] = stage.do(owner, "RelayRegistry", "leave", id_)
     stage.chain.advance_time(stage.deployment.parameters.unbonding)
     figures["freeze"] = stage.do(owner, "RelayRegistry", "freeze")

@@ -43,13 +43,13 @@ class Stage:
     def __init__(self, chain: DevChain) -> None:
         self.chain, self.rpc = chain, chain.rpc
         self.random = random.Random(_SEED)  # noqa: S311 nothing here is secret
+        self.relays: list[tuple[Person, bytes]] = []
+        """Operator and link key of every relay registered, by position."""
         self.logs: tuple[Log, ...] = ()
         """Events of the newest transaction."""
         self.rpc.request("anvil_autoImpersonateAccount", True)
         self.treasurer = self.person()
-        self.deployment: Deployment = deploy(
-            self.rpc, Sender(self.rpc, self.treasurer.key), PRODUCTION, development=True
-        )
+        self.deployment: Deployment = deploy(self.rpc, Sender(self.rpc, self.treasurer.key), PRODUCTION)
         d = self.deployment
         self.at = {
             "Token": d.token,
