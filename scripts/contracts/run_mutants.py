@@ -239,18 +239,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--contract needs --quick")
     base = FOLDER / "base"
     try:
-        workshop.copy_repository(base)
-        mutants = all_mutants(base)
-        if options.sample:
-            seed = options.seed if options.seed is not None else secrets.randbelow(10**6)
-            return sample(base, mutants, options.sample, seed, options)
-        if options.quick:
-            mutants = [m for m in mutants if options.contract in (None, m.contract)]
-            return quick(base, mutants, options)
-        return full(base, mutants, options)
+        with workshop.alone(FOLDER):
+            return tried(base, options)
     except workshop.WorkshopError as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 2
+
+
+def tried(base: Path, options: Options) -> int:
+    """The run that was asked for; exit status."""
+    workshop.copy_repository(base)
+    mutants = all_mutants(base)
+    if options.sample:
+        seed = options.seed if options.seed is not None else secrets.randbelow(10**6)
+        return sample(base, mutants, options.sample, seed, options)
+    if options.quick:
+        return quick(base, [m for m in mutants if options.contract in (None, m.contract)], options)
+    return full(base, mutants, options)
 
 
 if __name__ == "__main__":

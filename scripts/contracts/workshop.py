@@ -9,6 +9,7 @@ the bytecode?) and brownie's tests.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -16,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -47,6 +49,18 @@ class Run:
 
 class WorkshopError(Exception):
     """The machinery broke: a run ended in a way that says nothing about the mutant."""
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else works in the folder meanwhile. Raises WorkshopError if somebody does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise WorkshopError(f"another run works in {folder}") from error
+        yield
 
 
 def test_names(root: Path) -> set[str]:
