@@ -90,6 +90,23 @@ class CampaignAnswer(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
 
 
+class CaseAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch in court, or on its way there: how it stands, what happens next, and when (chain time).
+
+    `at` is None where that is now, or does not depend on the time.
+    """
+
+    relay: int
+    """The payer; the payee, if the case is against us."""
+    against_us: bool
+    batch: int
+    amount: str
+    """What is claimed; once judged, the all-time total."""
+    state: str
+    follows: str
+    at: int | None
+
+
 class Roles(msgspec.Struct, frozen=True, kw_only=True):
     """Packets ever carried, by role."""
 
@@ -159,6 +176,7 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     payers: list[PayerAnswer]
     payees: list[PayeeAnswer]
     campaigns: list[CampaignAnswer]
+    cases: list[CaseAnswer] = []
     drops: dict[str, int]
     refusals: dict[str, int]
     notes: list[str]

@@ -46,6 +46,7 @@ _CHANNEL_EVENTS = (
     events.CloseRequested,
     events.Closed,
     events.Released,
+    events.Held,
 )
 _FREEZE_TURN = 3.0
 """Seconds between one relay's turn to fix the next epoch and the next relay's."""

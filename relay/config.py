@@ -79,6 +79,13 @@ claim_at = 20_000
 # Earnings kept in the ledger; what is above `float + sweep_at` goes to the owner, down to `float`.
 float = 100_000
 sweep_at = 100_000
+
+[court]
+# Seconds of chain time after which a batch that its payer does not settle is brought to court.
+patience = 21_600
+# If its receipts come to at least so much, in the token's smallest unit (10^18 are one token). A case needs a
+# bond of half of that until it is won. So much must be lacking, too, before a payer's stake is touched.
+min_amount = 1_000_000_000_000_000
 """
 
 Count = Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]
@@ -126,6 +133,13 @@ class TreasuryRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
             raise ValueError("fund is below top_up_below: a channel just filled would be topped up again")
 
 
+class CourtRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a payer is brought to court: seconds of chain time, and the token's smallest unit."""
+
+    patience: Count = 21_600
+    min_amount: Annotated[int, msgspec.Meta(ge=1, lt=1 << 62)] = 1_000_000_000_000_000
+
+
 class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One relay's settings. `home` is the folder the file lies in."""
 
@@ -142,6 +156,7 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     settlement: Settlement = Settlement()
     treasury: TreasuryRules = TreasuryRules()
+    court: CourtRules = CourtRules()
 
     def __post_init__(self) -> None:
         _check_url("rpc_url", self.rpc_url)

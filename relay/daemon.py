@@ -3,7 +3,7 @@
 files      configuration, key store, deployment file, database: all in or named by the relay's folder
 data path  links ▶ desk ▶ router ▶ books ▶ store ▶ links
 clients    gateway
-chain      chainside (looks, keys, dialling), treasury and redeemer (money)
+chain      chainside (looks, keys, dialling), treasury and redeemer (money), court
 operator   operations; supervisor.py, which runs a daemon for each release, has the interface to them
 """
 
@@ -19,6 +19,7 @@ from mixpay import eip712
 from mixpay.accounts import show_account
 from mixpay.book import Limits
 from mixpay.chain.contracts import Contracts
+from mixpay.chain.follower import Follower
 from mixpay.chain.rpc import Rpc, connect
 from mixpay.chain.sender import Sender
 from mixpay.endpoint import Endpoint, EndpointError, parse_endpoint
@@ -32,6 +33,7 @@ from relay.books import Books, Purse, Side
 from relay.campaign_issuers import CampaignIssuers
 from relay.chainside import Accounts, ChainSide
 from relay.config import RelayConfig
+from relay.court import Clerk, CourtDesk, Reader, Terms
 from relay.desk import Desk, RelayHooks, SideEvents
 from relay.epoch_keys import PacketKeys
 from relay.gateway import Gateway
@@ -97,6 +99,7 @@ class Daemon:
             self.state = State(me, view, keys, home.operator_key)
             self._make_data_path()
             self._make_edges()
+            self._make_court(rpc)
             self._make_money(rpc)
         except BaseException:
             self.store.abandon()
@@ -147,6 +150,22 @@ class Daemon:
             self.keys, self.gossip, self.reporter, self.metrics, self.clock,
         )  # fmt: skip
 
+    def _make_court(self, rpc: Rpc) -> None:
+        home, contracts = self.home, self.contracts
+        follower = Follower(rpc, home.deployment, contracts=["ReceiptCourt"])
+        self.court = CourtDesk(
+            me=self.account,
+            reader=Reader(rpc, contracts, follower, self.account),
+            clerk=Clerk(contracts, self.sender),
+            registry=contracts.registry,
+            accounts=self.accounts,
+            books=self.books,
+            store=self.store,
+            terms=Terms.of(home.deployment.parameters),
+            rules=home.config.court,
+            clock=self.clock,
+        )
+
     def _make_money(self, rpc: Rpc) -> None:
         home, deployment = self.home, self.home.deployment
         domain = eip712.pool_domain(deployment.chain_id, deployment.pool)
@@ -169,7 +188,7 @@ class Daemon:
             rules=home.config.treasury,
             schedule=self.view.schedule,
             claim_window=window,
-            debts=lambda: debts(self.state, self.books, self.router, redeemer),
+            debts=lambda: debts(self.state, self.books, self.router, redeemer, self.court.judged),
         )
         self.money = MoneySide(
             self.state, self.contracts, self.books, self.desk, self.hooks, redeemer, treasury,
@@ -186,6 +205,7 @@ class Daemon:
             passes=self.passes,
             store=self.store,
             money=self.money,
+            court=self.court,
             metrics_of=self.metrics,
             links_in=lambda: self.server.links,
             links_out=self._open_links_out,
@@ -205,7 +225,8 @@ class Daemon:
 
     def left_to_do(self) -> list[str]:
         """Why this relay has to go on; nothing, once it serves no more and all is settled and paid."""
-        return left_to_do(self.state, self.books, self.passes, self.mailboxes, self.money.treasury.last)
+        ours = self.state, self.books, self.passes, self.mailboxes
+        return left_to_do(*ours, self.money.treasury.last, len(self.court.last.matters))
 
     def _store_failed(self, failure: StoreFailed) -> None:
         if not self.failed.done():
@@ -224,6 +245,7 @@ class Daemon:
         self._begin(self._every(_HOUSEKEEPING, self._housekeeping))
         self._begin(self.chain.run(config.poll_interval))
         self._begin(self.money.run(5 * config.poll_interval))
+        self._begin(self.court.run(5 * config.poll_interval))
         self._begin(self.issuers.run())
         log.info("relay %d serves at %s", self.me, self.endpoint)
 

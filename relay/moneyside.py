@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from mixpay.chain.contracts import Contracts
 from mixpay.errors import ChainError, UserError
-from mixpay.types import Amount, RelayId
+from mixpay.types import Account, Amount, RelayId
 from relay.books import Books
 from relay.desk import Desk, RelayHooks
 from relay.redeem import PassRedeemer, RedeemReport
@@ -41,11 +41,23 @@ class Settled:
     treasury: TreasuryReport
 
 
-def debts(state: State, books: Books, router: Router, redeemer: PassRedeemer) -> Debts:
+Judged = Callable[[Account, Account], Amount]
+"""What the court has judged between a payer and a payee, all in all."""
+
+
+def debts(
+    state: State, books: Books, router: Router, redeemer: PassRedeemer, judged: Judged = lambda *_: Amount(0)
+) -> Debts:
     """What the treasury plans with."""
     price = state.hop_price
-    payees = (payee_facts(relay, book, price, router.waiting(relay)) for relay, book in books.payers.items())
-    payers = (payer_facts(relay, book, price, book.state.signature) for relay, book in books.payees.items())
+    payees = (
+        payee_facts(relay, book, price, router.waiting(relay), judged(book.payer, book.payee))
+        for relay, book in books.payers.items()
+    )
+    payers = (
+        payer_facts(relay, book, price, book.state.signature, judged(book.payer, book.payee))
+        for relay, book in books.payees.items()
+    )
     vouchers = tuple(redeemer.vouchers.values())
     owed = tuple(payees), tuple(payers), vouchers
     return Debts(price, state.chain_time, *owed, winding_up=state.is_over)

@@ -12,6 +12,7 @@ from relay import report
 from relay.answers import Roles, SettleAnswer, StatusAnswer
 from relay.books import Books
 from relay.config import RelayConfig
+from relay.court import CourtDesk
 from relay.directories import SOFTWARE
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide
@@ -33,6 +34,7 @@ class RelayOperations:
     passes: EntryPassBook
     store: RelayStore
     money: MoneySide
+    court: CourtDesk
     metrics_of: Metrics
     links_in: Callable[[], Mapping[RelayId, object]]
     links_out: Callable[[], Mapping[RelayId, object]]
@@ -78,9 +80,10 @@ class RelayOperations:
             payers=payers,
             payees=payees,
             campaigns=campaigns,
+            cases=report.case_answers(self.court.last),
             drops=report.reasons(self.metrics_of.drops),
             refusals=report.reasons(self.metrics_of.refusals),
-            notes=[*self.notes(), *report.account_notes(money, self.trouble())],
+            notes=[*self.notes(), *report.account_notes(money, self.trouble(), self.court.last)],
         )
 
     def _layer(self) -> int | None:

@@ -15,6 +15,7 @@ from relay.answers import (
     ActionAnswer,
     Balances,
     CampaignAnswer,
+    CaseAnswer,
     Income,
     PayeeAnswer,
     PayerAnswer,
@@ -24,6 +25,7 @@ from relay.answers import (
     VoucherAnswer,
 )
 from relay.config import Settlement
+from relay.court import CourtReport
 from relay.redeem import RedeemReport
 from relay.store import StoredPoolVoucher
 from relay.treasury import Holdings, Postponed, Subject, TreasuryReport
@@ -186,14 +188,31 @@ def reasons(counter: Counter) -> dict[str, int]:
     return {s.labels["reason"]: int(s.value) for s in samples if s.name.endswith("_total")}
 
 
-def account_notes(money: Money, trouble: str | None) -> list[str]:
+def account_notes(money: Money, trouble: str | None, court: CourtReport) -> list[str]:
     """What the operator should know: trouble with the chain, what the account lacks, what failed."""
     notes = [f"chain: {trouble}"] if trouble else []
     notes += money.notes(Subject.ACCOUNT, 0)
-    if money.treasury.trouble and money.treasury.trouble != trouble:
-        notes.append(f"treasury: {money.treasury.trouble}")
-    return notes + [
-        f"failed, will be tried again: {a.what}: {a.error}" for a in actions(money.treasury) if a.error
+    for name, its in (("treasury", money.treasury.trouble), ("court", court.trouble)):
+        if its and its != trouble:
+            notes.append(f"{name}: {its}")
+    tried = [(a.what, a.error) for a in actions(money.treasury)]
+    tried += [(result.action.why, result.error) for result in court.results]
+    return notes + [f"failed, will be tried again: {what}: {error}" for what, error in tried if error]
+
+
+def case_answers(court: CourtReport) -> list[CaseAnswer]:
+    """Everything that is in court, or on its way there."""
+    return [
+        CaseAnswer(
+            relay=matter.relay,
+            against_us=matter.against_us,
+            batch=matter.batch,
+            amount=str(matter.amount),
+            state=matter.state,
+            follows=matter.follows,
+            at=matter.at,
+        )
+        for matter in court.matters
     ]
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from mixpay.amounts import shown
+from mixpay.amounts import moment, shown
 from relay.answers import (
     CampaignAnswer,
+    CaseAnswer,
     PayeeAnswer,
     PayerAnswer,
     ReleaseAnswer,
@@ -37,6 +38,8 @@ def _lines(s: StatusAnswer) -> Iterator[str]:
     yield from _section("payers (who owes us)", map(_payer, s.payers))
     yield from _section("payees (whom we owe)", map(_payee, s.payees))
     yield from _section("campaigns", map(_campaign, s.campaigns))
+    yield from _section("court, against payers", (_case(c) for c in s.cases if not c.against_us))
+    yield from _section("court, against us", (_case(c) for c in s.cases if c.against_us))
     yield from _section("drops", (f"{n} {reason}" for reason, n in sorted(s.drops.items())))
     yield from _section("refusals", (f"{n} {reason}" for reason, n in sorted(s.refusals.items())))
     yield from _section("notes", s.notes)
@@ -75,6 +78,11 @@ def _campaign(c: CampaignAnswer) -> str:
         owed = f"{_tokens(c.voucher.cumulative)} tokens in vouchers, {claimed}"
     held = "".join(f", {ticks} ticks of {period}" for period, ticks in sorted(c.ticks.items()))
     return _with_notes(f"campaign {c.campaign}: {owed}{held}", c.notes)
+
+
+def _case(c: CaseAnswer) -> str:
+    when = f" at {moment(c.at)}" if c.at is not None else ""
+    return f"relay {c.relay}, batch {c.batch}, {_tokens(c.amount)} tokens: {c.state}; {c.follows}{when}"
 
 
 def _release(r: ReleaseAnswer) -> str:

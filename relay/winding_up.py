@@ -11,16 +11,24 @@ from relay.treasury import Subject, TreasuryReport
 
 
 def left_to_do(
-    state: State, books: Books, passes: EntryPassBook, mailboxes: Mailboxes, treasury: TreasuryReport
+    state: State,
+    books: Books,
+    passes: EntryPassBook,
+    mailboxes: Mailboxes,
+    treasury: TreasuryReport,
+    cases: int = 0,
 ) -> list[str]:
     """Why the relay has to go on, for its operator. Nothing: it serves no more, and all is settled and paid.
 
-    What others owe counts no more once their stakes can have been paid out: nothing would come of waiting.
+    `cases`: how many the court's desk follows. What others owe counts no more once their stakes can have been
+    paid out: nothing would come of waiting.
     """
     if not state.is_over:
         return ["it serves"]
     hopeless = _stakes_are_gone(state)
     reasons = [] if hopeless else _unsettled(books)
+    if cases and not hopeless:
+        reasons.append(f"{cases} batches or judgements are a matter of the court")
     if passes.scopes():
         reasons.append("there are passes that are not redeemed yet")
     if mailboxes.counts[1]:

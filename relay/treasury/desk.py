@@ -164,6 +164,8 @@ class TreasuryDesk:
                 call = channels.deposit(action.amount)
             case Fund():
                 call = channels.fund(action.payee, action.amount)
+            case Claim() if not action.signature:
+                call = channels.claim_judgement(action.payer, me)
             case Claim():
                 voucher = (action.cumulative, action.upto_batch, action.signature)
                 call = channels.claim(action.payer, me, *voucher)

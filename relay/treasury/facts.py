@@ -19,7 +19,7 @@ class PayeeFacts:
     relay: RelayId
     account: Account
     cumulative: Amount
-    """The newest voucher that we signed."""
+    """The newest voucher that we signed, or what was judged."""
     unsettled: Amount
     """Promised beyond it: tickets that no voucher covers yet."""
     deposit: Amount = _NOTHING
@@ -44,14 +44,14 @@ class PayeeFacts:
 
 @dataclass(frozen=True, slots=True)
 class PayerFacts:
-    """The newest voucher of one payer, and its channel to us (all-time totals)."""
+    """The newest voucher of one payer, or what was judged, and its channel to us (all-time totals)."""
 
     relay: RelayId
     account: Account
     cumulative: Amount
     upto_batch: int
     signature: bytes = field(repr=False)
-    """65 bytes; empty before the first voucher."""
+    """65 bytes; empty before the first voucher, and for a judgement."""
     deposit: Amount = _NOTHING
     claimed: Amount = _NOTHING
     closes_at: int = 0
@@ -131,13 +131,16 @@ class Facts:
     winding_up: bool = False
 
 
-def payee_facts(relay: RelayId, book: PayerBook, price: Amount, waiting: int = 0) -> PayeeFacts:
-    """What a payer's book says about its payee. `waiting`: packets that wait for it."""
+def payee_facts(
+    relay: RelayId, book: PayerBook, price: Amount, waiting: int = 0, judged: Amount = _NOTHING
+) -> PayeeFacts:
+    """What a payer's book says about its payee. `waiting`: packets that wait for it; `judged`: what the court
+    says, which the book may not know yet."""
     totals, channel = book.totals(price), book.channel
     return PayeeFacts(
         relay=relay,
         account=book.payee,
-        cumulative=totals.cumulative,
+        cumulative=max(totals.cumulative, judged),
         unsettled=Amount(totals.unsettled * price),
         deposit=channel.deposit,
         claimed=channel.claimed,
@@ -147,15 +150,19 @@ def payee_facts(relay: RelayId, book: PayerBook, price: Amount, waiting: int = 0
     )
 
 
-def payer_facts(relay: RelayId, book: PayeeBook, price: Amount, signature: bytes) -> PayerFacts:
-    """What a payee's book says about its payer. `signature`: of the newest voucher."""
+def payer_facts(
+    relay: RelayId, book: PayeeBook, price: Amount, signature: bytes, judged: Amount = _NOTHING
+) -> PayerFacts:
+    """What a payee's book says about its payer. `signature`: of the newest voucher; `judged`: what the court
+    says, which the book may not know yet."""
     totals, channel = book.totals(price), book.channel
+    by_court = judged > totals.cumulative
     return PayerFacts(
         relay=relay,
         account=book.payer,
-        cumulative=totals.cumulative,
+        cumulative=judged if by_court else totals.cumulative,
         upto_batch=totals.upto_batch,
-        signature=signature,
+        signature=b"" if by_court else signature,
         deposit=channel.deposit,
         claimed=channel.claimed,
         closes_at=channel.closes_at,

@@ -62,7 +62,7 @@ class Fund:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Submit a payer's newest voucher."""
+    """Submit a payer's newest voucher; without a signature, what the court has judged."""
 
     relay: RelayId
     payer: Account

@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 import pytest
 
+import court_facts
 from mixpay.errors import ChainUnavailable, MixpayError, UserError
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, Amount, RelayId
@@ -27,6 +28,9 @@ from relay.answers import (
 )
 from relay.api import ApiServer
 from relay.api_client import ApiClient, DaemonTrouble
+from relay.court import CourtReport
+from relay.court import desk as court_desk
+from relay.court.actions import Expire, Matter
 from relay.metrics import Metrics
 from relay.redeem import Redeemed, RedeemReport
 from relay.status_text import settle_text, status_text
@@ -219,8 +223,26 @@ def test_notes_are_about_their_subject() -> None:
     )
     known = money(postponed=waiting, trouble="no answer")
     assert known.notes(Subject.PAYER, 5) == ["a"]
-    assert report.account_notes(known, "no answer") == ["chain: no answer", "c"]
-    assert report.account_notes(known, None) == ["c", "treasury: no answer"]
+    court = CourtReport(
+        (court_desk.Result(Expire(RelayId(5), court_facts.case(), "d"), "e"),), (), "no ether"
+    )
+    failed = "failed, will be tried again: d: e"
+    assert report.account_notes(known, "no answer", CourtReport()) == ["chain: no answer", "c"]
+    assert report.account_notes(known, None, CourtReport()) == ["c", "treasury: no answer"]
+    assert report.account_notes(money(), None, court) == ["court: no ether", failed]
+
+
+def test_cases_are_shown_on_both_sides() -> None:
+    ours = Matter(RelayId(5), False, 2, 4 * 10**12, "seed drawn", "the receipts are proven", 86_400)
+    theirs = Matter(RelayId(6), True, 3, 5 * 10**12, "opened", "our voucher is shown now")
+    cases = report.case_answers(CourtReport(matters=(ours, theirs)))
+    lines = status_text(msgspec.structs.replace(STATUS, cases=cases)).splitlines()
+    proven = "seed drawn; the receipts are proven at 1970-01-02 00:00:00 UTC"
+    place = lines.index("court, against payers:")
+    assert lines[place + 1] == f"  relay 5, batch 2, 0.000004 tokens: {proven}"
+    assert lines[place + 3] == "court, against us:"
+    assert lines[place + 4] == "  relay 6, batch 3, 0.000005 tokens: opened; our voucher is shown now"
+    assert "court" not in status_text(STATUS)
 
 
 def test_campaigns_are_those_configured_or_owing() -> None:

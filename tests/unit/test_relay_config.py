@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mixpay.errors import UserError
 from mixpay.types import Account
 from relay.config import (
+    CourtRules,
     Limits,
     RelayConfig,
     Settlement,
@@ -39,7 +40,7 @@ def rendered(**changes: Any) -> RelayConfig:
 def test_the_template_says_the_defaults() -> None:
     assert rendered() == RelayConfig(**BASICS)
     text = render(**BASICS)
-    for struct in (RelayConfig, Limits, Settlement, TreasuryRules):
+    for struct in (RelayConfig, Limits, Settlement, TreasuryRules, CourtRules):
         for name in struct.__struct_encode_fields__:
             assert f"\n{name} = " in text or f"\n[{name}]\n" in text
 
@@ -78,6 +79,8 @@ def test_no_text_breaks_out_of_its_setting(deployment: str, value: str) -> None:
         ({"settings": {"limits.speed": "1"}}, "no setting 'limits.speed'"),
         ({"settings": {"sign_after": "1"}}, "no setting 'sign_after'"),
         ({"settings": {"settlement.period": "soon"}}, "$.settlement.period"),
+        ({"settings": {"court.patience": "0"}}, "$.court.patience"),
+        ({"settings": {"court.min_amount": "0"}}, "$.court.min_amount"),
         ({"link_port": 70_000}, "$.link_port"),
         ({"client_port": 9101}, "different ports"),
         ({"host": "no host"}, "an endpoint reads"),

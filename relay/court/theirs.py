@@ -1,0 +1,54 @@
+"""Cases that payees bring against us. Pure.
+
+Rules (docs/design.md §4)
+- A case is answered as soon as our newest voucher covers it.
+- Until half of the time to answer is over, the link may settle the batch, with samples. Then we admit what
+  our own book says we owe: a lost case costs more. What it does not say is left to the samples.
+- A case that is not proven in time leaves its bond to us.
+- What our channel lacks of a judgement is topped up by the treasury, before our stake pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mixpay.amounts import shown
+from relay.court.actions import Action, Admit, Answer, Expire, Matter, Step
+from relay.court.facts import CaseFacts, Moment, PayeeFacts, Terms
+
+
+def by_payee(f: PayeeFacts, moment: Moment, terms: Terms) -> Iterator[Step]:
+    """Everything about one payee."""
+    if f.case is not None:
+        yield _case(f, f.case, moment, terms)
+    judged = f.judged
+    if judged is not None and judged.lacking:
+        state = f"judged, our channel lacks {shown(judged.lacking)} tokens"
+        follows, at = "the channel is topped up; else our stake pays", judged.judged_at + terms.grace
+        yield Matter(f.relay, True, judged.number, judged.total, state, follows, at), None
+
+
+def _case(f: PayeeFacts, facts: CaseFacts, moment: Moment, terms: Terms) -> Step:
+    case, what = facts.case, f"case of relay {f.relay} about batch {facts.case.batch.number}"
+    if not facts.is_open:
+        return _stands(f, facts, "it is over: its outcome is being read")
+    if f.voucher.covers(case):
+        answer = Answer(f.relay, case, f.voucher, f"{what}: our voucher")
+        return _stands(f, facts, "our voucher is shown now", None, answer)
+    if moment.now >= terms.ends(case) or facts.is_unrecorded(moment.block):
+        why = f"{what} was not proven: its bond of {shown(case.bond)} tokens is ours"
+        return _stands(f, facts, "it was not proven: its bond is ours", None, Expire(f.relay, case, why))
+    if not f.admits:
+        return _stands(f, facts, "our book does not owe that: it has to be proven", terms.ends(case))
+    admitting = case.opened_at + terms.answer_window // 2
+    if moment.now < admitting:
+        return _stands(f, facts, "the link may settle it; else what is claimed is admitted", admitting)
+    admission = Admit(f.relay, case, f"{what}: our book owes it")
+    return _stands(f, facts, "what is claimed is admitted now", None, admission)
+
+
+def _stands(
+    f: PayeeFacts, facts: CaseFacts, follows: str, at: int | None = None, action: Action | None = None
+) -> Step:
+    case = facts.case
+    return Matter(f.relay, True, case.batch.number, case.claimed, facts.state, follows, at), action
