@@ -201,6 +201,7 @@ interface IChannels {
 
     /// @notice What an account holds in the ledger, channels not included.
     /// @param account The account
+    /// @return In the token's smallest unit
     function balanceOf(address account) external view returns (uint256);
 
     /// @notice A channel; all zero when there never was one.
@@ -215,14 +216,18 @@ interface IChannels {
         returns (uint96 deposited, uint96 claimed, uint40 closesAt);
 
     /// @notice The EIP-712 domain separator of vouchers and batches.
+    /// @return keccak256 of the encoded EIP712Domain: name, version, chain id, this contract
     function DOMAIN_SEPARATOR() external view returns (bytes32);
 
     /// @notice The court whose judgements are claimable here; immutable.
+    /// @return Its address; it names this contract in turn
     function COURT() external view returns (IReceiptCourt);
 
     /// @notice Seconds between `requestClose` and `finishClose`; immutable.
+    /// @return A length of time
     function NOTICE() external view returns (uint40);
 
     /// @notice The token that the ledger holds; immutable.
+    /// @return A plain ERC-20
     function TOKEN() external view returns (IERC20);
 }

@@ -67,22 +67,28 @@ interface INetwork {
     function epochStart(uint32 epoch) external view returns (uint64 timestamp);
 
     /// @notice Start of epoch 0, in seconds of chain time; immutable.
+    /// @return Seconds since 1970
     function genesis() external view returns (uint64);
 
     /// @notice Length of every epoch in seconds; immutable.
+    /// @return Not zero
     function epochLength() external view returns (uint32);
 
     /// @notice The release in force now.
+    /// @return The newest whose activation epoch has begun; the call fails if there is none
     function release() external view returns (Release memory);
 
     /// @notice The release in force in an epoch; for a future epoch, as far as it is published.
     /// @param epoch Number of the epoch
+    /// @return The newest that is active by then; the call fails if there is none
     function releaseAt(uint32 epoch) external view returns (Release memory);
 
     /// @notice A published release by its place in the list.
     /// @param index From 0 to `releaseCount() - 1`
+    /// @return As it was published
     function releases(uint256 index) external view returns (Release memory);
 
     /// @notice How many releases were published.
+    /// @return One more than the newest one's index
     function releaseCount() external view returns (uint256);
 }

@@ -241,6 +241,7 @@ interface IReceiptCourt {
     /// @notice The newest judgement; all zero when there is none.
     /// @param payer Against whom
     /// @param payee For whom
+    /// @return Total, last batch covered, and when it was made
     function judgement(address payer, address payee) external view returns (Judgement memory);
 
     /// @notice What is stored of an open case.
@@ -251,20 +252,26 @@ interface IReceiptCourt {
     function openCase(address payer, address payee) external view returns (bytes32 caseHash, bytes32 seed);
 
     /// @notice Seconds from `open` in which a case cannot be finished yet; immutable.
+    /// @return Not zero
     function ANSWER_WINDOW() external view returns (uint40);
 
     /// @notice Seconds from the end of the answer window in which a case can be finished; immutable.
+    /// @return Not zero
     function FINISH_WINDOW() external view returns (uint40);
 
     /// @notice Seconds from a judgement until the payer's stake can be used; immutable.
+    /// @return A length of time
     function GRACE() external view returns (uint40);
 
     /// @notice What a judgement adds for the payee's costs, in the token's smallest unit; immutable.
+    /// @return An amount
     function COST() external view returns (uint96);
 
     /// @notice The channels that judgements are claimed from; immutable.
+    /// @return Its address; it names this court in turn
     function CHANNELS() external view returns (IChannels);
 
     /// @notice The registry that holds the stakes; immutable.
+    /// @return Its address; it names this court in turn
     function REGISTRY() external view returns (IRelayRegistry);
 }

@@ -214,15 +214,18 @@ interface IRelayRegistry {
 
     /// @notice A relay by its id; all zero when there is none.
     /// @param id The relay
+    /// @return Owner, operator, leaf, position, and when its stake can be withdrawn
     function relay(uint32 id) external view returns (Relay memory);
 
     /// @notice What the registry still holds of a relay's stake: nothing once it was withdrawn, but for a condemned relay's
     /// penalty, until that is settled.
     /// @param id The relay
+    /// @return In the token's smallest unit, at most `STAKE`
     function stakeLeft(uint32 id) external view returns (uint96);
 
     /// @notice Who proved a relay's equivocation; zero when it was not condemned.
     /// @param id The relay
+    /// @return Who gets, or got, the bounty
     function reporterOf(uint32 id) external view returns (address);
 
     /// @notice The relay that an operator key serves or served.
@@ -231,9 +234,11 @@ interface IRelayRegistry {
     function relayOf(address operator) external view returns (uint32 id);
 
     /// @notice Root over the relays as they are now; what clients follow is `frozen`.
+    /// @return 32 zero bytes as long as no relay was ever registered
     function root() external view returns (bytes32);
 
     /// @notice Number of positions ever used.
+    /// @return Empty ones included; never falls
     function count() external view returns (uint32);
 
     /// @notice What was fixed for an epoch.
@@ -249,32 +254,42 @@ interface IRelayRegistry {
     /// @notice Whether root, count and beacon of an epoch are fixed: true up to the current epoch, and for the next one
     /// once the registry was touched in this one.
     /// @param epoch Number of the epoch
+    /// @return False for every epoch before the registry's first
     function isFrozen(uint32 epoch) external view returns (bool);
 
     /// @notice Sum of all penalties settled, bounties not included; these tokens stay here for ever.
+    /// @return In the token's smallest unit
     function burnt() external view returns (uint256);
 
     /// @notice The EIP-712 domain separator, "Mixpay RelayRegistry", version "1", of operators' consents and of descriptors.
+    /// @return keccak256 of the encoded EIP712Domain: name, version, chain id, this contract
     function DOMAIN_SEPARATOR() external view returns (bytes32);
 
     /// @notice What every relay stakes, in the token's smallest unit; immutable.
+    /// @return Not zero
     function STAKE() external view returns (uint96);
 
     /// @notice Seconds between `leave` (or an eviction) and the end of the stake's bond; immutable.
+    /// @return Not zero, at most 365 days
     function UNBONDING() external view returns (uint40);
 
     /// @notice What a proven equivocation costs, in the token's smallest unit; immutable.
+    /// @return At most `STAKE`
     function PENALTY() external view returns (uint96);
 
     /// @notice The part of a penalty that goes to the reporter, in percent; constant.
+    /// @return 5
     function BOUNTY_PERCENT() external view returns (uint256);
 
     /// @notice The ledger into which slashed stakes and bounties are paid; immutable.
+    /// @return Its address; its token is the registry's
     function CHANNELS() external view returns (IChannels);
 
     /// @notice The only account that can slash and condemn; immutable.
+    /// @return A ReceiptCourt; it names this registry in turn
     function COURT() external view returns (address);
 
     /// @notice The token staked; immutable.
+    /// @return A plain ERC-20
     function TOKEN() external view returns (IERC20);
 }

@@ -294,9 +294,11 @@ interface ISubsidyPool {
 
     /// @notice A campaign by its number; all zero when there is none.
     /// @param id Its number
+    /// @return Sponsor, signer, caps, budget, and the pending withdrawal
     function campaign(uint32 id) external view returns (Campaign memory);
 
     /// @notice How many campaigns were created; also the number of the newest.
+    /// @return Zero as long as there is none
     function campaignCount() external view returns (uint32);
 
     /// @notice The key of a period; zero when it is not set.
@@ -330,28 +332,36 @@ interface ISubsidyPool {
 
     /// @notice Whether a pass was redeemed here.
     /// @param pass SHA-256 of its signed message
+    /// @return True for ever once it was, whatever the tick
     function isRedeemed(bytes32 pass) external view returns (bool);
 
     /// @notice What a campaign has paid to all relays for a period.
     /// @param campaignId The campaign
     /// @param period The epoch
+    /// @return In the token's smallest unit, at most the campaign's `periodCap`
     function paidInPeriod(uint32 campaignId, uint32 period) external view returns (uint96);
 
     /// @notice Seconds after a period's end in which it can be claimed; immutable.
+    /// @return Less than `WITHDRAWAL_NOTICE`
     function CLAIM_WINDOW() external view returns (uint40);
 
     /// @notice Seconds between `requestWithdrawal` and `finishWithdrawal`; immutable.
+    /// @return More than `CLAIM_WINDOW`
     function WITHDRAWAL_NOTICE() external view returns (uint40);
 
     /// @notice Epochs in a term; immutable.
+    /// @return Not zero
     function TERM_LENGTH() external view returns (uint32);
 
     /// @notice The Channels that hold the budgets; immutable.
+    /// @return Its address
     function CHANNELS() external view returns (IChannels);
 
     /// @notice The registry whose beacons close the setting of keys and draw passes' relays; immutable.
+    /// @return Its address
     function REGISTRY() external view returns (IRelayRegistry);
 
     /// @notice The network that names the hop price; immutable.
+    /// @return Its address
     function NETWORK() external view returns (INetwork);
 }

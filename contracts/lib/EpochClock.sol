@@ -10,6 +10,7 @@ abstract contract EpochClock {
     uint64 private immutable _genesis;
     uint32 private immutable _epochLength;
 
+    /// @param network Whose clock is copied
     constructor(INetwork network) {
         _genesis = network.genesis();
         _epochLength = network.epochLength();
