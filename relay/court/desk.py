@@ -126,7 +126,7 @@ class CourtDesk:
         try:
             for batch in await asyncio.to_thread(lambda: list(self._reader.poll())):
                 self._take(batch)
-            await asyncio.to_thread(self._find_strangers)
+            self._strangers |= await asyncio.to_thread(self._find, self._unknown())
             self._tell_books()
             todo = await self._plan()
         except ChainError as error:
@@ -143,15 +143,18 @@ class CourtDesk:
         if batch.reverted_to is not None:
             self._told = 0  # to tell twice does no harm
 
-    def _find_strangers(self) -> None:
-        """Whom the reports are about, where our books do not say: they may have been lost. Blocks."""
+    def _unknown(self) -> set[Account]:
+        """Whom the reports are about, where no book says so: books may have been lost."""
         known = {book.payer for book in self._books.payees.values()}
         known |= {book.payee for book in self._books.payers.values()}
-        for account in {account for pair in self._docket.pairs() for account in pair} - known:
-            if account != self._me and account not in self._strangers:
-                relay = self._registry.relay_of(account)
-                self._accounts.look_up([relay] if relay else [])
-                self._strangers[account] = relay
+        named = {account for pair in self._docket.pairs() for account in pair}
+        return named - known - self._strangers.keys() - {self._me}
+
+    def _find(self, accounts: set[Account]) -> dict[Account, RelayId]:
+        """Whose accounts they are; 0: nobody's. Blocks."""
+        found = {account: self._registry.relay_of(account) for account in accounts}
+        self._accounts.look_up(relay for relay in found.values() if relay)
+        return found
 
     def _relay(self, account: Account, side: Side) -> RelayId:
         """Whose account it is; 0 if nobody's."""
@@ -212,15 +215,14 @@ class CourtDesk:
         return make_plan(self._reader.complete(facts), self._terms, self._rules)
 
     def _warn(self, todo: Plan) -> None:
-        """Say once that somebody brings us to court."""
+        """Say once what is in court against us."""
         for matter in todo.matters:
             about = (matter.relay, matter.batch, matter.amount)
             if matter.against_us and about not in self._warned:
                 self._warned.add(about)
-                amount = shown(matter.amount)
                 log.warning(
-                    "relay %d brings us to court about batch %d, %s tokens: %s",
-                    matter.relay, matter.batch, amount, matter.follows,
+                    "in court against us: relay %d, batch %d, %s tokens: %s; %s",
+                    matter.relay, matter.batch, shown(matter.amount), matter.state, matter.follows,
                 )  # fmt: skip
 
     # ------------------------------------------------------------------ acting

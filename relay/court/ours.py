@@ -35,12 +35,15 @@ _QUIET = 60
 
 def against_payer(f: PayerFacts, moment: Moment, terms: Terms, rules: CourtRules) -> Iterator[Step]:
     """Everything about one payer."""
+    judging = False
     if f.case is not None:
-        yield _case(f, f.case, moment, terms)
+        matter, action = _case(f, f.case, moment, terms)
+        judging = isinstance(action, Finish | Answer)
+        yield matter, action
     elif f.unsettled is not None:
         yield from _unsettled(f, f.unsettled, moment, terms, rules)
-    if f.judged is not None and f.judged.lacking >= rules.min_amount:
-        yield _lacking(f, f.judged, moment, terms)
+    if f.judged is not None and f.judged.lacking >= rules.min_amount and not judging:
+        yield _lacking(f, f.judged, moment, terms)  # a new judgement begins a new grace
 
 
 # ---------------------------------------------------------------------- before a case

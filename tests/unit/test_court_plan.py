@@ -205,6 +205,13 @@ def test_judgementAndNextBatch_goOnBesideEachOther() -> None:
     assert [type(action) for action in found] == [Open, Collect]
 
 
+def test_newJudgement_beginsANewGrace() -> None:
+    """So the stake is left alone while one is about to be made."""
+    facts = replace(lacking(1), case=CaseFacts(case(number=2), SEED), evidence=True)
+    assert [type(action) for action in plan(facts, moment(NOW + 400)).actions] == [Collect]
+    assert [type(action) for action in plan(facts, moment(PROVABLE)).actions] == [Finish]
+
+
 # ---------------------------------------------------------------------- against us
 
 
