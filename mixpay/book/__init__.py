@@ -5,6 +5,7 @@
     rows       what is stored, and its encoding
     payer      rules and transitions of the payer's side        (promises: its unacknowledged tickets,
     payee      rules and transitions of the payee's side         sampling: its check of the receipts)
+    payer_settling, payee_settling     what closes a batch: vouchers, and what a court says
     run        one batch in memory                              (common: what both sides keep alike)
 
 How a relay uses it: every call returns effects; those for the disk of all calls of one turn go into one
