@@ -2,23 +2,25 @@
 
 What the chain knows is proven by the root, so no relay can be invented. But who serves a directory could
 leave out the packet keys of honest relays, and so steer paths to its friends. Hence the keys of several
-relays' documents are put together. A relay that signed two keys for one epoch is not used at all.
+relays' documents are put together. A relay that signed two keys for one epoch is not used at all, and the
+proof is handed to the relays that were asked: a client has no account to report it from, and those who show
+the second key to nobody but clients are found out by clients only.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import aiohttp
 
 from mixpay import eip712
 from mixpay.client.errors import ClientError, RelayUnavailable
-from mixpay.client.relays import fetch_directory
+from mixpay.client.relays import fetch_directory, hand_over
 from mixpay.descriptors import DescriptorBook
 from mixpay.directory import Directory, DirectoryError, Frozen, document_limit, read_directory
 from mixpay.snapshot import RelayRecord, Snapshot
-from mixpay.types import RelayId
 
 WITNESSES = 2
 """Relays asked beside the entry."""
@@ -29,18 +31,13 @@ class ForgedDirectory(RelayUnavailable):
 
 
 def merge(directories: Sequence[Directory], domain: eip712.Domain) -> Directory:
-    """All descriptors of checked directories of one snapshot, but for relays that signed different keys."""
-    snapshot = directories[0].snapshot
-    book = DescriptorBook(snapshot, domain)
-    liars: set[RelayId] = set()
+    """What checked directories of one snapshot say together; of relays that signed two keys, the proofs."""
+    book = DescriptorBook(directories[0].snapshot, domain)
     for directory in directories:
         for descriptor in directory.descriptors.values():
-            try:
+            with suppress(DirectoryError):
                 book.add(descriptor)
-            except DirectoryError:
-                liars.add(descriptor.relay)
-    known = book.directory().descriptors
-    return Directory(snapshot, {relay: found for relay, found in known.items() if relay not in liars})
+    return book.directory()
 
 
 async def collect(
@@ -51,6 +48,9 @@ async def collect(
     witnesses: Sequence[RelayRecord],
 ) -> Directory:
     """The directory of `snapshot`'s epoch from relay `first`, completed by what the witnesses know.
+
+    If it holds a proof that a relay signed two keys, the others that were asked have it too, as far as they
+    listen.
 
     Raises RelayUnavailable or RelayRefused if `first` does not answer, ForgedDirectory if its answer is
     false; what happens to witnesses does not matter.
@@ -64,7 +64,15 @@ async def collect(
             raise answer
     if isinstance(answers[0], BaseException):
         raise answers[0]
-    return merge([answer for answer in answers if isinstance(answer, Directory)], domain)
+    merged = merge([answer for answer in answers if isinstance(answer, Directory)], domain)
+    told = [
+        hand_over(http, relay, proof)
+        for proof in merged.equivocations.values()
+        for relay in asked
+        if relay.id != proof.relay
+    ]
+    await asyncio.gather(*told)
+    return merged
 
 
 async def _one(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +15,7 @@ from yarl import URL
 
 from mixpay import tls
 from mixpay.client.errors import RelayRefused, RelayUnavailable
+from mixpay.descriptors import Equivocation
 from mixpay.endpoint import EndpointError, parse_endpoint
 from mixpay.errors import PeerError
 from mixpay.http import HTTP_ERRORS, describe, read_at_most
@@ -28,6 +29,7 @@ ANSWER_SECONDS = 15.0
 
 _CONNECT_SECONDS = 5.0
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=_CONNECT_SECONDS, sock_read=ANSWER_SECONDS)
+_SHORT_TIMEOUT = aiohttp.ClientTimeout(total=_CONNECT_SECONDS)
 _HEARTBEAT = 20.0
 
 
@@ -55,6 +57,19 @@ async def fetch_directory(http: aiohttp.ClientSession, relay: RelayRecord, epoch
             return await read_at_most(response, limit)
     except HTTP_ERRORS as error:
         raise _unavailable(relay, error) from None
+
+
+async def hand_over(http: aiohttp.ClientSession, relay: RelayRecord, proof: Equivocation) -> None:
+    """Give a relay the proof that another signed two keys. Whether it takes it does not matter to us."""
+    with suppress(RelayUnavailable, *HTTP_ERRORS):
+        async with http.post(
+            _url(relay, "/v1/equivocation"),
+            data=proof.encode(),
+            ssl=tls.PinnedKey(relay.link_key),
+            timeout=_SHORT_TIMEOUT,
+            allow_redirects=False,
+        ):
+            pass
 
 
 class RelaySocket:

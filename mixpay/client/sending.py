@@ -26,9 +26,10 @@ from mixpay.client.sender import ChangeEntry, Finished, GivenUp, Sender, Transmi
 from mixpay.client.wallet import LAG_SECONDS, Wallet
 from mixpay.crypto import uniform
 from mixpay.directory import Directory
+from mixpay.errors import UserError
 from mixpay.network import NetworkView
 from mixpay.passes import KIND_ENTRY, PassExhausted
-from mixpay.snapshot import RelayRecord
+from mixpay.snapshot import RelayRecord, Snapshot
 from mixpay.types import Random, RelayId
 from mixpay.wire.client import Down, DownStatus
 
@@ -96,6 +97,8 @@ class Sending:
         self._http, self._view, self._wallet, self._random = http, view, wallet, random
         self._receiver, self._profile, self._tell, self._progress = receiver, profile, tell, progress
         self._directory: Directory | None = None
+        self._two_faced: set[RelayId] = set()
+        """Relays found to have signed two keys, whoever is the entry."""
         self._link: EntryLink | None = None
         self._packer: Packer | None = None
         self._listener: asyncio.Task[None] | None = None
@@ -218,13 +221,34 @@ class Sending:
                 self._listener = asyncio.create_task(self._listen(self._link))
 
     async def _know(self, entry: RelayRecord) -> Directory:
-        """The directory of the epoch: once for all entries."""
+        """The directory of the epoch: once for all entries.
+
+        Raises ForgedDirectory if the entry itself is a relay that nobody should use, UserError if the
+        receiver's is.
+        """
         snapshot = self._view.snapshot(self._view.epoch)
-        if self._directory is not None and self._directory.snapshot == snapshot:
-            return self._directory
+        known = self._directory
+        if known is None or known.snapshot != snapshot:
+            known = await self._collect(entry, snapshot)
+        two_faced = self._two_faced | self._view.condemned.keys()
+        if entry.id in two_faced:
+            raise ForgedDirectory(f"relay {entry.id} signed two packet keys for one epoch")
+        if self._receiver.relay in two_faced:
+            raise UserError(
+                f"relay {self._receiver.relay}, which keeps the receiver's mailbox, signed two packet keys "
+                "to tell users apart: ask the receiver for a new address"
+            )
+        trusted = {relay: said for relay, said in known.descriptors.items() if relay not in two_faced}
+        return Directory(snapshot, trusted, known.equivocations)
+
+    async def _collect(self, entry: RelayRecord, snapshot: Snapshot) -> Directory:
         others = [relay for relay in snapshot.relays if relay.id != entry.id]
         witnesses = [others.pop(uniform.below(len(others), self._random)) for _ in others[:WITNESSES]]
-        return await collect(self._http, snapshot, self._view.registry_domain, entry, witnesses)
+        found = await collect(self._http, snapshot, self._view.registry_domain, entry, witnesses)
+        for relay in found.equivocations:
+            self._two_faced.add(relay)
+            self._tell(f"relay {relay} signed two packet keys to tell users apart: it is not used")
+        return found
 
     async def _change(self, reason: str) -> None:
         await self._drain()

@@ -142,6 +142,10 @@ class Wallet:
             self._store.condemn(stored.row, "no_relay")
             self._tell("a pass drew a place in the registry where no relay is; another pass is taken")
             return None
+        if record.id in self._view.condemned:
+            self._store.condemn(stored.row, "condemned_relay")
+            self._tell(f"a pass drew relay {record.id}, which was condemned; another pass is taken")
+            return None
         return DrawnPass(stored, self._view.relay(record.id) or record)
 
     async def _fetch(self, kind: int, period: int) -> StoredPass:

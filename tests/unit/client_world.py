@@ -36,7 +36,7 @@ from mixpay.client.wallet import Wallet
 from mixpay.crypto import x25519
 from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.deployment import Deployment
-from mixpay.directory import DescriptorBook, sign_descriptor, write_directory
+from mixpay.directory import Descriptor, DescriptorBook, Equivocation, sign_descriptor, write_directory
 from mixpay.errors import ChainUnavailable, PeerError
 from mixpay.mailbox import Created, Delivered, Mailboxes, Refused, Span, mailbox_id_of
 from mixpay.network import NetworkView
@@ -116,6 +116,8 @@ class Faults:
     unreachable: set[RelayId] = field(default_factory=set)
     directory: bytes | None = None
     hidden: set[RelayId] = field(default_factory=set)
+    whispered: set[RelayId] = field(default_factory=set)
+    """Of whom it shows a second key."""
     endless: Callable[[int], list[int]] | None = None
     """The sequences of the page behind this one; more of them always wait."""
 
@@ -136,11 +138,13 @@ class LoneRelay:
         self.shown_to: list[Pass] = []
         self.served = 0
         self.directories_served = 0
+        self.proofs: list[Equivocation] = []
         self.port = 0
 
     async def start(self) -> None:
         app = web.Application()
         app.router.add_get("/v1/directory", self.directory)
+        app.router.add_post("/v1/equivocation", self.equivocation)
         app.router.add_get("/v1/entry", self.entry)
         app.router.add_get("/v1/mailbox", self.mailbox)
         self.runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -168,7 +172,19 @@ class LoneRelay:
             return web.Response(status=404)
         if self.faults.directory is not None:
             return web.Response(body=self.faults.directory)
-        return web.Response(body=self.world.directory(Epoch(int(request.query["epoch"])), self.faults.hidden))
+        epoch, faults = Epoch(int(request.query["epoch"])), self.faults
+        return web.Response(body=self.world.directory(epoch, faults.hidden, faults.whispered))
+
+    async def equivocation(self, request: web.Request) -> web.Response:
+        self.proofs.append(Equivocation.decode(await request.read()))
+        return web.Response(status=204)
+
+    def descriptor(self, epoch: Epoch, *, whispered: bool = False) -> Descriptor:
+        """What it signed; whispered: another key than most are given, as validly signed."""
+        secret = name("whispered key", self.id) if whispered else self.secret
+        return sign_descriptor(
+            self.key, self.id, epoch, x25519.public_key(secret), self.world.view.registry_domain
+        )
 
     # ------------------------------------------------------------------ entry
 
@@ -353,13 +369,13 @@ class World:
         assert registered.key_hash == key.key_hash()
         return PassRules(scope, key, PRICE, snapshot.beacon, snapshot.count)
 
-    def directory(self, epoch: Epoch, hidden: Iterable[RelayId] = ()) -> bytes:
-        domain = self.view.registry_domain
-        book = DescriptorBook(self.view.snapshot(epoch), domain)
+    def directory(
+        self, epoch: Epoch, hidden: Iterable[RelayId] = (), whispered: Iterable[RelayId] = ()
+    ) -> bytes:
+        book = DescriptorBook(self.view.snapshot(epoch), self.view.registry_domain)
         for relay in self.relays:
             if relay.id not in set(hidden):
-                public = x25519.public_key(relay.secret)
-                book.add(sign_descriptor(relay.key, relay.id, epoch, public, domain))
+                book.add(relay.descriptor(epoch, whispered=relay.id in set(whispered)))
         return write_directory(book.directory())
 
     # ------------------------------------------------------------------ packets

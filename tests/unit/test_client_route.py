@@ -13,7 +13,7 @@ from mixpay.client.profile import FAST
 from mixpay.client.route import MESSAGE, NoPath, Packer
 from mixpay.crypto import x25519
 from mixpay.descriptors import sign_descriptor
-from mixpay.directory import Directory
+from mixpay.directory import Directory, Equivocation
 from mixpay.envelope import text_message
 from mixpay.errors import UserError
 from mixpay.layers import TermLayers
@@ -122,3 +122,4 @@ def test_merge_leavesOutARelayThatSignedTwoKeys():
     two_faced = {**directory().descriptors, RelayId(5): descriptor(5)}
     merged = merge([directory(), Directory(SNAPSHOT, two_faced), directory()], DOMAIN)
     assert sorted(merged.descriptors) == [1, 2, 3, 4, 6, 7, 8, 9]
+    assert merged.equivocations == {5: Equivocation.of(descriptor(5), directory().descriptors[RelayId(5)])}

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from client_world import EPOCH, HASTY, User, World
+from client_world import EPOCH, HASTY, PLACE, User, World
 from mixpay.address import Address
+from mixpay.chain import events
 from mixpay.client.errors import NotSent
 from mixpay.client.inbox import Inbox
 from mixpay.client.receiving import Round
 from mixpay.client.route import NoPath
 from mixpay.client.wallet import NoPass
+from mixpay.descriptors import Equivocation
 from mixpay.envelope import file_message, text_message
 from mixpay.errors import UserError
 from mixpay.sponsor.keys import KeyFolder
@@ -174,6 +176,56 @@ async def test_run_findsKeysThatTheEntryHides(world: World, alice: User, bob: Us
     await alice.sending(to).run(text_message("hello"))
     assert await received(bob) == [b"hello"]
     assert sum(relay.directories_served for relay in world.relays) == 3
+
+
+async def test_run_avoidsARelayThatWhispersTwoKeys_andTellsOthers(world: World, alice: User, bob: User):
+    """Only clients of one entry are shown the second key."""
+    to = await bob.mailboxes.make(bob.wallet)
+    entry = world.relay(await entry_of(alice))
+    liar = next(relay for relay in world.relays if relay.id not in (entry.id, to.relay))
+    entry.faults.whispered = {liar.id}
+    report = await alice.sending(to).run(text_message("hello " * 5_000))
+    assert report.packets_accepted > 10
+    assert liar.id not in report.hops
+    assert f"relay {liar.id} signed two packet keys to tell users apart: it is not used" in alice.told
+    proof = Equivocation.of(liar.descriptor(EPOCH), liar.descriptor(EPOCH, whispered=True))
+    witnesses = [relay for relay in world.relays if relay.directories_served and relay.id != liar.id]
+    assert len(witnesses) >= 2
+    for relay in world.relays:
+        assert relay.proofs == ([proof] if relay in witnesses else [])
+
+
+async def test_run_givesUpAnEntryThatWhispersTwoKeys(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    liar = world.relay(await entry_of(alice))
+    liar.faults.whispered = {liar.id}
+    report = await alice.sending(to).run(text_message("hello"))
+    assert liar.id not in report.hops
+    assert any(f"relay {liar.id} is given up: relay {liar.id} signed two" in line for line in alice.told)
+
+
+async def test_run_usesNoRelayThatIsCondemned(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    entry = await entry_of(alice)
+    liar = next(relay for relay in world.relays if relay.id not in (entry, to.relay))
+    world.view.feed([events.Condemned(*PLACE, liar.id, bytes(20))], EPOCH)
+    report = await alice.sending(to).run(text_message("hello " * 5_000))
+    assert liar.id not in report.hops
+
+
+async def test_run_refusesAMailboxAtACondemnedRelay(world: World, alice: User, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    world.view.feed([events.Condemned(*PLACE, to.relay, bytes(20))], EPOCH)
+    with pytest.raises(UserError, match="signed two packet keys to tell users apart: ask the receiver"):
+        await alice.sending(to).run(text_message("hello"))
+
+
+async def test_draw_takesAnotherPass_forOneThatDrewACondemnedRelay(world: World, alice: User):
+    drawn = await alice.wallet.draw(1)
+    world.view.feed([events.Condemned(*PLACE, drawn.relay.id, bytes(20))], EPOCH)
+    assert (await alice.wallet.draw(1)).relay.id != drawn.relay.id
+    assert drawn.stored.row not in [stored.row for stored in alice.store.passes(1, EPOCH)]
+    assert f"a pass drew relay {drawn.relay.id}, which was condemned; another pass is taken" in alice.told
 
 
 async def test_run_waits_whenTheEntryIsBusy(world: World, alice: User, bob: User):
