@@ -346,7 +346,10 @@ async def test_forgeriesOverALink_closeIt_andTheirReasonIsKept(world: RelayWorld
     payer.dialer.links[payee.me].send(frames.Voucher(10**18, 2**31, bytes(65)))
     await until(lambda: as_payer in payee.hooks.cut_off, "the voucher to be refused")
     assert payee.hooks.cut_off[as_payer] == "wrong_voucher"
-    await until(lambda: payer.dialer.links[payee.me].is_open, "the link to come back")
+    await until(
+        lambda: payer.dialer.links[payee.me].is_open and payer.me in payee.server.links,
+        "the link to come back",
+    )
     assert payee.books.payees[payer.me].refusal(2**40, 4, 1) == "link_refused"
 
     number = payer.books.payer(payee.me).state.upto_batch + 1
