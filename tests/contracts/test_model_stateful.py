@@ -93,9 +93,8 @@ class Machine:
         try:
             model()
         except Refused as refused:
-            with brownie.reverts() as problem:
+            with brownie.reverts(revert_pattern=f"{refused.name}: .*"):
                 contract(*arguments, {"from": self.people[by].account})
-            assert refused.name in str(problem), (refused.name, str(problem))
             return None
         return contract(*arguments, {"from": self.people[by].account})
 
@@ -382,6 +381,7 @@ def test_contracts_followTheModel(state_machine: Any) -> None:
     assert scene.registry.count() == PEOPLE
     settings = {
         "derandomize": True,  # the same runs everywhere
+        "max_examples": 8,
         "database": None,
         "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
     }
