@@ -106,6 +106,10 @@ class CourtWorld(RelayWorld):
         """Of the payee's case against a payer."""
         return self.contracts.court.open_case(self.account(payer), self.account(self.payee))[1]
 
+    def noticed(self, payer: RelayId) -> bool:
+        """Whether the payee has written down since when it waits for a payer."""
+        return self.relay(self.payee).store.setting(f"court:{payer}") is not None
+
     def judgement(self, payer: RelayId) -> Judgement:
         """For the payee."""
         return self.contracts.court.judgement(self.account(payer), self.account(self.payee))
@@ -149,8 +153,7 @@ async def test_silentPayers_areBroughtToCourt(world: CourtWorld) -> None:
     before = world.balance(world.payee)
 
     payee.desk.settle()
-    await until(lambda: all(world.owed(payer).unsettled_cut for payer in payers), "the cuts")
-    await asyncio.sleep(1)
+    await until(lambda: all(world.noticed(payer) for payer in payers), "the batches to be noticed")
     await world.pass_time(120)
     await until(lambda: len(payee.court.last.matters) == 3, "three batches that wait")
     assert f"relay {world.silent}, batch 1, 0.000012 tokens: unsettled; it is brought to court at" in (
