@@ -169,6 +169,7 @@ contract ReceiptCourt is IReceiptCourt {
     /// @inheritdoc IReceiptCourt
     function collectStake(address payer, address payee) external returns (uint96 taken) {
         Judgement memory judged = _judgements[payer][payee];
+        // slither-disable-next-line unused-return (only the deposit can lack)
         (uint96 deposited,,) = CHANNELS.channel(payer, payee);
         if (judged.total <= deposited) revert NothingLacking();
         uint256 until = uint256(judged.judgedAt) + GRACE;
@@ -181,6 +182,7 @@ contract ReceiptCourt is IReceiptCourt {
         emit StakeCollected(payer, payee, relay, taken);
 
         CHANNELS.fundFromStake(payer, payee, taken);
+        // slither-disable-next-line unused-return (Channels says in its event what is paid)
         CHANNELS.claimJudgement(payer, payee);
     }
 
