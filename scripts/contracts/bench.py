@@ -29,8 +29,6 @@ PREPARING = 900
 """Seconds in which a fresh copy must compile and pass."""
 PATIENCE = 5
 """As many times longer than without a mutant, and a minute, a run may take; then the mutant is killed."""
-FEW = 8
-"""Inputs of a fuzz test near the mutant, where most die of the first; all tests try more of them."""
 BROWNIE = Path("tests/contracts")
 
 
@@ -73,7 +71,7 @@ class Bench:
         the same come.
         """
         if near and self._prepare_near(mutant.path):
-            run = self._forge(self._near, mutant, FOUNDRY_FUZZ_RUNS=str(FEW))
+            run = self._forge(self._near, mutant)
             if run.fate is not Fate.PASSED:
                 return _outcome(mutant, run)
         run = self._forge(self._far, mutant)
@@ -85,9 +83,9 @@ class Bench:
             run = self._brownie(mutant)
         return _outcome(mutant, run)
 
-    def _forge(self, project: Path, mutant: Mutant, **environment: str) -> Run:
+    def _forge(self, project: Path, mutant: Mutant) -> Run:
         with _Mutated(project, self._base, mutant):
-            return run_forge(project, self._environment | environment, self._longest[project])
+            return run_forge(project, self._environment, self._longest[project])
 
     @property
     def _environment(self) -> dict[str, str]:
