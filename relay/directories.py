@@ -133,7 +133,7 @@ class Directories:
         if descriptor.relay == self._me:
             self._heard_of_me(known, descriptor)
             return False
-        if descriptor.relay in self._shunned():
+        if self._is_shunned(descriptor.relay):
             raise DirectoryError("equivocation", f"relay {descriptor.relay} signed two keys for one epoch")
         try:
             new = known.book.add(descriptor)
@@ -146,7 +146,7 @@ class Directories:
 
     def take_proof(self, proof: Equivocation) -> None:
         """Take a proof, of whatever epoch. Raises DirectoryError `unknown_relay`, `bad_descriptor`."""
-        if proof.relay in self._shunned():
+        if self._is_shunned(proof.relay):
             return
         operator = self._view.operator(proof.relay)
         if operator is None:
@@ -159,6 +159,9 @@ class Directories:
             return
         log.warning("relay %d signed two packet keys for epoch %d", proof.relay, proof.epoch)
         self.equivocations.setdefault(proof.relay, proof)
+
+    def _is_shunned(self, relay: RelayId) -> bool:
+        return relay in self.equivocations or relay in self._view.condemned
 
     def _shunned(self) -> frozenset[RelayId]:
         """Relays whose keys nobody is told."""

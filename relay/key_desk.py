@@ -83,9 +83,12 @@ class KeyDesk:
         """Make the keys that are needed, where nothing speaks against it, and use them."""
         keys = self._state.keys
         while (epoch := self._next()) is not None and await self._is_clear(epoch):
+            signed = await asyncio.to_thread(self._record.read)
+            if signed is not None:
+                keys.forgo(signed)
             secret = keys.draw(epoch)
             if secret is None:
-                continue  # somebody has shown that it was signed
+                continue  # it was signed: somebody has shown it, or it is in the record
             await self._store.written([key_op(epoch, secret)])
             if not keys.hold(epoch, secret):  # and here, just in time
                 await self._store.written(forget_epoch_ops(epoch))

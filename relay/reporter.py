@@ -49,12 +49,13 @@ class Reporter:
         self._sender = sender
         self._store = store
         self._clock = clock
-        self._found: dict[RelayId, float] = {}
-        """When each proof that is on disk was found, by the clock."""
+        self._stored: set[RelayId] = set()
+        self._turns: dict[RelayId, float] = {}
+        """When our turn to report each comes, by the clock."""
         self._withdrawable: dict[RelayId, int] = {}
         for proof in store.equivocations():
             state.directories.equivocations[proof.relay] = proof
-            self._found[proof.relay] = clock()
+            self._stored.add(proof.relay)
 
     async def run_once(self) -> None:
         """Do what is due. Raises ChainError, UserError; what is left is done the next time."""
@@ -63,7 +64,7 @@ class Reporter:
             if proof.relay in self._state.view.condemned:
                 if self._state.record(proof.relay) is None:  # so late that no chain takes it back
                     await self._forget(proof.relay)
-            elif self._clock() >= self._found[proof.relay] + _TURN * self._turn(proof):
+            elif self._clock() >= self._turns[proof.relay]:
                 await self._report(proof)
         for relay in self._ours():
             await self._settle(relay)
@@ -89,13 +90,16 @@ class Reporter:
     # ------------------------------------------------------------------ proofs
 
     async def _keep(self, proof: Equivocation) -> None:
-        if proof.relay not in self._found:
+        if proof.relay not in self._stored:
             await self._store.written([proof_op(proof)])
-            self._found[proof.relay] = self._clock()
+            self._stored.add(proof.relay)
+        if proof.relay not in self._turns:
+            self._turns[proof.relay] = self._clock() + _TURN * self._turn(proof)
 
     async def _forget(self, relay: RelayId) -> None:
         await self._store.written([forget_proof_op(relay)])
-        self._found.pop(relay, None)
+        self._stored.discard(relay)
+        self._turns.pop(relay, None)
         self._state.directories.equivocations.pop(relay, None)
 
     def _turn(self, proof: Equivocation) -> int:

@@ -6,7 +6,8 @@ by an older copy, must still know for which epochs it may not make a key any mor
   * An epoch is on disk here before its descriptor is signed. The file may name one that was never signed; it
     never misses one that was.
   * Keys are made in the order of epochs, so one number for each registry speaks for all epochs up to it.
-  * Daemons for several releases run in one process and keep their numbers in one file.
+  * Daemons for several releases run in one process and keep their numbers in one file. If two of them had the
+    same registry, what one has signed for the other may not.
 
 It lies with the keys, because whoever moves a relay to another machine copies those. It holds no secret.
 """
@@ -47,6 +48,11 @@ class SignedEpochs:
     @property
     def newest(self) -> Epoch | None:
         """The last epoch that a key was, or may have been, signed for; None if there is none."""
+        return self._newest
+
+    def read(self) -> Epoch | None:
+        """The newest epoch on disk; another release's daemon may have added it. Blocks; raises UserError."""
+        self._newest = _read(self._path).get(self._place, self._newest)
         return self._newest
 
     def add(self, epoch: Epoch) -> None:

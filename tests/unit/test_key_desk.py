@@ -235,6 +235,18 @@ async def test_diskLost_andTooFewAnswer_nothingIsSigned(life: Life, caplog: pyte
     assert sorted(node.store.packet_keys()) == [LATER]  # NEXT was known to others, LATER to nobody
 
 
+async def test_epochThatAnotherDaemonHasSignedFor_isForgone(life: Life) -> None:
+    """Two releases of the network may name one registry; a daemon for each runs in one process."""
+    node = await life.begin()
+    SignedEpochs(node.record._path, node.view.registry_domain).add(NEXT)
+    life.go_to(EPOCH)
+    await life.look()
+    assert life.shown(NEXT) is None and sorted(node.store.packet_keys()) == [EPOCH]
+    life.go_to(NEXT)
+    await life.look()
+    assert life.shown(LATER) is not None
+
+
 async def test_longOutage_isNoLoss(life: Life) -> None:
     """Nobody knows a key of the epochs in which the daemon was down."""
     await life.begin()

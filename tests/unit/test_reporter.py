@@ -136,6 +136,7 @@ async def test_proof_outlivesTheDaemon(court: Court) -> None:
     assert again.reporter.notes() == [
         f"relay {court.liar} signed two packet keys for epoch 0: will be reported"
     ]
+    await work(again)
     await work(again, ANY_TURN)
     assert court.reporter == court.operators[node.me].account
 

@@ -42,9 +42,11 @@ def test_record_isOfOneDeployment(tmp_path: Path) -> None:
 def test_daemonsOfSeveralReleases_shareTheFile(tmp_path: Path) -> None:
     path = tmp_path / "signed-epochs"
     one, other, same = (SignedEpochs(path, domain) for domain in (DOMAIN, OTHER, DOMAIN))
-    one.add(Epoch(7)), other.add(Epoch(2)), one.add(Epoch(8)), same.add(Epoch(3))
-    assert (SignedEpochs(path, DOMAIN).newest, SignedEpochs(path, OTHER).newest) == (8, 2)
-    assert same.newest == 8
+    one.add(Epoch(7)), other.add(Epoch(2)), one.add(Epoch(8))
+    assert (same.newest, same.read(), same.newest) == (None, 8, 8)
+    same.add(Epoch(3)), one.add(Epoch(9)), same.add(Epoch(3))
+    assert (SignedEpochs(path, DOMAIN).newest, SignedEpochs(path, OTHER).newest) == (9, 2)
+    assert (one.read(), other.read(), same.newest) == (9, 2, 8)
 
 
 def test_record_isWrittenOnlyWhenItGrows(tmp_path: Path) -> None:
