@@ -263,6 +263,14 @@ async def test_relayThatWhispers_isFoundOut(near: Neighbours) -> None:
     assert near.one.asked == []  # nor is it asked any more
 
 
+async def test_directoryWithAWhisperedKey_isReadToItsEnd(near: Neighbours) -> None:
+    near.two.answer = refuse
+    near.two.directory = near.one.directory = shows(near, signed(near, 2, key=33), signed(near, 3))
+    assert await near.after(0) == 1
+    assert await near.after(2) == 1
+    assert near.state.directories.missing(EPOCH) == [ME]
+
+
 async def test_whatWeLack_isLearnedFromOthers(near: Neighbours) -> None:
     near.one.answer = refuse
     near.one.directory = near.two.directory = shows(near, signed(near, 2))
