@@ -66,29 +66,31 @@ def create_release(
     return deployment
 
 
-def release_of(rpc: Rpc, deployment: Deployment, activation: Epoch, now: int) -> Release:
-    """What the governor is to publish, so that the contracts are in force from epoch `activation` on.
+def release_of(deployment: Deployment, activation: Epoch) -> Release:
+    """What the governor is to publish, so that the contracts are in force from epoch `activation` on."""
+    return Release(
+        registry=deployment.registry,
+        channels=deployment.channels,
+        pool=deployment.pool,
+        wire_version=WIRE_VERSION,
+        hop_price=deployment.parameters.hop_price,
+        activation_epoch=activation,
+    )
 
-    `now`: seconds of chain time at which it can be published at the earliest. Raises UserError for an epoch
-    that does not begin a term, or leaves no time for relays to register after the publication.
+
+def check_activation(rpc: Rpc, deployment: Deployment, activation: Epoch, now: int) -> None:
+    """Raise UserError for a first epoch that does not begin a term, or leaves no time to register.
+
+    `now`: seconds of chain time at which the release can be published at the earliest.
     """
-    parameters = deployment.parameters
     schedule = Schedule(deployment.genesis, deployment.epoch_length, deployment.term_length)
-    if activation % parameters.term_length:
+    if activation % deployment.term_length:
         raise UserError(f"epoch {activation} does not begin a term: layers and mailboxes are drawn then")
     network = Network(rpc, deployment.network)
     newest = network.releases(network.release_count() - 1).activation_epoch
     earliest = max(schedule.epoch_at(now) + SERVING_EPOCHS + 1, newest + 1)
     if activation < earliest:
         raise UserError(f"epoch {activation} is too early: relays need time to register; {earliest} is not")
-    return Release(
-        registry=deployment.registry,
-        channels=deployment.channels,
-        pool=deployment.pool,
-        wire_version=WIRE_VERSION,
-        hop_price=parameters.hop_price,
-        activation_epoch=activation,
-    )
 
 
 def announcement(rpc: Rpc, deployment: Deployment, release: Release) -> Batch:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chain_world import World
 from mixpay.chain.releases import CannotFollow, deployment_of, published
-from mixpay.chain.upgrade import create_release, plan_release, release_of
+from mixpay.chain.upgrade import check_activation, create_release, plan_release, release_of
 from mixpay.chain.views import Release
 from mixpay.deployment import Deployment
 from mixpay.errors import UserError
@@ -88,8 +88,8 @@ def upgraded(world: World, parameters: Parameters = OTHERS) -> tuple[Deployment,
     """Contracts of a second release, and the release itself, published."""
     plan = plan_release(world.rpc, world.deployer.account, world.deployment, parameters)
     made = create_release(world.rpc, world.deployer, world.deployment, plan)
-    now = world.rpc.latest().timestamp
-    release = release_of(world.rpc, made, Epoch(world.epoch() + 3), now)
+    release = release_of(made, Epoch(world.epoch() + 3))
+    check_activation(world.rpc, made, release.activation_epoch, world.rpc.latest().timestamp)
     world.deployer.send(world.contracts.network.publish(release))
     return made, release
 
@@ -135,21 +135,20 @@ def test_deploymentOf_refusesAReleaseThatBeginsWithinATerm(world: World) -> None
     longer = dataclasses.replace(OTHERS, term_length=2)
     plan = plan_release(world.rpc, world.deployer.account, world.deployment, longer)
     made = create_release(world.rpc, world.deployer, world.deployment, plan)
-    now = world.rpc.latest().timestamp
     odd = Epoch(2 * world.epoch() + 5)
     with pytest.raises(UserError, match="does not begin a term"):
-        release_of(world.rpc, made, odd, now)
-    release = dataclasses.replace(release_of(world.rpc, made, Epoch(odd - 1), now), activation_epoch=odd)
+        check_activation(world.rpc, made, odd, world.rpc.latest().timestamp)
+    release = release_of(made, odd)
     world.deployer.send(world.contracts.network.publish(release))
     with pytest.raises(CannotFollow, match="does not begin with a term"):
         deployment_of(world.rpc, world.deployment, 1, release)
 
 
-def test_releaseOf_leavesTimeToRegister(world: World) -> None:
+def test_activation_leavesTimeToRegister(world: World) -> None:
     made, _ = upgraded(world)
     now = world.rpc.latest().timestamp
     with pytest.raises(UserError, match=f"too early.*; {world.epoch() + 4} is not"):
-        release_of(world.rpc, made, Epoch(world.epoch() + 3), now)
+        check_activation(world.rpc, made, Epoch(world.epoch() + 3), now)
     with pytest.raises(UserError, match="for ever"):
         changed = dataclasses.replace(OTHERS, epoch_length=1800)
         plan_release(world.rpc, world.deployer.account, world.deployment, changed)
