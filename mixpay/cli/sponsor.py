@@ -15,7 +15,7 @@ import click
 
 from mixpay import amounts
 from mixpay import deployment as deployments
-from mixpay.accounts import show_account
+from mixpay.accounts import parse_account, show_account
 from mixpay.chain.rpc import Rpc
 from mixpay.cli import common
 from mixpay.errors import UserError
@@ -85,6 +85,7 @@ _COMMANDS = {
     "fund": ("mixpay.cli.sponsor:fund", "Add tokens to the campaign's budget."),
     "invite": ("mixpay.cli.sponsor:invite", "Make invitation codes."),
     "serve": ("mixpay.cli.sponsor:serve", "Serve passes until interrupted."),
+    "withdraw": ("mixpay.cli.sponsor:withdraw", "Take the campaign's budget back."),
 }
 
 
@@ -200,6 +201,31 @@ def fund(
     home = Home(folder.expanduser())
     budget = campaigns.fund(home, common.ask_password(password_file), amount, common.say, release)
     common.result(as_json, {"budget": str(budget)}, f"{amounts.shown(budget)} tokens in the budget")
+
+
+@click.command(epilog="Example: mixpay sponsor withdraw --release 0")
+@click.option("--to", "to_text", metavar="ACCOUNT", help="Who receives it; the sponsor, if not given.")
+@_home
+@_release
+@common.password_option
+@common.json_option
+def withdraw(
+    to_text: str | None, folder: Path, release: int | None, password_file: Path | None, as_json: bool
+) -> None:
+    """Take the campaign's budget back: the first time gives notice, the next one after it pays out."""
+    try:
+        to = None if to_text is None else parse_account(to_text, "--to")
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    home = Home(folder.expanduser())
+    done = campaigns.withdraw(home, common.ask_password(password_file), to, common.say, release)
+    fields = {"paid": str(done.paid), "withdrawable_at": done.withdrawable_at}
+    if done.withdrawable_at is None:
+        text = f"{amounts.shown(done.paid)} tokens paid out"
+    else:
+        when = amounts.moment(done.withdrawable_at)
+        text = f"the budget can be paid out from {when} on; relays may claim until then"
+    common.result(as_json, fields, text)
 
 
 @click.command(epilog="Example: mixpay sponsor invite --count 10 > codes-to-send.txt")

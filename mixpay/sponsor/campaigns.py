@@ -44,6 +44,14 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What was paid out now, or when it can be (seconds of chain time)."""
+
+    paid: Amount
+    withdrawable_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Caps:
     """The most a campaign pays for one period, in all and to one relay, in token units. They never change."""
 
@@ -152,6 +160,33 @@ def fund(home: Home, password: str, amount: Amount, progress: Progress, release:
     progress(f"adding {shown(amount)} tokens to campaign {campaign}")
     sender.send(pool.fund(campaign, amount))
     return pool.campaign(campaign).budget
+
+
+def withdraw(
+    home: Home, password: str, to: Account | None, progress: Progress, release: int | None = None
+) -> Withdrawal:
+    """Take the whole budget back: give notice for it, or when that is over, have it paid out.
+
+    `to`: who receives it, the sponsor's account if None; `release`: as for `create`. Raises UserError if
+    there is no campaign or nothing in it, ChainError.
+    """
+    desk = Desk(home, release)
+    pool, number = desk.contracts.pool, desk.campaign
+    sender = Sender(desk.rpc, desk.secret(SPONSOR, password))
+    found = pool.campaign(number)
+    if not found.withdrawable_at:
+        if not found.budget:
+            raise UserError(f"campaign {number} has no budget left")
+        progress(f"giving notice for {shown(found.budget)} tokens of campaign {number}")
+        sender.send(pool.request_withdrawal(number, found.budget))
+        found = pool.campaign(number)
+    if desk.rpc.latest().timestamp < found.withdrawable_at:
+        return Withdrawal(Amount(0), found.withdrawable_at)
+    # What relays claimed meanwhile is theirs.
+    paid = Amount(min(found.withdrawal, found.budget))
+    progress(f"paying out {shown(paid)} tokens of campaign {number}")
+    sender.send(pool.finish_withdrawal(number, to or sender.account))
+    return Withdrawal(paid, None)
 
 
 def _made_before(contracts: Contracts, sponsor: Account, signer: Account) -> int | None:
