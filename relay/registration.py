@@ -99,6 +99,10 @@ def read_owner_key(path: Path, password: Callable[[], str]) -> bytes:
         raise UserError(f"{path} is not a key file of version 3") from None
 
 
+def _is_unbonding(relay: RegisteredRelay) -> bool:
+    return relay.owner != NOBODY and relay.withdrawable_at > 0
+
+
 class Owner:
     """A relay's owner, at the chain. `key`: the owner's, 32 bytes; `folder`: the relay's.
 
@@ -280,7 +284,7 @@ class Owner:
 
         Raises UserError, saying when, if the stake is bound and there was nothing else to do; ChainError.
         """
-        self._enter(self._releases.with_relay(self._wanted, lambda relay: relay.owner != NOBODY))
+        self._enter(self._releases.with_relay(self._wanted, _is_unbonding))
         relay, found = self._registered()
         if found.owner not in (NOBODY, self.account):
             self._check_owner(relay, found)
