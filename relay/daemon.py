@@ -225,8 +225,9 @@ class Daemon:
 
     def left_to_do(self) -> list[str]:
         """Why this relay has to go on; nothing, once it serves no more and all is settled and paid."""
+        vouchers, money = self.money.redeemer.vouchers.values(), self.money.treasury.last
         ours = self.state, self.books, self.passes, self.mailboxes
-        return left_to_do(*ours, self.money.treasury.last, len(self.court.last.matters))
+        return left_to_do(*ours, vouchers, money, cases=len(self.court.last.matters))
 
     def _store_failed(self, failure: StoreFailed) -> None:
         if not self.failed.done():

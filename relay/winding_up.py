@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from mixpay.mailbox import Mailboxes
 from mixpay.passes import EntryPassBook
 from mixpay.types import Amount
 from relay.books import Books
 from relay.state import State
+from relay.store import StoredPoolVoucher
 from relay.treasury import Subject, TreasuryReport
 
 
@@ -15,18 +18,21 @@ def left_to_do(
     books: Books,
     passes: EntryPassBook,
     mailboxes: Mailboxes,
+    vouchers: Iterable[StoredPoolVoucher],
     treasury: TreasuryReport,
     cases: int = 0,
 ) -> list[str]:
     """Why the relay has to go on, for its operator. Nothing: it serves no more, and all is settled and paid.
 
-    `cases`: how many the court's desk follows. What others owe counts no more once their stakes can have been
-    paid out: nothing would come of waiting.
+    Books are asked too, not the treasury's last report alone: what was settled after it is not in it yet.
+    What others owe counts no more once their stakes can have been paid out: nothing would come of waiting.
+    `vouchers`: the newest of each campaign; `cases`: how many the court's desk follows.
     """
     if not state.is_over:
         return ["it serves"]
     hopeless = _stakes_are_gone(state)
-    reasons = [] if hopeless else _unsettled(books)
+    reasons = [] if hopeless else [*_owed_to_us(books), *_unpaid(vouchers, treasury)]
+    reasons += _owed_by_us(books)
     if cases and not hopeless:
         reasons.append(f"{cases} batches or judgements are a matter of the court")
     if passes.scopes():
@@ -40,17 +46,31 @@ def left_to_do(
     return [*reasons, treasury.trouble] if treasury.trouble else reasons
 
 
-def _unsettled(books: Books) -> list[str]:
-    owed = {relay: book.totals(Amount(1)).unsettled for relay, book in books.payees.items()}
-    owing = {relay: book.totals(Amount(1)) for relay, book in books.payers.items()}
-    return [
-        *(f"relay {relay} has not settled {value} hop prices" for relay, value in owed.items() if value),
-        *(
-            f"{totals.unsettled} hop prices are not settled with relay {relay}"
-            for relay, totals in owing.items()
-            if totals.unsettled and not totals.refused
-        ),
-    ]
+def _owed_to_us(books: Books) -> Iterator[str]:
+    for relay, book in books.payees.items():
+        totals = book.totals(Amount(1))
+        if totals.unsettled:
+            yield f"relay {relay} has not settled {totals.unsettled} hop prices"
+        elif totals.claimed < totals.cumulative:
+            yield f"the voucher of relay {relay} is not claimed in full"
+
+
+def _owed_by_us(books: Books) -> Iterator[str]:
+    for relay, book in books.payers.items():
+        totals = book.totals(Amount(1))
+        if totals.refused:
+            continue
+        if totals.unsettled:
+            yield f"{totals.unsettled} hop prices are not settled with relay {relay}"
+        elif totals.deposit < totals.cumulative:
+            yield f"our voucher to relay {relay} is not covered"
+
+
+def _unpaid(vouchers: Iterable[StoredPoolVoucher], treasury: TreasuryReport) -> Iterator[str]:
+    known = {facts.voucher: facts for facts in treasury.pool}
+    for voucher in vouchers:
+        if voucher not in known or known[voucher].unpaid:
+            yield f"the voucher of campaign {voucher.campaign} is not claimed in full"
 
 
 def _stakes_are_gone(state: State) -> bool:

@@ -240,7 +240,7 @@ class UpgradeWorld:
             return len(daemons) == RELAYS and all(
                 daemon.state.epoch == epoch
                 and Epoch(epoch) in daemon.state.epoch_keys()
-                and not daemon.state.missing(Epoch(epoch))
+                and not daemon.state.directories.missing(Epoch(epoch))
                 and daemon.dialer.links
                 and all(link.is_open for link in daemon.dialer.links.values())
                 and daemon.state.campaigns
