@@ -98,7 +98,7 @@ contract ReceiptCourt is IReceiptCourt {
             openBlock: uint64(block.number)
         });
         uint256 claimed = uint256(amount) * batch.price;
-        if (base.total + claimed + COST > type(uint96).max) revert TotalTooLarge();
+        _checkTotal(payer, base.total + claimed);
         stored.caseHash = keccak256(abi.encode(case_));
 
         emit CaseOpened(payer, msg.sender, case_);
@@ -169,8 +169,7 @@ contract ReceiptCourt is IReceiptCourt {
     /// @inheritdoc IReceiptCourt
     function collectStake(address payer, address payee) external returns (uint96 taken) {
         Judgement memory judged = _judgements[payer][payee];
-        // slither-disable-next-line unused-return (only the deposit can lack)
-        (uint96 deposited,,) = CHANNELS.channel(payer, payee);
+        (uint96 deposited,) = _channel(payer, payee);
         if (judged.total <= deposited) revert NothingLacking();
         uint256 until = uint256(judged.judgedAt) + GRACE;
         if (block.timestamp < until) revert GraceRunning(until);
@@ -178,6 +177,9 @@ contract ReceiptCourt is IReceiptCourt {
         uint32 relay = REGISTRY.relayOf(payer);
         taken = relay == 0 ? 0 : REGISTRY.slash(relay, judged.total - deposited);
         if (taken == 0) revert NoStake();
+        // The stake comes as tokens: one that calls back could have had it collected, or the channel filled, meanwhile.
+        (uint96 still,) = _channel(payer, payee);
+        if (still != deposited) revert ChannelChanged();
 
         emit StakeCollected(payer, payee, relay, taken);
 
@@ -244,6 +246,13 @@ contract ReceiptCourt is IReceiptCourt {
         CHANNELS.markJudged(payer, payee);
     }
 
+    /// @dev The total claimed must be more than was paid, and with the costs no more than a total can be.
+    function _checkTotal(address payer, uint256 total) private view {
+        (, uint96 paid) = _channel(payer, msg.sender);
+        if (total <= paid) revert NothingClaimed();
+        if (total + COST > type(uint96).max) revert TotalTooLarge();
+    }
+
     /// @dev What is claimed must build on a voucher or judgement for the batch before.
     function _checkBase(bytes32 domain, address payer, Base calldata base, uint32 number) private view {
         if (number == 0) revert InvalidBase();
@@ -280,6 +289,11 @@ contract ReceiptCourt is IReceiptCourt {
     function _check(bytes32 domain, bytes32 structHash, address signer, bytes calldata signature) private view {
         bytes32 digest = Signatures.digestOf(domain, structHash);
         if (!Signatures.isBy(digest, signer, signature)) revert InvalidSignature();
+    }
+
+    function _channel(address payer, address payee) private view returns (uint96 deposited, uint96 paid) {
+        // slither-disable-next-line unused-return (whether it closes changes nothing here)
+        (deposited, paid,) = CHANNELS.channel(payer, payee);
     }
 
     /// @dev First second in which a case can be finished no more.

@@ -22,10 +22,12 @@ import {IRelayRegistry} from "./IRelayRegistry.sol";
 /// u64), or keccak256 of 40 zero bytes for a ticket without its response; a leaf that is not there is 32 zero bytes.
 /// Locks' node = keccak256(left . right); receipts' node = keccak256(left hash . left sum u64 . right hash . right sum u64).
 /// Both have ceil(log2(count)) levels. Values and sums are in units of the hop price that the payer signed with the batch.
-/// @dev Trust: there is no owner, no proxy and no pause. The proposer of block `openBlock + 4` can bias the seed by giving up
-/// its block; a payee that claims a share f too much is still caught with probability 1 - (1 - f)^16 for every draw.
-/// A payer and a payee that are one party can make any judgement between them: it reaches no further than the payer's own
-/// channel and stake.
+/// @dev Trust: there is no owner, no proxy and no pause. A payee that claims a share f too much is caught with probability
+/// 1 - (1 - f)^16, and each new draw costs it a bond. Who builds block `openBlock + 4` chooses its hash among as many as it can
+/// compute: together with the payee it passes after about (1 - f)^-16 of them, which is a hundred for a quarter, and 2^32 for
+/// three quarters. So a batch must be worth less than such a block: the limits that payees and payers give each other see to
+/// that. A payer and a payee that are one party can make any judgement between them: it reaches no further than the payer's own
+/// channel and stake, but it can have the stake before others ask for theirs.
 interface IReceiptCourt {
     /// @notice Time limits, in seconds, and costs.
     /// @param answerWindow From `open`: how long the payer has at least to show its voucher
@@ -101,7 +103,7 @@ interface IReceiptCourt {
     /// @notice Thrown when what is claimed builds on nothing: batch 0, a first batch with a total before it, or no judgement
     /// of this total for the batch before.
     error InvalidBase();
-    /// @notice Thrown when a batch has no tickets or no price, or a claim has no amount.
+    /// @notice Thrown when a batch has no tickets or no price, a claim has no amount, or all that is claimed was paid before.
     error NothingClaimed();
     /// @notice Thrown when base + amount + costs exceed 96 bits.
     error TotalTooLarge();
@@ -129,6 +131,9 @@ interface IReceiptCourt {
     error GraceRunning(uint256 until);
     /// @notice Thrown when the payer has no stake, or none is left.
     error NoStake();
+    /// @notice Thrown when the channel's deposit changed while the stake was taken, which only a token that calls back can
+    /// bring about.
+    error ChannelChanged();
     /// @notice Thrown when two descriptors are no proof: the keys are the same.
     error SameKey();
     /// @notice Thrown when there is no relay with the id.
@@ -178,7 +183,8 @@ interface IReceiptCourt {
     event Equivocated(uint32 indexed relay, uint32 indexed epoch, address indexed reporter);
 
     /// @notice Opens a case for the caller as payee, who leaves a bond of half the amount from its balance in Channels. A
-    /// pending close of the channel is held until the case is over.
+    /// pending close of the channel is held until the case is over. What was paid is no case: a payer can see to that itself,
+    /// by submitting its own newest voucher.
     /// @param payer Who signs no more vouchers
     /// @param base What is owed before this batch
     /// @param batch The batch

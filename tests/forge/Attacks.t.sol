@@ -484,8 +484,8 @@ contract AttacksTest is AttackScene {
         for (uint256 i = 0; i < 3; ++i) {
             reply(alice, mallory, sue(alice, mallory, half), whole);
             reply(alice, mallory, sue(alice, mallory, whole), whole);
-            attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
         }
+        attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
         vm.assertEq(court.judgement(alice.account, mallory.account).total, owed[alice.account][mallory.account]);
         loot();
     }
@@ -584,6 +584,11 @@ contract AttacksTest is AttackScene {
         uint64[] memory top = w.t.sums[w.t.sums.length - 1];
         uint64 right = top[0];
         if (inflated) top[0] *= 9; // more than all that Alice has signed
+        (, uint96 paid,) = channels.channel(alice.account, mallory.account);
+        if (base.total + top[0] * HOP_PRICE <= paid) {
+            top[0] = right;
+            return refuseBase(w, base, IReceiptCourt.NothingClaimed.selector);
+        }
         IReceiptCourt.Case memory c = sue(alice, mallory, w, base);
         top[0] = right;
         if (inflated) lose(c, w, bytes32("any"));
@@ -594,6 +599,25 @@ contract AttacksTest is AttackScene {
         (uint96 deposited,,) = channels.channel(alice.account, mallory.account);
         uint96 judged = court.judgement(alice.account, mallory.account).total;
         if (judged > deposited) fill(alice, mallory, judged - deposited);
+    }
+
+    /// @dev An old batch, for the costs or to hold a close, while its payer is away: it has claimed for her before it went.
+    function test_payee_suesForWhatIsPaid() public {
+        fill(alice, mallory, 10 ether);
+        Work memory w1 = carry(alice, mallory, 5);
+        Work memory w2 = carry(alice, mallory, 5);
+        (uint96 total, bytes memory signed) = settle(alice, mallory, w2);
+        vm.prank(alice.account);
+        channels.claim(alice.account, mallory.account, total, 2, signed);
+        vm.prank(alice.account);
+        channels.requestClose(mallory.account);
+        refuseBase(w1, IReceiptCourt.Base(0, ""), IReceiptCourt.NothingClaimed.selector);
+        (total, signed) = settle(alice, mallory, w1);
+        refuseBase(w2, IReceiptCourt.Base(total, signed), IReceiptCourt.NothingClaimed.selector);
+        vm.warp(block.timestamp + NOTICE);
+        vm.prank(alice.account);
+        channels.finishClose(mallory.account);
+        loot();
     }
 
     /// @dev Gives her payer everything back, and then goes to court with an old voucher, for the payer's stake and place. A
@@ -1007,14 +1031,15 @@ contract AttacksTest is AttackScene {
 
     // ---------------------------------------------------------------- what can be lost all the same
 
-    /// @dev A payer that is away for the whole answer window pays the court's costs, for a batch that it has signed for, too.
+    /// @dev A payer that is away for the whole answer window pays the court's costs, for a batch that it has signed for, too:
+    /// as long as the voucher was not claimed.
     function test_limit_absentPayerPaysTheCosts() public {
         fill(alice, mallory, 10 ether);
         Work memory w = carry(alice, mallory, 5);
-        (uint96 total, bytes memory signed) = settle(alice, mallory, w);
-        channels.claim(alice.account, mallory.account, total, 1, signed);
         win(sue(alice, mallory, w), w);
-        vm.assertEq(channels.claimJudgement(alice.account, mallory.account), COURT_COST);
+        vm.assertEq(
+            channels.claimJudgement(alice.account, mallory.account), owed[alice.account][mallory.account] + COURT_COST
+        );
     }
 
     /// @dev And once more for each batch after that, one answer window each: she has to keep receipts that she was to forget,

@@ -95,6 +95,18 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         court.open(alice, nothing, batchOf(1), signed, ROOT, 0);
     }
 
+    /// @dev What the payee has been paid is no case: the payer, too, can see to that, by claiming for it what it has signed.
+    function testFuzz_open_failsIfAllIsPaid(uint96 total, uint96 paid, uint64 amount) public {
+        amount = uint64(bound(amount, 1, type(uint64).max));
+        total = uint96(bound(total, 0, type(uint96).max - COURT_COST - 5 * uint256(amount)));
+        open(alice, bob, paid);
+        channels.claim(alice, bob, paid, 9, voucher(KEY, bob, paid, 9));
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, voucher(KEY, bob, total, 3));
+        bytes memory reason = abi.encodeWithSelector(IReceiptCourt.NothingClaimed.selector);
+        if (total + 5 * uint256(amount) <= paid) expectRefused(base, batchOf(4), amount, reason);
+        else file(base, batchOf(4), amount);
+    }
+
     /// @dev Batches count from 1; before the first there is nothing.
     function testFuzz_open_failsIfBaseIsFromNothing(uint96 total, uint32 number) public {
         total = uint96(bound(total, 1, type(uint96).max));
@@ -205,6 +217,13 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         vm.prank(poor);
         court.open(alice, nothing, batch, signed, ROOT, amount);
         checkStored(0, poor);
+    }
+
+    function test_open_failsIfAllIsPaid_toTheUnit() public {
+        open(alice, bob, 15);
+        channels.claim(alice, bob, 15, 1, voucher(KEY, bob, 15, 1));
+        expectRefused(nothing, batchOf(1), 3, abi.encodeWithSelector(IReceiptCourt.NothingClaimed.selector));
+        file(nothing, batchOf(1), 4);
     }
 
     // ---------------------------------------------------------------- hold
