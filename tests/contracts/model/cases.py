@@ -39,6 +39,7 @@ class Court:
 
     def open(self, payer: Any, payee: Any, base: int, worth: int, number: int, now: int) -> None:
         require((payer, payee) not in self.cases, "CaseOpen")
+        require(base + worth > self.ledger.channels[payer, payee].claimed, "NothingClaimed")
         case = Case(base, worth, number, now)
         self.ledger.move(payee, COURT, case.bond)
         self.cases[payer, payee] = case

@@ -92,9 +92,10 @@ abstract contract Trials is Books {
         batch.price = uint96(bound(seed >> 64, 1, 1 ether));
         if (!suit.honest) root = keccak256(abi.encode(seed)); // a commitment to nothing
 
-        uint96 base = number == 1 ? 0 : right[payer][payee];
+        uint96 base = right[payer][payee];
         vm.assume(uint256(base) + uint256(amount) * batch.price + 2 * uint256(MOST) < type(uint96).max);
-        bytes memory baseSignature = number == 1 ? bytes("") : voucher(payer, peer(payee), base, number - 1);
+        bytes memory baseSignature =
+            number == 1 && base == 0 ? bytes("") : voucher(payer, peer(payee), base, number - 1);
         uint96 bond = uint96((uint256(amount) * batch.price + 1) / 2);
         atLeast(payee, bond);
         bytes memory signed = batchSignature(payer, peer(payee), batch);
