@@ -3,8 +3,8 @@ pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
-/// @dev Stands where a contract expects Channels or the token, lets everything happen and keeps what it was asked for: so that a
-/// check sees what a contract asks of the ledger, whatever the ledger does.
+/// @dev Stands where a contract expects Channels or the token, lets everything happen and keeps what it was asked
+/// for: so that a check sees what a contract asks of the ledger, whatever the ledger does.
 contract AnyLedger {
     IERC20 public immutable TOKEN = IERC20(address(this));
     uint40 public constant NOTICE = type(uint40).max / 4;
@@ -57,6 +57,12 @@ contract AnyLedger {
         (movedTo, moved) = (to, uint96(amount)); // who calls has stakes of 96 bits
         return true;
     }
+
+    function transferFrom(address, address, uint256) external pure returns (bool) {
+        return true;
+    }
+
+    function deposit(uint96) external {}
 
     function allowance(address, address) external pure returns (uint256) {
         return 0;

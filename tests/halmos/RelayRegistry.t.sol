@@ -8,8 +8,8 @@ import {RelayRegistry} from "../../contracts/RelayRegistry.sol";
 import {AnyLedger} from "./AnyLedger.sol";
 import {svm, vm} from "./Symbolic.sol";
 
-/// @dev What becomes of a stake, from any state and for any parameters, for all inputs of full width: of a relay that has
-/// left, so that no tree is rebuilt and there are no loops.
+/// @dev What becomes of a stake, from any state and for any parameters, for all inputs of full width: of a relay that
+/// has left, so that no tree is rebuilt and there are no loops.
 contract RelayRegistryCheck {
     address private constant COURT = address(0xC0);
 

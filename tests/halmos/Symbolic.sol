@@ -7,6 +7,7 @@ interface Vm {
     function prank(address sender) external;
     function warp(uint256 timestamp) external;
     function roll(uint256 number) external;
+    function load(address account, bytes32 slot) external view returns (bytes32);
 }
 
 /// @dev What halmos adds: values that stand for all values of their type.
