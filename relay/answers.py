@@ -85,7 +85,9 @@ class CampaignAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ticks: dict[str, int]
     """What passes that were shown are worth, by "epoch N" or "term N"."""
     claimed: str | None
-    """None while the chain was not asked yet."""
+    """All that the pool has paid; None while the chain was not asked yet."""
+    paid_for_passes: str = "0"
+    """The part of it that was paid for passes, not for a voucher."""
     voucher: PoolVoucherAnswer | None
     notes: list[str]
 
@@ -193,12 +195,13 @@ class ActionAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RedeemedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Passes of a period that became a voucher."""
+    """Passes of a period that became a voucher, or that the pool has paid for (`at_pool`)."""
 
     campaign: int
     period: int
     passes: int
     amount: str
+    at_pool: bool = False
 
 
 class SettleAnswer(msgspec.Struct, frozen=True, kw_only=True):

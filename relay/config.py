@@ -68,6 +68,13 @@ clients = 1_000
 tickets = 1_000
 period = 3_600.0
 
+[passes]
+# When an issuer has not paid what it must so many seconds of chain time after the end of a period, passes of
+# that period are redeemed at the pool itself; at three quarters of its claim window at the latest.
+redeem_after = 86_400
+# Only passes that are worth this much: one costs about 110,000 gas.
+redeem_at = 40_000
+
 [treasury]
 # Open a channel to a payee once we owe it this much, or have signed it a voucher.
 open_at = 1_000
@@ -118,6 +125,13 @@ class Settlement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     period: Seconds = 3_600.0
 
 
+class PassSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When passes are redeemed without their issuer: seconds of chain time, and hop prices of one pass."""
+
+    redeem_after: Annotated[int, msgspec.Meta(ge=0, le=31_536_000)] = 86_400
+    redeem_at: Annotated[int, msgspec.Meta(ge=1, lt=1 << 62)] = 40_000
+
+
 class TreasuryRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"float_": "float"}):
     """Thresholds of the daemon's own chain transactions, in units of the hop price."""
 
@@ -155,6 +169,7 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issuers: dict[str, str] = {}
     limits: Limits = Limits()
     settlement: Settlement = Settlement()
+    passes: PassSettings = PassSettings()
     treasury: TreasuryRules = TreasuryRules()
     court: CourtRules = CourtRules()
 

@@ -39,6 +39,7 @@ from relay.epoch_keys import PacketKeys
 from relay.gateway import Gateway
 from relay.gossip import Gossip
 from relay.home import Home
+from relay.issuer_desk import IssuerDesk, RelayIdentity
 from relay.key_desk import KeyDesk
 from relay.links import Identity, LinkDialer, LinkServer, PayerLink
 from relay.metrics import Metrics
@@ -46,7 +47,8 @@ from relay.mixer import Mixer
 from relay.moneyside import MoneySide, debts
 from relay.operations import RelayOperations
 from relay.pool_view import ChainPool
-from relay.redeem import PassRedeemer, RelayIdentity
+from relay.redeem import PassRedeemer
+from relay.redeem_rules import RedeemRules
 from relay.reporter import Reporter
 from relay.router import Outgoing, Router
 from relay.signed_epochs import SignedEpochs
@@ -168,18 +170,9 @@ class Daemon:
 
     def _make_money(self, rpc: Rpc) -> None:
         home, deployment = self.home, self.home.deployment
-        domain = eip712.pool_domain(deployment.chain_id, deployment.pool)
         self.issuers = CampaignIssuers(home.config.issuer_urls, deployment.pool, later=home.later)
         window = deployment.parameters.claim_window
-        redeemer = PassRedeemer(
-            me=RelayIdentity(self.me, self.account, domain),
-            issuers=self.issuers.urls,
-            schedule=self.view.schedule,
-            claim_window=window,
-            passes=self.passes,
-            store=self.store,
-            pool=ChainPool(self.contracts, self.account),
-        )
+        redeemer = self._make_redeemer()
         treasury = TreasuryDesk(
             rpc=rpc,
             contracts=self.contracts,
@@ -214,6 +207,16 @@ class Daemon:
             notes=lambda: [*self.keys.notes(), *self.reporter.notes()],
             clock=self.clock,
         )
+
+    def _make_redeemer(self) -> PassRedeemer:
+        deployment, settings, schedule = self.home.deployment, self.home.config.passes, self.view.schedule
+        domain = eip712.pool_domain(deployment.chain_id, deployment.pool)
+        me = RelayIdentity(self.me, self.account, domain)
+        pool = ChainPool(self.contracts, self.sender, self.view, self.me)
+        window = deployment.parameters.claim_window
+        rules = RedeemRules(schedule, window, settings.redeem_after, settings.redeem_at)
+        desk = IssuerDesk(me, self.issuers.urls, schedule, pool)
+        return PassRedeemer(rules, self.passes, self.store, desk, pool)
 
     def _open_links_out(self) -> dict[RelayId, PayerLink]:
         return {relay: link for relay, link in self.dialer.links.items() if link.is_open}

@@ -40,7 +40,7 @@ from relay.mailbox_desk import MailboxDesk, MailboxSession
 from relay.metrics import Metrics
 from relay.router import Router
 from relay.state import State
-from relay.store import RelayStore, pass_op, role_op, tick_op
+from relay.store import RelayStore, pass_key_op, pass_op, role_op, tick_op
 
 log = logging.getLogger(__name__)
 
@@ -291,7 +291,8 @@ class EntrySession:
             self._metrics.refused(error.reason)
             return client.PassRefused(error.reason)
         if presented.record is not None:
-            await self._store.written([pass_op(presented.pass_id, presented.record)])
+            key = pass_key_op(shown.scope, frame.modulus)
+            await self._store.written([pass_op(presented.pass_id, presented.record), key])
         self._pass_id = presented.pass_id
         return client.PassOk(presented.furthest)
 

@@ -14,7 +14,7 @@ from mixpay.passes import KIND_MAILBOX, EntryPassBook, PassError, PassRecord
 from mixpay.wire import client
 from relay.metrics import Metrics
 from relay.state import State
-from relay.store import RelayStore, StoreOp, mailbox_ops, pass_op
+from relay.store import RelayStore, StoreOp, mailbox_ops, pass_key_op, pass_op
 
 Answer = client.MailboxTerms | client.MailboxMessages | client.Done | client.Refused
 
@@ -56,7 +56,8 @@ class MailboxDesk:
                 self._unused[pass_id] = record
             raise PeerError(outcome.reason)
         self._unused.pop(pass_id, None)
-        kept = [pass_op(pass_id, record)] if record is not None else []
+        key = pass_key_op(shown.scope, frame.modulus)
+        kept = [pass_op(pass_id, record), key] if record is not None else []
         return _terms(outcome.announcement), kept + mailbox_ops(outcome.effects)
 
     def _lives(self, mailbox: bytes, expires: int, now: int) -> bool:

@@ -1,7 +1,7 @@
 """The money's part of the daemon's life: what we owe and are owed becomes transactions, at its own pace.
 
     campaigns    budgets and limits of the sponsors whose passes we take
-    redeemer     passes of periods that are over → pool vouchers
+    redeemer     passes of periods that are over → pool vouchers, or payment by the pool itself
     treasury     channels opened and topped up; vouchers claimed; earnings swept to the owner
 
 `settle` does it all at once: with every payer, with every issuer, then on the chain.
@@ -60,7 +60,8 @@ def debts(
     )
     vouchers = tuple(redeemer.vouchers.values())
     owed = tuple(payees), tuple(payers), vouchers
-    return Debts(price, state.chain_time, *owed, winding_up=state.is_over)
+    reserved = frozenset(v.campaign for v in vouchers if redeemer.is_reserved(v))
+    return Debts(price, state.chain_time, *owed, winding_up=state.is_over, reserved=reserved)
 
 
 class MoneySide:

@@ -60,7 +60,8 @@ class RelayOperations:
             for relay, book in sorted(self.books.payers.items())
         ]
         vouchers = self.money.redeemer.vouchers
-        campaigns = report.campaign_answers(self.account, self.issuers, self.passes, vouchers, money)
+        at_pool = self.money.redeemer.paid_at_pool()
+        campaigns = report.campaign_answers(self.account, self.issuers, self.passes, vouchers, at_pool, money)
         return StatusAnswer(
             relay=state.me,
             operator=show_account(self.account),

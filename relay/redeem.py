@@ -1,15 +1,18 @@
-"""Turns passes of periods that are over into pool vouchers, through the issuers of their campaigns.
+"""Turns passes of periods that are over into money: pool vouchers from the issuers of their campaigns, or
+payment by the pool itself (`redeem_chain.py`).
 
 Rules (docs/design.md §8)
 - Only after its period, by chain time: the issuer must not learn when a pass was in use.
-- What a scope must bring is known here: ticks * `TICK_VALUE` * the hop price the pool fixed with its key. A
-  voucher counts if the campaign's signer on chain signed it, for our account, and its total did not fall.
+- What a scope must bring is known here: ticks * `TICK_VALUE` * the hop price the pool fixed with its key.
 - Voucher stored and passes forgotten are one transaction. A crash before it repeats everything; the issuer
   credits each pass once and answers with its total.
 - A voucher that brings less than it must is kept, so are the passes, and what is missing is stored beside: it
-  is asked for again, and said to the operator, until the claim window is over.
-- A campaign's scopes are redeemed in the order of their periods. One whose answer was lost or is no voucher
-  holds the later ones back, for its credit may hide in their total; one that got too little does not.
+  is asked for again, and said to the operator, until the claim window is over. If what is missing is worth
+  redeeming at the pool, the voucher is not kept: once claimed, it would end the right to do so.
+- A campaign's scopes are redeemed in the order in which their periods end. One whose answer was lost or is no
+  voucher holds the later ones back, for its credit may hide in their total; one that got too little does not.
+- When a scope is due, what its issuer has not paid is redeemed at the pool. The issuer counts that into its
+  total, and the totals of later vouchers must include it.
 - A voucher that is not paid yet is renewed, without passes, before the window of its period closes.
 """
 
@@ -17,29 +20,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from mixpay import eip712
-from mixpay.amounts import shown
-from mixpay.epochs import Schedule
-from mixpay.errors import ChainError, PeerError
-from mixpay.passes import KIND_ENTRY, TICK_VALUE, EntryPassBook, Redemption, Scope
-from mixpay.sponsor.api import MAX_BUNDLES, RedeemAnswer, RedeemRequest, RefusedBundle
-from mixpay.sponsor.remote import IssuerRefused, IssuerSilent
-from mixpay.types import Account, Amount, Epoch, RelayId, Term
-from relay.issuers import PATIENCE, redeem
+from mixpay.amounts import moment, shown
+from mixpay.chain.errors import NoEther
+from mixpay.errors import ChainError, MixpayError, PeerError
+from mixpay.passes import KIND_ENTRY, EntryPassBook, HeldPass, Scope
+from mixpay.sponsor.api import RefusedBundle
+from mixpay.sponsor.remote import IssuerSilent
+from mixpay.types import Amount, Epoch
+from relay.issuer_desk import IssuerDesk, VoucherError
 from relay.pool_view import PoolView
-from relay.store import (
-    Delete,
-    RelayStore,
-    StoredPoolVoucher,
-    StoreOp,
-    forget_pass_ops,
-    pool_voucher_op,
-    setting_op,
-)
-from relay.store.tables import SETTINGS
+from relay.redeem_chain import PoolRedeemer
+from relay.redeem_dues import Dues
+from relay.redeem_rules import RedeemRules, worth
+from relay.store import RelayStore, StoredPoolVoucher, StoreOp, forget_pass_ops, pool_voucher_op
 from relay.waits import Matter, Wait, Waiting, Waits
 
 log = logging.getLogger(__name__)
@@ -49,23 +45,27 @@ _PAUSE_SHORT = 3_600
 """Seconds of chain time until the next try, unless told to."""
 
 
-class VoucherError(PeerError):
-    """The issuer's answer is no voucher for us. Reasons: `wrong_voucher`, `forged_voucher`, `fallen_total`,
-    `future_voucher`."""
-
-
 class Short(PeerError):
     """The issuer's voucher is good and brings less than it must. Reason: `short`."""
 
 
+class Settling(MixpayError):
+    """All passes of a scope were redeemed at the pool: they are kept until the chain has settled."""
+
+
+class NotAsked(MixpayError):
+    """The issuer of an earlier scope has to answer first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Redeemed:
-    """A scope that is done: its passes are forgotten. `amount` in token units."""
+    """Passes that became a voucher, or were redeemed at the pool. `amount` in token units."""
 
     campaign: int
     period: int
     passes: int
     amount: Amount
+    at_pool: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,44 +76,25 @@ class RedeemReport:
     waiting: tuple[Waiting, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RelayIdentity:
-    """Who redeems: the relay, its operator's account, and the EIP-712 domain of pool vouchers."""
-
-    relay: RelayId
-    operator: Account
-    domain: eip712.Domain
-
-
 class PassRedeemer:
-    """One relay's redemptions. `issuers`: URLs by campaign number, more of which may come; `claim_window` in
-    seconds; `patience`: seconds that an issuer is asked again and again.
-
-    `vouchers` holds the newest voucher of each campaign, as stored.
-    """
+    """One relay's redemptions. `vouchers` holds the newest voucher of each campaign, as stored."""
 
     def __init__(
         self,
-        *,
-        me: RelayIdentity,
-        issuers: Mapping[int, str],
-        schedule: Schedule,
-        claim_window: int,
+        rules: RedeemRules,
         passes: EntryPassBook,
         store: RelayStore,
+        issuers: IssuerDesk,
         pool: PoolView,
-        patience: float = PATIENCE,
     ) -> None:
-        self._me = me
-        self._urls = issuers
-        self._patience = patience
-        self._schedule = schedule
-        self._window = claim_window
-        self._passes = passes
-        self._store = store
-        self._pool = pool
+        self._rules, self._passes, self._store = rules, passes, store
+        self._issuers, self._pool = issuers, pool
+        self._dues = Dues(store)
+        self._at_pool = PoolRedeemer(rules, passes, store, self._dues, pool)
         self._turn = asyncio.Lock()
         self._waits = Waits()
+        self._reserved: dict[int, Epoch] = {}
+        self._fresh: set[int] = set()
         self.vouchers: dict[int, StoredPoolVoucher] = store.pool_vouchers()
         self.last = RedeemReport()
         """The newest run's report."""
@@ -125,150 +106,185 @@ class PassRedeemer:
         """
         async with self._turn:
             redeemed: list[Redeemed] = []
-            over = [scope for scope in self._passes.scopes() if now >= self._ends(scope)]
+            over = [scope for scope in self._passes.scopes() if now >= self._rules.ends(scope)]
             for scope in over:
                 self._passes.close(scope.kind, scope.period)
-            held: set[int] = set()
-            for scope in sorted(over, key=lambda scope: (scope.campaign, scope.period)):
-                if scope.campaign not in held and (urgent or self._waits.is_due(_of(scope), now)):
-                    redeemed += await self._try(scope, now)
+            unanswered: set[int] = set()
+            reserved: dict[int, Epoch] = {}
+            for scope in sorted(over, key=lambda s: (s.campaign, self._rules.ends(s), s.kind)):
+                if scope.campaign not in reserved and (urgent or self._waits.is_due(_of(scope), now)):
+                    redeemed += await self._try(scope, now, ask=scope.campaign not in unanswered)
                 if self._waits.is_unanswered(_of(scope)):
-                    held.add(scope.campaign)
+                    unanswered.add(scope.campaign)
+                if scope in self._passes.scopes() and self._at_pool.holds(scope, now):
+                    reserved.setdefault(scope.campaign, self._rules.last_epoch(scope))
             for voucher in list(self.vouchers.values()):
-                if voucher.campaign not in held:
+                if voucher.campaign not in unanswered and voucher.campaign not in reserved:
                     await self._renew(voucher, now, urgent)
+            self._reserved, self._fresh = reserved, set()
             self.last = RedeemReport(tuple(redeemed), tuple(self._waits.all()))
             return self.last
 
-    def _ends(self, scope: Scope) -> int:
-        """The first second after the scope's period."""
-        if scope.kind == KIND_ENTRY:
-            return self._schedule.end(Epoch(scope.period))
-        return self._schedule.end(self._schedule.last_epoch(Term(scope.period)))
+    def is_reserved(self, voucher: StoredPoolVoucher) -> bool:
+        """Whether a voucher must not be claimed yet: passes that it might cover are redeemed at the pool
+        first."""
+        if (
+            voucher.campaign in self._fresh
+        ):  # a run is not over: what else there is of its period is not known
+            return True
+        first = self._reserved.get(voucher.campaign)
+        return first is not None and voucher.period >= first
+
+    def paid_at_pool(self) -> dict[int, Amount]:
+        """All that the pool ever paid for passes, by campaign, as far as known."""
+        totals = self._dues.totals()
+        for scope in self._passes.scopes():
+            if paid := self._at_pool.paid(scope):
+                totals[scope.campaign] = Amount(totals.get(scope.campaign, 0) + paid)
+        return totals
 
     # ------------------------------------------------------------------ redeeming
 
-    async def _try(self, scope: Scope, now: int) -> list[Redeemed]:
-        soon, matter = now + _PAUSE_UNANSWERED, _of(scope)
+    async def _try(self, scope: Scope, now: int, *, ask: bool) -> list[Redeemed]:
+        matter = _of(scope)
         try:
-            done = await self._redeem(scope, now)
+            done = await self._redeem(scope, now, ask)
+        except Settling as error:
+            wait = Wait(now + _PAUSE_UNANSWERED, str(error))
         except Short as error:
-            self._waits.put(matter, Wait(now + _PAUSE_SHORT, error.detail))
+            wait = Wait(now + _PAUSE_SHORT, error.detail)
+        except NotAsked as error:
+            wait = Wait(now, str(error), unanswered=True)
         except (IssuerSilent, VoucherError) as error:
-            self._waits.put(matter, Wait(soon, str(error), unanswered=True))
+            wait = Wait(now + _PAUSE_UNANSWERED, str(error), unanswered=True)
         except (ChainError, PeerError) as error:
-            self._waits.put(matter, Wait(soon, str(error)))
+            wait = Wait(now + _PAUSE_UNANSWERED, str(error))
         else:
             self._waits.drop(matter)
             return done
-        return []
+        redeemed, wait = await self._turn_to_pool(scope, now, wait)
+        self._waits.put(matter, wait)
+        return redeemed
 
-    async def _redeem(self, scope: Scope, now: int) -> list[Redeemed]:
-        redemptions = [redemption for _, redemption in self._passes.redemptions(scope)]
-        if not redemptions:
+    async def _redeem(self, scope: Scope, now: int, ask: bool) -> list[Redeemed]:
+        if not self._passes.held(scope):
             await self._forget(scope)
             return []
-        if now > self._ends(scope) + self._window:
-            log.error(
-                "campaign %d, period %d: the claim window is over; %d passes were not paid in full",
-                scope.campaign, scope.period, len(redemptions),
-            )  # fmt: skip
-            await self._forget(scope)
+        price, rest = await self._at_pool.look(scope), self._at_pool.unpaid(scope)
+        if now > self._rules.closes(scope):
+            await self._give_up(scope, rest, price)
             return []
-        price = await asyncio.to_thread(self._pool.hop_price, scope)
-        worth = Amount(sum(r.tick.number for r in redemptions) * TICK_VALUE * price)
-        voucher, refused = await self._hand_in(scope, redemptions, now)
-        missing = self._missing(scope, worth, voucher.cumulative)
+        if not rest:
+            if not self._at_pool.is_settled(scope, now):
+                raise Settling("redeemed at the pool; its passes are kept until the chain has settled")
+            await self._forget(scope, beyond=self._due(scope, price))
+            return []
+        if not ask:
+            raise NotAsked("its issuer has to answer for an earlier period first")
+        known, beyond = self._known(scope.campaign), self._dues.beyond(scope.campaign)
+        redemptions = [self._passes.redemption(held.pass_id) for held in rest]
+        voucher, refused = await self._issuers.hand_in(scope, redemptions, known, now)
+        missing = known + beyond + self._due(scope, price) - voucher.cumulative
         if missing > 0:
-            kept = setting_op(_short_name(scope), missing.to_bytes(12, "big"))
-            await self._keep(voucher, [kept])
+            await self._keep_short(scope, voucher, missing, price, now)
             raise Short("short", _shortfall(missing, refused))
         await self._forget(scope, voucher)
-        log.info("campaign %d, period %d: %s tokens", scope.campaign, scope.period, shown(worth))
-        return [Redeemed(scope.campaign, scope.period, len(redemptions), worth)]
+        amount = worth(rest, price)
+        log.info("campaign %d, period %d: %s tokens", scope.campaign, scope.period, shown(amount))
+        return [Redeemed(scope.campaign, scope.period, len(rest), amount)]
 
-    async def _hand_in(
-        self, scope: Scope, redemptions: list[Redemption], now: int
-    ) -> tuple[StoredPoolVoucher, list[RefusedBundle]]:
-        """All passes of a scope, as many requests as it takes; the last answer's voucher counts."""
-        refused: list[RefusedBundle] = []
-        voucher = None
-        for start in range(0, len(redemptions), MAX_BUNDLES):
-            bundles = [r.encode() for r in redemptions[start : start + MAX_BUNDLES]]
-            try:
-                voucher, answer = await self._ask(scope.campaign, scope.kind, scope.period, bundles, now)
-            except IssuerRefused as error:
-                if voucher is not None:  # what came before has been credited
-                    raise IssuerSilent(str(error)) from None
-                raise
-            refused += answer.refused
-        if voucher is None:
-            raise ValueError("there is nothing to hand in")
-        return voucher, refused
-
-    def _missing(self, scope: Scope, worth: Amount, total: Amount) -> int:
-        """What the total lacks: of this scope's worth, or of what it lacked the last time."""
-        stored = self._store.setting(_short_name(scope))
-        due = worth if stored is None else int.from_bytes(stored, "big")
-        return self._known(scope.campaign) + due - total
-
-    async def _ask(
-        self, campaign: int, kind: int, period: int, bundles: list[bytes], now: int
-    ) -> tuple[StoredPoolVoucher, RedeemAnswer]:
-        """One request, and its voucher checked."""
-        url = self._urls.get(campaign)
-        if url is None:
-            raise PeerError("no_issuer", f"no issuer is configured for campaign {campaign}")
-        signer = await asyncio.to_thread(self._pool.signer, campaign)
-        request = RedeemRequest(self._me.relay, kind, period, bundles)
-        answer = await redeem(url, Account(self._me.domain.contract), request, self._patience)
-        if (answer.campaign, answer.operator) != (campaign, self._me.operator):
-            raise VoucherError("wrong_voucher", "the issuer's voucher is for another campaign or relay")
-        message = eip712.PoolVoucher(campaign, self._me.operator, answer.period, answer.amount)
-        if not eip712.signed_by(signer, message, self._me.domain, answer.signature):
-            raise VoucherError("forged_voucher", "the campaign's signer did not sign the issuer's voucher")
-        if answer.amount < self._known(campaign):
-            known, told = shown(self._known(campaign)), shown(answer.amount)
-            raise VoucherError("fallen_total", f"the issuer's total fell from {known} to {told} tokens")
-        if answer.period > self._schedule.epoch_at(now):
-            raise VoucherError(
-                "future_voucher", f"the voucher counts in epoch {answer.period}, not begun yet"
-            )
-        return StoredPoolVoucher(campaign, answer.period, answer.amount, answer.signature), answer
+    def _due(self, scope: Scope, price: Amount) -> Amount:
+        """What the scope must add to the campaign's total."""
+        stored = self._dues.due(scope)
+        return stored if stored is not None else worth(self._passes.held(scope), price)
 
     def _known(self, campaign: int) -> Amount:
         voucher = self.vouchers.get(campaign)
         return voucher.cumulative if voucher is not None else Amount(0)
 
+    async def _keep_short(
+        self, scope: Scope, voucher: StoredPoolVoucher, missing: int, price: Amount, now: int
+    ) -> None:
+        """Keep a voucher that brings too little, unless the pool can be made to pay what is missing."""
+        if self._at_pool.holds(scope, now) and missing >= self._rules.least * price:
+            return
+        due, beyond = self._dues.due_op(scope, missing), self._dues.beyond_op(scope.campaign, 0)
+        await self._keep(voucher, [due, beyond])
+
+    async def _turn_to_pool(self, scope: Scope, now: int, wait: Wait) -> tuple[list[Redeemed], Wait]:
+        """What the pool pays, now or later, for a scope that its issuer did not pay in full."""
+        candidates = self._at_pool.candidates(scope)
+        if not candidates or now > self._rules.closes(scope):
+            return [], wait
+        due = self._rules.due(scope)
+        if now < due:
+            later = f"{len(candidates)} passes are redeemed at the pool from {moment(due)} on"
+            return [], replace(wait, until=min(wait.until, due), why=f"{wait.why}; {later}")
+        try:
+            done = await self._at_pool.redeem(scope, self.vouchers.get(scope.campaign), now)
+        except (ChainError, NoEther) as error:
+            return [], replace(wait, why=f"{wait.why}; redeeming at the pool: {error}")
+        if done is None:
+            return [], wait
+        said = f"{done.passes} passes, {shown(done.amount)} tokens, were redeemed at the pool"
+        log.info("campaign %d, period %d: %s", scope.campaign, scope.period, said)
+        redeemed = Redeemed(scope.campaign, scope.period, done.passes, done.amount, at_pool=True)
+        return [redeemed], replace(wait, why=f"{wait.why}; {said}")
+
     # ------------------------------------------------------------------ the disk
 
     async def _keep(self, voucher: StoredPoolVoucher, ops: list[StoreOp]) -> None:
         await self._store.written([pool_voucher_op(voucher), *ops])
+        self._fresh.add(voucher.campaign)
         self.vouchers[voucher.campaign] = voucher
 
-    async def _forget(self, scope: Scope, voucher: StoredPoolVoucher | None = None) -> None:
-        """Drop a scope's passes, in the transaction that keeps what they brought."""
-        ops: list[StoreOp] = forget_pass_ops(self._passes.forget(scope))
-        ops.append(Delete(SETTINGS, (_short_name(scope),)))
+    async def _give_up(self, scope: Scope, rest: Sequence[HeldPass], price: Amount) -> None:
+        """The pool pays nothing more for this period."""
+        if rest:
+            log.error(
+                "campaign %d, period %d: the claim window is over; %d passes were not paid in full",
+                scope.campaign, scope.period, len(rest),
+            )  # fmt: skip
+        beyond = max(0, self._due(scope, price) - worth(rest, price)) if self._at_pool.paid(scope) else 0
+        await self._forget(scope, beyond=Amount(beyond))
+
+    async def _forget(
+        self, scope: Scope, voucher: StoredPoolVoucher | None = None, beyond: Amount | None = None
+    ) -> None:
+        """Drop a scope's passes, in the transaction that keeps what they brought.
+
+        `voucher`: includes all of it. `beyond`: what the pool paid that the next voucher has to include.
+        """
+        campaign, dues, ops = scope.campaign, self._dues, self._dues.forget_ops(scope)
+        if paid := self._at_pool.paid(scope):
+            ops.append(dues.total_op(campaign, dues.total(campaign) + paid))
+        if voucher is not None and dues.beyond(campaign):
+            ops.append(dues.beyond_op(campaign, 0))
+        elif beyond:
+            ops.append(dues.beyond_op(campaign, dues.beyond(campaign) + beyond))
+        ops += forget_pass_ops(self._passes.forget(scope))
         if voucher is not None:
             await self._keep(voucher, ops)
         else:
             await self._store.written(ops)
+        self._at_pool.forget(scope)
 
     # ------------------------------------------------------------------ renewing
 
     async def _renew(self, voucher: StoredPoolVoucher, now: int, urgent: bool) -> None:
         """Ask for the same total in a later period, when the voucher's own is about to lapse unpaid."""
-        campaign, newest = voucher.campaign, self._schedule.epoch_at(now) - 1
-        lapses = self._schedule.end(Epoch(voucher.period)) + self._window
-        if now < lapses - self._window // 2 or newest <= voucher.period:
+        schedule, window = self._rules.schedule, self._rules.window
+        campaign, newest = voucher.campaign, schedule.epoch_at(now) - 1
+        lapses = schedule.end(Epoch(voucher.period)) + window
+        if now < lapses - window // 2 or newest <= voucher.period:
             return
         matter = Matter(campaign, voucher.period, "voucher")
-        if campaign not in self._urls or not (urgent or self._waits.is_due(matter, now)):
+        if not self._issuers.knows(campaign) or not (urgent or self._waits.is_due(matter, now)):
             return
         try:
-            if await asyncio.to_thread(self._pool.claimed, campaign) < voucher.cumulative:
-                renewed, _ = await self._ask(campaign, KIND_ENTRY, newest, [], now)
+            if (await asyncio.to_thread(self._pool.paid, campaign)).claimed < voucher.cumulative:
+                known = voucher.cumulative
+                renewed, _ = await self._issuers.ask(campaign, KIND_ENTRY, newest, [], known, now)
                 await self._keep(renewed, [])
         except (ChainError, PeerError, IssuerSilent) as error:
             self._waits.put(matter, Wait(now + _PAUSE_UNANSWERED, f"its voucher lapses unpaid: {error}"))
@@ -278,10 +294,6 @@ class PassRedeemer:
 
 def _of(scope: Scope) -> Matter:
     return Matter(scope.campaign, scope.period, f"passes of kind {scope.kind}")
-
-
-def _short_name(scope: Scope) -> str:
-    return f"short:{scope.campaign}:{scope.kind}:{scope.period}"
 
 
 def _shortfall(missing: int, refused: list[RefusedBundle]) -> str:

@@ -120,13 +120,18 @@ def campaign_answers(
     issuers: Mapping[int, str],
     passes: EntryPassBook,
     vouchers: Mapping[int, StoredPoolVoucher],
+    at_pool: Mapping[int, Amount],
     money: Money,
 ) -> list[CampaignAnswer]:
-    """Every campaign that is configured, or that this relay holds passes or a voucher of."""
+    """Every campaign that is configured, or has given this relay passes, a voucher, or money for passes.
+
+    `at_pool`: what the pool paid for passes.
+    """
     scopes = passes.scopes()
-    claimed = {facts.voucher.campaign: facts.claimed for facts in money.treasury.pool}
+    # Without a voucher, all that the pool has paid was for passes.
+    claimed = {**at_pool, **{facts.voucher.campaign: facts.claimed for facts in money.treasury.pool}}
     answers = []
-    for campaign in sorted({*issuers, *vouchers, *(scope.campaign for scope in scopes)}):
+    for campaign in sorted({*issuers, *vouchers, *at_pool, *(scope.campaign for scope in scopes)}):
         waiting = [f"period {w.period}: {w.why}" for w in money.redeemer.waiting if w.campaign == campaign]
         voucher = vouchers.get(campaign)
         ticks = {
@@ -140,6 +145,7 @@ def campaign_answers(
                 issuer=issuers.get(campaign),
                 ticks=ticks,
                 claimed=str(claimed[campaign]) if campaign in claimed else None,
+                paid_for_passes=str(at_pool.get(campaign, 0)),
                 voucher=_pool_voucher(operator, voucher) if voucher is not None else None,
                 notes=[*waiting, *money.notes(Subject.CAMPAIGN, campaign)],
             )
@@ -162,7 +168,8 @@ def income(
 ) -> Income:
     """Totals over all of them."""
     payers, campaigns = list(payers), list(campaigns)
-    pool = sum(int(c.voucher.cumulative) for c in campaigns if c.voucher is not None)
+    # What the pool paid for passes is in its total before it is in a voucher's.
+    pool = sum(max(int(c.voucher.cumulative) if c.voucher else 0, int(c.claimed or 0)) for c in campaigns)
     received = sum(int(payer.cumulative) for payer in payers) + pool
     claimed = sum(int(p.claimed) for p in payers) + sum(int(c.claimed or 0) for c in campaigns)
     given = sum(int(payee.cumulative) for payee in payees)
@@ -236,7 +243,13 @@ def settle_answer(
         seconds=round(seconds, 3),
         unsettled_value={str(relay): value for relay, value in unsettled.items()},
         redeemed=[
-            RedeemedAnswer(campaign=r.campaign, period=r.period, passes=r.passes, amount=str(r.amount))
+            RedeemedAnswer(
+                campaign=r.campaign,
+                period=r.period,
+                passes=r.passes,
+                amount=str(r.amount),
+                at_pool=r.at_pool,
+            )
             for r in redeemed.redeemed
         ],
         actions=tried,

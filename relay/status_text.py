@@ -76,6 +76,8 @@ def _campaign(c: CampaignAnswer) -> str:
     if c.voucher is not None:
         claimed = f"{_tokens(c.claimed)} claimed" if c.claimed is not None else "the chain was not asked yet"
         owed = f"{_tokens(c.voucher.cumulative)} tokens in vouchers, {claimed}"
+    if c.paid_for_passes != "0":
+        owed += f", {_tokens(c.paid_for_passes)} tokens paid by the pool for passes"
     held = "".join(f", {ticks} ticks of {period}" for period, ticks in sorted(c.ticks.items()))
     return _with_notes(f"campaign {c.campaign}: {owed}{held}", c.notes)
 
@@ -107,6 +109,7 @@ def settle_text(answer: SettleAnswer) -> str:
     """What was done, what failed, what waits."""
     lines = [
         f"campaign {r.campaign}, period {r.period}: {r.passes} passes, {_tokens(r.amount)} tokens"
+        + (" from the pool itself" if r.at_pool else "")
         for r in answer.redeemed
     ]
     lines += [

@@ -16,6 +16,7 @@ from mixpay.chain import events
 from mixpay.chain.events import Event
 from mixpay.chain.views import NOBODY
 from mixpay.deployment import Deployment
+from mixpay.passes import KIND_ENTRY
 from mixpay.types import Account, Epoch, RelayId
 
 
@@ -79,6 +80,8 @@ class Money:
     """By campaign."""
     pool_claims: dict[tuple[int, Account], int] = field(default_factory=lambda: defaultdict(int))
     """All-time total by campaign and relay's operator."""
+    paid_for_passes: dict[tuple[int, Account], int] = field(default_factory=lambda: defaultdict(int))
+    """The part of it that was paid for passes, not for vouchers."""
     caps: dict[int, Caps] = field(default_factory=dict)
     paid_for: dict[tuple[int, Epoch], int] = field(default_factory=lambda: defaultdict(int))
     """By campaign and period."""
@@ -145,7 +148,7 @@ def _apply(money: Money, event: Event, deployment: Deployment) -> None:
             if stake != event.amount:
                 money.object("I1", f"relay {event.id} took {event.amount} of a stake of {stake}")
         case _:
-            _in_pool(money, event)
+            _in_pool(money, event, deployment.term_length)
 
 
 def _transferred(money: Money, event: Transferred) -> None:
@@ -195,7 +198,7 @@ def _in_channel(
             channel.deposit -= event.refund
 
 
-def _in_pool(money: Money, event: Event) -> None:
+def _in_pool(money: Money, event: Event, term_length: int) -> None:
     match event:
         case events.CampaignCreated():
             money.signers[event.campaign] = event.signer
@@ -208,14 +211,22 @@ def _in_pool(money: Money, event: Event) -> None:
         case events.CampaignFunded():
             money.budgets[event.campaign] += event.amount
         case events.PoolClaimed():
-            _pool_claimed(money, event)
+            _paid_by_pool(money, event, event.period)
+        case events.PassesRedeemed():
+            money.paid_for_passes[event.campaign, event.relay] += event.amount
+            _paid_by_pool(money, event, _last_epoch(event, term_length))
         case events.WithdrawalFinished():
             _spend(money, event.campaign, event.amount)
 
 
-def _pool_claimed(money: Money, event: events.PoolClaimed) -> None:
+def _last_epoch(event: events.PassesRedeemed, term_length: int) -> Epoch:
+    """The epoch in which passes count."""
+    return Epoch(event.period if event.kind == KIND_ENTRY else (event.period + 1) * term_length - 1)
+
+
+def _paid_by_pool(money: Money, event: events.PoolClaimed | events.PassesRedeemed, epoch: Epoch) -> None:
     where = f"campaign {event.campaign}, {shown(event.relay)}"
-    pair, period = (event.campaign, event.relay), (event.campaign, event.period)
+    pair, period = (event.campaign, event.relay), (event.campaign, epoch)
     money.pool_claims[pair] += event.amount
     if money.pool_claims[pair] != event.claimed:
         total = money.pool_claims[pair]
@@ -224,7 +235,7 @@ def _pool_claimed(money: Money, event: events.PoolClaimed) -> None:
     money.paid_to[*period, event.relay] += event.amount
     caps = money.caps.get(event.campaign, Caps(0, 0))
     if money.paid_for[period] > caps.period or money.paid_to[*period, event.relay] > caps.relay:
-        money.object("I5", f"{where}: more was paid for period {event.period} than a cap allows")
+        money.object("I5", f"{where}: more was paid for period {epoch} than a cap allows")
     _spend(money, event.campaign, event.amount)
 
 

@@ -209,7 +209,7 @@ def _i3(case: _Case) -> Iterator[Objection]:
             text = f"{shown(payee)} got {channel.claimed} from {shown(payer)}, whose vouchers say {known}"
             yield Objection("I3", text)
     for key, claimed in case.money.pool_claims.items():
-        known = case.pool_signed.get(key, 0)
+        known = case.pool_signed.get(key, 0) + case.money.paid_for_passes[key]
         if claimed > known:
             text = f"{shown(key[1])} got {claimed} from campaign {key[0]}, whose vouchers say {known}"
             yield Objection("I3", text)

@@ -8,7 +8,7 @@ What the three agree on is in `terms.py`: the signed message, the chains, the dr
 I/O, reads a clock or stores anything: every change comes back as a frozen record for the caller to keep.
 """
 
-from mixpay.passes.entry import EntryPassBook, PassRecord, Presented, TickTaken
+from mixpay.passes.entry import EntryPassBook, HeldPass, PassRecord, Presented, TickTaken
 from mixpay.passes.redemption import Credit, RedeemedPass, RedemptionBook, RelayTotal
 from mixpay.passes.spender import OwnedPass, PassExhausted, PassRequest, PassSpender
 from mixpay.passes.terms import (
@@ -40,6 +40,7 @@ __all__ = [
     "TICK_VALUE",
     "Credit",
     "EntryPassBook",
+    "HeldPass",
     "OwnedPass",
     "Pass",
     "PassError",

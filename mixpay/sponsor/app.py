@@ -77,6 +77,8 @@ class Office:
         """Read what is new on the chain. Raises ChainError."""
         for view in self._releases.views:
             await asyncio.to_thread(view.refresh)
+        for counter in self._open():
+            await counter.count_redeemed()
 
     async def check_keys(self) -> None:
         """Register keys, forget old things. Raises ChainError, and UserError if the signer has no ether."""

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 
 from mixpay.accounts import show_account
 from mixpay.chain.contracts import Contracts
+from mixpay.chain.events import PassesRedeemed
+from mixpay.chain.follower import Follower
 from mixpay.chain.rpc import Rpc
 from mixpay.chain.sender import Sender
 from mixpay.chain.views import NOBODY
 from mixpay.errors import UserError
 from mixpay.network import NetworkView
 from mixpay.sponsor.config import Home, SponsorConfig
-from mixpay.sponsor.issuer import Campaign, Issuer
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.issuer import Campaign, Issuer, RedeemedAtPool
+from mixpay.sponsor.keys import KeyFolder, Period
 from mixpay.sponsor.policy import Policy
 from mixpay.sponsor.registrar import Registrar
 from mixpay.sponsor.service import Service, ServiceLimits
@@ -74,6 +76,10 @@ class Counter:
             store=self._store,
             works_in=view.works_in,
         )
+        self._number = number
+        self._follower = Follower(staff.rpc, deployment, contracts=["SubsidyPool"])
+        self._uncounted: list[PassesRedeemed] = []
+        self._counting = asyncio.Lock()
         limits = ServiceLimits(staff.config.waiting, staff.config.behind_proxy)
         self.service = Service(self._issuer, view, limits)
         self._checked: tuple[Epoch | None, float] = (None, 0.0)
@@ -98,13 +104,40 @@ class Counter:
         if self.view.epoch != last or time.monotonic() - checked >= _CHECK_KEYS_SECONDS:
             await self.check_keys()
 
+    async def count_redeemed(self) -> None:
+        """Count what the pool has paid for passes. Raises ChainError, IssuerError `busy`.
+
+        A payment that a reorganised chain takes back stays counted: its pass is the relay's all the same, for
+        the draw was fixed before the period began.
+        """
+        async with self._counting:
+            while await self._follow_pool():
+                pass
+            while self._uncounted:
+                await self.service.run(self._issuer.count_at_pool, _at_pool(self._uncounted[0]))
+                del self._uncounted[0]
+
+    async def _follow_pool(self) -> bool:
+        """Read one portion; whether there is more."""
+        batch = await asyncio.to_thread(self._follower.poll)
+        found = (event for event in batch.events if isinstance(event, PassesRedeemed))
+        self._uncounted += [event for event in found if event.campaign == self._number]
+        return batch.head < batch.latest
+
     async def check_keys(self) -> None:
         """Register keys, forget old things. Raises ChainError, and UserError if the signer has no ether."""
-        now = self.view.chain_time
-        epoch = self.view.schedule.epoch_at(now)
+        epoch = self.view.schedule.epoch_at(self.view.chain_time)
         await asyncio.to_thread(self._registrar.register_keys, epoch, self._config.keys_ahead)
-        await self.service.run(self._issuer.prune, epoch, now)
+        # Credits are forgotten only as far as payments are counted: each of those needs to meet its credit.
+        await self.count_redeemed()
+        await self.service.run(self._issuer.prune, epoch, self._follower.chain_time)
         self._checked = (epoch, time.monotonic())
+
+
+def _at_pool(event: PassesRedeemed) -> RedeemedAtPool:
+    ticks = dict(zip(event.anchors, event.ticks, strict=True))
+    value = event.amount // sum(event.ticks)
+    return RedeemedAtPool(event.relay, Period(event.kind, event.period), ticks, value)
 
 
 def _check_signer(contracts: Contracts, number: int, signer: Account) -> None:

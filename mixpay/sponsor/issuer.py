@@ -11,7 +11,10 @@ Redeeming
   * The relay need not prove who it is: a pass pays the relay it draws, whoever hands it in, and its links are
     known only to the entry. A bundle that is worth nothing is named and does not spoil the others.
   * The voucher counts in the period's last epoch, or in that of the relay's newest voucher if later, for the
-    pool never goes back to an earlier one. Credits and voucher are on disk before the voucher is returned.
+    pool never goes back to an earlier one. So no pass is in a voucher of an epoch before its own last one:
+    the pool relies on that (ISubsidyPool). Credits and voucher are on disk before the voucher is returned.
+  * Passes that a relay redeemed at the pool are counted as if it had handed them in: they are in its total,
+    for that is what the pool has paid, and are credited no second time.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mixpay import eip712
@@ -65,6 +68,19 @@ class RelayInPeriod:
     position: Position | None
     beacon: bytes = field(repr=False)
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RedeemedAtPool:
+    """What the pool has paid to a relay's account for passes of one period: the tick of each, by its anchor.
+
+    `tick_value`: what the pool paid for one tick, in token units.
+    """
+
+    relay: Account
+    period: Period
+    ticks: Mapping[bytes, int]
+    tick_value: int
 
 
 class Issuer:
@@ -165,6 +181,26 @@ class Issuer:
             added=credited.added,
             refused=sorted(credited.refused, key=lambda bundle: bundle.index),
         )
+
+    def count_at_pool(self, redeemed: RedeemedAtPool) -> None:
+        """Count what the pool has paid to a relay for passes. Saying it again changes nothing."""
+        period, campaign = redeemed.period, self._campaign
+        scope = Scope(campaign.chain_id, campaign.pool, campaign.number, period.kind, period.number)
+        ticks = {scope.pass_id(anchor): number for anchor, number in redeemed.ticks.items()}
+        known = {record.pass_id: record.ticks for record in self._store.redeemed(list(ticks))}
+        if self._store.counted_at_pool(list(ticks)) == ticks.keys():
+            return
+        added = sum(max(0, number - known.get(pass_id, 0)) for pass_id, number in ticks.items())
+        newest = self._store.voucher(redeemed.relay)
+        owed = (newest.cumulative if newest else 0) + added * redeemed.tick_value
+        epoch = max(period.last_epoch(self._schedule), newest.period if newest else 0)
+        credits_ = [RedeemedPass(i, scope, max(number, known.get(i, 0))) for i, number in ticks.items()]
+        voucher = self._voucher(redeemed.relay, epoch, Amount(owed))
+        self._store.put_credits(credits_, voucher, at_pool=True)
+        _log.warning(
+            "a relay redeemed %d passes of kind %d, period %d, at the pool: was this service away?",
+            len(ticks), period.kind, period.number,
+        )  # fmt: skip
 
     def prune(self, epoch: Epoch, now: int) -> None:
         """Forget what has no more use: secret keys and counts of past periods, credits past their window."""

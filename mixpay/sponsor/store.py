@@ -37,6 +37,7 @@ _MIGRATIONS = (
         relay BLOB PRIMARY KEY, period INTEGER NOT NULL, cumulative TEXT NOT NULL, signature BLOB NOT NULL
     ) WITHOUT ROWID;
     """,
+    "ALTER TABLE redeemed ADD COLUMN at_pool INTEGER NOT NULL DEFAULT 0;",
 )
 """Step n brings a database from `user_version` n to n + 1. Written steps are never changed."""
 
@@ -143,11 +144,29 @@ class Store:
         row = self._one("SELECT period, cumulative, signature FROM vouchers WHERE relay = ?", (relay,))
         return None if row is None else StoredVoucher(relay, row[0], Amount(int(row[1])), row[2])
 
-    def put_credits(self, credits_: Iterable[RedeemedPass], voucher: StoredVoucher) -> None:
-        """Keep credits and the voucher for their new total, in one transaction."""
-        rows = [(c.pass_id, c.scope.kind, c.scope.period, voucher.relay, c.ticks) for c in credits_]
+    def counted_at_pool(self, pass_ids: Sequence[bytes]) -> set[bytes]:
+        """Those of some passes that were counted because the pool had paid for them."""
+        return {
+            pass_id
+            for pass_id in pass_ids
+            if self._one("SELECT 1 FROM redeemed WHERE pass_id = ? AND at_pool = 1", (pass_id,))
+        }
+
+    def put_credits(
+        self, credits_: Iterable[RedeemedPass], voucher: StoredVoucher, *, at_pool: bool = False
+    ) -> None:
+        """Keep credits and the voucher for their new total, in one transaction.
+
+        `at_pool`: the pool has paid for these passes. They are kept for ever, for the chain tells of them
+        again whenever it is read from its beginning.
+        """
+        rows = [(c.pass_id, c.scope.kind, c.scope.period, voucher.relay, c.ticks, at_pool) for c in credits_]
         with self._transaction():
-            self._db.executemany("INSERT OR REPLACE INTO redeemed VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.executemany(
+                "INSERT INTO redeemed VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (pass_id) DO UPDATE"
+                " SET ticks = excluded.ticks, at_pool = max(at_pool, excluded.at_pool)",
+                rows,
+            )
             self._db.execute(
                 "INSERT OR REPLACE INTO vouchers VALUES (?, ?, ?, ?)",
                 (voucher.relay, voucher.period, str(voucher.cumulative), voucher.signature),
@@ -163,12 +182,15 @@ class Store:
     def prune(self, kind: int, issued_before: int, redeemable_from: int) -> None:
         """Forget counts of periods below the first number, keys and credits of those below the second.
 
-        The caller no longer signs for the ones and no longer credits the others.
+        The caller no longer signs for the ones and no longer credits the others. What the pool has paid for
+        stays.
         """
         with self._transaction():
             self._db.execute("DELETE FROM issued WHERE kind = ? AND period < ?", (kind, issued_before))
             self._db.execute("DELETE FROM period_keys WHERE kind = ? AND period < ?", (kind, redeemable_from))
-            self._db.execute("DELETE FROM redeemed WHERE kind = ? AND period < ?", (kind, redeemable_from))
+            self._db.execute(
+                "DELETE FROM redeemed WHERE kind = ? AND period < ? AND at_pool = 0", (kind, redeemable_from)
+            )
 
     # ------------------------------------------------------------------ internal
 

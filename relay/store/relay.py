@@ -14,7 +14,7 @@ from mixpay.book.events import ForgetBatch, ForgetTickets
 from mixpay.book.events import Store as StoreRow
 from mixpay.descriptors import Equivocation
 from mixpay.errors import MixpayError
-from mixpay.passes import Pass, PassRecord, TickTaken
+from mixpay.passes import Pass, PassRecord, Scope, TickTaken
 from mixpay.types import Amount, Epoch, RelayId
 from relay.store import files
 from relay.store.engine import Store
@@ -96,6 +96,20 @@ def forget_pass_ops(pass_ids: Iterable[bytes]) -> list[StoreOp]:
     return [Delete(table, (pass_id,)) for pass_id in pass_ids for table in (PASSES, TICKS)]
 
 
+def pass_key_op(scope: Scope, modulus: bytes) -> StoreOp:
+    """Keep the modulus (256 bytes) of the key that signs a scope's passes: the pool wants to see it."""
+    return setting_op(_pass_key(scope), modulus)
+
+
+def forget_pass_key_op(scope: Scope) -> StoreOp:
+    """Drop a scope's key."""
+    return Delete(SETTINGS, (_pass_key(scope),))
+
+
+def _pass_key(scope: Scope) -> str:
+    return f"pass key:{scope.campaign}:{scope.kind}:{scope.period}"
+
+
 def mailbox_ops(effects: Iterable[mailbox.Store]) -> list[StoreOp]:
     """What the mailboxes want of the disk."""
     ops: list[StoreOp] = []
@@ -173,6 +187,10 @@ class RelayStore(Store):
 
         shown = ((key, self._read(decode, data)) for key, data in self.rows(PASSES))
         return [PassRecord(owned, *ticks.get(key, (0, b""))) for key, owned in shown]
+
+    def pass_key(self, scope: Scope) -> bytes | None:
+        """The modulus of a scope's key; None for passes that were shown before it was kept."""
+        return self.setting(_pass_key(scope))
 
     def mailboxes(self) -> list[mailbox.PutMailbox]:
         """All mailboxes."""

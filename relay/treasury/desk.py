@@ -115,7 +115,8 @@ class TreasuryDesk:
 
     def _plan(self, debts: Debts, urgent: bool) -> tuple[Facts, Plan]:
         """Plan until nothing planned rests on what a book says of a channel. Blocks; raises ChainError."""
-        pool = tuple(map(self._reader.pool, debts.vouchers))
+        read = (self._reader.pool(v) for v in debts.vouchers)
+        pool = tuple(replace(found, reserved=found.voucher.campaign in debts.reserved) for found in read)
         holdings = self._reader.holdings()
         facts = Facts(
             debts.price, debts.now, holdings, debts.payees, debts.payers, pool, winding_up=debts.winding_up

@@ -82,6 +82,8 @@ class PoolFacts:
     """Last second in which the voucher's period can be claimed."""
     window: int
     """Seconds of a period's claim window."""
+    reserved: bool = False
+    """Passes that the voucher might cover are redeemed at the pool first: it is not claimed yet."""
 
     @property
     def unpaid(self) -> Amount:
@@ -116,6 +118,8 @@ class Debts:
     vouchers: tuple[StoredPoolVoucher, ...]
     winding_up: bool = False
     """This relay serves in no epoch any more: nothing new will be promised to anybody."""
+    reserved: frozenset[int] = frozenset()
+    """Campaigns whose voucher must not be claimed yet."""
 
 
 @dataclass(frozen=True, slots=True)

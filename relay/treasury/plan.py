@@ -2,7 +2,8 @@
 
 Rules (thresholds of `TreasuryRules` in hop prices; docs/design.md §7)
 - A voucher is claimed when that pays at least `claim_at`, and whatever it pays when the channel is closing or
-  when told (urgent). A pool voucher also when half of its claim window is over, for then it lapses.
+  when told (urgent). A pool voucher also when half of its claim window is over, for then it lapses; none
+  while passes that it may cover are to be redeemed at the pool (`relay/redeem_chain.py`).
 - What our vouchers promise is covered first, for every payee, small gaps first, so that most are whole.
 - A channel is opened when a voucher has been signed to the payee, or `open_at` is owed. It is topped up when
   it holds less than `top_up_below` beyond what is owed. Both fill it to `fund` beyond what is owed. Told to
@@ -196,6 +197,8 @@ def _claim_pool(pool: PoolFacts, now: int, claim_at: Amount, urgent: bool) -> Cl
     def wait(why: str) -> Postponed:
         return Postponed(Subject.CAMPAIGN, voucher.campaign, why)
 
+    if pool.reserved:
+        return wait("its voucher waits: passes that it may cover are redeemed at the pool first")
     if now > pool.closes_at or voucher.period < pool.latest:
         return wait(f"its voucher counts in epoch {voucher.period}, which is over: a later one is needed")
     if not amount:

@@ -12,26 +12,23 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
-from nacl.signing import SigningKey
 
 from mixpay import tls
 from mixpay.chain.devchain import DevChain
 from mixpay.chain.sender import Sender
 from mixpay.client.errors import RelayRefused
-from mixpay.client.relays import MailboxSocket, RelaySocket
+from mixpay.client.relays import RelaySocket
 from mixpay.errors import PeerError, UserError
-from mixpay.mailbox import mailbox_id_of
 from mixpay.packet import Built
 from mixpay.parameters import TOKEN
-from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
-from mixpay.snapshot import RelayRecord
-from mixpay.types import Amount, Epoch, RelayId
+from mixpay.types import Amount, Epoch
 from mixpay.wire import client, frames
 from mixpay.wire.client import DownStatus
 from relay.books import Side
 from relay.daemon import Daemon, assemble
 from relay.store import StoreFailed, role_op
 from relay_world import EPOCH, RelayWorld, until
+from users import Box, User, packet, record, show
 
 CLIENT = "127.0.0.3"
 """Where clients come from; relays are at 127.0.0.1."""
@@ -57,91 +54,6 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Relay
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=(CLIENT, 0))) as session:
         yield session
-
-
-class User:
-    """A client with a pass at the entry that it draws."""
-
-    def __init__(self, world: RelayWorld, http: aiohttp.ClientSession) -> None:
-        self.world, self.http = world, http
-        self.owned, entry = world.issue(KIND_ENTRY)
-        self.entry = entry.me
-        self.spender = PassSpender(self.owned)
-        self.number = 0
-
-    async def enter(self) -> int:
-        """Connect, and show the pass; returns the furthest tick that the entry knows."""
-        self.socket = await RelaySocket.open(self.http, record(self.world, self.entry), "/v1/entry")
-        answer = await self.socket.ask(show(self.world, self.owned))
-        assert isinstance(answer, client.PassOk)
-        return answer.furthest
-
-    def send(self, built: Built) -> client.Send:
-        """A packet and the next tick."""
-        self.number += 1
-        self.spender.reserve(1)
-        tick = self.spender.next_tick()
-        return client.Send(
-            seq=self.number,
-            chain=tick.chain,
-            k=tick.k,
-            link=tick.link,
-            first_mix=built.first_relay,
-            key_epoch=EPOCH,
-            lock=built.lock,
-            hint=built.hint,
-            packet=built.packet,
-        )
-
-    async def ask(self, sent: client.Send) -> client.Down:
-        await self.socket.say(sent)
-        return await self.hear()
-
-    async def hear(self) -> client.Down:
-        async with asyncio.timeout(15):
-            down = await self.socket.hear()
-        assert isinstance(down, client.Down)
-        return down
-
-
-def record(world: RelayWorld, relay: RelayId) -> RelayRecord:
-    found = world.daemons[0].view.relay(relay)
-    assert found is not None
-    return found
-
-
-def show(world: RelayWorld, owned: OwnedPass) -> client.PresentPass:
-    assert world.key is not None
-    return client.PresentPass(world.key.public.to_bytes(), owned.shown().encode())
-
-
-def packet(world: RelayWorld, entry: RelayId, mailbox: RelayId, box: bytes) -> Built:
-    path = world.layers().draw_path(entry, mailbox, lambda relay: True, os.urandom)
-    return world.packet(path, mailbox, box)
-
-
-class Box:
-    """A mailbox at the relay that a mailbox pass draws, made and emptied by its owner."""
-
-    def __init__(self, world: RelayWorld, http: aiohttp.ClientSession) -> None:
-        self.world, self.http = world, http
-        self.owned, keeper = world.issue(KIND_MAILBOX)
-        self.keeper = keeper.me
-        self.seed = os.urandom(32)
-        self.key = SigningKey(self.seed).verify_key.encode()
-        self.id = mailbox_id_of(self.key)
-
-    async def make(self) -> client.MailboxTerms:
-        shown = show(self.world, self.owned)
-        async with MailboxSocket.open(self.http, record(self.world, self.keeper)) as socket:
-            return await socket.create(shown.modulus, shown.shown, self.key)
-
-    async def fetch(self, seed: bytes = b"") -> tuple[client.StoredMessage, ...]:
-        async with MailboxSocket.open(self.http, record(self.world, self.keeper)) as socket:
-            found = await socket.fetch(self.id, 0, seed or self.seed)
-            if found.messages:
-                await socket.delete(found.messages[-1].sequence)
-            return found.messages
 
 
 async def test_userSendsAndReceives_andNothingIsWrittenDownOfIt(

@@ -12,17 +12,30 @@ import msgspec
 from aiohttp import web
 
 from mixpay import eip712
+from mixpay.chain.errors import Reverted
+from mixpay.chain.views import PaidToRelay
 from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.epochs import Schedule
-from mixpay.passes import EntryPassBook, OwnedPass, PassRequest, PassRules, PassSpender, Scope
+from mixpay.errors import ChainUnavailable
+from mixpay.passes import (
+    EntryPassBook,
+    OwnedPass,
+    PassRequest,
+    PassRules,
+    PassSpender,
+    Redemption,
+    Scope,
+)
 from mixpay.sponsor import api
-from mixpay.sponsor.issuer import Campaign, Issuer, IssuerError, RelayInPeriod
+from mixpay.sponsor.issuer import Campaign, Issuer, IssuerError, RedeemedAtPool, RelayInPeriod
 from mixpay.sponsor.keys import KeyFolder, Period
 from mixpay.sponsor.policy import Evidence, OpenPolicy, Quotas
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
-from relay.redeem import PassRedeemer, RelayIdentity
-from relay.store import RelayStore, pass_op, tick_op
+from relay.issuer_desk import IssuerDesk, RelayIdentity
+from relay.redeem import PassRedeemer
+from relay.redeem_rules import RedeemRules
+from relay.store import RelayStore, StoredPoolVoucher, pass_key_op, pass_op, tick_op
 
 RANDOM = seeded.Random(5).randbytes  # noqa: S311 tests repeat themselves exactly
 SCHEDULE = Schedule(0, 3600, 1)
@@ -35,6 +48,9 @@ RELAY, OPERATOR = RelayId(7), Account(b"\x0a" * 20)
 BEACON = b"\x0b" * 32
 FIRST = 5
 """The period whose passes are shown first."""
+AFTER = 1_000
+LEAST = 50
+"""When the relay turns to the pool: so many seconds after a period, with passes of 10 ticks or more."""
 
 
 def ends(period: int) -> int:
@@ -55,6 +71,30 @@ class Chain:
     signer: Account = field(default_factory=lambda: Account(eip712.account_of(SIGNER)))
     claimed: int = 0
     """What the pool has paid to the relay."""
+    latest: int = 0
+    """For which epoch it paid last, and whether by voucher."""
+    vouchered: bool = False
+    left: int = worth(1 << 30)
+    """What budget and caps leave in each epoch."""
+    redeemed: dict[bytes, int] = field(default_factory=dict)
+    """Passes by digest, and their ticks."""
+    told: list[RedeemedAtPool] = field(default_factory=list)
+    """What its events say about them."""
+    trouble: list[str] = field(default_factory=list)
+    """Why the next calls fail, each before it is mined; "lost": after."""
+
+    def pay(self, amount: int, epoch: int, *, vouchered: bool) -> None:
+        """As SubsidyPool does, for passes and for vouchers."""
+        if not ends(epoch) <= self.time <= ends(epoch) + WINDOW:
+            raise Reverted("SubsidyPool", "ClaimWindowOver", "it is over")
+        if epoch < self.latest:
+            raise Reverted("SubsidyPool", "PeriodTooOld", "it was paid for a later one")
+        if not vouchered and self.vouchered and epoch == self.latest:
+            raise Reverted("SubsidyPool", "VoucherClaimed", "its voucher was claimed")
+        if amount > self.left and not vouchered:
+            raise Reverted("SubsidyPool", "ExceedsLimits", "that is too much")
+        self.claimed += min(amount, self.left)
+        self.latest, self.vouchered = epoch, vouchered
 
 
 class PoolOf:
@@ -62,6 +102,7 @@ class PoolOf:
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
+        self.claims: list[StoredPoolVoucher] = []
 
     def signer(self, campaign: int) -> Account:
         return self._chain.signer
@@ -69,8 +110,38 @@ class PoolOf:
     def hop_price(self, scope: Scope) -> Amount:
         return HOP_PRICE
 
-    def claimed(self, campaign: int) -> Amount:
-        return Amount(self._chain.claimed)
+    def paid(self, campaign: int) -> PaidToRelay:
+        chain = self._chain
+        return PaidToRelay(Amount(chain.claimed), Epoch(chain.latest), Amount(0), chain.vouchered)
+
+    def left(self, campaign: int, epoch: Epoch) -> Amount:
+        return Amount(self._chain.left)
+
+    def is_redeemed(self, digest: bytes) -> bool:
+        return digest in self._chain.redeemed
+
+    def claim(self, voucher: StoredPoolVoucher) -> None:
+        more = voucher.cumulative - self._chain.claimed
+        self._chain.pay(more, voucher.period, vouchered=True)
+        self.claims.append(voucher)
+
+    def redeem(self, scope: Scope, modulus: bytes, epoch: Epoch, passes: Sequence[Redemption]) -> None:
+        chain, trouble = self._chain, self._chain.trouble.pop(0) if self._chain.trouble else ""
+        if trouble and trouble != "lost":
+            raise ChainUnavailable(trouble)
+        key = PublicKey.from_bytes(modulus)
+        rules = PassRules(scope, key, HOP_PRICE, BEACON, 1)
+        for one in passes:
+            rules.check(one.anchor, one.signature, Position(0))
+            one.check_link()
+            if scope.digest(one.anchor) in chain.redeemed:
+                raise Reverted("SubsidyPool", "PassRedeemed", "once is enough")
+        chain.pay(worth(sum(one.tick.number for one in passes)), scope.period, vouchered=False)
+        chain.redeemed |= {scope.digest(one.anchor): one.tick.number for one in passes}
+        ticks = {one.anchor: one.tick.number for one in passes}
+        chain.told.append(RedeemedAtPool(OPERATOR, Period(scope.kind, scope.period), ticks, worth(1)))
+        if trouble:
+            raise ChainUnavailable(trouble)
 
 
 class Sponsor:
@@ -122,6 +193,11 @@ class Sponsor:
         status = 409 if isinstance(answer, api.ErrorAnswer) else 200
         return web.Response(body=msgspec.json.encode(answer), status=status)
 
+    def count_redeemed(self) -> None:
+        """Read the chain from its beginning, as after a restart."""
+        for redeemed in self._chain.told:
+            self.issuer.count_at_pool(redeemed)
+
     def rules(self, period: int) -> PassRules:
         key = self.keys.get(Period(1, period))
         assert key is not None
@@ -137,6 +213,13 @@ class Sponsor:
         return wanted.finish(answer.signature)
 
 
+def spent(owned: OwnedPass, ticks: int) -> Redemption:
+    """What an entry hands in after so many ticks."""
+    spender = PassSpender(owned, ticks - 1)
+    spender.reserve(1)
+    return owned.shown().redemption(spender.next_tick())
+
+
 class Entry:
     """An entry relay's passes, their store, and its redeemer."""
 
@@ -144,24 +227,22 @@ class Entry:
         self.chain, self.url = chain, url
         self.store = RelayStore(path)
         self.passes = EntryPassBook.from_records(self.store.passes(CHAIN, POOL))
-        domain = eip712.pool_domain(CHAIN, POOL)
-        self.redeemer = PassRedeemer(
-            me=RelayIdentity(RELAY, OPERATOR, domain),
-            issuers={CAMPAIGN: url} if url is not None else {},
-            schedule=SCHEDULE,
-            claim_window=WINDOW,
-            passes=self.passes,
-            store=self.store,
-            pool=PoolOf(chain),
-            patience=0.1,
-        )
+        self.pool = PoolOf(chain)
+        me = RelayIdentity(RELAY, OPERATOR, eip712.pool_domain(CHAIN, POOL))
+        urls = {CAMPAIGN: url} if url is not None else {}
+        issuers = IssuerDesk(me, urls, SCHEDULE, self.pool, patience=0.1)
+        rules = RedeemRules(SCHEDULE, WINDOW, AFTER, LEAST)
+        self.redeemer = PassRedeemer(rules, self.passes, self.store, issuers, self.pool)
 
-    async def take(self, sponsor: Sponsor, ticks: int, period: int = FIRST) -> None:
+    async def take(self, sponsor: Sponsor, ticks: int, period: int = FIRST, *, with_key: bool = True) -> None:
         """A user shows a pass and spends so many ticks of it."""
         owned = sponsor.sell(period)
         shown = self.passes.present(owned.shown(), sponsor.rules(period), Position(0), 1 << 20)
         assert shown.record is not None
+        modulus = sponsor.rules(period).key.to_bytes()
         ops = [pass_op(shown.pass_id, shown.record)]
+        if with_key:
+            ops.append(pass_key_op(shown.record.shown.scope, modulus))
         if ticks:
             spender = PassSpender(owned)
             spender.reserve(ticks)

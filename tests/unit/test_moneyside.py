@@ -18,9 +18,11 @@ from mixpay.errors import UserError
 from mixpay.types import Epoch
 from registry_samples import operator_key
 from relay.config import TreasuryRules
+from relay.issuer_desk import IssuerDesk, RelayIdentity
 from relay.moneyside import MoneySide, debts
 from relay.pool_view import ChainPool
-from relay.redeem import PassRedeemer, RelayIdentity
+from relay.redeem import PassRedeemer
+from relay.redeem_rules import RedeemRules
 from relay.treasury import TreasuryDesk
 from relay_parts import DEAD, DEPLOYMENT, EPOCH, Node, Parts
 
@@ -28,11 +30,10 @@ from relay_parts import DEAD, DEPLOYMENT, EPOCH, Node, Parts
 def _money(node: Node) -> MoneySide:
     rpc, schedule, window = Rpc(DEAD), node.view.schedule, DEPLOYMENT.parameters.claim_window
     contracts, sender = Contracts(rpc, DEPLOYMENT), Sender(rpc, operator_key(node.me))
-    domain = eip712.pool_domain(DEPLOYMENT.chain_id, DEPLOYMENT.pool)
-    redeemer = PassRedeemer(
-        me=RelayIdentity(node.me, sender.account, domain), issuers={}, schedule=schedule,
-        claim_window=window, passes=node.passes, store=node.store, pool=ChainPool(contracts, sender.account),
-    )  # fmt: skip
+    me = RelayIdentity(node.me, sender.account, eip712.pool_domain(DEPLOYMENT.chain_id, DEPLOYMENT.pool))
+    pool = ChainPool(contracts, sender, node.view, node.me)
+    issuers, rules = IssuerDesk(me, {}, schedule, pool), RedeemRules(schedule, window, 0, 1)
+    redeemer = PassRedeemer(rules, node.passes, node.store, issuers, pool)
     treasury = TreasuryDesk(
         rpc=rpc, contracts=contracts, sender=sender, owner=sender.account, rules=TreasuryRules(),
         schedule=schedule, claim_window=window,

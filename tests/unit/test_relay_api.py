@@ -248,12 +248,19 @@ def test_cases_are_shown_on_both_sides() -> None:
 def test_campaigns_are_those_configured_or_owing() -> None:
     voucher = StoredPoolVoucher(2, 5, Amount(70), b"\1" * 65)
     operator = Account(b"\x0a" * 20)
-    one, two = report.campaign_answers(operator, {1: "http://a"}, EntryPassBook(), {2: voucher}, money())
+    at_pool = {3: Amount(20)}
+    one, two, three = report.campaign_answers(
+        operator, {1: "http://a"}, EntryPassBook(), {2: voucher}, at_pool, money()
+    )
     assert (one.campaign, one.issuer, one.voucher) == (1, "http://a", None)
     assert two.issuer is None
     assert two.voucher is not None
     assert (two.voucher.cumulative, two.voucher.relay[2:4], two.voucher.signature[:4]) == ("70", "0A", "0x01")
-    assert report.income([], [], [one, two]).received == "70"
+    assert (three.claimed, three.paid_for_passes, three.voucher) == ("20", "20", None)
+    income = report.income([], [], [one, two, three])
+    assert (income.received, income.claimed, income.unclaimed) == ("90", "20", "70")
+    text = status_text(msgspec.structs.replace(STATUS, campaigns=[three]))
+    assert "campaign 3: no voucher yet, 0.00000000000000002 tokens paid by the pool for passes" in text
 
 
 async def test_claim_exits_with_1_while_something_waits(

@@ -17,6 +17,7 @@ import pytest
 from mixpay.chain.devchain import DevChain
 from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.errors import UserError
+from mixpay.network import NetworkView
 from mixpay.parameters import DEMO
 from mixpay.passes import (
     EntryPassBook,
@@ -24,11 +25,14 @@ from mixpay.passes import (
     PassRequest,
     PassRules,
     PassSpender,
+    Redemption,
     Scope,
     drawn_position,
 )
 from mixpay.sponsor import api, app
 from mixpay.types import Account, Amount, Epoch, RelayId
+from relay.pool_view import ChainPool
+from relay.store import StoredPoolVoucher
 from sponsor_world import PASSWORD, World
 
 
@@ -154,6 +158,28 @@ async def test_wholeWay_fromABlindedPassToMoneyOnChain(world: World) -> None:
     async with serving(world) as issuer:
         status, later = await issuer.redeem(relay, 1, period, bundle)
         assert (status, later["added"], later["cumulative"]) == (200, 0, answer["cumulative"])
+
+
+async def test_whatIsRedeemedAtThePool_isCountedByAServiceThatWasAway(world: World) -> None:
+    relay, operator = world.register()
+    async with serving(world) as issuer:
+        remember(await issuer.until_epoch(world.join()))
+        passes, period = [await issuer.buy() for _ in range(2)], world.epoch()
+    world.next_epoch()
+    first, second = (spent(world, owned, ticks) for owned, ticks in zip(passes, (40, 30), strict=True))
+    view = NetworkView(world.rpc, world.deployment)
+    view.refresh()
+    pool = ChainPool(world.contracts, world.operator(relay), view, relay)
+    modulus = MODULI[world.contracts.pool.key(1, 1, period).key_hash]
+    pool.redeem(passes[0].scope, modulus, period, [Redemption.decode(first)])
+    assert world.contracts.channels.balance_of(operator) == 40 * 5 * DEMO.hop_price
+    async with serving(world) as issuer:
+        status, answer = await issuer.redeem(relay, 1, period, first, second)
+        assert (status, answer["added"]) == (200, 30)
+        voucher = msgspec.convert(answer, api.RedeemAnswer)
+        assert voucher.amount == 70 * 5 * DEMO.hop_price
+        pool.claim(StoredPoolVoucher(1, voucher.period, voucher.amount, voucher.signature))
+        assert world.contracts.channels.balance_of(operator) == voucher.amount
 
 
 async def test_mailboxPass_isRedeemedInTheTermsLastEpoch(world: World) -> None:

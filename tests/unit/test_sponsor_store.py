@@ -127,6 +127,7 @@ def test_file_isPrivateAndHoldsNoTimes(store: Store, path: Path) -> None:
         "pass_id",
         "relay",
         "ticks",
+        "at_pool",
         "cumulative",
         "signature",
     }
