@@ -92,6 +92,31 @@ def test_i1_failsIfAnEventCountsTwice(kind: type[events.Event]) -> None:
     assert "I1" in broken(replace(evidence, events=found))
 
 
+def redeemed(claimed: events.PoolClaimed, **changes: int) -> events.PassesRedeemed:
+    """The same payment, for passes."""
+    place = claimed.block, claimed.index, claimed.transaction, claimed.campaign, claimed.relay
+    paid = {
+        "kind": 1,
+        "period": claimed.period,
+        "amount": claimed.amount,
+        "claimed": claimed.claimed,
+    } | changes
+    return events.PassesRedeemed(*place, *paid.values(), (bytes(32),), (1,))
+
+
+def with_passes(**changes: int) -> set[str]:
+    evidence = world.honest()
+    found = (redeemed(e, **changes) if isinstance(e, events.PoolClaimed) else e for e in evidence.events)
+    return broken(replace(evidence, events=tuple(found)))
+
+
+def test_paymentForPasses_isAsGoodAsByVoucher() -> None:
+    assert with_passes() == set()
+    assert with_passes(kind=2) == set()  # a term is an epoch
+    assert "I1" in with_passes(claimed=1)
+    assert "I5" in with_passes(amount=10**30)
+
+
 def test_i1_failsIfTokensLeaveChannelsWithoutAnEvent() -> None:
     chain = world.history()
     chain.transfer(DEPLOYMENT.channels, operator(4), 1)

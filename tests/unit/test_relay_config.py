@@ -14,6 +14,7 @@ from mixpay.types import Account
 from relay.config import (
     CourtRules,
     Limits,
+    PassSettings,
     RelayConfig,
     Settlement,
     TreasuryRules,
@@ -40,7 +41,7 @@ def rendered(**changes: Any) -> RelayConfig:
 def test_the_template_says_the_defaults() -> None:
     assert rendered() == RelayConfig(**BASICS)
     text = render(**BASICS)
-    for struct in (RelayConfig, Limits, Settlement, TreasuryRules, CourtRules):
+    for struct in (RelayConfig, Limits, Settlement, PassSettings, TreasuryRules, CourtRules):
         for name in struct.__struct_encode_fields__:
             assert f"\n{name} = " in text or f"\n[{name}]\n" in text
 

@@ -139,6 +139,9 @@ def test_waits_with_pool_vouchers_that_would_pay_nothing() -> None:
     for stuck in (pool(9, left=-1), pool(9, period=4, latest=5), pool(9, allowed=0)):
         assert actions(facts(pool=(stuck,)), urgent=True) == ()
         assert whys(facts(pool=(stuck,)), Subject.CAMPAIGN, urgent=True)
+    reserved = facts(pool=(replace(pool(50_000), reserved=True),))
+    assert actions(reserved, urgent=True) == ()
+    assert "redeemed at the pool first" in whys(reserved, Subject.CAMPAIGN, urgent=True)[0]
     paid = facts(pool=(pool(9, claimed=9),))
     assert make_plan(paid, RULES, urgent=True) == make_plan(facts(), RULES, urgent=True)
 
