@@ -47,7 +47,7 @@ class Bench:
         self._compiler = Compiler()
         self._near_of: frozenset[str] = frozenset()
         self._longest: dict[Path, float] = {}
-        self._original: dict[str, str] | None = None
+        self._originals: dict[str, dict[str, str] | None] = {}
 
     def __enter__(self) -> Bench:
         self._compiler.__enter__()
@@ -70,22 +70,26 @@ class Bench:
         """The verdict; `near` tries the tests of the mutant's contract alone first, worth it when more of
         the same come.
         """
+        rest: tuple[str, ...] = ()
         if near and self._prepare_near(mutant.path):
             run = self._forge(self._near, mutant)
             if run.fate is not Fate.PASSED:
                 return _outcome(mutant, run)
-        run = self._forge(self._far, mutant)
+            rest = ("--no-match-path", f"tests/forge/{{{','.join(sorted(self._near_of))}}}")
+            if self._same(mutant):
+                return Outcome(mutant, Verdict.SAME)
+        run = self._forge(self._far, mutant, rest)
         if run.fate is not Fate.PASSED:
             return _outcome(mutant, run)
-        if self._same(mutant):
+        if not rest and self._same(mutant):
             return Outcome(mutant, Verdict.SAME)
         if self._thorough:
             run = self._brownie(mutant)
         return _outcome(mutant, run)
 
-    def _forge(self, project: Path, mutant: Mutant) -> Run:
+    def _forge(self, project: Path, mutant: Mutant, arguments: tuple[str, ...] = ()) -> Run:
         with _Mutated(project, self._base, mutant):
-            return run_forge(project, self._environment, self._longest[project])
+            return run_forge(project, self._environment, self._longest[project], arguments)
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -113,10 +117,12 @@ class Bench:
             raise WorkshopError(f"without any mutant, the tests do not pass: {run.fate.value}, {run.by}")
 
     def _same(self, mutant: Mutant) -> bool:
-        if self._original is None:
-            self._original = bytecode.compiled(self._far, self._environment)
+        concerned = {mutant.path} | imports(self._base)[mutant.path]
+        if mutant.path not in self._originals:
+            self._originals[mutant.path] = bytecode.compiled(self._far, concerned, self._environment)
         with _Mutated(self._far, self._base, mutant):
-            return bytecode.compiled(self._far, self._environment) == self._original
+            found = bytecode.compiled(self._far, concerned, self._environment)
+        return bool(found) and found == self._originals[mutant.path]
 
     def _brownie(self, mutant: Mutant) -> Run:
         """Brownie's tests, those of the mutant's contract first."""

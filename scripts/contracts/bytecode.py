@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def sources(root: Path) -> dict[str, str]:
     return found
 
 
-def request(root: Path, outputs: list[str]) -> str:
+def request(root: Path, outputs: list[str], among: Container[str] | None = None) -> str:
     """Standard JSON for the deployed contracts below `root`, that says nothing of names and comments in the
     output.
     """
@@ -43,17 +43,21 @@ def request(root: Path, outputs: list[str]) -> str:
     settings["remappings"] = []
     settings["metadata"] = {"bytecodeHash": "none", "appendCBOR": False}
     texts = sources(root)
-    deployed = [name for name in texts if Path(name).parent == Path("contracts")]
+    deployed = [
+        name for name in texts if Path(name).parent == Path("contracts") and (among is None or name in among)
+    ]
     settings["outputSelection"] = {name: {Path(name).stem: outputs} for name in deployed}
     content = {name: {"content": text} for name, text in texts.items()}
     return json.dumps({"language": "Solidity", "sources": content, "settings": settings})
 
 
-def ask(root: Path, outputs: list[str], environment: Mapping[str, str]) -> dict[str, Any] | None:
-    """The compiler's outputs by contract; None if the sources do not compile."""
+def ask(
+    root: Path, outputs: list[str], environment: Mapping[str, str], among: Container[str] | None = None
+) -> dict[str, Any] | None:
+    """Outputs by contract, of all or of those of some files; None if the sources do not compile."""
     done = subprocess.run(
         [str(root / "scripts/contracts/solc"), "--standard-json"],
-        input=request(root, outputs),
+        input=request(root, outputs, among),
         env=dict(environment),
         capture_output=True,
         text=True,
@@ -65,7 +69,7 @@ def ask(root: Path, outputs: list[str], environment: Mapping[str, str]) -> dict[
     return {name: contract for of_file in output["contracts"].values() for name, contract in of_file.items()}
 
 
-def compiled(root: Path, environment: Mapping[str, str]) -> dict[str, str] | None:
-    """Creation code by contract, hex; None if it does not compile."""
-    output = ask(root, ["evm.bytecode.object"], environment)
+def compiled(root: Path, among: Container[str], environment: Mapping[str, str]) -> dict[str, str] | None:
+    """Creation code of the contracts of some files, hex; None if it does not compile."""
+    output = ask(root, ["evm.bytecode.object"], environment, among)
     return output and {name: contract["evm"]["bytecode"]["object"] for name, contract in output.items()}

@@ -154,12 +154,13 @@ def run_forge(
     project: Path,
     environment: dict[str, str],
     longest: float,
+    arguments: tuple[str, ...] = (),
     forge: str = str(ROOT / "scripts/forge"),
 ) -> Run:
     """All tests of the project, until one fails. Raises WorkshopError for an end that has nothing to do
     with tests.
     """
-    code, output = run_limited([forge, "test", "--fail-fast"], project, environment, longest)
+    code, output = run_limited([forge, "test", "--fail-fast", *arguments], project, environment, longest)
     if code is None:
         return Run(Fate.FAILED, "does not end")
     if code == 0:

@@ -213,7 +213,7 @@ def answer(tmp_path: Path, text: str, code: int) -> workshop.Run:
     forge = tmp_path / "forge"
     forge.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\nexit {code}\n")
     forge.chmod(0o755)
-    return workshop.run_forge(tmp_path, {"PATH": "/usr/bin:/bin"}, 10, str(forge))
+    return workshop.run_forge(tmp_path, {"PATH": "/usr/bin:/bin"}, 10, forge=str(forge))
 
 
 def test_runForge_tellsTheEndsApart(tmp_path: Path) -> None:
