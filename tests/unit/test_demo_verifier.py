@@ -92,15 +92,11 @@ def test_i1_failsIfAnEventCountsTwice(kind: type[events.Event]) -> None:
     assert "I1" in broken(replace(evidence, events=found))
 
 
-def redeemed(claimed: events.PoolClaimed, **changes: int) -> events.PassesRedeemed:
+def redeemed(by_voucher: events.PoolClaimed, **changes: int) -> events.PassesRedeemed:
     """The same payment, for passes."""
-    place = claimed.block, claimed.index, claimed.transaction, claimed.campaign, claimed.relay
-    paid = {
-        "kind": 1,
-        "period": claimed.period,
-        "amount": claimed.amount,
-        "claimed": claimed.claimed,
-    } | changes
+    e = by_voucher
+    place = e.block, e.index, e.transaction, e.campaign, e.relay
+    paid = {"kind": 1, "period": e.period, "amount": e.amount, "claimed": e.claimed} | changes
     return events.PassesRedeemed(*place, *paid.values(), (bytes(32),), (1,))
 
 

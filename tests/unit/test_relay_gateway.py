@@ -266,9 +266,7 @@ async def test_pass_isTakenOnceAndKnownAgain(door: Door) -> None:
             assert await talk.ask(present(mine(door))) == client.PassOk(0)
     assert len(door.node.store.passes(31337, door.node.state.pool)) == 1
     owned = mine(door)
-    assert (
-        door.node.store.pass_key(owned.scope) == signing_key(1).public.to_bytes()
-    )  # the pool wants to see it
+    assert door.node.store.pass_key(owned.scope) == signing_key(1).public.to_bytes()  # for the pool
 
 
 Shown = Callable[[Door], client.PresentPass]
