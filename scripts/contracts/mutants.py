@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -96,27 +97,65 @@ def squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
-def read_explanations(text: str) -> dict[Key, str]:
-    """Key → why that mutant may survive, of the TOML tables `[[survivor]]`.
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Why mutants of one kind change nothing that can be seen; `pattern` matches all of "old → new"."""
 
-    Raises ValueError for a repeated or an empty one. A `mutator` may name several, with spaces between, and
-    `new` may be a list: the same reason for all of them.
+    mutators: frozenset[str]
+    pattern: re.Pattern[str]
+    why: str
+
+    def holds(self, key: Key) -> bool:
+        """Whether it is of this kind."""
+        return key.mutator in self.mutators and bool(self.pattern.fullmatch(f"{key.old} → {key.new}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Explanations:
+    """Why mutants may survive: one by one, and kinds that cannot be told from the original."""
+
+    single: Mapping[Key, str]
+    rules: tuple[Rule, ...] = ()
+
+    def why(self, key: Key) -> str:
+        """The reason; empty if there is none."""
+        return self.single.get(key) or next((rule.why for rule in self.rules if rule.holds(key)), "")
+
+    def idle(self, survivors: Collection[Key]) -> list[str]:
+        """Names of what explains none of the survivors."""
+        found = [str(key) for key in self.single if key not in survivors]
+        return found + [r.pattern.pattern for r in self.rules if not any(r.holds(key) for key in survivors)]
+
+
+def read_explanations(text: str) -> Explanations:
+    """Of the TOML tables `[[survivor]]` (where, mutator, old, new, why) and `[[rule]]` (mutator, pattern,
+    why).
+
+    A `mutator` may name several, with spaces between, and `new` may be a list: the same reason for all of
+    them. Raises ValueError for a repeated entry, or one without a reason.
     """
-    found: dict[Key, str] = {}
-    for entry in tomllib.loads(text).get("survivor", []):
+    content = tomllib.loads(text)
+    single: dict[Key, str] = {}
+    for entry in content.get("survivor", []):
         news = entry["new"] if isinstance(entry["new"], list) else [entry["new"]]
-        keys = [
-            Key(entry["where"], mutator, squeeze(entry["old"]), squeeze(new))
-            for mutator in entry["mutator"].split()
-            for new in news
-        ]
-        if not entry["why"].strip():
-            raise ValueError(f"no reason is given for {keys[0]}")
-        for key in keys:
-            if key in found:
-                raise ValueError(f"explained twice: {key}")
-            found[key] = squeeze(entry["why"])
-    return found
+        for mutator in entry["mutator"].split():
+            for new in news:
+                key = Key(entry["where"], mutator, squeeze(entry["old"]), squeeze(new))
+                if key in single:
+                    raise ValueError(f"explained twice: {key}")
+                single[key] = _reason(entry)
+    rules = [
+        Rule(frozenset(entry["mutator"].split()), re.compile(entry["pattern"]), _reason(entry))
+        for entry in content.get("rule", [])
+    ]
+    return Explanations(single, tuple(rules))
+
+
+def _reason(entry: Mapping[str, Any]) -> str:
+    why = squeeze(entry["why"])
+    if not why:
+        raise ValueError(f"no reason is given for {entry}")
+    return why
 
 
 def share(outcomes: Iterable[Outcome]) -> tuple[int, int]:
@@ -125,25 +164,25 @@ def share(outcomes: Iterable[Outcome]) -> tuple[int, int]:
     return count[Verdict.KILLED], count[Verdict.KILLED] + count[Verdict.SURVIVED]
 
 
-def objections(outcomes: Iterable[Outcome], explained: Mapping[Key, str]) -> list[str]:
-    """What a full run must not leave behind: unexplained survivors, stale explanations, too few killed."""
+def objections(outcomes: Iterable[Outcome], explained: Explanations) -> list[str]:
+    """What a full run must not leave behind: unexplained survivors, idle explanations, too few killed."""
     outcomes = list(outcomes)
     survivors = {o.mutant.key: o.mutant for o in outcomes if o.verdict is Verdict.SURVIVED}
-    found = [
-        f"unexplained survivor {mutant.path}:{mutant.line} {describe(mutant)}"
-        for key, mutant in survivors.items()
-        if key not in explained
-    ]
-    judged = {o.mutant.key for o in outcomes}
-    found += [
-        f"explained, but {'killed' if key in judged else 'gone'}: {key}"
-        for key in explained
-        if key not in survivors
-    ]
+    found = unexplained(survivors.values(), explained)
+    found += [f"explains no survivor: {name}" for name in explained.idle(survivors.keys())]
     killed, total = share(outcomes)
     if not total or killed / total < GOAL:
         found.append(f"{killed} of {total} mutants killed, fewer than {GOAL:.0%}")
     return found
+
+
+def unexplained(survivors: Iterable[Mutant], explained: Explanations) -> list[str]:
+    """One line for each survivor that may not survive."""
+    return [
+        f"unexplained survivor {mutant.path}:{mutant.line} {describe(mutant)}"
+        for mutant in survivors
+        if not explained.why(mutant.key)
+    ]
 
 
 def describe(mutant: Mutant) -> str:
@@ -151,7 +190,7 @@ def describe(mutant: Mutant) -> str:
     return f"{mutant.place} {mutant.mutator}: {squeeze(mutant.old)} → {squeeze(mutant.new)}"
 
 
-def report(outcomes: Iterable[Outcome], explained: Mapping[Key, str], head: Mapping[str, Any]) -> str:
+def report(outcomes: Iterable[Outcome], explained: Explanations, head: Mapping[str, Any]) -> str:
     """Text of docs/audit/mutants.json: `head` (commit, seconds, hashes of the sources), then figures and
     survivors.
     """
@@ -165,7 +204,7 @@ def report(outcomes: Iterable[Outcome], explained: Mapping[Key, str], head: Mapp
         "contracts": _by(outcomes, lambda mutant: mutant.contract),
         "mutators": _by(outcomes, lambda mutant: mutant.mutator),
         "survivors": [
-            {**asdict(m.key), "line": m.line, "why": explained.get(m.key, "")}
+            {**asdict(m.key), "line": m.line, "why": explained.why(m.key)}
             for m in sorted(survivors, key=lambda m: (m.path, m.start, m.mutator, m.new))
         ],
     }

@@ -37,6 +37,7 @@ from scripts.contracts.mutants import (
     report,
     share,
     to_line,
+    unexplained,
 )
 from scripts.contracts.mutators import all_mutants
 
@@ -188,9 +189,7 @@ def sample(base: Path, mutants: list[Mutant], wanted: int, seed: int, options: O
     try_all(drawn, benches(base, options.brownie), options.workers, False, done)
     killed, total = share(outcomes)
     survivors = [o.mutant for o in outcomes if o.verdict is Verdict.SURVIVED]
-    unknown = [
-        f"unexplained survivor {m.path}:{m.line} {describe(m)}" for m in survivors if m.key not in explained
-    ]
+    unknown = unexplained(survivors, explained)
     SAMPLE.parent.mkdir(exist_ok=True)
     summary = {"killed": killed, "total": total, "seed": seed, "explained": len(survivors) - len(unknown)}
     SAMPLE.write_text(json.dumps(summary, indent=1) + "\n")

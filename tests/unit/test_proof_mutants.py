@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from scripts.contracts import workshop
 from scripts.contracts.bench import _Mutated
 from scripts.contracts.mutants import (
+    Explanations,
     Key,
     Mutant,
     Outcome,
+    Rule,
     Verdict,
     objections,
     read_explanations,
@@ -90,8 +93,11 @@ def test_state_holdsOnlyWhileSourceAndTestAreThere() -> None:
 # ---------------------------------------------------------------- what a run must not leave behind
 
 
-def explained(outcome: Outcome) -> dict[Key, str]:
-    return {outcome.mutant.key: "because"}
+NOTHING = Explanations({})
+
+
+def explained(outcome: Outcome) -> Explanations:
+    return Explanations({outcome.mutant.key: "because"})
 
 
 def test_objections_none() -> None:
@@ -101,7 +107,7 @@ def test_objections_none() -> None:
 
 def test_objections_unexplainedSurvivor() -> None:
     found = outcomes(19, 1)
-    assert objections(found, {}) == [
+    assert objections(found, NOTHING) == [
         "unexplained survivor contracts/Channels.sol:2 Channels.fund ROR: a == b → a19"
     ]
 
@@ -111,15 +117,15 @@ def test_objections_tooFewKilled() -> None:
     assert objections(found, explained(found[-1])) == ["18 of 19 mutants killed, fewer than 95%"]
 
 
-def test_objections_staleExplanations() -> None:
+def test_objections_idleExplanations() -> None:
     found = outcomes(20, 0)
-    gone = Key("Channels.gone", "ROR", "a", "b")
-    problems = objections(found, {**explained(found[0]), gone: "because"})
-    assert [problem.split(":")[0] for problem in problems] == ["explained, but killed", "explained, but gone"]
+    rule = Rule(frozenset({"ROR"}), re.compile("a == b → .*"), "because")
+    problems = objections(found, Explanations({found[0].mutant.key: "because"}, (rule,)))
+    assert [problem.split(":")[0] for problem in problems] == 2 * ["explains no survivor"]
 
 
 def test_objections_nothingTried() -> None:
-    assert objections([], {}) == ["0 of 0 mutants killed, fewer than 95%"]
+    assert objections([], NOTHING) == ["0 of 0 mutants killed, fewer than 95%"]
 
 
 def test_explanations_areReadByKey() -> None:
@@ -132,12 +138,27 @@ def test_explanations_areReadByKey() -> None:
         why = "because"
     """
     found = read_explanations(text)
-    assert len(found) == 4
-    assert found[Key("Channels.fund", "MIA", "a == b", "y")] == "because"
+    assert len(found.single) == 4
+    assert found.why(Key("Channels.fund", "MIA", "a == b", "y")) == "because"
+    assert found.why(Key("Channels.move", "MIA", "a == b", "y")) == ""
     with pytest.raises(ValueError, match="explained twice"):
         read_explanations(text + text)
     with pytest.raises(ValueError, match="no reason"):
         read_explanations(text.replace("because", " "))
+
+
+def test_explanations_byRule() -> None:
+    text = """
+        [[rule]]
+        mutator = "ROR"
+        pattern = '(.*\\w) == 0(.*) → \\1 <= 0\\2'
+        why = "unsigned"
+    """
+    found = read_explanations(text)
+    assert found.why(Key("A.f", "ROR", "if (x == 0)", "if (x <= 0)")) == "unsigned"
+    assert found.why(Key("A.f", "ROR", "if (x == 0)", "if (y <= 0)")) == ""
+    assert found.why(Key("A.f", "ROR", "if (x == 0)", "if (x < 0)")) == ""
+    assert found.why(Key("A.f", "MIA", "if (x == 0)", "if (x <= 0)")) == ""
 
 
 def test_report_countsByContractAndMutator_andNamesSurvivors() -> None:
