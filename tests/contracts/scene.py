@@ -111,7 +111,7 @@ class Scene:
     def go_to(self, epoch: int) -> None:
         """Advance the chain into an epoch."""
         if epoch != self.network.currentEpoch():
-            wait(self.network.epochStart(epoch) + 1 - chain.time())
+            wait(self.network.epochStart(epoch) + 1 - now())
 
     @property
     def channels_domain(self) -> eip712.Domain:
@@ -133,7 +133,7 @@ def deploy(project: Any) -> Scene:
     """Deploy all contracts and publish them as the first release."""
     by = {"from": accounts[0]}
     token = project.Token.deploy(SUPPLY, by)
-    network = project.Network.deploy(chain.time() - 10, EPOCH, accounts[0], by)
+    network = project.Network.deploy(now() - 10, EPOCH, accounts[0], by)
     court_address = accounts[0].get_deployment_address(accounts[0].nonce + 2)
     channels = project.Channels.deploy(token, NOTICE, court_address, by)
     registry = project.RelayRegistry.deploy(
@@ -172,6 +172,11 @@ def raw(account: Any) -> bytes:
 def reverts(name: str, *values: Any) -> Any:
     """Expect a custom error with these values (brownie prints addresses in lower case)."""
     return brownie.reverts(f"{name}: {', '.join(str(value).lower() for value in values)}")
+
+
+def now() -> int:
+    """The latest block's time. On anvil chain.time() runs ahead once brownie has rolled the chain back."""
+    return chain[-1]["timestamp"]
 
 
 def wait(seconds: int) -> None:
