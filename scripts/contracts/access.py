@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from slither import Slither
+from slither.core.solidity_types import MappingType, UserDefinedType
 from slither.core.variables.state_variable import StateVariable
-from slither.slithir.operations import InternalCall, LibraryCall
+from slither.slithir.operations import InternalCall, LibraryCall, SolidityCall
 
 from scripts.contracts.part import AUDIT, ROOT, Part
 
@@ -65,10 +66,10 @@ def _right(contract: Any, function: Any) -> Right:
     inside = [function, *function.modifiers, *(c.function for c in function.all_internal_calls())]
     parts = [f for f in inside if hasattr(f, "nodes")]
     conditions = {condition for part in parts for condition in _conditions(part)}
-    if not conditions and any(_names_caller(str(node.expression)) for part in parts for node in part.nodes):
+    if not conditions and any(_acts_for_caller(part) for part in parts):
         conditions = {AS_ITSELF}
     writes = {str(v.name) for v in function.all_state_variables_written() if v.name}
-    writes |= {name for part in parts for name in _given_away(part)}
+    writes |= {name for part in parts for name in _given_away(part) | _through_pointers(part)}
     calls = {_call(call) for part in parts for call in getattr(part, "high_level_calls", [])}
     calls |= {name for part in parts for name in _transfers(part)}
     signature = f"{function.name}({','.join(str(p.type) for p in function.parameters)})"
@@ -79,6 +80,13 @@ def _right(contract: Any, function: Any) -> Right:
         tuple(sorted(writes)),
         tuple(sorted(calls - {""})),
     )
+
+
+def _acts_for_caller(part: Any) -> bool:
+    """Whether a function, or a library's that it calls, names the caller."""
+    libraries = [o.function for node in part.nodes for o in node.irs if isinstance(o, LibraryCall)]
+    nodes = [node for inside in (part, *libraries) for node in getattr(inside, "nodes", [])]
+    return any(_names_caller(str(node.expression)) for node in nodes)
 
 
 def _names_caller(expression: str) -> bool:
@@ -113,6 +121,20 @@ def _given_away(part: Any) -> set[str]:
         for argument in operation.arguments
         if isinstance(argument, StateVariable) and not argument.is_immutable and not argument.is_constant
     }
+
+
+def _through_pointers(part: Any) -> set[str]:
+    """State that a function may write where slither does not follow: by a pointer it was given, by assembly.
+
+    What it reads of state that has pointers; at most that is more than what it writes.
+    """
+    calls = [o for node in part.nodes for o in node.irs if isinstance(o, SolidityCall)]
+    stores = any(call.function.name.startswith("sstore") for call in calls)
+    pointed = any(parameter.is_storage for parameter in getattr(part, "parameters", []))
+    if _reads(part) or not (stores or pointed):
+        return set()
+    read = [v for v in part.state_variables_read if not v.is_immutable and not v.is_constant]
+    return {str(v.name) for v in read if isinstance(v.type, MappingType | UserDefinedType)}
 
 
 def _transfers(part: Any) -> set[str]:
