@@ -76,15 +76,17 @@ test-e2e: $(READY) ## real processes on a local chain, end to end
 	@echo "== end-to-end tests"
 	@python -m pytest tests/e2e
 
-lint: $(READY) ## ruff, mypy, forge fmt, slither
+lint: $(READY) ## ruff, mypy, forge fmt, slither, and what docs/audit has of them
 	@echo "== ruff"
 	@ruff check .
 	@echo "== mypy"
 	@mypy
 	@echo "== forge fmt"
 	@scripts/forge fmt --check
-	@echo "== slither"
-	@slither . --exclude-low --exclude-informational --exclude-optimization # slither.config.json: fails from medium on
+	@echo "== slither, who can call what, storage layouts: as in docs/audit"
+	@python -m scripts.contracts slither
+	@python -m scripts.contracts access
+	@python -m scripts.contracts storage
 
 artifacts: $(READY) ## compile the contracts into mixpay/artifacts
 	@python scripts/build_artifacts.py

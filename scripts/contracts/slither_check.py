@@ -12,7 +12,6 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from scripts.contracts.part import AUDIT, LOGS, ROOT, Part, run
 
@@ -162,9 +161,7 @@ def slither_part(write: bool = False) -> Part:
     LOGS.mkdir(parents=True, exist_ok=True)
     answer = LOGS / "slither.json"
     answer.unlink(missing_ok=True)
-    config = str(Path(__file__).with_name("slither.json"))
-    command = ["slither", ".", "--config-file", config, "--json", str(answer), "--fail-none"]
-    command += ["--compile-force-framework", "foundry"]
+    command = ["slither", ".", "--json", str(answer), "--compile-force-framework", "foundry"]
     done = run("slither", command, FOUNDRY_OUT="build/slither", FOUNDRY_CACHE_PATH="build/slither-cache")
     if not answer.exists():
         return Part("slither", False, "slither failed", details=done.failure())
