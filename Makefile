@@ -65,8 +65,8 @@ campaign: $(READY) ## the contracts' invariants for a million random calls (abou
 gas: $(READY) ## gas of whole transactions against their goals and the snapshot; writes reports/gas.json
 	@python -m scripts.gas $(if $(WRITE),--write)
 
-mutants: $(READY) ## mutation testing of the contracts, on copies; N=30 takes that many, drawn at random
-	@python -m scripts.contracts.run_mutants $(if $(N),--sample $(N)) $(if $(SEED),--seed $(SEED))
+mutants: $(READY) ## mutation testing of the contracts, on copies; N=30: so many, drawn at random; SHARE=0.2: a fifth
+	@python -m scripts.contracts.run_mutants $(if $(N),--sample $(N)) $(if $(SEED),--seed $(SEED)) $(if $(SHARE),--share $(SHARE))
 
 bench: $(READY) ## microseconds of a packet, by part; writes reports/
 	@python scripts/bench_packet.py

@@ -61,6 +61,10 @@ class Mutant:
         text = json.dumps([self.path, self.mutator, self.start, self.end, self.new])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def within(self, share: float) -> bool:
+        """Whether it is in that share of all mutants: the same in every run, and again in larger shares."""
+        return int(self.identity, 16) < share * 2**64
+
     @property
     def key(self) -> Key:
         """By what its explanation is found; lines may shift meanwhile."""
@@ -226,19 +230,32 @@ def _by(outcomes: Iterable[Outcome], name: Any) -> dict[str, dict[str, int]]:
     }
 
 
-def to_line(outcome: Outcome, source: str) -> str:
-    """One line of the state file, by which a later run goes on; `source` is the hash of the mutated file."""
-    entry = {"id": outcome.mutant.identity, "source": source, "verdict": outcome.verdict, "by": outcome.by}
+@dataclass(frozen=True, slots=True)
+class Bases:
+    """What verdicts rest on: hashes of the sources by path, one hash of all tests, the names of the tests."""
+
+    sources: Mapping[str, str]
+    tests: str
+    names: Container[str]
+
+
+def to_line(outcome: Outcome, bases: Bases) -> str:
+    """One line of the state file, by which a later run goes on."""
+    entry = {
+        "id": outcome.mutant.identity,
+        "source": bases.sources[outcome.mutant.path],
+        "tests": bases.tests,
+        "verdict": outcome.verdict,
+        "by": outcome.by,
+    }
     return json.dumps(entry)
 
 
-def read_lines(
-    text: str, mutants: Iterable[Mutant], sources: Mapping[str, str], tests: Container[str]
-) -> list[Outcome]:
+def read_lines(text: str, mutants: Iterable[Mutant], bases: Bases) -> list[Outcome]:
     """The outcomes of a state file that still hold; a last line that was cut off is left out.
 
-    A killed mutant stays killed as long as its source is unchanged and the test that killed it is among
-    `tests`. Survivors are tried again: for them the tests are written. `sources` are hashes by path.
+    A killed mutant stays killed as long as its source is unchanged and the test that killed it is there. A
+    survivor is tried again when any test has changed.
     """
     known = {mutant.identity: mutant for mutant in mutants}
     found: dict[str, Outcome] = {}
@@ -247,12 +264,14 @@ def read_lines(
             continue
         entry = json.loads(line)
         mutant = known.get(entry["id"])
-        if mutant and entry["source"] == sources[mutant.path]:
+        if mutant and _holds(entry, bases, mutant.path):
             found[entry["id"]] = Outcome(mutant, Verdict(entry["verdict"]), entry["by"])
-    return [outcome for outcome in found.values() if _holds(outcome, tests)]
+    return list(found.values())
 
 
-def _holds(outcome: Outcome, tests: Container[str]) -> bool:
-    if outcome.verdict is Verdict.KILLED:
-        return outcome.by in (*ALWAYS, "") or outcome.by in tests
-    return outcome.verdict is not Verdict.SURVIVED
+def _holds(entry: Mapping[str, str], bases: Bases, path: str) -> bool:
+    if entry["source"] != bases.sources[path]:
+        return False
+    if entry["verdict"] == Verdict.KILLED:
+        return entry["by"] in (*ALWAYS, "") or entry["by"] in bases.names
+    return entry["verdict"] != Verdict.SURVIVED or entry.get("tests") == bases.tests

@@ -69,6 +69,8 @@ def mutants_part() -> Part:
     ok = done.code == 0
     killed, total = report["killed"], report["total"]
     line = f"{killed} of {total} mutants killed ({killed / total:.1%}) at {report['commit'][:12]}"
+    if report["share"] < 1:
+        line += f", of a share of {report['share']:.0%}"
     details = [f"changed since: {path}" for path in changed_since(report, workshop.source_hashes())]
     if run_mutants.SAMPLE.exists() and done.code in (0, 1):
         fresh = json.loads(run_mutants.SAMPLE.read_text())

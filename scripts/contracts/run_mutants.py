@@ -27,6 +27,7 @@ from pathlib import Path
 from scripts.contracts import workshop
 from scripts.contracts.bench import Bench
 from scripts.contracts.mutants import (
+    Bases,
     Mutant,
     Outcome,
     Verdict,
@@ -59,6 +60,7 @@ class Options(argparse.Namespace):
     fresh: bool
     brownie: bool
     contract: str | None
+    share: float
     workers: int
 
 
@@ -126,9 +128,9 @@ def try_all(
         raise broken[0]
 
 
-def head(carried: int) -> dict[str, object]:
-    """What the report says of the run: commit, whether the tree was clean, how many verdicts of earlier runs
-    still held, hashes of the sources.
+def head(carried: int, part: float) -> dict[str, object]:
+    """What the report says of the run: commit, whether the tree was clean, the share of all mutants, how
+    many verdicts of earlier runs still held, hashes of the sources.
     """
     git = ["git", "-C", str(ROOT)]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
@@ -137,6 +139,7 @@ def head(carried: int) -> dict[str, object]:
     ).stdout
     return {
         "commit": commit.strip() + (" with changes" if changed.strip() else ""),
+        "share": part,
         "seconds": 0,
         "carried": carried,
         "sources": workshop.source_hashes(),
@@ -144,20 +147,21 @@ def head(carried: int) -> dict[str, object]:
 
 
 def full(base: Path, mutants: list[Mutant], options: Options) -> int:
-    """Every mutant; what an earlier run found and still holds is taken over, unless a fresh run is wanted."""
-    sources = workshop.source_hashes(base)
+    """Every mutant, or a share of them; what an earlier run found and still holds is taken over."""
+    mutants = [mutant for mutant in mutants if mutant.within(options.share)]
+    bases = Bases(workshop.source_hashes(base), workshop.tests_hash(base), workshop.test_names(base))
     text = STATE.read_text() if STATE.exists() and not options.fresh else ""
-    outcomes = read_lines(text, mutants, sources, workshop.test_names(base))
+    outcomes = read_lines(text, mutants, bases)
     known = {outcome.mutant.identity for outcome in outcomes}
     pending = [mutant for mutant in mutants if mutant.identity not in known]
     print(f"mutants: {len(mutants)}, of which {len(outcomes)} are done", flush=True)
-    about, line, began = head(len(outcomes)), Line(len(pending)), time.monotonic()
+    about, line, began = head(len(outcomes), options.share), Line(len(pending)), time.monotonic()
     with STATE.open("w" if options.fresh else "a") as file:
 
         def done(outcome: Outcome) -> bool:
             line.add(outcome)
             outcomes.append(outcome)
-            file.write(to_line(outcome, sources[outcome.mutant.path]) + "\n")
+            file.write(to_line(outcome, bases) + "\n")
             file.flush()
             return False
 
@@ -229,6 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="write nothing, take nothing over")
     parser.add_argument("--contract", help="only this contract or library; needs --quick")
     parser.add_argument("--fresh", action="store_true", help="take nothing over from earlier runs")
+    parser.add_argument("--share", type=float, default=1.0, help="only that share of all mutants (1.0)")
     parser.add_argument(
         "--brownie", action="store_true", help="survivors meet brownie's tests too (minutes each)"
     )

@@ -63,6 +63,14 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
+def tests_hash(root: Path) -> str:
+    """SHA-256 of all forge tests below `root`."""
+    digest = hashlib.sha256()
+    for path in sorted((root / "tests/forge").rglob("*.sol")):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 def test_names(root: Path) -> set[str]:
     """Of every forge test and invariant below `root`."""
     files = (root / "tests/forge").rglob("*.sol")

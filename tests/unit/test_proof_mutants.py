@@ -11,6 +11,7 @@ import pytest
 from scripts.contracts import workshop
 from scripts.contracts.bench import _Mutated
 from scripts.contracts.mutants import (
+    Bases,
     Explanations,
     Key,
     Mutant,
@@ -57,17 +58,28 @@ def test_identity_isOfThePlace_keyIsNot() -> None:
     assert mutant().key == Key("Channels.fund", "ROR", "a == b", "a != b")
 
 
+def test_within_aShare_isTheSameEachTime_andInLargerOnes() -> None:
+    mutants = [mutant(f"a{i}") for i in range(400)]
+    few = [m for m in mutants if m.within(0.25)]
+    assert 60 < len(few) < 140 and all(m.within(0.5) for m in few)
+    assert all(m.within(1.0) for m in mutants)
+
+
 def test_share_leavesOutWhatIsNoMutant() -> None:
     none = [Outcome(mutant("x"), Verdict.SAME), Outcome(mutant("y"), Verdict.INVALID)]
     assert share([*outcomes(3, 1), *none]) == (3, 4)
 
 
+def bases(tests: set[str], source: str = "h", all_tests: str = "t") -> Bases:
+    return Bases({"contracts/Channels.sol": source}, all_tests, tests)
+
+
 def state(found: list[Outcome], source: str = "h") -> str:
-    return "".join(to_line(o, source) + "\n" for o in found)
+    return "".join(to_line(o, bases(set(), source)) + "\n" for o in found)
 
 
-def read(text: str, found: list[Outcome], tests: set[str]) -> list[Outcome]:
-    return read_lines(text, [o.mutant for o in found], {"contracts/Channels.sol": "h"}, tests)
+def read(text: str, found: list[Outcome], tests: set[str], all_tests: str = "t") -> list[Outcome]:
+    return read_lines(text, [o.mutant for o in found], bases(tests, all_tests=all_tests))
 
 
 def test_state_isReadBack_andALineCutOffIsForgotten() -> None:
@@ -86,7 +98,8 @@ def test_state_holdsOnlyWhileSourceAndTestAreThere() -> None:
     assert read(state(found), found, set()) == found[1:]
     assert read(state(found, "other"), found, {"test_a"}) == []
     survivor = [Outcome(mutant("x"), Verdict.SURVIVED)]
-    assert read(state(survivor), survivor, set()) == []
+    assert read(state(survivor), survivor, set()) == survivor
+    assert read(state(survivor), survivor, set(), "other tests") == []
     assert read(state(found), found[1:], {"test_a"}) == found[1:]
 
 
