@@ -211,6 +211,15 @@ contract ChannelsCloseTest is Fixture, Courtroom {
         vm.assertEq(channels.balanceOf(alice), 10);
     }
 
+    function test_finishClose_longAfterTheNotice() public {
+        open(alice, bob, 10);
+        uint40 closesAt = requestClose();
+        vm.warp(closesAt + 365 days);
+        vm.prank(alice);
+        channels.finishClose(bob);
+        vm.assertEq(channels.balanceOf(alice), 10);
+    }
+
     /// @dev Without a request too: the payee alone decides, and only over what it was to get.
     function test_release_needsNoRequest() public {
         open(alice, bob, 10);

@@ -183,6 +183,23 @@ contract ChannelsCourtTest is Fixture {
         vm.assertEq(due(), closesAt + 1);
     }
 
+    /// @dev A close that was held is over: what a stake fills later can be held anew.
+    function test_hold_again_afterAStakeFilledWhatWasClosed() public {
+        uint40 closesAt = request();
+        hold(closesAt + 1);
+        vm.warp(closesAt + 1);
+        vm.prank(alice);
+        channels.finishClose(bob);
+        credit(address(court), 5);
+        vm.prank(address(court));
+        channels.fundFromStake(alice, bob, 5);
+        vm.prank(alice);
+        channels.requestClose(bob);
+        closesAt = due();
+        hold(closesAt + 1);
+        vm.assertEq(due(), closesAt + 1);
+    }
+
     // ---------------------------------------------------------------- help
 
     function request() private returns (uint40) {

@@ -71,6 +71,19 @@ contract ReceiptCourtSetupTest is Fixture {
         new ReceiptCourt(other, IRelayRegistry(address(wrong)), windows());
     }
 
+    /// @dev Which of two addresses is the larger says nothing.
+    function test_constructor_failsForAddressesOnBothSides() public {
+        for (uint256 i = 0; i < 8; ++i) {
+            Token another = new Token(1);
+            Channels elsewhere = new Channels(token, NOTICE, IReceiptCourt(address(court)));
+            Channels other = new Channels(token, NOTICE, IReceiptCourt(next(2)));
+            StrangeRegistry wrong =
+                new StrangeRegistry(next(1), i % 2 == 0 ? elsewhere : other, i % 2 == 0 ? token : another);
+            expectInvalid();
+            new ReceiptCourt(other, IRelayRegistry(address(wrong)), windows());
+        }
+    }
+
     /// @dev With everything right, somebody else's registry will do.
     function test_constructor_takesWhatFits() public {
         Channels other = new Channels(token, NOTICE, IReceiptCourt(next(2)));
