@@ -29,6 +29,8 @@ PREPARING = 900
 """Seconds in which a fresh copy must compile and pass."""
 PATIENCE = 5
 """As many times longer than without a mutant, and a minute, a run may take; then the mutant is killed."""
+MANY = 256
+"""Inputs of a fuzz test for what survived a few: as many as `make test` tries."""
 BROWNIE = Path("tests/contracts")
 
 
@@ -83,13 +85,17 @@ class Bench:
             return _outcome(mutant, run)
         if not rest and self._same(mutant):
             return Outcome(mutant, Verdict.SAME)
-        if self._thorough:
+        run = self._forge(self._near if rest else self._far, mutant, ("--fuzz-runs", str(MANY)))
+        if run.fate is Fate.PASSED and self._thorough:
             run = self._brownie(mutant)
         return _outcome(mutant, run)
 
     def _forge(self, project: Path, mutant: Mutant, arguments: tuple[str, ...] = ()) -> Run:
         with _Mutated(project, self._base, mutant):
-            return run_forge(project, self._environment, self._longest[project], arguments)
+            return run_forge(project, self._environment, self._patience(project, arguments), arguments)
+
+    def _patience(self, project: Path, arguments: tuple[str, ...]) -> float:
+        return PREPARING if "--fuzz-runs" in arguments else self._longest[project]
 
     @property
     def _environment(self) -> dict[str, str]:
