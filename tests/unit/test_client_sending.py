@@ -296,6 +296,18 @@ async def test_run_followsTheChainIntoTheNextEpoch(world: World, alice: User, bo
     assert alice.store.passes(1, EPOCH) == []
 
 
+async def test_run_saysThatTheNetworkHasMoved_whenThatHappensMeanwhile(world: World, alice: User, bob: User):
+    """The rest cannot go to this address: the pieces that were taken are in a mailbox of the old release."""
+    to = await bob.mailboxes.make(bob.wallet)
+    world.relay(await entry_of(alice)).faults.hang_up_after = 4
+    known = world.view.release
+    elsewhere = replace(known, registry=known.pool, activation_epoch=Epoch(EPOCH + 1))
+    moved = events.ReleasePublished(*PLACE, 1, elsewhere.activation_epoch, elsewhere)
+    world.view.coming = [([moved], Epoch(EPOCH + 1))]
+    with pytest.raises(NotSent, match=r"of its 9 pieces were not taken .*moved to a new release"):
+        await alice.sending(to).run(file_message("a.bin", FILE))
+
+
 async def test_run_goesOnWithoutTheChain(world: World, alice: User, bob: User):
     to = await bob.mailboxes.make(bob.wallet)
     world.relay(await entry_of(alice)).faults.hang_up_after = 2
