@@ -1,6 +1,8 @@
 """Hands passes in at their issuers, and checks the vouchers that come back.
 
-A voucher counts if the campaign's signer on chain signed it, for our account, and its total did not fall.
+A voucher counts if the campaign's signer on chain signed it, for our account, and its total did not fall. Its
+epoch is over, and not before what was asked for: one of an earlier epoch could have lapsed, and claiming one
+of an epoch in which passes are still taken would end the right to redeem those at the pool.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from mixpay import eip712
 from mixpay.amounts import shown
 from mixpay.epochs import Schedule
 from mixpay.errors import PeerError
-from mixpay.passes import Redemption, Scope
+from mixpay.passes import KIND_ENTRY, Redemption, Scope
 from mixpay.sponsor.api import MAX_BUNDLES, RedeemAnswer, RedeemRequest, RefusedBundle
 from mixpay.sponsor.remote import IssuerRefused, IssuerSilent
-from mixpay.types import Account, Amount, RelayId
+from mixpay.types import Account, Amount, RelayId, Term
 from relay.issuers import PATIENCE, redeem
 from relay.pool_view import PoolView
 from relay.store import StoredPoolVoucher
@@ -24,7 +26,7 @@ from relay.store import StoredPoolVoucher
 
 class VoucherError(PeerError):
     """The issuer's answer is no voucher for us. Reasons: `wrong_voucher`, `forged_voucher`, `fallen_total`,
-    `future_voucher`."""
+    `wrong_epoch`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,8 @@ class IssuerDesk:
         if answer.amount < known:
             fell = f"from {shown(known)} to {shown(answer.amount)} tokens"
             raise VoucherError("fallen_total", f"the issuer's total fell {fell}")
-        if answer.period > self._schedule.epoch_at(now):
-            raise VoucherError(
-                "future_voucher", f"the voucher counts in epoch {answer.period}, not begun yet"
-            )
+        first = period if kind == KIND_ENTRY else self._schedule.last_epoch(Term(period))
+        if not first <= answer.period < self._schedule.epoch_at(now):
+            counts = f"the voucher counts in epoch {answer.period}"
+            raise VoucherError("wrong_epoch", f"{counts}, not in one from {first} on that is over")
         return StoredPoolVoucher(campaign, answer.period, answer.amount, answer.signature), answer

@@ -90,6 +90,7 @@ class PassRedeemer:
         self._rules, self._passes, self._store = rules, passes, store
         self._issuers, self._pool = issuers, pool
         self._dues = Dues(store)
+        self._totals = self._dues.totals()
         self._at_pool = PoolRedeemer(rules, passes, store, self._dues, pool)
         self._turn = asyncio.Lock()
         self._waits = Waits()
@@ -137,7 +138,7 @@ class PassRedeemer:
 
     def paid_at_pool(self) -> dict[int, Amount]:
         """All that the pool ever paid for passes, by campaign, as far as known."""
-        totals = self._dues.totals()
+        totals = dict(self._totals)
         for scope in self._passes.scopes():
             if paid := self._at_pool.paid(scope):
                 totals[scope.campaign] = Amount(totals.get(scope.campaign, 0) + paid)
@@ -257,7 +258,8 @@ class PassRedeemer:
         """
         campaign, dues, ops = scope.campaign, self._dues, self._dues.forget_ops(scope)
         if paid := self._at_pool.paid(scope):
-            ops.append(dues.total_op(campaign, dues.total(campaign) + paid))
+            self._totals[campaign] = Amount(self._totals.get(campaign, 0) + paid)
+            ops.append(dues.total_op(campaign, self._totals[campaign]))
         if voucher is not None and dues.beyond(campaign):
             ops.append(dues.beyond_op(campaign, 0))
         elif beyond:

@@ -36,12 +36,8 @@ class Dues:
         """None if the pool was never asked."""
         return self._amount(_of_scope("since", scope))
 
-    def total(self, campaign: int) -> Amount:
-        """See above."""
-        return self._amount(_of_campaign("total", campaign)) or Amount(0)
-
     def totals(self) -> dict[int, Amount]:
-        """The same of all campaigns whose passes the pool ever paid for."""
+        """All that the pool ever paid for passes, by campaign."""
         prefix = _of_campaign("total", "")
         found = self._store.rows(SETTINGS, low=prefix, high=prefix + "~")
         return {int(name.removeprefix(prefix)): _read(data) for (name,), data in found}

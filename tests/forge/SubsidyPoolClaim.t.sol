@@ -82,6 +82,18 @@ contract SubsidyPoolClaimTest is PoolStage {
         vm.assertEq(pool.paidInPeriod(id, 1), 400);
     }
 
+    /// @dev A cap of zero pays nothing, ever, and nothing is booked.
+    function test_claim_paysNothingWhereACapIsZero() public {
+        uint32 none = found(PERIOD_CAP, 0, 500);
+        uint32 nobody = found(0, RELAY_CAP, 500);
+        for (uint32 id = none; id <= nobody; ++id) {
+            vm.assertEq(claim(id, relay, 0, 900), 0);
+            vm.assertEq(pool.paidInPeriod(id, 0), 0);
+            vm.assertEq(pool.campaign(id).budget, 500);
+        }
+        vm.assertEq(channels.balanceOf(relay), 0);
+    }
+
     function test_claim_failsOutsideItsTime() public {
         uint32 id = found(PERIOD_CAP, RELAY_CAP, 500);
         uint256 startsAt = network.epochStart(1);

@@ -62,6 +62,14 @@ contract SubsidyPoolPassesTest is PassMaker {
         vm.assertEq(channels.balanceOf(operator(position)), total * 5 * HOP_PRICE);
     }
 
+    function test_redeem_fromTheFirstTickToTheLast() public {
+        goAfter(PERIOD);
+        ISubsidyPool.Pass[] memory passes = new ISubsidyPool.Pass[](2);
+        passes[0] = passFor(0, ENTRY, PERIOD, 1, 1);
+        passes[1] = passFor(0, ENTRY, PERIOD, 100, 16_384);
+        vm.assertEq(redeem(0, PERIOD, passes), 16_385 * 5 * HOP_PRICE);
+    }
+
     function test_redeem_mailboxPasses_countInTheLastEpochOfTheirTerm() public {
         ISubsidyPool.Pass[] memory passes = new ISubsidyPool.Pass[](1);
         uint32 last = 2 * TERM - 1;

@@ -165,6 +165,8 @@ class Sponsor:
         )
         self._chain = chain
         self.loses_answers = False
+        self.dates: int | None = None
+        """The epoch of its vouchers, if it is not the one that it should be."""
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
@@ -190,8 +192,15 @@ class Sponsor:
             answer = api.ErrorAnswer(error.label, str(error))
         if self.loses_answers:
             return web.Response(status=502)
+        if self.dates is not None and isinstance(answer, api.RedeemAnswer):
+            answer = self._dated(answer, self.dates)
         status = 409 if isinstance(answer, api.ErrorAnswer) else 200
         return web.Response(body=msgspec.json.encode(answer), status=status)
+
+    def _dated(self, answer: api.RedeemAnswer, epoch: int) -> api.RedeemAnswer:
+        message = eip712.PoolVoucher(CAMPAIGN, OPERATOR, epoch, answer.amount)
+        signature = eip712.sign(SIGNER, message.digest(eip712.pool_domain(CHAIN, POOL)))
+        return msgspec.structs.replace(answer, period=epoch, signature=signature)
 
     def count_redeemed(self) -> None:
         """Read the chain from its beginning, as after a restart."""

@@ -141,6 +141,19 @@ async def test_a_forged_voucher_is_not_stored(scene: Scene) -> None:
         assert len(relay.store.passes(CHAIN, POOL)) == 1
 
 
+@pytest.mark.parametrize("epoch", [FIRST - 1, FIRST + 1, FIRST + 2])
+async def test_a_voucher_of_another_epoch_is_not_stored(scene: Scene, epoch: int) -> None:
+    """An earlier one may have lapsed; a running one would end the right to redeem its passes at the pool."""
+    async with entry(scene.path, scene.chain, scene.url) as relay:
+        await relay.take(scene.sponsor, 3)
+        scene.sponsor.dates = epoch
+        report = await relay.redeemer.run_once(scene.chain.time)
+        assert f"wrong_epoch: the voucher counts in epoch {epoch}" in report.waiting[0].why
+        assert relay.store.pool_vouchers() == {}
+        scene.sponsor.dates = None
+        assert len((await relay.redeemer.run_once(scene.chain.time, urgent=True)).redeemed) == 1
+
+
 async def test_too_little_is_said_and_asked_for_again(scene: Scene) -> None:
     async with entry(scene.path, scene.chain, scene.url) as relay:
         await relay.take(scene.sponsor, 3)
