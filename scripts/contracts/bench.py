@@ -34,15 +34,36 @@ MANY = 256
 BROWNIE = Path("tests/contracts")
 
 
+def must_pass(project: Path, environment: dict[str, str]) -> float:
+    """Seconds that compiling and testing takes without a mutant. Raises WorkshopError if the tests fail."""
+    began = time.monotonic()
+    run = run_forge(project, environment, PREPARING)
+    if run.fate is not Fate.PASSED:
+        raise WorkshopError(f"without any mutant, the tests do not pass: {run.fate.value}, {run.by}")
+    return time.monotonic() - began
+
+
+def prepare(base: Path) -> float:
+    """Compiles and tests the copy from which all others are made, once; seconds that takes."""
+    with Compiler() as compiler:
+        return must_pass(base, compiler.environment)
+
+
+def patience(seconds: float) -> float:
+    """How long a mutant may take where the original took so long."""
+    return 60 + PATIENCE * seconds
+
+
 class Bench:
     """Judges one mutant after the other. A context manager; not for two threads at a time.
 
-    `base` is an untouched copy of the repository, `folder` where this worker may write, `thorough` whether
-    brownie's tests judge what all forge tests let live.
+    `base` is an untouched copy of the repository, compiled and tested in `seconds`, `folder` where this
+    worker may write, `thorough` whether brownie's tests judge what all forge tests let live.
     """
 
-    def __init__(self, base: Path, folder: Path, thorough: bool) -> None:
+    def __init__(self, base: Path, seconds: float, folder: Path, thorough: bool) -> None:
         self._base = base
+        self._seconds = seconds
         self._folder = folder
         self._thorough = thorough
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +75,7 @@ class Bench:
     def __enter__(self) -> Bench:
         self._compiler.__enter__()
         self._fresh(self._far)
-        self._must_pass(self._far)
+        self._longest[self._far] = patience(self._seconds)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -108,19 +129,12 @@ class Bench:
             self._near_of = names
             self._fresh(self._near)
             keep_tests(self._near, names)
-            self._must_pass(self._near)
+            self._longest[self._near] = patience(must_pass(self._near, self._environment))
         return bool(names)
 
     def _fresh(self, project: Path) -> None:
         shutil.rmtree(project, ignore_errors=True)
         shutil.copytree(self._base, project, symlinks=True)
-
-    def _must_pass(self, project: Path) -> None:
-        began = time.monotonic()
-        run = run_forge(project, self._environment, PREPARING)
-        self._longest[project] = 60 + PATIENCE * (time.monotonic() - began)
-        if run.fate is not Fate.PASSED:
-            raise WorkshopError(f"without any mutant, the tests do not pass: {run.fate.value}, {run.by}")
 
     def _same(self, mutant: Mutant) -> bool:
         concerned = {mutant.path} | imports(self._base)[mutant.path]

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from scripts.contracts import workshop
-from scripts.contracts.bench import Bench
+from scripts.contracts.bench import Bench, prepare
 from scripts.contracts.mutants import (
     Bases,
     Mutant,
@@ -174,7 +174,8 @@ def full(base: Path, mutants: list[Mutant], options: Options) -> int:
 
 def benches(base: Path, thorough: bool) -> Callable[[int], Bench]:
     """Makes the benches of the workers, by number."""
-    return lambda number: Bench(base, FOLDER / f"w{number}", thorough)
+    seconds = prepare(base)
+    return lambda number: Bench(base, seconds, FOLDER / f"w{number}", thorough)
 
 
 def sample(base: Path, mutants: list[Mutant], wanted: int, seed: int, options: Options) -> int:
