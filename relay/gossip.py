@@ -3,7 +3,7 @@
     ask            every relay for its own descriptor, again and again until all of an epoch are known
     compare        the directory of another relay, chosen at random, with our own: what we lack is learned,
                    and a relay that gave it another key than us is found out (`relay/directories.py`)
-    ask about me   some relays for a descriptor of ours, before we sign one (`relay/key_desk.py`)
+    ask about me   others for a descriptor of ours, before we sign one (`relay/key_desk.py`)
 
 All over the relays' pinned HTTPS ports. A relay that does not answer is left alone for a while. Whoever
 splits clients must give relays two keys as well, or nobody serves the second one. An honest relay that was
@@ -41,8 +41,6 @@ _LONGEST_PAUSE = 60.0
 _FIRST_COMPARISON = 2.0
 """Seconds after an epoch is fixed; then twice as long, and so on."""
 _RAREST_COMPARISON = 3_600.0
-_WITNESSES = 5
-"""Relays asked about ourselves."""
 _SLICE = 64
 """Descriptors of a directory between two looks at other work."""
 _ERRORS = (*HTTP_ERRORS, EndpointError, DirectoryError)
@@ -160,9 +158,9 @@ class Gossip:
 
     # ------------------------------------------------------------------ ourselves
 
-    async def ask_about_me(self, epoch: Epoch) -> Heard:
-        """Ask some relays for a descriptor of ours, and learn what they have."""
-        asked = self._some(epoch, _WITNESSES)
+    async def ask_about_me(self, epoch: Epoch, most: int) -> Heard:
+        """Ask at most so many relays for a descriptor of ours, and learn what they have."""
+        asked = self._some(epoch, most)
         if not asked:
             return Heard(0, 0)
         async with _session() as http:
@@ -172,7 +170,8 @@ class Gossip:
     async def _knows_me(self, http: aiohttp.ClientSession, at: RelayRecord, epoch: Epoch) -> bool:
         """Whether a relay answers, be it that it knows none."""
         try:
-            await self._fetch_descriptor(http, at, epoch, self._state.me, _SHORT_TIMEOUT)
+            async with self._slots:
+                await self._fetch_descriptor(http, at, epoch, self._state.me, _SHORT_TIMEOUT)
         except _NotThere:
             return True
         except _ERRORS as error:

@@ -6,10 +6,11 @@ made only if
 
     record    by its own record the relay has not signed for the epoch (`relay/signed_epochs.py`, beside the
               keys and outside the database), and
-    others    nobody shows a key of ours for it. Some relays are asked each time. That they answer is waited
-              for only where there is a gap: the relay was in the epoch before and has no key of it, be it
-              that the daemon was down, or that something was lost and the record, too, is an old copy. A new
-              relay has no gap, and begins whether anybody can be reached or not;
+    others    nobody shows a key of ours for it. Some relays are asked each time. Many are, and that they
+              answer is waited for, only where there is a gap: the relay was in the epoch before and has no
+              key of it, be it that the daemon was down, or that something was lost and the record, too, is
+              an old copy. Then only others can know, and if the loss came soon after the signature, few of
+              them do. A new relay has no gap, and begins whether anybody can be reached or not;
 
 and after that in this order, so that a crash between any two does no harm:
 
@@ -33,12 +34,14 @@ from relay.store import RelayStore, forget_epoch_ops, key_op
 
 log = logging.getLogger(__name__)
 
+_WITNESSES, _WITNESSES_OF_A_GAP = 5, 64
+"""Relays asked about ourselves: in passing, and where our own record cannot be relied on."""
 _ENOUGH = 3
 """Answers that fill a gap in the record."""
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 60.0
 
-Ask = Callable[[Epoch], Awaitable[Heard]]
+Ask = Callable[[Epoch, int], Awaitable[Heard]]
 """`Gossip.ask_about_me`."""
 
 
@@ -106,8 +109,9 @@ class KeyDesk:
         """Whether it is settled if somebody has a key of ours for this epoch: `State` has learned it then."""
         if epoch == self._waiting and self._clock() < self._again_at:
             return False
-        heard = await self._ask(epoch)
-        if heard.answered >= min(_ENOUGH, heard.asked) or not self._has_gap(epoch):
+        has_gap = self._has_gap(epoch)
+        heard = await self._ask(epoch, _WITNESSES_OF_A_GAP if has_gap else _WITNESSES)
+        if heard.answered >= min(_ENOUGH, heard.asked) or not has_gap:
             self._waiting, self._pause = None, _FIRST_PAUSE
             return True
         if epoch != self._waiting:

@@ -263,6 +263,8 @@ class Node:
         self.shown: list[Descriptor] = []
         """What they answer."""
         self.asked: list[Epoch] = []
+        self.most_asked: list[int] = []
+        """How many others at most, each time."""
         self.keys = KeyDesk(self.state, self.store, self.record, self.router, self._ask, clock)
         sender = Sender(rpc, key)
         self.reporter = Reporter(self.state, contracts, sender, self.store, clock)
@@ -271,8 +273,9 @@ class Node:
             self.gossip, self.reporter, self.metrics, clock,
         )  # fmt: skip
 
-    async def _ask(self, epoch: Epoch) -> Heard:
+    async def _ask(self, epoch: Epoch, most: int) -> Heard:
         self.asked.append(epoch)
+        self.most_asked.append(most)
         if self.heard.answered:
             for descriptor in self.shown:
                 if descriptor.epoch == epoch:

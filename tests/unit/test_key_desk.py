@@ -206,6 +206,19 @@ async def test_diskLost_othersShowWhatWasSigned(life: Life) -> None:
     assert life.shown(LATER) is not None
 
 
+async def test_whereThereIsAGap_manyAreAsked(life: Life) -> None:
+    """If the disk was lost soon after the signature, few know it; and whoever is not asked could show it."""
+    life.go_to(EPOCH)
+    node = await life.begin()
+    assert (node.asked, node.most_asked) == ([EPOCH, NEXT], [5, 5])
+    await life.end()
+    life.lose("relay1")
+    life.go_to(NEXT)
+    node = await life.begin()
+    assert (node.asked, node.most_asked) == ([NEXT, LATER], [64, 64])
+    assert sorted(node.store.packet_keys()) == [LATER]
+
+
 async def test_diskLost_andTooFewAnswer_nothingIsSigned(life: Life, caplog: pytest.LogCaptureFixture) -> None:
     life.go_to(EPOCH)
     await life.begin()

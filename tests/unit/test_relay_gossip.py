@@ -349,10 +349,10 @@ async def test_directoryOfManyRelays_leavesRoomForOtherWork(near: Neighbours) ->
 
 async def test_othersAreAskedAboutUs(near: Neighbours) -> None:
     near.one.answer = near.two.answer = refuse
-    assert await near.gossip.ask_about_me(EPOCH) == Heard(2, 2)
+    assert await near.gossip.ask_about_me(EPOCH, 5) == Heard(2, 2)
     assert near.state.directories.foreign == set()
     near.two.answer = lambda request: says(encode_descriptor(signed(near, int(request.query["relay"]))))
-    assert await near.gossip.ask_about_me(EPOCH) == Heard(2, 2)
+    assert await near.gossip.ask_about_me(EPOCH, 5) == Heard(2, 2)
     assert near.state.directories.foreign == {EPOCH}
     assert near.state.keys.newest == EPOCH
 
@@ -363,15 +363,17 @@ async def test_whoDoesNotAnswerAboutUs_isNotCounted(near: Neighbours) -> None:
             continue
         near.one.answer = answer(near.one)
         near.two.answer = refuse
-        assert await near.gossip.ask_about_me(EPOCH) == Heard(2, 1), how
+        assert await near.gossip.ask_about_me(EPOCH, 5) == Heard(2, 1), how
     near.one.answer = lambda request: says(encode_descriptor(replace(signed(near, 3), relay=RelayId(ME))))
-    assert await near.gossip.ask_about_me(EPOCH) == Heard(2, 1)
+    assert await near.gossip.ask_about_me(EPOCH, 5) == Heard(2, 1)
     assert near.state.directories.foreign == set()
 
 
-async def test_someAreAskedAboutUs_notAll() -> None:
+async def test_soManyAreAskedAboutUs_orAllThereAre() -> None:
     async with Peer(2, link_seed(2)).serve() as peer:
         chain = Chain(relays=9)
         alone = Chain(relays=1)
-        assert (await Neighbours(chain.begin(), peer, peer).gossip.ask_about_me(EPOCH)).asked == 5
-        assert await Neighbours(alone.begin(), peer, peer).gossip.ask_about_me(EPOCH) == Heard(0, 0)
+        gossip = Neighbours(chain.begin(), peer, peer).gossip
+        for most, asked in ((5, 5), (64, 8)):
+            assert (await gossip.ask_about_me(EPOCH, most)).asked == asked
+        assert await Neighbours(alone.begin(), peer, peer).gossip.ask_about_me(EPOCH, 64) == Heard(0, 0)
