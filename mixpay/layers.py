@@ -12,6 +12,9 @@ places, it serves all. Beyond that, a mix and a mailbox are linked if their kecc
 below 256 / (places of layer 3): about 256 mixes reach each mailbox and a mix serves about 768, at any size.
 This is a coin for each pair and not a draw of 256, because a client must find the mixes before its mailbox
 without ranking all mailboxes for each of them, and a relay must check one pair at once.
+
+No relay is a next hop of its own, as an entry in layer 1 or a mailbox in layer 3 would be: it has no link to
+itself, and a packet with such a path is lost.
 """
 
 from __future__ import annotations
@@ -133,15 +136,17 @@ class TermLayers:
         return self._current.by_id(next_relay) is not None and self._linked(relay, next_relay)
 
     def _next_mixes(self, relay: RelayId, role: Role) -> tuple[RelayId, ...]:
-        members = self.members(role + 1)
-        if len(members) <= self._most:
-            return members
-        return tuple(sorted(nsmallest(self._most, members, key=lambda other: self._rank(role, relay, other))))
+        chosen: Iterable[RelayId] = self.members(role + 1)
+        if len(self.members(role + 1)) > self._most:
+            chosen = sorted(nsmallest(self._most, chosen, key=lambda other: self._rank(role, relay, other)))
+        return tuple(other for other in chosen if other != relay)
 
     def _mailboxes(self, mix: RelayId) -> tuple[RelayId, ...]:
         return tuple(record.id for record in self._current.relays if self._linked(mix, record.id))
 
     def _linked(self, mix: RelayId, mailbox: RelayId) -> bool:
+        if mix == mailbox:
+            return False
         size = self._start.count // MIX_LAYERS
         if size <= self._most:
             return True
@@ -158,8 +163,9 @@ class TermLayers:
     def draw_path(self, entry: RelayId, mailbox: RelayId, usable: Usable, random: Random) -> Path:
         """Draw mixes 1, 2 and 3 uniformly among the usable next hops, from entry to mailbox.
 
-        None of them is the entry or the mailbox, unless nobody else is left to choose. Raises PathError
-        naming the relay that is not in this epoch, or the layer without a usable relay.
+        None of them is the entry or the mailbox, unless nobody else is left to choose; and none is its own
+        next hop even then. Raises PathError naming the relay that is not in this epoch, or the layer without
+        a usable relay.
         """
         self._require(entry)
         self._require(mailbox)
