@@ -271,6 +271,7 @@ class Daemon:
 
     def _pulse(self) -> None:
         self.router.release()
+        self.dialer.want(self.router.awaited())
 
     def _tick(self) -> None:
         self.desk.tick()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from mixpay import packet as packets
@@ -203,6 +203,10 @@ class Router:
         for relay in list(self._waiting):
             self._flush(relay, now)
         self._metrics.held.set(len(self._mixer))
+
+    def awaited(self) -> Collection[RelayId]:
+        """The next hops that packets wait for."""
+        return self._waiting.keys()
 
     def waiting(self, relay: RelayId) -> int:
         """How many packets wait for this next hop."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 
 from mixpay import tls
@@ -62,6 +63,12 @@ class LinkDialer:
         link = self._links[peer] = PayerLink(self, peer, host, port, link_key)
         return link
 
+    def want(self, peers: Iterable[RelayId]) -> None:
+        """Packets wait for these payees: links that are down come back soon, or as soon as they can."""
+        for peer in peers:
+            if peer in self._links:
+                self._links[peer].want()
+
     def hang_up(self, peer: RelayId) -> None:
         """Close the link to a payee, if there is one, and do not come back."""
         link = self._links.pop(peer, None)
@@ -84,6 +91,7 @@ class PayerLink:
         self.target = (host, port, link_key)
         self.dialer = dialer
         self._connection: _PayerConnection | None = None
+        self._wanted = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._keep_up(), name=f"link to relay {peer}")
 
     def __str__(self) -> str:
@@ -116,6 +124,10 @@ class PayerLink:
         if self._connection is not None:
             self._connection.resume()
 
+    def want(self) -> None:
+        """Cut the present pause between two attempts to `retry_wanted`."""
+        self._wanted.set()
+
     def hang_up(self) -> None:
         """Close the connection and stop to come back."""
         self._task.cancel()
@@ -133,7 +145,16 @@ class PayerLink:
         while True:
             stood = await self._connect()
             failures = 1 if stood >= self.dialer.limits.stable_after else failures + 1
-            await asyncio.sleep(retry_after(failures, self.dialer.limits, self.dialer.random))
+            await self._pause(retry_after(failures, self.dialer.limits, self.dialer.random))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the next attempt; no longer than `retry_wanted` while packets wait for it."""
+        shortest = min(seconds, self.dialer.limits.retry_wanted)
+        self._wanted.clear()  # whoever waits still says so again
+        await asyncio.sleep(shortest)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds - shortest):
+                await self._wanted.wait()
 
     async def _connect(self) -> float:
         """One connection from beginning to end; how many seconds it stood open."""

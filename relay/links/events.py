@@ -60,6 +60,10 @@ class LinkLimits:
     at random.
     """
     retry_most: float = 30.0
+    retry_wanted: float = 1.0
+    """The longest wait while packets wait for the link: whoever was away for a moment only is not to lose
+    those that a longer pause would outlast.
+    """
     stable_after: float = 30.0
     """A link that stood so long starts again from `retry_first`."""
 

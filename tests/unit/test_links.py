@@ -180,6 +180,17 @@ async def test_relay_that_objects_closes_the_link_and_says_why() -> None:
         assert both.at_payee.closed_for[0] == "forged_batch"
 
 
+async def test_link_that_packets_wait_for_comes_back_soon() -> None:
+    limits = replace(LIMITS, retry_first=600, retry_most=600, retry_wanted=0.01)
+    async with pair(payer=limits) as both, asyncio.timeout(10):
+        link = await both.connect()
+        both.at_payee.opened_links[0].refuse("not_now")
+        await both.at_payer.until(lambda: both.at_payer.closed_for)
+        while not link.is_open:
+            both.dialer.want([PAYEE.relay, THIRD.relay])  # nobody dials the third
+            await asyncio.sleep(0)
+
+
 async def test_last_frames_arrive_before_a_link_closes() -> None:
     async with pair() as both:
         link = await both.connect()

@@ -300,10 +300,12 @@ async def test_packetsWaitForTheirLink(parts: Parts) -> None:
     await bring(parts, node, frame(parts.packet()))
     await node.pass_time(0.02)
     assert node.router.waiting(mix2) == 1
+    assert list(node.router.awaited()) == [mix2]
     wire = node.link(Side.PAYEE, mix2)
     await node.pass_time(MAX_WAIT / 2)
     assert len(only(wire.take(), frames.Packet)) == 1
     assert node.router.waiting(mix2) == 0
+    assert not node.router.awaited()
 
 
 async def test_packetThatWaitedTooLong_isDropped(parts: Parts) -> None:
