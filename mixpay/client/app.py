@@ -218,13 +218,20 @@ class Receiver:
         told: set[str] = set()
         pause = POLL_SECONDS
         while True:
-            troubles = (await self.once()).troubles + await self._refresh()
+            troubles = await self._look() + await self._refresh()
             for trouble in troubles:
                 if trouble not in told:
                     self._client.tell(f"{trouble}; trying on")
             told = set(troubles)
             pause = min(2 * pause, _LONGEST_PAUSE) if troubles else POLL_SECONDS
             await asyncio.sleep(pause)
+
+    async def _look(self) -> list[str]:
+        """What `once` has to say. A later release is read of from the chain, which may be away just then."""
+        try:
+            return (await self.once()).troubles
+        except ChainError as error:
+            return [str(error)]
 
     async def _refresh(self) -> list[str]:
         try:

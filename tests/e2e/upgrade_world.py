@@ -137,12 +137,13 @@ class User:
 
     async def receive(self, count: int) -> list[bytes]:
         """`mixpay receive --direct`, again and again until there are so many messages."""
-        while len(self.got) < count:
-            async with client.connected(self.home, self.told.append) as opened:
-                receiver = client.Receiver(opened, self.identity, self._take)
-                await receiver.begin()
-                assert (await receiver.once()).troubles == []
-            await asyncio.sleep(0.2)
+        async with asyncio.timeout(30):  # or a lost message would keep the test for ever
+            while len(self.got) < count:
+                async with client.connected(self.home, self.told.append) as opened:
+                    receiver = client.Receiver(opened, self.identity, self._take)
+                    await receiver.begin()
+                    assert (await receiver.once()).troubles == []
+                await asyncio.sleep(0.2)
         return self.got
 
     @asynccontextmanager

@@ -19,7 +19,7 @@ from mixpay.client.home import ClientConfig, Home
 from mixpay.client.inbox import Arrived
 from mixpay.client.parts import Part, Parts
 from mixpay.envelope import text_message
-from mixpay.errors import UserError
+from mixpay.errors import ChainUnavailable, UserError
 from mixpay.releases import Releases
 from mixpay.sponsor.keys import KeyFolder
 
@@ -90,6 +90,31 @@ async def test_follow_deliversWhatComes_andOutlastsTroubles(
     with pytest.raises(asyncio.CancelledError):
         await following
     assert len(bob.told) == len(set(bob.told)), "each trouble is told once"
+
+
+async def test_follow_outlastsAChainThatIsAwayWhenALaterReleaseIsReadOf(
+    world: World, bob: User, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(app, "POLL_SECONDS", 0.01)
+    to = await app.make_address(client(bob), bob.identity)
+    inbox, opened = Inbox(), client(bob)
+    receiver, there = app.Receiver(opened, bob.identity, inbox), opened.parts.there
+    await receiver.begin()
+    away = iter((True,))
+
+    async def read() -> list[Part]:
+        if next(away, False):
+            raise ChainUnavailable("no answer from the RPC endpoint")
+        return await there()
+
+    monkeypatch.setattr(opened.parts, "there", read)
+    put(world, to, "hello")
+    following = asyncio.create_task(receiver.follow())
+    assert await inbox.next() == b"hello"
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
+    assert bob.told == ["no answer from the RPC endpoint; trying on"]
 
 
 async def test_begin_needsAMailbox(bob: User):
