@@ -39,6 +39,8 @@ AT_ONCE = 3
 """Commands at a time: each takes a second of one core just to start."""
 
 _LIMIT = 120.0
+_POLL_INTERVAL = 0.5
+"""Seconds between two looks at a chain on this host; every step of the demo waits for some."""
 _OWNER_ETHER = 3
 _PORTS = range(10_000, 32_000)
 """Below those that systems give to outgoing connections, which would collide."""
@@ -104,9 +106,10 @@ class DemoRelays:
         """What an operator gives to `init`."""
         ports = ["--link-port", str(place.link_port), "--client-port", str(place.client_port)]
         where = ["--host", "127.0.0.1", "--set", "listen=127.0.0.1", *ports]
+        pace = ["--set", f"poll_interval={_POLL_INTERVAL}"]
         network = ["--rpc", chain.url, "--deployment", str(chain.deployment_file)]
         owner = ["--owner", f"0x{place.owner.hex()}", "--issuer", f"{campaign}={issuer}"]
-        return [*network, *where, *owner, "--light-keys"]
+        return [*network, *where, *pace, *owner, "--light-keys"]
 
     def register(self, chain: DemoChain) -> None:
         """Give the owners stake, capital and gas, then `mixpay-relay register` for all."""
