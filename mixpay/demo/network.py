@@ -66,11 +66,14 @@ class Network:
 
     chain: DemoChain
 
-    def __init__(self, folder: Path, stage: Stage, processes: Processes, devchain: DevChain) -> None:
+    def __init__(
+        self, folder: Path, stage: Stage, processes: Processes, devchain: DevChain, relays: int = RELAYS
+    ) -> None:
         self._folder, self._stage, self._devchain = folder, stage, devchain
         self.processes = processes
-        ports = free_ports(2 * RELAYS + 1)
-        self.relays = DemoRelays(RELAYS, folder, ports[1:], processes)
+        ports = free_ports(2 * relays + 1)
+        self._count = relays
+        self.relays = DemoRelays(relays, folder, ports[1:], processes)
         self.sponsor = DemoSponsor(folder, ports[0], processes)
         self._since = 0
 
@@ -105,12 +108,12 @@ class Network:
         return show
 
     def _enlist(self) -> None:
-        with self._stage.step(f"{RELAYS} operators set up their relays"):
+        with self._stage.step(f"{self._count} operators set up their relays"):
             self.relays.init(self.chain, self.sponsor.campaign, self.sponsor.url)
-        with self._stage.step(f"{RELAYS} relays stake and register themselves"):
+        with self._stage.step(f"{self._count} relays stake and register themselves"):
             self.relays.register(self.chain)
             self._since = self.chain.head()
-        with self._stage.step(f"{RELAYS} relay processes start"):
+        with self._stage.step(f"{self._count} relay processes start"):
             self.relays.run()
             self.wait("the relays", self.relays.statuses)
 
