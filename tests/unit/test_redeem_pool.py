@@ -80,6 +80,24 @@ async def test_a_silent_issuer_is_replaced_by_the_pool_when_due(scene: Scene) ->
     async with entry(scene.path, scene.chain, NOBODY) as again:
         assert again.redeemer.paid_at_pool() == {CAMPAIGN: worth(330)}
         assert again.store.passes(31337, b"") == []
+
+
+async def test_what_the_pool_paid_shows_while_its_passes_are_forgotten(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The passes are gone before the disk has the total, and status may be asked for in between."""
+    async with entry(scene.path, scene.chain, NOBODY) as relay:
+        await relay.take(scene.sponsor, 30)
+        await run_at(relay, DUE)
+        written, shown = relay.store.written, []
+
+        def meanwhile(ops: object) -> object:
+            shown.append((relay.passes.scopes(), relay.redeemer.paid_at_pool()))
+            return written(ops)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(relay.store, "written", meanwhile)
+        await run_at(relay, DUE + SETTLED)
+        assert shown == [([], {CAMPAIGN: worth(30)})]
     assert len(scene.chain.redeemed) == 2
 
 
