@@ -80,6 +80,7 @@ async def test_a_silent_issuer_is_replaced_by_the_pool_when_due(scene: Scene) ->
     async with entry(scene.path, scene.chain, NOBODY) as again:
         assert again.redeemer.paid_at_pool() == {CAMPAIGN: worth(330)}
         assert again.store.passes(31337, b"") == []
+    assert len(scene.chain.redeemed) == 2
 
 
 async def test_what_the_pool_paid_shows_while_its_passes_are_forgotten(
@@ -98,7 +99,6 @@ async def test_what_the_pool_paid_shows_while_its_passes_are_forgotten(
         monkeypatch.setattr(relay.store, "written", meanwhile)
         await run_at(relay, DUE + SETTLED)
         assert shown == [([], {CAMPAIGN: worth(30)})]
-    assert len(scene.chain.redeemed) == 2
 
 
 async def test_what_is_not_worth_gas_waits_for_the_issuer(scene: Scene) -> None:
