@@ -153,8 +153,7 @@ class RelayWorld:
 
     async def stop(self) -> None:
         """Stop all daemons."""
-        for daemon in self.daemons:
-            await daemon.stop()
+        await asyncio.gather(*(daemon.stop() for daemon in self.daemons))
 
     # ------------------------------------------------------------------ passes
 

@@ -1,11 +1,13 @@
-"""Nine relays carry packets, refuse what is wrong, and settle: real sockets, real databases, a real chain."""
+"""Nine relays carry packets, refuse what is wrong, and settle: real sockets, real databases, a real chain.
+
+One network for all tests; the first counts all that it has carried until then.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -18,11 +20,13 @@ from relay_world import RelayWorld, until
 
 EPOCH = Epoch(2)
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest_asyncio.fixture
-async def world(tmp_path: Path) -> AsyncIterator[RelayWorld]:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RelayWorld]:
     with DevChain() as chain:
-        world = RelayWorld(chain, tmp_path)
+        world = RelayWorld(chain, tmp_path_factory.mktemp("world"))
         world.register()
         try:
             await world.start()

@@ -266,9 +266,8 @@ class UpgradeWorld:
 
     async def stop(self) -> None:
         """Stop all daemons."""
-        for operator in self.operators:
-            if operator.supervisor is not None:
-                await operator.supervisor.stop()
+        supervisors = [operator.supervisor for operator in self.operators if operator.supervisor is not None]
+        await asyncio.gather(*(supervisor.stop() for supervisor in supervisors))
 
     # ------------------------------------------------------------------ the sponsor
 
