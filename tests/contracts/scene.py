@@ -175,8 +175,14 @@ def reverts(name: str, *values: Any) -> Any:
 
 
 def now() -> int:
-    """The latest block's time. On anvil chain.time() runs ahead once brownie has rolled the chain back."""
-    return chain[-1]["timestamp"]
+    """The time of a block made now.
+
+    When brownie rolls the chain back, anvil's clock goes back with it and chain.time() does not; ganache's
+    goes on, but it shows no pending block.
+    """
+    if "anvil" in web3.client_version.lower():
+        return web3.eth.get_block("pending")["timestamp"]
+    return chain.time()
 
 
 def wait(seconds: int) -> None:

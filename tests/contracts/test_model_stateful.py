@@ -31,6 +31,7 @@ from scene import (
     UNBONDING,
     WITHDRAWAL_NOTICE,
     deploy,
+    now,
     person,
 )
 
@@ -106,7 +107,7 @@ class Machine:
 
     @property
     def now(self) -> int:
-        return int(chain.time())
+        return now()
 
     # ------------------------------------------------------------------ ledger and channels
 
