@@ -123,6 +123,8 @@ contract ReceiptCourt is IReceiptCourt {
     function answer(Case calldata case_, uint96 cumulative, uint32 uptoBatch, bytes calldata signature) external {
         OpenCase storage stored = _openCase(case_);
         (address payer, address payee) = (case_.payer, case_.payee);
+        uint256 until = _provableFrom(case_.openedAt);
+        if (block.timestamp >= until && msg.sender != payee) revert AnswerWindowOver(until);
         uint256 admitted = case_.base + _claimed(case_);
         if (uptoBatch < case_.batch.number || cumulative < admitted) revert InsufficientAnswer();
         _checkVoucher(CHANNELS.DOMAIN_SEPARATOR(), payer, payee, cumulative, uptoBatch, signature);
@@ -139,7 +141,7 @@ contract ReceiptCourt is IReceiptCourt {
         OpenCase storage stored = _openCase(case_);
         bytes32 seed = stored.seed;
         if (seed == 0) revert SeedMissing();
-        (uint256 from, uint256 until) = (case_.openedAt + uint256(ANSWER_WINDOW), _end(case_.openedAt));
+        (uint256 from, uint256 until) = (_provableFrom(case_.openedAt), _end(case_.openedAt));
         if (block.timestamp < from || block.timestamp >= until) revert OutsideFinishWindow(from, until);
         Batch calldata batch = case_.batch;
         bool proven =
@@ -253,16 +255,16 @@ contract ReceiptCourt is IReceiptCourt {
         if (total + COST > type(uint96).max) revert TotalTooLarge();
     }
 
-    /// @dev What is claimed must build on a voucher or judgement for the batch before.
+    /// @dev What is claimed must build on a voucher or judgement for an earlier batch, or on nothing. Batches that are skipped
+    /// are not paid, so an older base can only claim less.
     function _checkBase(bytes32 domain, address payer, Base calldata base, uint32 number) private view {
-        if (number == 0) revert InvalidBase();
+        (uint96 total, uint32 uptoBatch) = (base.total, base.uptoBatch);
+        if (uptoBatch >= number) revert InvalidBase();
         if (base.signature.length != 0) {
-            _checkVoucher(domain, payer, msg.sender, base.total, number - 1, base.signature);
-        } else if (number == 1) {
-            if (base.total != 0) revert InvalidBase();
-        } else {
+            _checkVoucher(domain, payer, msg.sender, total, uptoBatch, base.signature);
+        } else if (uptoBatch != 0 || total != 0) {
             Judgement storage judged = _judgements[payer][msg.sender];
-            if (judged.number != number - 1 || judged.total != base.total) revert InvalidBase();
+            if (judged.number != uptoBatch || judged.total != total) revert InvalidBase();
         }
     }
 
@@ -296,9 +298,14 @@ contract ReceiptCourt is IReceiptCourt {
         (deposited, paid,) = CHANNELS.channel(payer, payee);
     }
 
+    /// @dev First second in which a case can be finished, and answered by nobody but its payee.
+    function _provableFrom(uint40 openedAt) private view returns (uint256) {
+        return uint256(openedAt) + ANSWER_WINDOW;
+    }
+
     /// @dev First second in which a case can be finished no more.
     function _end(uint40 openedAt) private view returns (uint256) {
-        return uint256(openedAt) + ANSWER_WINDOW + FINISH_WINDOW;
+        return _provableFrom(openedAt) + FINISH_WINDOW;
     }
 
     /// @dev The amount in the token's smallest unit. `open` has checked that totals with it fit 96 bits.

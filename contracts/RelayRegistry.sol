@@ -28,7 +28,7 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         bool settled;
     }
 
-    /// @dev One slot: who proved a relay's equivocation, and what was taken of its stake.
+    /// @dev One slot: who proved a relay's equivocation, and what judgements took of its stake.
     struct Charges {
         address reporter;
         uint96 taken;
@@ -101,11 +101,11 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
 
     /// @param token A plain ERC-20
     /// @param network Gives genesis and epoch length; genesis must not lie in the future
-    /// @param stake What every relay stakes, in the token's smallest unit, not zero
+    /// @param stake What every relay stakes, in the token's smallest unit
     /// @param unbonding Seconds between leaving and the end of the stake's bond, not zero, at most 365 days
     /// @param channels The ledger of the same token, into which slashed stakes and bounties are paid
     /// @param court Who judges
-    /// @param penalty What a proven equivocation costs, at most the stake
+    /// @param penalty What a proven equivocation costs, less than the stake: judgements can take the rest
     constructor(
         IERC20 token,
         INetwork network,
@@ -115,7 +115,7 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         address court,
         uint96 penalty
     ) EIP712("Mixpay RelayRegistry", "1") EpochClock(network) {
-        bool fits = stake != 0 && penalty <= stake && unbonding != 0 && unbonding <= _MAX_UNBONDING;
+        bool fits = penalty < stake && unbonding != 0 && unbonding <= _MAX_UNBONDING;
         if (!fits || court == address(0) || channels.TOKEN() != token) revert InvalidParameters();
         TOKEN = token;
         STAKE = stake;
@@ -197,12 +197,13 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         _checkOwner(id);
         if (to == address(0) || to == address(this)) revert InvalidRecipient();
         Seat storage seat = _seats[id];
+        uint40 withdrawableAt = seat.withdrawableAt;
         // slither-disable-next-line incorrect-equality (zero says "none"; nobody can make it miss)
-        if (seat.withdrawableAt == 0) revert RelayHasNotLeft();
-        _checkUnbonded(seat);
+        if (withdrawableAt == 0) revert RelayHasNotLeft();
+        if (block.timestamp < withdrawableAt) revert StakeBound(withdrawableAt);
 
         // An open penalty stays behind, for `settlePenalty`: nothing that a reporter or the ledger does can be in the way here.
-        uint96 amount = STAKE - _charges[id].taken - _openPenalty(id);
+        uint96 amount = STAKE - _charges[id].taken - _penalty(id);
         // Without an owner nobody can act for the relay again. An offer of ownership must not outlive it either.
         delete _operators[seat.operator].owner;
         delete _pendingOwners[id];
@@ -221,7 +222,8 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         if (_ownerOf(seat) == address(0)) return 0;
         Charges storage charges = _charges[id];
         uint96 takenBefore = charges.taken;
-        taken = _min(wanted, STAKE - takenBefore);
+        // What a penalty may take is out of reach: a relay could move it out by a judgement of its own making.
+        taken = _min(wanted, STAKE - PENALTY - takenBefore);
         if (taken == 0) return 0;
 
         if (seat.withdrawableAt == 0) _takeOut(id, seat);
@@ -249,22 +251,18 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
 
     /// @inheritdoc IRelayRegistry
     function settlePenalty(uint32 id) external {
-        Charges storage charges = _charges[id];
         Seat storage seat = _seats[id];
-        address reporter = charges.reporter;
+        address reporter = _charges[id].reporter;
         if (reporter == address(0)) revert NotCondemned();
         if (seat.settled) revert PenaltyAlreadySettled();
-        _checkUnbonded(seat);
 
-        uint96 penalty = _openPenalty(id);
         // casting to 'uint96' is safe because the bounty is a part of the penalty
         // forge-lint: disable-next-line(unsafe-typecast)
-        uint96 bounty = uint96(uint256(penalty) * BOUNTY_PERCENT / 100);
+        uint96 bounty = uint96(uint256(PENALTY) * BOUNTY_PERCENT / 100);
         seat.settled = true;
-        charges.taken += penalty;
-        burnt += penalty - bounty;
+        burnt += PENALTY - bounty;
 
-        emit PenaltySettled(id, reporter, bounty, penalty - bounty);
+        emit PenaltySettled(id, reporter, bounty, PENALTY - bounty);
 
         if (bounty != 0) _payInto(reporter, bounty);
     }
@@ -307,7 +305,10 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
 
     /// @inheritdoc IRelayRegistry
     function stakeLeft(uint32 id) external view returns (uint96) {
-        return _ownerOf(_seats[id]) == address(0) ? _openPenalty(id) : STAKE - _charges[id].taken;
+        Seat storage seat = _seats[id];
+        uint96 penalty = _penalty(id);
+        uint96 open = seat.settled ? 0 : penalty;
+        return _ownerOf(seat) == address(0) ? open : STAKE - _charges[id].taken - penalty + open;
     }
 
     /// @inheritdoc IRelayRegistry
@@ -378,11 +379,9 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
         emit Frozen(epoch, s.root, s.count, s.beacon);
     }
 
-    /// @dev What a condemned relay has still to lose: judgements rank before it.
-    function _openPenalty(uint32 id) private view returns (uint96) {
-        Charges storage charges = _charges[id];
-        if (charges.reporter == address(0) || _seats[id].settled) return 0;
-        return _min(PENALTY, STAKE - charges.taken);
+    /// @dev What a relay loses by its equivocation, settled or not; zero if none was proven.
+    function _penalty(uint32 id) private view returns (uint96) {
+        return _charges[id].reporter == address(0) ? 0 : PENALTY;
     }
 
     /// @dev Zero when there is no such relay, or its stake was withdrawn. No key gives the zero address, so no operator is.
@@ -396,11 +395,6 @@ contract RelayRegistry is IRelayRegistry, EIP712, EpochClock {
 
     function _checkCourt() private view {
         if (msg.sender != COURT) revert NotCourt();
-    }
-
-    function _checkUnbonded(Seat storage seat) private view {
-        uint40 withdrawableAt = seat.withdrawableAt;
-        if (block.timestamp < withdrawableAt) revert StakeBound(withdrawableAt);
     }
 
     function _leafOf(uint32 id, address operator, bytes32 linkKey, string calldata endpoint)

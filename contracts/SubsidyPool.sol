@@ -109,7 +109,7 @@ contract SubsidyPool is ISubsidyPool, EIP712, EpochClock {
     // ---------------------------------------------------------------- campaigns
 
     /// @param channels Holds the budgets
-    /// @param registry Its beacons close the setting of keys and draw passes' relays
+    /// @param registry Its beacons close the setting of keys and draw passes' relays; of the same ledger
     /// @param network Gives genesis, epoch length and hop price
     /// @param termLength Epochs in a term, not zero
     /// @param claimWindow Seconds after a period's end in which it can be claimed
@@ -122,7 +122,8 @@ contract SubsidyPool is ISubsidyPool, EIP712, EpochClock {
         uint40 claimWindow,
         uint40 withdrawalNotice
     ) EIP712("Mixpay SubsidyPool", "1") EpochClock(network) {
-        if (termLength == 0 || withdrawalNotice <= claimWindow) revert InvalidParameters();
+        bool fits = termLength != 0 && withdrawalNotice > claimWindow;
+        if (!fits || registry.CHANNELS() != channels) revert InvalidParameters();
         CHANNELS = channels;
         REGISTRY = registry;
         NETWORK = network;

@@ -9,8 +9,8 @@ import {IRelayRegistry} from "./IRelayRegistry.sol";
 ///
 /// 1. `open`: the payee commits to the root and sum of its receipts' Merkle-sum tree and leaves a bond of half the amount.
 /// 2. `record`, from the fifth block after it on and within 256 more: the hash of block `openBlock + 4` becomes the seed.
-/// 3. `answer`, until the case is judged: somebody shows the payer's own voucher for what is claimed. The case is over, the
-///    bond returns, and what the voucher admits is judged without costs.
+/// 3. `answer`, within the answer window: somebody shows the payer's own voucher for what is claimed. The case is over, the
+///    bond returns, and what the voucher admits is judged without costs. Later only the payee can do so, if it forgoes them.
 /// 4. `finish`, once the answer window is over: the payee opens the receipts at 16 points drawn from the seed. All good: base
 ///    total + amount + `COST` is judged, and the bond returns.
 /// 5. `expire`, when no seed was recorded or the finish window is over: the bond goes to the payer.
@@ -27,7 +27,7 @@ import {IRelayRegistry} from "./IRelayRegistry.sol";
 /// compute: together with the payee it passes after about (1 - f)^-16 of them, which is a hundred for a quarter, and 2^32 for
 /// three quarters. So a batch must be worth less than such a block: the limits that payees and payers give each other see to
 /// that. A payer and a payee that are one party can make any judgement between them: it reaches no further than the payer's own
-/// channel and stake, but it can have the stake before others ask for theirs.
+/// channel and stake, but of that it can have all but the penalty before others ask.
 interface IReceiptCourt {
     /// @notice Time limits, in seconds, and costs.
     /// @param answerWindow From `open`: how long the payer has at least to show its voucher
@@ -41,12 +41,14 @@ interface IReceiptCourt {
         uint96 cost;
     }
 
-    /// @notice What a claim builds on: everything before the batch.
+    /// @notice What a claim builds on. Batches between it and the case's are not paid by the case.
     /// @param total All-time total in the token's smallest unit
-    /// @param signature The payer's over Voucher(payer, payee, total, number - 1); empty for the judgement of batch
-    /// number - 1, and, with a total of zero, for batch 1
+    /// @param uptoBatch The last batch it covers, less than the case's
+    /// @param signature The payer's over Voucher(payer, payee, total, uptoBatch); empty for the newest judgement, and for
+    /// nothing: a total of zero, up to batch 0
     struct Base {
         uint96 total;
+        uint32 uptoBatch;
         bytes signature;
     }
 
@@ -100,8 +102,7 @@ interface IReceiptCourt {
     error NoCase();
     /// @notice Thrown when a signature is malformed, not canonical (high s), or not by whom it has to be.
     error InvalidSignature();
-    /// @notice Thrown when what is claimed builds on nothing: batch 0, a first batch with a total before it, or no judgement
-    /// of this total for the batch before.
+    /// @notice Thrown when a claim's base covers its batch, or is neither signed nor the newest judgement.
     error InvalidBase();
     /// @notice Thrown when a batch has no tickets or no price, a claim has no amount, or all that is claimed was paid before.
     error NothingClaimed();
@@ -120,6 +121,9 @@ interface IReceiptCourt {
     error OutsideFinishWindow(uint256 from, uint256 until);
     /// @notice Thrown when samples do not prove the claim.
     error InvalidSamples();
+    /// @notice Thrown when anyone but the payee answers after the answer window: the case is to be proven now.
+    /// @param until First second after the window
+    error AnswerWindowOver(uint256 until);
     /// @notice Thrown when an answer's voucher does not cover the case's batch and amount.
     error InsufficientAnswer();
     /// @notice Thrown when a case can still be recorded or finished.
@@ -186,7 +190,7 @@ interface IReceiptCourt {
     /// pending close of the channel is held until the case is over. What was paid is no case: a payer can see to that itself,
     /// by submitting its own newest voucher.
     /// @param payer Who signs no more vouchers
-    /// @param base What is owed before this batch
+    /// @param base What was owed before
     /// @param batch The batch
     /// @param batchSignature The payer's over Batch(payer, caller, number, count, price, locksRoot)
     /// @param receiptsRoot Root of the receipts' tree
@@ -205,7 +209,7 @@ interface IReceiptCourt {
     function record(Case calldata case_) external;
 
     /// @notice Ends a case by the payer's voucher for at least what is claimed. The bond returns, and base + amount is judged
-    /// without costs, so that the payer's stake stands behind it. Anyone.
+    /// without costs, so that the payer's stake stands behind it. Anyone within the answer window, the payee until the end.
     /// @param case_ The case
     /// @param cumulative The voucher's total, at least base + amount
     /// @param uptoBatch The voucher's last batch, at least the case's
@@ -229,8 +233,7 @@ interface IReceiptCourt {
     function collectStake(address payer, address payee) external returns (uint96 taken);
 
     /// @notice Shows two descriptors that one relay signed for one epoch with different packet keys. The relay loses its
-    /// place and, after its unbonding, a fixed part of its stake; judgements until then come first. The caller gets a
-    /// share of that part. Anyone.
+    /// place and a fixed part of its stake, of which the caller gets a share by `RelayRegistry.settlePenalty`. Anyone.
     /// @param relay The relay's id
     /// @param epoch The epoch
     /// @param keys The two X25519 packet keys

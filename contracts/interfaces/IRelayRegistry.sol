@@ -20,8 +20,8 @@ import {IChannels} from "./IChannels.sol";
 ///
 /// Behind a relay's debts stands its stake, until its owner withdraws it. The court takes from it by `slash` what a
 /// judgement finds missing in a channel, and condemns by `condemn` a relay that signed two descriptors for one epoch.
-/// Either takes a living relay out of the tree as `leave` does. A condemned relay loses `PENALTY`, or what judgements leave
-/// of its stake; that is settled only after unbonding, so that judgements rank before it.
+/// Either takes a living relay out of the tree as `leave` does. A condemned relay loses `PENALTY`. Judgements take at most the
+/// rest of a stake, so no relay can bring its penalty to safety by a judgement of its own making.
 /// @dev Trust: there is no owner, no proxy and no pause. The court, fixed at deployment, is the only one with a right over
 /// others: to evict a relay, and to take up to `STAKE` from it; it can neither delay nor refuse a withdrawal. Of the chain's
 /// randomness, the proposer of the block with the first touch of an epoch can bias one draw by giving up its block. The
@@ -44,7 +44,7 @@ interface IRelayRegistry {
         uint40 withdrawableAt;
     }
 
-    /// @notice Thrown when the contract is deployed with a stake of zero, a penalty above the stake, an unbonding of zero or
+    /// @notice Thrown when the contract is deployed with a stake of zero, a penalty that is not less, an unbonding of zero or
     /// of more than 365 days, no court, or a ledger of another token.
     error InvalidParameters();
     /// @notice Thrown when the operator key already serves, or once served, another relay.
@@ -189,13 +189,13 @@ interface IRelayRegistry {
     /// @param to Who receives it
     function withdrawStake(uint32 id, address to) external;
 
-    /// @notice Takes what a judgement found missing from a relay's stake, as far as there is any, and pays it into the
+    /// @notice Takes what a judgement found missing from a relay's stake, all but `PENALTY` at most, and pays it into the
     /// court's balance in Channels. A living relay is evicted. Only the court.
     /// @dev No error, and no effect, where nothing is left or wanted: an unknown relay, one whose stake was withdrawn, one
-    /// that was slashed of everything before.
+    /// that was slashed of all but `PENALTY` before.
     /// @param id The relay
     /// @param wanted What is missing
-    /// @return taken What was paid: the smaller of `wanted` and what is left of the stake
+    /// @return taken What was paid: the smaller of `wanted` and what is left of `STAKE - PENALTY`
     function slash(uint32 id, uint96 wanted) external returns (uint96 taken);
 
     /// @notice Condemns a relay for a proven equivocation, once. A living relay is evicted. Only the court.
@@ -204,8 +204,8 @@ interface IRelayRegistry {
     /// @param reporter Who proved it, not zero
     function condemn(uint32 id, address reporter) external;
 
-    /// @notice Settles the penalty of a condemned relay once its unbonding is over, before or after its owner's withdrawal:
-    /// the bounty is paid into the reporter's balance in Channels, the rest is burnt, that is: it stays here for ever. Anyone.
+    /// @notice Settles the penalty of a condemned relay, before or after its owner's withdrawal: the bounty is paid into the
+    /// reporter's balance in Channels, the rest is burnt, that is: it stays here for ever. Anyone.
     /// @param id The relay
     function settlePenalty(uint32 id) external;
 
@@ -274,7 +274,7 @@ interface IRelayRegistry {
     function UNBONDING() external view returns (uint40);
 
     /// @notice What a proven equivocation costs, in the token's smallest unit; immutable.
-    /// @return At most `STAKE`
+    /// @return Less than `STAKE`
     function PENALTY() external view returns (uint96);
 
     /// @notice The part of a penalty that goes to the reporter, in percent; constant.

@@ -74,8 +74,8 @@ interface ISubsidyPool {
         bytes32[6] siblings;
     }
 
-    /// @notice Thrown when the pool is deployed with a withdrawal notice not longer than the claim window, or with terms
-    /// of no epochs.
+    /// @notice Thrown when the pool is deployed with a withdrawal notice not longer than the claim window, with terms of no
+    /// epochs, or with a registry of another ledger.
     error InvalidParameters();
     /// @notice Thrown when there is no such campaign.
     /// @param campaign The number asked for
