@@ -38,7 +38,7 @@ class Parameters:
     term_length: int
     """Epochs in a term: how long links, channels and mailbox passes last."""
     stake: Amount
-    """Of every relay; covers what it can owe all its successors at once, the court's costs included."""
+    """Of every relay; without the penalty it covers what a relay can owe all its successors at once."""
     hop_price: Amount
     """What one relay earns for one packet: an active user-day with cover costs 16,384 * 5 of it."""
     chains: int
@@ -72,7 +72,7 @@ class Parameters:
     court_cost: Amount
     """Added to a judgement for the payee's gas, so that small defaults are worth a case too."""
     penalty: Amount
-    """What a relay that signed two packet keys for one epoch loses of its stake, after all judgements."""
+    """What a relay that signed two packet keys for one epoch loses of its stake; judgements take the rest."""
     unbonding: int
     """Between leaving and the pay-out of the stake: everything a relay owes must be judged before."""
     claim_window: int
@@ -110,10 +110,9 @@ class Parameters:
         owed = MAX_SUCCESSORS * ((self.credit_limit + self.max_unsettled) * self.hop_price + self.court_cost)
         return [
             (
-                self.stake >= owed,
-                "stake ≥ successors * ((credit_limit + max_unsettled) * hop_price + court_cost)",
+                self.stake - self.penalty >= owed,
+                "stake - penalty ≥ successors * ((credit_limit + max_unsettled) * hop_price + court_cost)",
             ),
-            (self.penalty <= self.stake, "penalty ≤ stake"),
             (self.hold <= self.notice, "hold = answer_window + finish_window ≤ notice"),
         ]
 
@@ -191,7 +190,7 @@ DEMO = Parameters(
     finish_window=20 * MINUTE,
     grace=10 * MINUTE,
     court_cost=Amount(TOKEN // 10),
-    penalty=Amount(50 * TOKEN),
+    penalty=Amount(20 * TOKEN),
     unbonding=6 * HOUR,
     claim_window=2 * HOUR,
     withdrawal_notice=3 * HOUR,

@@ -52,9 +52,9 @@ JUDGED = 3 * HOUR + DEMO.notice + DEMO.hold + DEMO.grace
 @pytest.mark.parametrize(
     ("holds", "breaks", "rule"),
     [
-        ({"stake": OWED}, {"stake": OWED - 1}, "stake ≥ successors"),
-        ({"court_cost": 188_625 * 10**12}, {"court_cost": 188_625 * 10**12 + 1}, "stake ≥ successors"),
-        ({"penalty": DEMO.stake}, {"penalty": DEMO.stake + 1}, "penalty ≤ stake"),
+        ({"stake": OWED + DEMO.penalty}, {"stake": OWED + DEMO.penalty - 1}, "stake - penalty ≥ successors"),
+        ({"court_cost": 110_500 * 10**12}, {"court_cost": 110_500 * 10**12 + 1}, "stake - penalty ≥"),
+        ({"penalty": DEMO.stake - OWED}, {"penalty": DEMO.stake - OWED + 1}, "stake - penalty ≥ successors"),
         (
             {"finish_window": 6_000, "unbonding": 27_000},
             {"finish_window": 6_001},
