@@ -2,7 +2,7 @@
 
     found ▶ on disk ▶ our turn ▶ proven on chain, by us or by somebody faster ▶ forgotten, when nobody meets
                                  │                                              the relay any more
-                                 └ by us: after its unbonding the penalty is settled, which pays our bounty
+                                 └ by us: the penalty is settled, which pays our bounty
 
 Many relays find the same at about the same time, and only the first report counts. So each waits for its
 turn, in an order that is another for each proof: the first turn is one relay's, the second one more's, and
@@ -15,7 +15,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from mixpay.amounts import moment
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.errors import Reverted
 from mixpay.chain.sender import Sender
@@ -52,7 +51,6 @@ class Reporter:
         self._stored: set[RelayId] = set()
         self._turns: dict[RelayId, float] = {}
         """When our turn to report each comes, by the clock."""
-        self._withdrawable: dict[RelayId, int] = {}
         for proof in store.equivocations():
             state.directories.equivocations[proof.relay] = proof
             self._stored.add(proof.relay)
@@ -82,9 +80,7 @@ class Reporter:
                     f"relay {relay} signed two packet keys for epoch {proof.epoch}: will be reported"
                 )
         for relay in self._ours():
-            when = self._withdrawable.get(relay)
-            after = f" after {moment(when)}" if when is not None else ""
-            notes.append(f"relay {relay} was condemned by our report: a share of its penalty is ours{after}")
+            notes.append(f"relay {relay} was condemned by our report: a share of its penalty is paid to us")
         return notes
 
     # ------------------------------------------------------------------ proofs
@@ -134,13 +130,6 @@ class Reporter:
 
     async def _settle(self, relay: RelayId) -> None:
         registry = self._contracts.registry
-        if relay not in self._withdrawable:
-            found = await asyncio.to_thread(registry.relay, relay)
-            self._withdrawable[relay] = found.withdrawable_at
-        if self._state.chain_time < self._withdrawable[relay]:
-            return
-        if await asyncio.to_thread(registry.stake_left, relay) == 0:
-            return  # judgements took it all, and nothing is worth a transaction
         try:
             await asyncio.to_thread(self._sender.send, registry.settle_penalty(relay))
         except Reverted as error:

@@ -191,7 +191,7 @@ class RelayRegistry(Contract):
         return self._write("withdrawStake", id, to)
 
     def settle_penalty(self, id: RelayId) -> Call:
-        """Pays the bounty for a condemned relay after unbonding, burns the rest of its penalty. Anyone."""
+        """Pays the bounty for a condemned relay, burns the rest of its penalty. Anyone."""
         return self._write("settlePenalty", id)
 
     def freeze(self) -> Call:

@@ -131,7 +131,7 @@ def withdraw(
     elif paid.withdrawable_at is not None:
         lines.append(f"the stake is bound until {amounts.moment(paid.withdrawable_at)}")
     else:
-        lines.append("nothing is left of the stake: it was paid out, or judgements took it")
+        lines.append("nothing is left of the stake: it was paid out, or judgements and a penalty took it")
     fields = {
         "relay": paid.relay,
         "to": receiver,

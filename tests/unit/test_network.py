@@ -109,7 +109,6 @@ def test_refresh_followsWhatTheCourtDoes(world: World) -> None:
     assert registry.reporter_of(relays[1]) == reporter and registry.reporter_of(relays[0]) == NOBODY
     assert view.condemned == {relays[1]: reporter} and view.unsettled_penalties == {relays[1]}
 
-    world.chain.advance_time(registry.unbonding())
     world.deployer.send(registry.settle_penalty(relays[1]))
     happened = [event for batch in view.refresh() for event in batch.events]
     (settled,) = (event for event in happened if isinstance(event, events.PenaltySettled))

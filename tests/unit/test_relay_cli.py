@@ -373,11 +373,16 @@ def test_withdraw_pays_what_the_court_has_left(shell: Shell, world: World, owner
 
 
 def test_withdraw_says_that_nothing_is_left(shell: Shell, world: World) -> None:
+    """A penalty as large as what judgements leave of a stake."""
     relay = RelayId(shell.answer("register")["relay"])
     world.court_says("slash", relay, DEMO.stake)
+    world.court_says("condemn", relay, world.user().account)
     world.chain.advance_time(to=shell.answer("leave")["withdrawable_at"])
     status, out, _ = shell.owner_types("withdraw")
-    assert (status, out) == (0, "nothing is left of the stake: it was paid out, or judgements took it\n")
+    assert (status, out) == (
+        0,
+        "nothing is left of the stake: it was paid out, or judgements and a penalty took it\n",
+    )
     assert world.contracts.registry.relay(relay).owner == NOBODY
 
 

@@ -10,7 +10,6 @@ import pytest_asyncio
 
 from chain_world import ETHER, User, World
 from mixpay import eip712
-from mixpay.amounts import moment
 from mixpay.book import Limits
 from mixpay.chain.views import NOBODY
 from mixpay.crypto import x25519
@@ -101,7 +100,7 @@ async def test_twoKeys_areReported_andTheRelayIsOut(court: Court) -> None:
     await work(node, ANY_TURN)
     assert court.reporter == court.operators[node.me].account
     await work(node)
-    assert court.sent(node.me) == 1
+    assert court.sent(node.me) == 2  # the penalty is settled as well
     assert node.view.relay(court.liar) is None
     assert directories.equivocations  # its epoch is not over, and a chain may go back
     assert node.store.equivocations()
@@ -109,7 +108,7 @@ async def test_twoKeys_areReported_andTheRelayIsOut(court: Court) -> None:
     court.world.chain.advance_time(DEMO.key_grace + 1)
     await work(node)
     assert not directories.equivocations and not node.store.equivocations()
-    assert court.liar in node.view.condemned and court.sent(node.me) == 1
+    assert court.liar in node.view.condemned and court.sent(node.me) == 2
 
 
 async def test_onlyTheFirstReportCounts_andTheRaceIsNoError(court: Court) -> None:
@@ -200,17 +199,16 @@ async def condemned(court: Court) -> Node:
     node.state.directories.take_proof(court.proof())
     await work(node)
     await work(node, ANY_TURN)
-    await work(node)
+    node.view.refresh()
     return node
 
 
-async def test_penalty_isSettledAfterUnbonding_once(court: Court) -> None:
+async def test_penalty_isSettledAtOnce_once(court: Court) -> None:
     node = await condemned(court)
-    assert node.reporter.notes() == [f"relay {court.liar} was condemned by our report: {due(court)}"]
-    court.world.chain.advance_time(court.world.contracts.registry.unbonding() - 60)
-    await work(node)
+    assert node.reporter.notes() == [
+        f"relay {court.liar} was condemned by our report: a share of its penalty is paid to us"
+    ]
     assert (court.sent(node.me), court.bounty(node.me)) == (1, 0)
-    court.world.chain.advance_time(60)
     await work(node)
     assert (court.sent(node.me), court.bounty(node.me)) == (2, DEMO.penalty // 20)
     for _ in range(2):
@@ -219,17 +217,9 @@ async def test_penalty_isSettledAfterUnbonding_once(court: Court) -> None:
     assert node.reporter.notes() == []
 
 
-def due(court: Court) -> str:
-    when = moment(court.world.contracts.registry.relay(court.liar).withdrawable_at)
-    return f"a share of its penalty is ours after {when}"
-
-
 async def test_penaltyThatAnotherHasSettled_isNoError(court: Court) -> None:
     node = await condemned(court)
-    registry = court.world.contracts.registry
-    court.world.chain.advance_time(registry.unbonding())
-    node.view.refresh()
-    court.owner.send(registry.settle_penalty(court.liar))
+    court.owner.send(court.world.contracts.registry.settle_penalty(court.liar))
     await node.reporter.run_once()
     assert (court.sent(node.me), court.bounty(node.me)) == (1, DEMO.penalty // 20)
 
@@ -237,17 +227,15 @@ async def test_penaltyThatAnotherHasSettled_isNoError(court: Court) -> None:
 async def test_othersBounties_areTheirs(court: Court) -> None:
     await condemned(court)
     other = court.node(court.honest[1])
-    court.world.chain.advance_time(court.world.contracts.registry.unbonding())
     await work(other)
     assert court.sent(other.me) == 0 and other.reporter.notes() == []
 
 
-async def test_stakeThatJudgementsTook_isNotWorthATransaction(court: Court) -> None:
-    node = await condemned(court)
+async def test_penalty_isThere_whateverJudgementsTook(court: Court) -> None:
     court.world.court_says("slash", court.liar, DEMO.stake)
-    court.world.chain.advance_time(court.world.contracts.registry.unbonding())
+    node = await condemned(court)
     await work(node)
-    assert court.sent(node.me) == 1
+    assert court.bounty(node.me) == DEMO.penalty // 20
 
 
 async def test_condemnedRelay_isTold(court: Court) -> None:
