@@ -25,14 +25,15 @@ class ReceiptCourt(Contract):
     def open(
         self,
         payer: Account,
-        base: tuple[Amount, bytes],
+        base: tuple[Amount, int, bytes],
         batch: CaseBatch,
         signature: bytes,
         receipts_root: bytes,
         amount: Value,
     ) -> Call:
-        """Opens a case for the caller as payee, who leaves the bond. `base`: what was owed before the batch,
-        and the payer's signature over it (empty for a judgement); `signature`: the payer's over the batch."""
+        """Opens a case for the caller as payee, who leaves the bond. `base`: what was owed before, up to what
+        batch, and the payer's signature over both (empty for the newest judgement, and for nothing: 0 up to
+        batch 0); `signature`: the payer's over the batch."""
         return self._write("open", payer, base, batch.fields(), signature, receipts_root, amount)
 
     def record(self, case: Case) -> Call:
@@ -40,7 +41,7 @@ class ReceiptCourt(Contract):
         return self._write("record", case.fields())
 
     def answer(self, case: Case, cumulative: Amount, upto_batch: int, signature: bytes) -> Call:
-        """Ends a case by the payer's voucher. Anyone."""
+        """Ends a case by the payer's voucher. Anyone within the answer window, the payee until the end."""
         return self._write("answer", case.fields(), cumulative, upto_batch, signature)
 
     def finish(self, case: Case, samples: bytes) -> Call:

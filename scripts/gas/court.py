@@ -39,7 +39,7 @@ class Suit:
         message = eip712.Batch(self.payer.account, self.payee.account, 2, self.count, Amount(price), root)
         gas = stage.do(
             self.payee, "ReceiptCourt", "open", self.payer.account,
-            (self.base, voucher(stage, self.payer, self.payee, self.base, 1)), batch,
+            (self.base, 1, voucher(stage, self.payer, self.payee, self.base, 1)), batch,
             eip712.sign(self.payer.key, message.digest(stage.domain)), self.tree.root, self.tree.total,
         )  # fmt: skip
         opened = abi.artifact("ReceiptCourt").events["CaseOpened"]

@@ -231,7 +231,7 @@ async def test_aPayeeThatClaimsReceiptsItDoesNotHold_losesItsBond(world: CourtWo
     batch = CaseBatch(1, run.signed.count, run.price, run.signed.root)
     court, sender = world.contracts.court, Sender(world.rpc, liar.home.operator_key)
     call = court.open(
-        payer.account, (Amount(0), b""), batch, run.signed.signature, tree.root, Value(tree.total)
+        payer.account, (Amount(0), 0, b""), batch, run.signed.signature, tree.root, Value(tree.total)
     )
     before = world.balance(world.entry)
     await asyncio.to_thread(sender.send, call)

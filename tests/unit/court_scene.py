@@ -71,10 +71,16 @@ class Scene:
         )
         return Suit(batch, self.sign(message), tree, evidence)
 
-    def open(self, suit: Suit, base: Amount = Amount(0), signature: bytes = b"") -> Case:  # noqa: B008
+    def open(
+        self,
+        suit: Suit,
+        base: Amount = Amount(0),  # noqa: B008
+        upto_batch: int = 0,
+        signature: bytes = b"",
+    ) -> Case:
         """Open a case; what the event says of it."""
         call = self.court.open(
-            self.payer.account, (base, signature), suit.batch, suit.signature, suit.tree.root,
+            self.payer.account, (base, upto_batch, signature), suit.batch, suit.signature, suit.tree.root,
             Value(suit.tree.total),
         )  # fmt: skip
         receipt = self.payee.send(call)

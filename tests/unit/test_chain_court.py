@@ -67,8 +67,31 @@ def test_secondCase_buildsOnTheFirstJudgement(world: World) -> None:
     scene = Scene(world)
     first = scene.open(scene.suit(10))
     scene.payer.send(scene.court.answer(first, *scene.voucher(first.total, 1)))
-    second = scene.open(scene.suit(5, number=2), base=first.total)
+    second = scene.open(scene.suit(5, number=2), base=first.total, upto_batch=1)
     assert second.total == 60 * PRICE
+
+
+def test_case_buildsOnAVoucherOfAnEarlierBatch_orOnNothing(world: World) -> None:
+    scene = Scene(world)
+    skipping = scene.open(scene.suit(10, number=3))
+    assert (skipping.base, skipping.total) == (0, 40 * PRICE)
+    scene = Scene(world)
+    base, upto_batch, signature = scene.voucher(Amount(7 * PRICE), 1)
+    assert scene.open(scene.suit(10, number=4), base, upto_batch, signature).total == 47 * PRICE
+    scene = Scene(world)
+    with pytest.raises(Reverted, match="InvalidBase"):
+        scene.open(scene.suit(10, number=2), *scene.voucher(Amount(7), 2))
+
+
+def test_lateAnswer_isThePayees(world: World) -> None:
+    scene = Scene(world)
+    case = scene.open(scene.suit(10))
+    world.chain.advance_time(DEMO.answer_window)
+    voucher = scene.voucher(case.total, 1)
+    with pytest.raises(Reverted, match="AnswerWindowOver"):
+        scene.payer.send(scene.court.answer(case, *voucher))
+    scene.payee.send(scene.court.answer(case, *voucher))
+    assert scene.court.judgement(scene.payer.account, scene.payee.account).total == case.total
 
 
 def test_expiredCase_losesTheBond(world: World, follower: Follower) -> None:
