@@ -157,7 +157,7 @@ class Daemon:
         follower = Follower(rpc, home.deployment, contracts=["ReceiptCourt"])
         self.court = CourtDesk(
             me=self.account,
-            reader=Reader(rpc, contracts, follower, self.account),
+            reader=Reader(rpc, contracts, follower, self.account, self.view),
             clerk=Clerk(contracts, self.sender),
             registry=contracts.registry,
             accounts=self.accounts,

@@ -12,7 +12,8 @@ Rules
 - Openings are given for one set of 16 points only: more would show which single packets have no response.
 - A voucher must be the payer's, for what is due at least. Then tickets and responses are forgotten. The same
   when the court has judged or was shown a voucher: see `payee_settling`.
-- What the court is asked for is fixed, on disk, before it is asked: only a cut batch, as far as it is signed.
+- What the court is asked for is fixed, on disk, before it is asked: a batch as far as it is signed. That is
+  the cut one or, if there is nothing to prove of it, the open one, which then takes no more tickets.
 - A payer that sends what an honest one cannot send gets no more tickets accepted, until a right voucher
   comes. Settling what it owes stays possible.
 - Without progress for `retry_interval`, everything unanswered is repeated: the payer answers repetitions.
@@ -29,6 +30,7 @@ Rules
     redeemed   on_samples                     remember the points: OPENINGS                        opened
     opened     on_samples, the same           the same OPENINGS                                    opened
     cut, ...   prepare_case                   write down what is demanded; no response counts now  demanded
+    open       prepare_case, cut unprovable   the same; the cut batch is worth nothing any more    demanded
     redeemed,  on_voucher, as due             keep it, forget the batch                            settled
     ... demanded
     any        on_judgement, on_answer        keep the total, forget the batch                     settled
@@ -98,6 +100,7 @@ class PayeeBook(SettlingPayee):
         for run in self._runs():
             run.restore(by_class[Response], by_class[Demand])
             self._places |= {ticket.seq: ticket for ticket in run.tickets}
+        self._skip()
         self._late = set(self._state.late)
 
     def known(self, seq: int) -> bool:
@@ -132,7 +135,7 @@ class PayeeBook(SettlingPayee):
 
     def refusal(self, seq: int, value: Value, price: Amount) -> str | None:
         """Return why a new ticket would be refused, or None. Cheap: ask before the packet is opened."""
-        if self.refused is not None:
+        if self.refused is not None or self._open.demand is not None:
             return reasons.LINK_REFUSED
         if seq <= self._state.floor and seq not in self._late:
             return reasons.STALE_TICKET
@@ -209,6 +212,7 @@ class PayeeBook(SettlingPayee):
         allowed = room(limits, self._channel, self._state.cumulative, run.price)
         return (
             self._told
+            or run.demand is not None
             or len(run.tickets) >= limits.settle_tickets
             or now - self._opened_at >= limits.settle_period
             or self._channel.closes_at > 0

@@ -6,9 +6,18 @@ Rules
 - While ours is a judgement, a voucher for less than is due from there is no fault: the payer may not have
   read of it yet. A voucher for what was judged, or more, takes the judgement's place.
 - A batch that goes to court may be settled for what was demanded there, although more may be due by now.
+- A case is about the cut batch or, where that has no receipt under the payer's signature, about the next
+  one: else a payer that keeps one batch from being provable could never be sued again. The case builds on the
+  newest total, and its judgement contains nothing of the batch that it skips. So from the demand on nothing
+  is asked for that batch any more: its receipts, all without signature, are given up, and a payer that comes
+  back settles it for nothing, before it settles the next one for what is demanded.
+- What is demanded of an open batch is all that it will ever be worth, so it takes no tickets.
+- A total without a signature is just what the court pays, even if a payer had signed for more than was due.
 """
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
 
 from mixpay import court, eip712
 from mixpay.book import limits as reasons
@@ -20,7 +29,7 @@ from mixpay.book.run import ReceiptRun
 from mixpay.types import Account, Amount, Value
 
 
-class SettlingPayee(LinkBook[ReceiptRun]):
+class SettlingPayee(LinkBook[ReceiptRun], ABC):
     """What `payer` owes `payee`, without how it came about. `domain` is that of Channels."""
 
     def __init__(self, domain: eip712.Domain, payer: Account, payee: Account, limits: Limits) -> None:
@@ -30,18 +39,18 @@ class SettlingPayee(LinkBook[ReceiptRun]):
         self._domain = domain
         self._places: dict[int, PlacedTicket] = {}
 
+    @abstractmethod
     def _cut_if_due(self, now: float) -> Effects:
         """The next settlement begins, if it is due."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------------ vouchers
 
     def on_voucher(self, cumulative: Amount, upto_batch: int, signature: bytes, now: float) -> Effects:
         """VOUCHER: if it is what is due, keep it and forget the batch. ClaimDue if the channel is closing."""
-        run, state = self._cut, self._state
+        run, state = self._run(upto_batch), self._state
         if upto_batch <= state.upto_batch:
             return self._renew(cumulative, upto_batch, signature)
-        due = None if run is None or run.number != upto_batch else self._due(run)
+        due = None if run is None else self._due(run)
         if run is None or due is None:
             return self._accuse(reasons.WRONG_VOUCHER)
         if not self._is_signed(cumulative, upto_batch, signature):
@@ -97,7 +106,7 @@ class SettlingPayee(LinkBook[ReceiptRun]):
             floor=floor,
             refusal=(),
         )
-        amount = Amount(cumulative - before)
+        amount = Amount(max(0, cumulative - before))
         return [state, ForgetBatch(number), BatchSettled(number, value, amount, cumulative)]
 
     def _claim_due(self) -> Effects:
@@ -113,7 +122,8 @@ class SettlingPayee(LinkBook[ReceiptRun]):
     @property
     def demand(self) -> Demand | None:
         """What the court is, or is about to be, asked for."""
-        return self._cut.demand if self._cut is not None else None
+        run = self._demanded()
+        return run.demand if run is not None else None
 
     @property
     def unsettled_cut(self) -> int | None:
@@ -121,33 +131,56 @@ class SettlingPayee(LinkBook[ReceiptRun]):
         return self._cut.number if self._cut is not None else None
 
     @property
-    def cut_price(self) -> Amount:
-        """Hop price of the batch that waits for its voucher, in token units; 0 if none does."""
-        return self._cut.price if self._cut is not None else Amount(0)
+    def case_batch(self) -> int | None:
+        """The number of the batch that a case is, or would be, about; None while none has to be settled."""
+        run = self._at_issue()
+        return run.number if run is not None else None
+
+    @property
+    def case_price(self) -> Amount:
+        """Hop price of that batch, in token units; 0 if there is none."""
+        run = self._at_issue()
+        return run.price if run is not None else Amount(0)
 
     def provable(self) -> tuple[Amount, Amount]:
-        """What a case could claim now for the cut batch, and for all living ones, in token units."""
-        amounts = [run.signed_receipts()[1] * run.price for run in self._runs()]
-        first = amounts[0] if self._cut is not None else 0
-        return Amount(first), Amount(sum(amounts))
+        """What a case could claim now for `case_batch`, and for all living batches, in token units."""
+        run = self._at_issue()
+        first = run.provable * run.price if run is not None else 0
+        return Amount(first), Amount(sum(run.provable * run.price for run in self._runs()))
 
     def prepare_case(self) -> Effects:
-        """Fix what the court is asked for of the cut batch; nothing if there is nothing, or it is fixed."""
-        run = self._cut
+        """Fix what the court is asked for of `case_batch`; nothing if there is nothing, or it is fixed."""
+        run = self._at_issue()
         if run is None or run.demand is not None:
             return ()
         run.demand = run.make_demand()
+        self._skip()
         return () if run.demand is None else (Store(run.demand),)
 
     def evidence(self) -> court.Evidence | None:
         """What the court is shown for `demand`."""
-        return self._cut.evidence() if self._cut is not None else None
+        run = self._demanded()
+        return run.evidence() if run is not None else None
+
+    def _demanded(self) -> ReceiptRun | None:
+        return next((run for run in self._runs() if run.demand is not None), None)
+
+    def _at_issue(self) -> ReceiptRun | None:
+        """What is demanded; else the first batch with something to demand, once one has to be settled."""
+        demanded = self._demanded()
+        if demanded is not None or self._cut is None:
+            return demanded
+        return next((run for run in self._runs() if run.provable), self._cut)
+
+    def _skip(self) -> None:
+        """Give the cut batch up if the one after it is demanded."""
+        if self._cut is not None and self._open.demand is not None:
+            self._cut.give_up()
 
     def on_judgement(self, number: int, total: Amount, value: Value, now: float) -> Effects:
         """The court has judged an all-time total up to a batch; `value` of its receipts, in hop prices."""
         state = self._state
         if number > state.upto_batch:
-            total = Amount(max(total, state.cumulative))
             return in_order(self._settle(number, total, value, b""), self._after(now))
         if number < state.upto_batch or total <= state.cumulative:
             return ()
@@ -159,5 +192,4 @@ class SettlingPayee(LinkBook[ReceiptRun]):
         """The court was shown the payer's voucher for exactly the batches up to a case's."""
         if number <= self._state.upto_batch:
             return self._renew(cumulative, number, signature)
-        total = Amount(max(cumulative, self._state.cumulative))
-        return in_order(self._settle(number, total, value, signature), self._after(now))
+        return in_order(self._settle(number, cumulative, value, signature), self._after(now))

@@ -83,12 +83,16 @@ class SettlingPayer(LinkBook[Run]):
             return self._settle(number, Amount(max(total, state.cumulative)), value)
         if number == state.upto_batch and total > state.cumulative:
             return self._promise(total, number, state.settled)
-        before = self._settlements.before
-        if number == state.upto_batch - 1 and total > before:
-            self._settlements = Settlements(total, self._settlements.most)
-            raised = Amount(state.cumulative + total - before)
-            return self._promise(raised, state.upto_batch, state.settled)
-        return ()
+        return self._raise(total) if number == state.upto_batch - 1 else ()
+
+    def _raise(self, total: Amount) -> Effects:
+        """More is owed up to the batch before the newest one, which builds on that. Once for each total."""
+        state, before = self._state, self._settlements.before
+        if total <= before:
+            return ()
+        self._settlements = Settlements(total, self._settlements.most)
+        raised = Amount(state.cumulative + total - before)
+        return self._promise(raised, state.upto_batch, state.settled)
 
     def admits(self, number: int, total: Amount) -> bool:
         """Say whether a case that claims an all-time total up to a batch is to be admitted."""
@@ -96,16 +100,16 @@ class SettlingPayer(LinkBook[Run]):
             return False
         if number <= self._state.upto_batch:
             return total <= max(self._settlements.most, self._state.cumulative)
-        run = self._runs()[0]
-        return number == run.number and total <= self._state.cumulative + run.amount
+        run = self._run(number)  # a batch that the case skips is not in what it claims
+        return run is not None and total <= self._state.cumulative + run.amount
 
     def admit(self, number: int, total: Amount, value: Value) -> Effects:
         """Sign a voucher that answers the case, if `admits`; else nothing. `value`: as for `on_judgement`."""
         state = self._state
         if not self.admits(number, total):
             return ()
-        if number > state.upto_batch:
-            return self._settle(number, Amount(max(total, state.cumulative)), value)
+        if number >= state.upto_batch - 1:
+            return self.on_judgement(number, total, value)  # as it will be judged when it is answered
         return self._promise(total, state.upto_batch, state.settled) if total > state.cumulative else ()
 
     # ------------------------------------------------------------------ tickets that come to nothing

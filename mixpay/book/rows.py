@@ -127,7 +127,7 @@ class Commitment:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Payee: what it asks the court for, fixed: the receipts among the first `count` tickets of a cut batch.
+    """Payee: what it asks the court for, fixed: the receipts among the first `count` tickets of a batch.
 
     `signature` is the payer's over these tickets, `locks_root` the root of their locks, `root` and `total`
     those of the receipts' tree.

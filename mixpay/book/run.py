@@ -79,7 +79,7 @@ class Run:
 class ReceiptRun(Run):
     """The payee's batch: the tickets, and the responses that make receipts of them."""
 
-    __slots__ = ("_receipts", "demand", "opened", "responses")
+    __slots__ = ("_receipts", "demand", "given_up", "opened", "responses")
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -87,12 +87,14 @@ class ReceiptRun(Run):
         self.opened = 0
         """Of the tickets with a response, in hop prices."""
         self.demand: Demand | None = None
+        self.given_up = False
+        """Whether nothing is asked for this batch any more, for a case is about the next one."""
         self._receipts: SumTree | None = None
 
     @property
     def is_fixed(self) -> bool:
-        """Whether the root of the receipts is out: a response that comes now is worth nothing."""
-        return self.commitment is not None or self.demand is not None
+        """Whether it is out what is asked for: a response that comes now is worth nothing."""
+        return self.commitment is not None or self.demand is not None or self.given_up
 
     def restore(self, responses: Iterable[Response], demands: Iterable[Demand]) -> None:
         """Take what the disk has of this batch beside its tickets."""
@@ -109,6 +111,11 @@ class ReceiptRun(Run):
         self.opened += self.tickets[position].value
         return True
 
+    def give_up(self) -> None:
+        """Ask for nothing any more."""
+        self.given_up = True
+        self.responses, self.opened = {}, 0
+
     def receipts(self) -> SumTree:
         """Return the tree of the receipts. It is made once: no response may come in after the first call."""
         if self._receipts is None:
@@ -119,6 +126,11 @@ class ReceiptRun(Run):
         """Return the number and the value of the receipts under the payer's newest signature."""
         values = [t.value for t in self.tickets[: self.signed_count] if t.position in self.responses]
         return len(values), sum(values)
+
+    @property
+    def provable(self) -> int:
+        """What a case can claim, in hop prices: what is demanded, or could be now."""
+        return self.signed_receipts()[1] if self.demand is None else self.demand.total
 
     def make_demand(self) -> Demand | None:
         """Return what a court can be asked for, or None if no receipt is under a signature of the payer's."""

@@ -12,7 +12,7 @@ from relay.court.facts import Voucher
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Bring the batch that the payer's book has cut to court. `deposit`: tokens that the bond needs first."""
+    """Bring a batch of the payer's to court. `deposit`: tokens that the bond needs first."""
 
     relay: RelayId
     number: int

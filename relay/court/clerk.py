@@ -19,14 +19,14 @@ class Clerk:
 
     def open(self, action: Open, book: PayeeBook) -> None:
         """Bring what the book demands to court; nothing if it was settled a moment ago."""
-        demand, state, price = book.demand, book.state, book.cut_price
-        if demand is None or demand.number != action.number or state.upto_batch != action.number - 1:
+        demand, state, price = book.demand, book.state, book.case_price
+        if demand is None or demand.number != action.number or state.upto_batch >= action.number:
             return
         if action.deposit:
             self._deposit(Amount(action.deposit))
         batch = CaseBatch(demand.number, demand.count, price, demand.locks_root)
         claim = batch, demand.signature, demand.root, demand.total
-        base = state.cumulative, state.signature
+        base = state.cumulative, state.upto_batch, state.signature
         self._sender.send(self._contracts.court.open(book.payer, base, *claim))
 
     def _deposit(self, amount: Amount) -> None:

@@ -103,7 +103,7 @@ class Judged:
     deposit: Amount = _NOTHING
     """The channel's, all-time total."""
     stake: Amount = _NOTHING
-    """What is left of the payer's."""
+    """What judgements can still take of the payer's: all that is left but the penalty."""
 
     @property
     def lacking(self) -> Amount:
@@ -113,15 +113,16 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """A batch that was cut and has no voucher."""
+    """A batch that was cut has no voucher."""
 
     number: int
+    """The batch that a case is to be about: that one, or the next if there is nothing to prove of it."""
     since: int
-    """When we noticed."""
+    """When we noticed that it waits."""
     amount: Amount
     """What a case can claim: receipts under the payer's signature."""
     in_all: Amount
-    """The same with the batch that follows, whose case builds on this one's."""
+    """The same with a batch that follows, whose case builds on this one's."""
     expired: int = 0
     """Cases about it that ended without a judgement."""
 
@@ -177,7 +178,7 @@ class Facts:
 def payer_facts(relay: RelayId, book: PayeeBook, docket: Docket, since: int | None) -> PayerFacts | None:
     """What we have against a payer; None if nothing. `since`: when the batch that it has to settle was
     noticed, if there is one. What only the chain knows is filled in later."""
-    pair, number = Pair(book.payer, book.payee), book.unsettled_cut
+    pair, number = Pair(book.payer, book.payee), book.case_batch
     case, judged = docket.case(pair), _judged(docket, pair, book.channel.deposit)
     unsettled = None
     if number is not None and since is not None:

@@ -3,7 +3,8 @@
 Rules (docs/design.md §4; `CourtRules` has the settings)
 - A batch that is not settled `patience` after it was cut goes to court, if its receipts, with those of the
   next batch, are worth `min_amount`. When the channel is closing, at half of the notice at the latest.
-  Batches go one after the other: the next builds on the judgement of the first.
+  Batches go one after the other: the next builds on the judgement of the first. If the first has no receipt
+  under the payer's signature, the next builds on what was settled before.
 - A case whose window we missed is tried once more, not again: then something is wrong that bonds do not mend.
 - A payer that has signed its voucher need not be proven anything: when its own time to show it is over, we
   do. That ends the case and returns the bond; the court's costs are nothing to earn.
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 from mixpay.amounts import shown
 from relay.config import CourtRules
 from relay.court.actions import Action, Answer, Collect, Expire, Finish, Matter, Open, Record, Step
-from relay.court.facts import CaseFacts, Judged, Moment, PayerFacts, Terms, Unsettled
+from relay.court.facts import CaseFacts, Judged, Moment, PayerFacts, Terms, Unsettled, Voucher
 
 MAX_CASES = 2
 """About one batch."""
@@ -52,7 +53,7 @@ def against_payer(f: PayerFacts, moment: Moment, terms: Terms, rules: CourtRules
 def _unsettled(
     f: PayerFacts, batch: Unsettled, moment: Moment, terms: Terms, rules: CourtRules
 ) -> Iterator[Step]:
-    if f.judged is not None and f.judged.number >= batch.number:
+    if f.judged is not None and _is_ahead(f.judged, f.voucher, batch):
         yield _waiting(f, batch, "judged", "the books follow some blocks later")
         return
     if moment.now < batch.since + _QUIET:
@@ -67,6 +68,12 @@ def _unsettled(
         matter, _ = _waiting(f, batch, "unsettled", "it is brought to court now")
         what = f"a case about batch {batch.number} of relay {f.relay}, {shown(batch.amount)} tokens"
         yield matter, Open(f.relay, batch.number, max(0, batch.bond - moment.ledger), what)
+
+
+def _is_ahead(judged: Judged, voucher: Voucher, batch: Unsettled) -> bool:
+    """Whether the book is still to be told of a judgement: of the batch, or of what its case builds on."""
+    behind = judged.number >= voucher.upto_batch and judged.total > voucher.cumulative
+    return behind or judged.number >= batch.number
 
 
 def _waiting(f: PayerFacts, batch: Unsettled, state: str, follows: str, at: int | None = None) -> Step:
@@ -159,7 +166,7 @@ def _lacking(f: PayerFacts, judged: Judged, moment: Moment, terms: Terms) -> Ste
         return Matter(f.relay, False, judged.number, judged.total, state, follows, at), action
 
     if not judged.stake:
-        return step("nothing is left of the payer's stake")
+        return step("nothing is left that judgements can take of the payer's stake")
     if moment.now < collect:
         return step("the payer's stake pays", collect)
     why = f"{lacking} tokens that relay {f.relay} owes by judgement, from its stake"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.follower import Batch, Follower
 from mixpay.chain.rpc import Rpc
+from mixpay.network import NetworkView
 from mixpay.types import Account, Amount, RelayId
 from relay.court.facts import CaseFacts, Facts, Judged, Moment, PayeeFacts, PayerFacts
 
@@ -17,11 +18,14 @@ _NO_SEED = bytes(32)
 class Reader:
     """Follows the court, and completes facts."""
 
-    def __init__(self, rpc: Rpc, contracts: Contracts, follower: Follower, me: Account) -> None:
+    def __init__(
+        self, rpc: Rpc, contracts: Contracts, follower: Follower, me: Account, view: NetworkView
+    ) -> None:
         self._rpc = rpc
         self._contracts = contracts
         self._follower = follower
         self._me = me
+        self._view = view
 
     def poll(self) -> Iterator[Batch]:
         """All that the court has reported since the last poll."""
@@ -73,6 +77,14 @@ class Reader:
         if judged is None or not judged.lacking:
             return judged
         newest = self._contracts.court.judgement(payer, payee)
-        stake = self._contracts.registry.stake_left(relay) if relay is not None else Amount(0)
+        stake = self._collectable(relay) if relay is not None else Amount(0)
         deposit = self._contracts.channels.channel(payer, payee).deposit
         return Judged(newest.total, newest.number, newest.judged_at, deposit, stake)
+
+    def _collectable(self, relay: RelayId) -> Amount:
+        """What judgements can still take of a stake. The registry keeps the penalty back, even before there
+        is one; once settled, it is not in what is left. A view that lags makes it too little."""
+        view = self._view
+        settled = relay in view.condemned and relay not in view.unsettled_penalties
+        kept = 0 if settled else view.deployment.parameters.penalty
+        return Amount(max(0, self._contracts.registry.stake_left(relay) - kept))

@@ -52,7 +52,7 @@ class Party:
         follower = Follower(rpc, world.deployment, contracts=["ReceiptCourt"])
         return CourtDesk(
             me=self.operator.account,
-            reader=Reader(rpc, contracts, follower, self.operator.account),
+            reader=Reader(rpc, contracts, follower, self.operator.account, self.view),
             clerk=Clerk(contracts, self.operator),
             registry=contracts.registry,
             accounts=node.accounts,
@@ -111,8 +111,8 @@ class Parties:
         with self.payee.node.books.step() as step:
             step.add(Side.PAYER, self.payer.relay, self.owed.on_channel(channel, self.clock()))
 
-    async def carry(self, count: int, *, losing: tuple[type, ...] = ()) -> None:
-        """Tickets acknowledged and opened; the payer has signed for them. See `talk`."""
+    async def carry(self, count: int, *, opened: bool = True, losing: tuple[type, ...] = ()) -> None:
+        """Tickets acknowledged, and opened or not; the payer has signed for them. See `talk`."""
         self.connect()
         for _ in range(count):
             response, lock, ack, hint = secrets(self.carried)
@@ -128,8 +128,9 @@ class Parties:
                 taken = self.owed.accept(ticket.seq, lock, ack, VALUE, price=PRICE, now=self.clock())
                 step.add(Side.PAYER, self.payer.relay, taken)
                 placed = self.owed._places[ticket.seq]
-                opened = self.owed.on_response(placed.batch, placed.position, response, self.clock())
-                step.add(Side.PAYER, self.payer.relay, opened)
+                if opened:
+                    known = self.owed.on_response(placed.batch, placed.position, response, self.clock())
+                    step.add(Side.PAYER, self.payer.relay, known)
         await self.talk(losing=losing)
         await self.pass_time(2.0)
         await self.talk(losing=losing)
@@ -168,6 +169,14 @@ class Parties:
         self.payee.node.desk.settle()
         await self.payee.node.written()
         self.payee.node.wires[Side.PAYER][self.payer.relay].take()
+
+    async def fall_silent_without_receipts(self, count: int = 6) -> None:
+        """The payer settles nothing, and there is nothing to prove of the batch that is cut; but it has
+        signed for some tickets of the next one."""
+        await self.carry(4, opened=False)
+        self.payee.node.desk.settle()
+        await self.talk()
+        await self.carry(count, losing=(frames.Redeem,))
 
     async def go_to_court(self) -> Case:
         """The payee's patience ends."""

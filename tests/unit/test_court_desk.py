@@ -90,6 +90,64 @@ async def test_cutAndOpenBatch_areTwoCasesOneAfterTheOther(parties: Parties) -> 
     assert parties.judged() == AMOUNT + 8 * PRICE + 2 * DEMO.court_cost
 
 
+async def test_batchWithoutReceipts_isSkipped_andTheNextIsJudged_throughRestarts(parties: Parties) -> None:
+    await parties.fall_silent_without_receipts()
+    case = await parties.go_to_court()
+    assert (case.batch.number, case.base, case.claimed) == (2, 0, AMOUNT)
+    demand = parties.owed.demand
+    await parties.payee.restart()
+    assert parties.owed.demand == demand is not None
+    assert did(await parties.payee.desk.run_once()) == []
+    await judge(parties)
+    assert parties.judged() == AMOUNT + DEMO.court_cost
+    await settle_blocks(parties)
+    for book in (parties.owed, parties.owing):
+        assert (book.state.cumulative, book.state.upto_batch) == (AMOUNT + DEMO.court_cost, 2)
+        assert book.totals(PRICE).unsettled == 0
+
+
+async def test_skippedBatch_thatIsSettledWhileTheCaseRuns_changesNothingOfIt(parties: Parties) -> None:
+    await parties.fall_silent_without_receipts()
+    await parties.go_to_court()
+    parties.connect()
+    await parties.pass_time(20.0)
+    await parties.talk(losing=(frames.Cut,))  # nothing more is settled than the batch that is skipped
+    assert (parties.owed.state.cumulative, parties.owed.state.upto_batch) == (0, 1)
+    await parties.payee.restart()
+    await judge(parties)
+    assert parties.judged() == AMOUNT + DEMO.court_cost
+    await settle_blocks(parties)
+    assert parties.owed.state.upto_batch == parties.owing.state.upto_batch == 2
+
+
+async def test_caseThatSkipsABatch_isAnswered_byWhoeverAdmitsIt(parties: Parties) -> None:
+    await parties.fall_silent_without_receipts()
+    await parties.go_to_court()
+    await parties.payer.desk.run_once()
+    parties.world.chain.advance_time(DEMO.answer_window // 2)
+    assert did(await parties.payer.desk.run_once()) == [Admit, Answer]
+    assert parties.judged() == AMOUNT
+    await settle_blocks(parties)
+    for book in (parties.owed, parties.owing):
+        assert (book.state.cumulative, book.state.upto_batch) == (AMOUNT, 2)
+        assert book.state.signature
+
+
+async def test_lateAnswer_isLeftToThePayee(parties: Parties) -> None:
+    """The payer has signed, and is too late to show it."""
+    await parties.fall_silent()
+    await parties.go_to_court()
+    parties.connect()
+    await parties.talk()
+    parties.world.chain.mine(6)
+    await parties.payee.desk.run_once()
+    parties.world.chain.advance_time(DEMO.answer_window)
+    report = await parties.payer.desk.run_once()
+    assert did(report) == []
+    assert "too late for us to answer" in report.matters[0].follows
+    assert did(await parties.payee.desk.run_once()) == [Answer]
+
+
 async def test_demand_isOnDiskBeforeTheCase_andARestartGoesOnWithIt(parties: Parties) -> None:
     """Whenever the payee falls over, it goes on with the same receipts."""
     await parties.fall_silent()
@@ -256,6 +314,43 @@ async def test_stakePays_whenTheChannelLacks(parties: Parties) -> None:
     left = parties.world.contracts.registry.stake_left(parties.payer.relay)
     assert left == DEMO.stake - AMOUNT - DEMO.court_cost
     assert (await parties.payee.desk.run_once()).results == ()
+
+
+async def test_stake_isNotAskedForWhatOnlyAPenaltyCanTake(parties: Parties) -> None:
+    """Neither before a penalty nor after it: what the registry refuses is not tried again and again."""
+    world, payer = parties.world, parties.payer.relay
+    registry = world.contracts.registry
+    world.court_says("slash", payer, DEMO.stake)
+    await parties.fall_silent()
+    await parties.go_to_court()
+    await judge(parties)
+    world.chain.advance_time(DEMO.grace)
+    report = await parties.payee.desk.run_once()
+    assert (report.results, registry.stake_left(payer)) == ((), DEMO.penalty)
+    assert "nothing is left" in report.matters[-1].follows
+    world.court_says("condemn", payer, world.user().account)
+    for settled in (False, True):
+        if settled:
+            world.deployer.send(registry.settle_penalty(payer))
+        parties.payee.view.refresh()
+        assert (await parties.payee.desk.run_once()).results == ()
+
+
+async def test_stakeOfACondemnedRelay_paysToTheLastUnit(parties: Parties) -> None:
+    world, payer = parties.world, parties.payer.relay
+    registry, owed = world.contracts.registry, AMOUNT + DEMO.court_cost
+    world.court_says("slash", payer, DEMO.stake - DEMO.penalty - owed + 1)
+    world.court_says("condemn", payer, world.user().account)
+    world.deployer.send(registry.settle_penalty(payer))
+    await parties.fall_silent()
+    await parties.go_to_court()
+    await judge(parties)
+    world.chain.advance_time(DEMO.grace)
+    parties.payee.view.refresh()
+    assert did(await parties.payee.desk.run_once()) == [Collect]
+    assert registry.stake_left(payer) == 0
+    report = await parties.payee.desk.run_once()
+    assert report.results == ()
 
 
 async def test_missedCase_isOpenedOnceMore_notTwice(parties: Parties) -> None:

@@ -110,8 +110,22 @@ def test_batchThatIsJudged_isNotBroughtToCourtAgain() -> None:
     facts = replace(PAYER, unsettled=unsettled(), judged=Judged(Amount(500), 1, deposit=Amount(500)))
     assert plan(facts, moment(NOW + 600)).actions == ()
     assert says(facts, moment(NOW + 600))[0] == "judged"
-    of_an_earlier_batch = replace(facts, judged=Judged(Amount(500), 0, deposit=Amount(500)))
-    assert isinstance(does(of_an_earlier_batch, moment(NOW + 600)), Open)
+
+
+@pytest.mark.parametrize(
+    ("held", "brought"),
+    [
+        (Voucher(Amount(500), 1), True),
+        (voucher(499), False),  # the book will be told, and the case builds on it
+        (voucher(499, 2), True),  # it is of a later batch: that judgement changes no book
+        (Voucher(), False),
+    ],
+)
+def test_caseBuildsOnTheJudgementBefore_onceTheBookKnowsIt(held: Voucher, brought: bool) -> None:
+    judged = Judged(Amount(500), 1, deposit=Amount(500))
+    facts = replace(PAYER, unsettled=replace(unsettled(), number=3), judged=judged, voucher=held)
+    assert isinstance(does(facts, moment(NOW + 600)), Open) is brought
+    assert brought or says(facts, moment(NOW + 600))[0] == "judged"
 
 
 # ---------------------------------------------------------------------- our case
@@ -200,7 +214,7 @@ def test_stake_isNotTouched_ifNothingIsLeft_orItIsNotWorthAPlace() -> None:
 
 
 def test_judgementAndNextBatch_goOnBesideEachOther() -> None:
-    facts = replace(lacking(1), unsettled=replace(unsettled(), number=2))
+    facts = replace(lacking(1), unsettled=replace(unsettled(), number=2), voucher=Voucher(Amount(500), 1))
     found = plan(facts, moment(NOW + 600)).actions
     assert [type(action) for action in found] == [Open, Collect]
 
@@ -219,15 +233,33 @@ def theirs(held: Voucher = Voucher(), admits: bool = True, seed: bytes = b"") ->
     return replace(PAYEE, case=CaseFacts(AGAINST, seed), voucher=held, admits=admits)
 
 
+def admitted() -> PayeeFacts:
+    """At `PROVABLE`, half of the time to answer is over."""
+    return replace(theirs(), case=CaseFacts(replace(AGAINST, opened_at=PROVABLE - TERMS.answer_window // 2)))
+
+
 def test_caseAgainstUs_isAnsweredAtOnce_withOurVoucher() -> None:
-    for now in (NOW, PROVABLE, ENDS):
+    for now in (NOW, PROVABLE - 1):
         assert isinstance(does(theirs(voucher(400)), moment(now)), Answer)
+
+
+@pytest.mark.parametrize(
+    ("held", "follows"),
+    [(voucher(400), "the payee proves it, or shows our voucher"), (Voucher(), "it has to be proven")],
+)
+def test_caseAgainstUs_isNeitherAnsweredNorAdmitted_whenOurTimeIsOver(held: Voucher, follows: str) -> None:
+    for now in (PROVABLE, ENDS - 1):
+        assert does(theirs(held), moment(now)) is None
+        assert says(theirs(held), moment(now)) == (
+            "opened", f"too late for us to answer: {follows}", ENDS,
+        )  # fmt: skip
+    assert isinstance(does(theirs(held), moment(ENDS)), Expire)
 
 
 def test_caseAgainstUs_isAdmitted_whenTheLinkHadItsTime() -> None:
     assert says(theirs(), moment(NOW + 499))[2] == NOW + 500
     assert does(theirs(), moment(NOW + 499)) is None
-    for now in (NOW + 500, ENDS - 1):
+    for now in (NOW + 500, PROVABLE - 1):
         assert isinstance(does(theirs(), moment(now)), Admit)
 
 
@@ -257,7 +289,7 @@ def test_mostUrgent_comesFirst() -> None:
             ours(),
             ours(SEED),
         ),
-        payees=(theirs(),),
+        payees=(admitted(),),
     )
     order = [type(action) for action in make_plan(facts, TERMS, RULES).actions]
     assert order == [Record, Finish, Admit, Open, Collect]
@@ -267,7 +299,7 @@ def test_mostUrgent_comesFirst() -> None:
     ("hindrance", "why"), [({"ether": 0}, "no ether"), ({"in_flight": 1}, "in no block")]
 )
 def test_withoutMeans_nothingIsSent_butSigned(hindrance: dict[str, int], why: str) -> None:
-    facts = Facts(moment(PROVABLE, **hindrance), payers=(ours(SEED),), payees=(theirs(),))
+    facts = Facts(moment(PROVABLE, **hindrance), payers=(ours(SEED),), payees=(admitted(),))
     found = make_plan(facts, TERMS, RULES)
     assert [type(action) for action in found.actions] == [Admit]
     assert found.hindrance is not None and why in found.hindrance

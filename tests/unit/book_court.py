@@ -1,0 +1,189 @@
+"""A court as far as books are concerned, batches for it, and a storm with it."""
+
+from dataclasses import dataclass, field
+
+from book_helpers import DOMAIN, PAYEE, PAYER, PRICE, Link
+from book_storm import Storm
+from mixpay import eip712
+from mixpay.book import Limits, rows
+
+COST = 1000 * PRICE
+
+
+@dataclass
+class Case:
+    """What the chain keeps of a case, and whether the payee has sent its samples."""
+
+    base: int
+    demand: rows.Demand
+    finishing: bool = False
+
+    @property
+    def number(self):
+        return self.demand.number
+
+    @property
+    def total(self):
+        return self.base + self.demand.total * PRICE
+
+
+@dataclass
+class Court:
+    """ReceiptCourt as far as books are concerned: its reports, in order, and how far each side has read."""
+
+    case: Case | None = None
+    reports: list = field(default_factory=list)
+    read: dict = field(default_factory=lambda: {"payer": 0, "payee": 0})
+    judged: int = 0
+    judged_number: int = 0
+
+    def open(self, link):
+        """The payee's case, on what it has on disk."""
+        (demand,) = link.disks["payee"].of(rows.Demand)
+        batch = eip712.Batch(PAYER, PAYEE, demand.number, demand.count, PRICE, demand.locks_root)
+        assert eip712.signed_by(PAYER, batch, DOMAIN, demand.signature)
+        state = link.payee.state
+        assert state.upto_batch < demand.number
+        if state.signature:
+            base = eip712.Voucher(PAYER, PAYEE, state.cumulative, state.upto_batch)
+            assert eip712.signed_by(PAYER, base, DOMAIN, state.signature)
+        else:
+            newest = self.judged_number if self.judged else 0
+            assert (state.cumulative, state.upto_batch) == (self.judged, newest)
+        assert self.case is None
+        self.case = Case(state.cumulative, demand)
+
+    def answers(self, state):
+        """Whether this side's voucher ends the case."""
+        case = self.case
+        return state.signature and state.upto_batch >= case.number and state.cumulative >= case.total
+
+    def answer(self, state):
+        case, self.case = self.case, None
+        if state.upto_batch == case.number:
+            self.reports.append(("answer", case, state))
+        self._judge(case, case.total)
+
+    def finish(self):
+        case, self.case = self.case, None
+        self._judge(case, case.total + COST)
+
+    def _judge(self, case, total):
+        if total > self.judged:
+            self.judged, self.judged_number = total, case.number
+            self.reports.append(("judgement", case, total))
+
+    def tell(self, link, side, crash=None):
+        """The next report for this side."""
+        kind, case, said = self.reports[self.read[side]]
+        if crash is None:
+            self.read[side] += 1
+        number, value = case.number, case.demand.total
+        match side, kind:
+            case "payer", "answer":
+                return
+            case "payer", _:
+                effects = link.payer.on_judgement(number, said, value)
+            case _, "answer":
+                effects = link.payee.on_answer(number, said.cumulative, said.signature, value, link.now)
+            case _:
+                effects = link.payee.on_judgement(number, said, value, link.now)
+        link.turn(side, effects, crash)
+
+    def tell_all(self, link):
+        for side in self.read:
+            while self.read[side] < len(self.reports):
+                self.tell(link, side)
+
+
+def cut_batch(count=6, *, signed=None, opened=None, limits_=None):
+    """A batch of `count` tickets of 4 that the payee has cut; `signed` of them, then the payer went away."""
+    link = Link(limits=limits_ or Limits())
+    link.carry(signed if signed is not None else count)
+    link.tick(2.0)
+    link.flow()
+    for _ in range(count - link.payee.totals(PRICE).unsettled // 4):
+        link.issue()
+        link.turn("payee", link.handle("payee", link.wires["payee"].popleft()))
+        link.wires["payer"].clear()
+    link.respond_all(keep=lambda ticket: opened is None or ticket.position in opened)
+    link.turn("payee", link.payee.begin_settlement(link.now))
+    link.wires["payer"].clear()
+    return link
+
+
+def demanded(*args, **kwargs):
+    link = cut_batch(*args, **kwargs)
+    link.turn("payee", link.payee.prepare_case())
+    return link, link.payee.demand
+
+
+class CourtStorm(Storm):
+    """A storm with a court in it: cases are opened, finished, answered at any moment, and read of late."""
+
+    def __init__(self, seed, shielded=False):
+        """`shielded`: responses come for every second batch only."""
+        super().__init__(seed)
+        self.court = Court()
+        self.shielded = shielded
+        self.skipped = 0
+        self.STEPS = {**Storm.STEPS, "tell": 3, "prepare": 2, "open": 2, "finish": 1, "mine": 1, "answer": 1,
+                      "admit": 1, "again": 1}  # fmt: skip
+
+    def tell(self, crash):
+        side = self.dice.choice(["payer", "payee"])
+        if self.court.read[side] < len(self.court.reports):
+            self.court.tell(self.link, side, crash)
+
+    def again(self, _):
+        """A side reads all of it once more, as after a restart."""
+        self.court.read[self.dice.choice(["payer", "payee"])] = 0
+
+    def respond(self, crash):
+        tickets = self.link.disks["payee"].of(rows.PlacedTicket)
+        if not self.shielded:
+            super().respond(crash)
+        elif tickets:
+            ticket = self.dice.choice(tickets)
+            if ticket.batch % 2 == 0:
+                self.link.respond(ticket, crash)
+
+    def prepare(self, crash):
+        self.link.turn("payee", self.link.payee.prepare_case(), crash)
+
+    def open(self, _):
+        on_disk = self.link.disks["payee"].of(rows.Demand)
+        if on_disk and self.court.case is None and self.court.read["payee"] == len(self.court.reports):
+            self.court.open(self.link)
+            self.skipped += self.court.case.number > self.link.payee.state.upto_batch + 1
+
+    def finish(self, _):
+        """The payee sends its samples, unless it has the voucher by now."""
+        case = self.court.case
+        if case is not None and not self.court.answers(self.link.payee.state):
+            assert self.link.payee.demand == case.demand
+            case.finishing = True
+
+    def mine(self, _):
+        if self.court.case is not None and self.court.case.finishing:
+            self.court.finish()
+
+    def answer(self, _):
+        book = self.dice.choice([self.link.payer, self.link.payee])
+        if self.court.case is not None and self.court.answers(book.state):
+            self.court.answer(book.state)
+
+    def admit(self, crash):
+        case = self.court.case
+        if case is not None:
+            self.link.turn("payer", self.link.payer.admit(case.number, case.total, case.demand.total), crash)
+
+    def compare(self):
+        if not self.link.payee.state.is_judged:
+            super().compare()
+
+    def calm(self):
+        if self.court.case is not None:
+            self.court.finish()
+        self.court.tell_all(self.link)
+        super().calm()
