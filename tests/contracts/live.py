@@ -197,11 +197,11 @@ def _demand(live: Live, payer: Person, payee: Person, tickets: int) -> tuple[Any
     live.signatures.append(signed)
     scene.credit(payee.account, tickets * BIT)
     made = scene.court.open(
-        payer.account, (0, b""), batch, signed, b"\6" * 32, tickets, {"from": payee.account}
+        payer.account, (0, 0, b""), batch, signed, b"\6" * 32, tickets, {"from": payee.account}
     )
     case = (payer.raw, payee.raw, 0, tickets, batch, b"\6" * 32, made.timestamp, made.block_number)
     live.aligned.setdefault("ReceiptCourt.open", []).append(
-        (payer.raw, (0, b""), batch, signed, b"\6" * 32, tickets)
+        (payer.raw, (0, 0, b""), batch, signed, b"\6" * 32, tickets)
     )
     return case
 
@@ -355,7 +355,7 @@ def _values(live: Live, name: str, kind: str, caller: bytes) -> list[Any]:
             (caller, caller, caller, 1, 1, 2**21),
             (*contracts, 1, 0, 0),
         ],
-        "(uint96,bytes)": [(0, b""), *((total, signed) for total, _, signed in live.vouchers.values())],
+        "(uint96,uint32,bytes)": [(0, 0, b""), *live.vouchers.values()],
         "(uint32,uint32,uint96,bytes32)": [(1, 600, BIT, b"\5" * 32), (2, 1, 1, b"\5" * 32)],
         _CASE: [*live.cases, *((payer, payee, *live.cases[0][2:]) for payer, payee in pairs)],
         "(uint32,uint32,bytes32,bytes32,bytes32[])": [live.issuing.place(0), live.issuing.place(1)],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scene import ANSWER_WINDOW, FINISH_WINDOW, reverts, wait
+from scene import ANSWER_WINDOW, FINISH_WINDOW, HOUR, reverts, wait
 from trial import Trial, judge, judgement, tickets
 
 
@@ -37,11 +37,21 @@ def test_answer_judgesNoMoreThanTheCase(scene, trial, alice, bob, carol):
     assert judgement(scene, alice, bob) == (777 + trial.worth, 3, done.timestamp)
 
 
-@pytest.mark.parametrize("when", ["drawn", "finishing", "late"])
-def test_answer_isGoodUntilTheCaseIsJudged(scene, trial, alice, bob, when):
+def test_answer_isGoodInTheAnswerWindow(scene, trial, alice, bob):
     trial.draw()
-    wait({"drawn": 0, "finishing": ANSWER_WINDOW, "late": ANSWER_WINDOW + FINISH_WINDOW}[when])
+    wait(ANSWER_WINDOW - HOUR)
     trial.answer(777 + trial.worth, 3)
+    assert scene.channels.balanceOf(bob.account) == trial.bond
+
+
+@pytest.mark.parametrize("when", [ANSWER_WINDOW, ANSWER_WINDOW + FINISH_WINDOW])
+def test_answer_isThePayeesAlone_afterTheAnswerWindow(scene, trial, alice, bob, carol, when):
+    trial.draw()
+    wait(when)
+    for who in (alice, carol):
+        with reverts("AnswerWindowOver", trial.case["openedAt"] + ANSWER_WINDOW):
+            trial.answer(777 + trial.worth, 3, by=who)
+    trial.answer(777 + trial.worth, 3, by=bob)
     assert scene.channels.balanceOf(bob.account) == trial.bond
 
 

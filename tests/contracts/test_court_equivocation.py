@@ -35,7 +35,6 @@ def test_proveEquivocation_condemnsTheRelay(scene, prove, alice, bob, carol):
     assert dict(done.events["Equivocated"]) == {"relay": 1, "epoch": 3, "reporter": carol.account}
     assert dict(done.events["Condemned"]) == {"id": 1, "reporter": carol.account}
     assert done.events["Left"]["withdrawableAt"] == done.timestamp + UNBONDING
-    wait(UNBONDING)
     scene.registry.settlePenalty(1, {"from": bob.account})
     assert scene.channels.balanceOf(carol.account) == PENALTY // 20
     assert scene.registry.burnt() == PENALTY - PENALTY // 20

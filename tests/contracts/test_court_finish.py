@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from brownie.exceptions import VirtualMachineError
 from scene import ANSWER_WINDOW, COST, FINISH_WINDOW, HOUR, reverts, wait
-from trial import Trial, changed, judgement, tickets
+from trial import NOTHING, Trial, changed, judgement, tickets
 
 REFUSED = r"InvalidSamples|NoReceipt"
 
@@ -17,7 +17,7 @@ def start(scene, alice, bob):
     def open_case(receipts, **words):
         made = Trial(scene, alice, bob, receipts, **words)
         scene.credit(bob.account, made.bond)
-        made.open(made.base(777) if made.number > 1 else (0, b""))
+        made.open(made.base(777) if made.number > 1 else NOTHING)
         return made
 
     return open_case

@@ -91,15 +91,22 @@ def plain(value):
     return tuple(map(plain, value)) if isinstance(value, (tuple, list)) else value
 
 
-def test_open_uponAVoucher(scene, trial):
+@pytest.mark.parametrize("upto", [7, 3, 0])
+def test_open_uponAVoucher(trial, upto):
     trial.number = 8
-    assert trial.open(trial.base(777)).events["CaseOpened"]["case_"]["base"] == 777
+    assert trial.open(trial.base(777, upto)).events["CaseOpened"]["case_"]["base"] == 777
 
 
-def test_open_uponAJudgement(scene, trial, alice, bob):
+@pytest.mark.parametrize("number", [2, 9])
+def test_open_uponAJudgement(scene, trial, alice, bob, number):
     judge(scene, alice, bob, 1000)
-    trial.number = 2
-    assert trial.open((1000, b"")).events["CaseOpened"]["case_"]["base"] == 1000
+    trial.number = number
+    assert trial.open((1000, 1, b"")).events["CaseOpened"]["case_"]["base"] == 1000
+
+
+def test_open_uponNothing_whateverCameBefore(trial):
+    trial.number = 9  # the eight before it held no receipt
+    assert trial.open().events["CaseOpened"]["case_"]["base"] == 0
 
 
 def test_open_holdsAClosingChannel(scene, trial, alice, bob):
@@ -149,12 +156,22 @@ def test_open_failsIfAllIsPaid(scene, trial, alice, bob):
     more.open()
 
 
-@pytest.mark.parametrize(("number", "total"), [(0, 0), (1, 5), (2, 0), (2, 999), (3, 1000), (4, 1000)])
-def test_open_failsIfTheBaseIsFromNothing(scene, trial, alice, bob, number, total):
+@pytest.mark.parametrize(
+    ("number", "total", "upto"),
+    [(0, 0, 0), (1, 5, 0), (1, 1000, 1), (1, 1000, 0), (2, 999, 1), (3, 1000, 2), (3, 0, 1)],
+)
+def test_open_failsIfTheBaseIsFromNothing(scene, trial, alice, bob, number, total, upto):
     judge(scene, alice, bob, 1000)  # of batch 1
     trial.number = number
     with reverts("InvalidBase"):
-        trial.open((total, b""))
+        trial.open((total, upto, b""))
+
+
+@pytest.mark.parametrize("upto", [5, 6, 2**32 - 1])
+def test_open_failsIfTheBaseCoversTheBatch(trial, upto):
+    trial.number = 5
+    with reverts("InvalidBase"):
+        trial.open(trial.base(777, upto))
 
 
 def test_open_failsIfTheBaseIsAnothersJudgement(scene, trial, alice, bob, carol):
@@ -162,18 +179,18 @@ def test_open_failsIfTheBaseIsAnothersJudgement(scene, trial, alice, bob, carol)
     judge(scene, carol, bob, 1000)
     trial.number = 2
     with reverts("InvalidBase"):
-        trial.open((1000, b""))
+        trial.open((1000, 1, b""))
 
 
 def test_open_failsIfTheBaseWasNotSigned(scene, trial, alice, bob, carol):
     trial.number = 5
     for base in (
-        (777, scene.voucher(alice, bob, 777, 5)),
-        (777, scene.voucher(alice, bob, 777, 3)),
-        (778, scene.voucher(alice, bob, 777, 4)),
-        (777, scene.voucher(carol, bob, 777, 4)),
-        (777, scene.voucher(alice, carol, 777, 4)),
-        (777, bytes(65)),
+        (777, 4, scene.voucher(alice, bob, 777, 5)),
+        (777, 4, scene.voucher(alice, bob, 777, 3)),
+        (778, 4, scene.voucher(alice, bob, 777, 4)),
+        (777, 4, scene.voucher(carol, bob, 777, 4)),
+        (777, 4, scene.voucher(alice, carol, 777, 4)),
+        (777, 4, bytes(65)),
     ):
         with reverts("InvalidSignature"):
             trial.open(base)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scene import GRACE, NOTICE, STAKE, UNBONDING, reverts, wait
+from scene import GRACE, NOTICE, PENALTY, STAKE, UNBONDING, reverts, wait
 from trial import Trial, judge, tickets
 
 
@@ -46,10 +46,10 @@ def test_collectStake_afterSamples(scene, relay, alice, bob):
 
 
 def test_collectStake_takesNoMoreThanThereIs(scene, relay, alice, bob, carol):
-    judge(scene, alice, bob, STAKE - 5)
+    judge(scene, alice, bob, STAKE - PENALTY - 5)
     judge(scene, alice, carol, 100)
     wait(GRACE)
-    assert collect(scene, alice, bob).return_value == STAKE - 5
+    assert collect(scene, alice, bob).return_value == STAKE - PENALTY - 5
     assert collect(scene, alice, carol).return_value == 5
     with reverts("NoStake"):
         collect(scene, alice, carol)

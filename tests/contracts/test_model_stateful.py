@@ -173,15 +173,16 @@ class Machine:
         base = self.right.get(pair, 0) if number > 1 else 0
         price = 1 + seed % (5 * UNIT)
         batch = (number, len(made), price, evidence.locks_root)
-        voucher = self.scene.voucher(self.people[payer], self.people[payee], base, number - 1)
+        upto = seed % number  # batches between that and the case's are not paid by it
+        voucher = self.scene.voucher(self.people[payer], self.people[payee], base, upto) if number > 1 else b""
         message = eip712.Batch(
             self.people[payer].raw, self.people[payee].raw, number, len(made), Amount(price), batch[3]
         )
         signed = eip712.sign(self.people[payer].key, message.digest(self.scene.channels_domain))
         opened = self.both(
             lambda: self.court.open(payer, payee, base, tree.total * price, number, self.now),
-            self.scene.court.open, payee, self.at(payer), (base, voucher if number > 1 else b""), batch,
-            signed, tree.root, tree.total,
+            self.scene.court.open, payee, self.at(payer), (base, upto, voucher), batch, signed,
+            tree.root, tree.total,
         )  # fmt: skip
         if opened is not None:
             self.numbers[pair] = number
@@ -209,7 +210,7 @@ class Machine:
         voucher = self.scene.voucher(self.people[pair[0]], self.people[pair[1]], total, upto)
         self.judging(
             pair,
-            lambda: self.court.answer(*pair, total, upto, self.now),
+            lambda: self.court.answer(who, *pair, total, upto, self.now),
             self.scene.court.answer, who, self.suits[pair][0], total, upto, voucher,
         )  # fmt: skip
 
@@ -279,7 +280,7 @@ class Machine:
         self.wait(10 * hours)
 
         def settle() -> None:
-            bounty = self.stakes.settle(who, self.now)
+            bounty = self.stakes.settle(who)
             self.ledger.deposit(self.stakes.relays[who].reporter, bounty)
 
         self.both(settle, self.scene.registry.settlePenalty, 0, who + 1)

@@ -147,8 +147,8 @@ def test_onlyTheCourt_judges(stakes, alice, bob, carol):
 def test_settlePenalty_paysTheReporterAndBurnsTheRest(stakes, judge, alice, bob, carol, owner_first):
     condemn(stakes, judge, carol)
     slash(stakes, judge, 11)
-    wait(UNBONDING)
     if owner_first:
+        wait(UNBONDING)
         stakes.registry.withdrawStake(1, alice.account, {"from": alice.account})
         assert stakes.registry.stakeLeft(1) == PENALTY
         check_held(stakes)
@@ -157,6 +157,7 @@ def test_settlePenalty_paysTheReporterAndBurnsTheRest(stakes, judge, alice, bob,
     assert dict(transaction.events["PenaltySettled"]) == expected
     if not owner_first:
         assert stakes.registry.stakeLeft(1) == STAKE - PENALTY - 11
+        wait(UNBONDING)
         stakes.registry.withdrawStake(1, alice.account, {"from": alice.account})
     assert stakes.token.balanceOf(alice.account) == STAKE - PENALTY - 11
     assert stakes.channels.balanceOf(carol.account) == BOUNTY
@@ -166,15 +167,14 @@ def test_settlePenalty_paysTheReporterAndBurnsTheRest(stakes, judge, alice, bob,
         stakes.registry.settlePenalty(1, {"from": carol.account})
 
 
-@pytest.mark.parametrize(("left", "bounty"), [(1000, 50), (19, 0), (0, 0)])
-def test_settlePenalty_ranksAfterJudgements(stakes, judge, alice, carol, left, bounty):
+def test_settlePenalty_isOutOfJudgementsReach(stakes, judge, alice, carol):
+    assert slash(stakes, judge, STAKE).return_value == STAKE - PENALTY
     condemn(stakes, judge, carol)
-    slash(stakes, judge, STAKE - left)
-    wait(UNBONDING)
-    event = stakes.registry.settlePenalty(1, {"from": carol.account}).events["PenaltySettled"]
-    assert (event["bounty"], event["burnt"]) == (bounty, left - bounty)
-    assert stakes.channels.balanceOf(carol.account) == bounty
     assert slash(stakes, judge, 1).return_value == 0
+    event = stakes.registry.settlePenalty(1, {"from": carol.account}).events["PenaltySettled"]
+    assert (event["bounty"], event["burnt"]) == (BOUNTY, PENALTY - BOUNTY)
+    assert slash(stakes, judge, 1).return_value == 0
+    wait(UNBONDING)
     stakes.registry.withdrawStake(1, alice.account, {"from": alice.account})
     assert stakes.token.balanceOf(alice.account) == 0
     check_held(stakes)
@@ -183,8 +183,6 @@ def test_settlePenalty_ranksAfterJudgements(stakes, judge, alice, carol, left, b
 def test_settlePenalty_fails(stakes, judge, alice, carol):
     with reverts("NotCondemned"):
         stakes.registry.settlePenalty(1, {"from": carol.account})
-    due = condemn(stakes, judge, carol).events["Left"]["withdrawableAt"]
-    with reverts("StakeBound", due):
-        stakes.registry.settlePenalty(1, {"from": carol.account})
+    condemn(stakes, judge, carol)
     with reverts("NotCondemned"):
         stakes.registry.settlePenalty(2, {"from": carol.account})

@@ -30,7 +30,7 @@ def test_parameters(scene):
 def test_deployment_failsIfParametersAreInvalid(scene, contracts):
     good = [scene.token, scene.network, STAKE, UNBONDING, scene.channels, scene.court, PENALTY]
     other = contracts.Token.deploy(1, {"from": scene.deployer})
-    bad = ((0, other), (2, 0), (2, PENALTY - 1), (3, 0), (3, 365 * 24 * HOUR + 1), (5, ZERO), (6, STAKE + 1))
+    bad = ((0, other), (2, 0), (2, PENALTY - 1), (3, 0), (3, 365 * 24 * HOUR + 1), (5, ZERO), (6, STAKE))
     for index, value in bad:
         parameters = [*good[:index], value, *good[index + 1 :]]
         with reverts("InvalidParameters"):

@@ -10,7 +10,7 @@ import random
 
 import pytest
 from brownie import accounts, web3
-from scene import EPOCH, STAKE, UNBONDING, judged_by, reverts, wait
+from scene import EPOCH, PENALTY, STAKE, UNBONDING, judged_by, reverts, wait
 
 from mixpay import eip712
 from mixpay.crypto.hashing import keccak256
@@ -77,7 +77,7 @@ class History:
                 self.random.choice([1, STAKE // 3, 2 * STAKE]),
             )
             transaction = self.registry.slash(relay, wanted, {"from": self.judge})
-            assert transaction.return_value == min(wanted, self.stakes[relay])
+            assert transaction.return_value == min(wanted, self.stakes[relay] - PENALTY)
             self.stakes[relay] -= transaction.return_value
             self.evict(relay, transaction)
 

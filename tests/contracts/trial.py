@@ -16,6 +16,9 @@ from mixpay.crypto.hashing import keccak256
 from mixpay.merkle import NO_RESPONSE, SumTree
 from mixpay.types import Amount, Value
 
+NOTHING = (0, 0, b"")
+"""The base of a first case."""
+
 
 def tickets(count: int, unopened: Iterable[int] = ()) -> list[Receipt]:
     """So many tickets of values 1 to 4; of those at `unopened` the response never came."""
@@ -77,11 +80,12 @@ class Trial:
         message = eip712.Batch(self.payer.raw, (payee or self.payee).raw, number, count, Amount(price), root)
         return eip712.sign(signer.key, message.digest(self.scene.channels_domain))
 
-    def base(self, total: int) -> tuple[int, bytes]:
-        """The payer's voucher for all batches before."""
-        return total, self.scene.voucher(self.payer, self.payee, total, self.number - 1)
+    def base(self, total: int, upto: int | None = None) -> tuple[int, int, bytes]:
+        """The payer's voucher for all batches before, or up to an earlier one."""
+        upto = self.number - 1 if upto is None else upto
+        return total, upto, self.scene.voucher(self.payer, self.payee, total, upto)
 
-    def open(self, base: tuple[int, bytes] = (0, b""), **changes: Any) -> Any:
+    def open(self, base: tuple[int, int, bytes] = NOTHING, **changes: Any) -> Any:
         """Open the case, or one that differs in what `changes` names; returns the transaction."""
         words = {
             "payer": self.payer.account,
@@ -116,7 +120,7 @@ class Trial:
             self.case, total, upto, signature, {"from": (by or self.payer).account}
         )
 
-    def win(self, base: tuple[int, bytes] = (0, b"")) -> Any:
+    def win(self, base: tuple[int, int, bytes] = NOTHING) -> Any:
         """All the way to a judgement; returns the last transaction."""
         self.scene.credit(self.payee.account, self.bond)
         self.open(base)

@@ -207,7 +207,7 @@ abstract contract AttackScene is PassMaker, Courtroom {
     {
         bytes memory signed = "";
         if (w.base != 0) signed = voucher(payer.key, payee.account, w.base, w.batch.number - 1);
-        return sue(payer, payee, w, IReceiptCourt.Base(w.base, signed));
+        return sue(payer, payee, w, IReceiptCourt.Base(w.base, w.base == 0 ? 0 : w.batch.number - 1, signed));
     }
 
     function sue(Party storage payer, Party storage payee, Work memory w, IReceiptCourt.Base memory base)

@@ -108,7 +108,7 @@ contract AttacksTest is AttackScene {
         use(address(channels), claimOf(7 ether, s.voucher), good, UNSIGNED);
         bytes memory many = abi.encodeCall(channels.claimMany, (mallory.account, record(7 ether, s.voucher)));
         use(address(channels), many, good, UNSIGNED);
-        IReceiptCourt.Base memory base = IReceiptCourt.Base(8 ether, s.base);
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(8 ether, 1, s.base);
         bytes memory batch = batchSignature(alice.key, mallory.account, anyBatch(2));
         use(address(court), openingOf(base, anyBatch(2), batch), good, UNSIGNED);
         base.signature = voucher(alice.key, mallory.account, 8 ether, 1);
@@ -377,7 +377,7 @@ contract AttacksTest is AttackScene {
         bytes memory signed = batchSignature(alice.key, mallory.account, w.batch);
         bytes memory open_ = abi.encodeCall(
             court.open,
-            (alice.account, IReceiptCourt.Base(0, ""), w.batch, signed, w.t.receipts[4][0], type(uint64).max)
+            (alice.account, IReceiptCourt.Base(0, 0, ""), w.batch, signed, w.t.receipts[4][0], type(uint64).max)
         );
         refused(address(court), open_, IReceiptCourt.TotalTooLarge.selector);
         loot();
@@ -423,7 +423,7 @@ contract AttacksTest is AttackScene {
         bytes32 root = w.t.receipts[5][0];
         bytes memory signed = batchSignature(alice.key, mallory.account, w.batch);
         bytes memory again = abi.encodeCall(
-            court.open, (alice.account, IReceiptCourt.Base(0, ""), w.batch, signed, root, uint64(amountOf(w)))
+            court.open, (alice.account, IReceiptCourt.Base(0, 0, ""), w.batch, signed, root, uint64(amountOf(w)))
         );
         refused(address(court), again, IReceiptCourt.CaseOpen.selector);
         uint96 total = owed[alice.account][mallory.account];
@@ -453,18 +453,47 @@ contract AttacksTest is AttackScene {
         (uint96 total1, bytes memory signed1) = settle(alice, mallory, w1);
         (uint96 total2, bytes memory signed2) = settle(alice, mallory, w2);
         (uint96 total3, bytes memory signed3) = settle(bob, mallory, other);
-        refuseBase(w1, IReceiptCourt.Base(total1, signed1), UNSIGNED);
-        refuseBase(w1, IReceiptCourt.Base(total2, signed2), UNSIGNED);
-        refuseBase(w2, IReceiptCourt.Base(total2, signed2), UNSIGNED);
-        refuseBase(w2, IReceiptCourt.Base(total3, signed3), UNSIGNED);
-        refuseBase(w1, IReceiptCourt.Base(total1, ""), IReceiptCourt.InvalidBase.selector);
-        refuseBase(w2, IReceiptCourt.Base(total1, ""), IReceiptCourt.InvalidBase.selector);
+        bytes4 invalid = IReceiptCourt.InvalidBase.selector;
+        refuseBase(w1, IReceiptCourt.Base(total1, 1, signed1), invalid);
+        refuseBase(w1, IReceiptCourt.Base(total1, 0, signed1), UNSIGNED);
+        refuseBase(w1, IReceiptCourt.Base(total2, 0, signed2), UNSIGNED);
+        refuseBase(w2, IReceiptCourt.Base(total2, 2, signed2), invalid);
+        refuseBase(w2, IReceiptCourt.Base(total2, 1, signed2), UNSIGNED);
+        refuseBase(w2, IReceiptCourt.Base(total3, 1, signed3), UNSIGNED);
+        refuseBase(w1, IReceiptCourt.Base(total1, 0, ""), invalid);
+        refuseBase(w2, IReceiptCourt.Base(total1, 1, ""), invalid);
         reply(bob, mallory, sue(bob, mallory, other), other);
-        refuseBase(w2, IReceiptCourt.Base(total3, ""), IReceiptCourt.InvalidBase.selector);
+        refuseBase(w2, IReceiptCourt.Base(total3, 1, ""), invalid);
         reply(alice, mallory, sue(alice, mallory, w2), w2);
-        refuseBase(w2, IReceiptCourt.Base(total2, ""), IReceiptCourt.InvalidBase.selector);
+        refuseBase(w2, IReceiptCourt.Base(total2, 1, ""), invalid);
+        refuseBase(w2, IReceiptCourt.Base(total2, 2, ""), invalid);
         w2.batch.number = 0;
-        refuseBase(w2, IReceiptCourt.Base(total2, signed2), IReceiptCourt.InvalidBase.selector);
+        refuseBase(w2, IReceiptCourt.Base(total2, 0, signed2), invalid);
+        loot();
+    }
+
+    /// @dev A base of any batch before, skipping others: what is skipped she is not paid, and nothing twice.
+    function test_court_skippedBatches() public {
+        fill(alice, mallory, 10 ether);
+        Work memory w1 = carry(alice, mallory, 5);
+        Work memory w2 = carry(alice, mallory, 6);
+        Work memory w3 = carry(alice, mallory, 7);
+        (uint96 total1, bytes memory signed1) = settle(alice, mallory, w1);
+        reply(alice, mallory, sue(alice, mallory, w3, IReceiptCourt.Base(0, 0, "")), w3);
+        reply(alice, mallory, sue(alice, mallory, w3, IReceiptCourt.Base(total1, 1, signed1)), w3);
+        vm.assertEq(court.judgement(alice.account, mallory.account).total, total1 + amountOf(w3) * HOP_PRICE);
+        attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
+        // Upon that judgement, which covers them, the others are paid no more; by what was signed they are.
+        uint96 judged = court.judgement(alice.account, mallory.account).total;
+        for (uint32 upto = 0; upto < 4; ++upto) {
+            bytes4 reason = IReceiptCourt.InvalidBase.selector;
+            refuseBase(w1, IReceiptCourt.Base(judged, upto, ""), reason);
+            refuseBase(w2, IReceiptCourt.Base(judged, upto, ""), reason);
+            refuseBase(w3, IReceiptCourt.Base(judged, upto, ""), reason);
+        }
+        reply(alice, mallory, sue(alice, mallory, w3), w3);
+        attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
+        vm.assertEq(court.judgement(alice.account, mallory.account).total, owed[alice.account][mallory.account]);
         loot();
     }
 
@@ -514,7 +543,7 @@ contract AttacksTest is AttackScene {
         Work memory w = carry(alice, mallory, 5);
         Work memory b = carry(bob, mallory, 5);
         bytes memory signed = batchSignature(alice.key, mallory.account, w.batch);
-        bytes memory open_ = openingOf(IReceiptCourt.Base(0, ""), w.batch, signed);
+        bytes memory open_ = openingOf(IReceiptCourt.Base(0, 0, ""), w.batch, signed);
         vm.prank(mallory.account);
         channels.move(mallory.owner, 1 ether);
         vm.prank(mallory.owner);
@@ -578,9 +607,12 @@ contract AttacksTest is AttackScene {
     function suit(Work memory w, Work memory last, bool uponJudgement, bool inflated) private {
         IReceiptCourt.Base memory base;
         IReceiptCourt.Judgement memory judged = court.judgement(alice.account, mallory.account);
-        base.total = w.base;
-        if (uponJudgement && judged.number + 1 == w.batch.number) base.total = judged.total;
-        else if (w.base != 0) base.signature = voucher(alice.key, mallory.account, w.base, w.batch.number - 1);
+        (base.total, base.uptoBatch) = (w.base, w.base == 0 ? 0 : w.batch.number - 1);
+        if (uponJudgement && judged.number < w.batch.number) {
+            (base.total, base.uptoBatch) = (judged.total, judged.number);
+        } else if (w.base != 0) {
+            base.signature = voucher(alice.key, mallory.account, w.base, w.batch.number - 1);
+        }
         uint64[] memory top = w.t.sums[w.t.sums.length - 1];
         uint64 right = top[0];
         if (inflated) top[0] *= 9; // more than all that Alice has signed
@@ -611,9 +643,9 @@ contract AttacksTest is AttackScene {
         channels.claim(alice.account, mallory.account, total, 2, signed);
         vm.prank(alice.account);
         channels.requestClose(mallory.account);
-        refuseBase(w1, IReceiptCourt.Base(0, ""), IReceiptCourt.NothingClaimed.selector);
+        refuseBase(w1, IReceiptCourt.Base(0, 0, ""), IReceiptCourt.NothingClaimed.selector);
         (total, signed) = settle(alice, mallory, w1);
-        refuseBase(w2, IReceiptCourt.Base(total, signed), IReceiptCourt.NothingClaimed.selector);
+        refuseBase(w2, IReceiptCourt.Base(total, 1, signed), IReceiptCourt.NothingClaimed.selector);
         vm.warp(block.timestamp + NOTICE);
         vm.prank(alice.account);
         channels.finishClose(mallory.account);
@@ -706,22 +738,32 @@ contract AttacksTest is AttackScene {
         IReceiptCourt.Case memory c = sue(mallory, bob, w1);
         attempt(address(court), abi.encodeCall(court.answer, (c, total, far, signed)));
         channels.claim(mallory.account, bob.account, total, far, signed);
-        c = sue(mallory, bob, w2, IReceiptCourt.Base(w2.base, "")); // upon the judgement
+        c = sue(mallory, bob, w2, IReceiptCourt.Base(w2.base, 1, "")); // upon the judgement
         win(c, w2);
         vm.warp(block.timestamp + GRACE);
         vm.assertEq(court.collectStake(mallory.account, bob.account), total + amountOf(w2) * HOP_PRICE + COURT_COST);
         loot();
     }
 
-    /// @dev Each time she is sued she signs in the last second, and never before: Bob has his money, and his bond.
+    /// @dev Each time she is sued she signs in the last second, and never before: Bob has his money, and his bond. A second
+    /// later, when Bob proves his case, it is too late, also for who puts her answer before his proof in the same block.
     function test_payer_signsInTheLastSecond() public {
         fill(mallory, bob, 10 ether);
         for (uint256 i = 0; i < 3; ++i) {
             Work memory w = carry(mallory, bob, 4);
             IReceiptCourt.Case memory c = sue(mallory, bob, w);
-            draw(c);
-            vm.warp(c.openedAt + ANSWER_WINDOW + FINISH_WINDOW - 1);
-            reply(mallory, bob, c, w);
+            bytes32 seed = draw(c);
+            vm.warp(c.openedAt + ANSWER_WINDOW - 1);
+            if (i != 2) {
+                reply(mallory, bob, c, w);
+            } else {
+                (uint96 total, bytes memory signed) = settle(mallory, bob, w);
+                vm.warp(c.openedAt + ANSWER_WINDOW);
+                bytes memory answer = abi.encodeCall(court.answer, (c, total, w.batch.number, signed));
+                refused(address(court), answer, IReceiptCourt.AnswerWindowOver.selector);
+                court.finish(c, samplesOf(w.r, w.t, seed));
+                owed[mallory.account][bob.account] += COURT_COST; // what it costs her
+            }
             channels.claimJudgement(mallory.account, bob.account);
         }
         vm.assertEq(channels.balanceOf(bob.account), RICH + owed[mallory.account][bob.account]);
@@ -1049,7 +1091,7 @@ contract AttacksTest is AttackScene {
         Work[3] memory works = [carry(alice, mallory, 5), carry(alice, mallory, 5), carry(alice, mallory, 5)];
         uint256 begun = block.timestamp;
         for (uint96 i = 0; i < 3; ++i) {
-            IReceiptCourt.Base memory base = IReceiptCourt.Base(works[i].base + i * COURT_COST, "");
+            IReceiptCourt.Base memory base = IReceiptCourt.Base(works[i].base + i * COURT_COST, uint32(i), "");
             win(sue(alice, mallory, works[i], base), works[i]);
         }
         uint96 judged = court.judgement(alice.account, mallory.account).total;
@@ -1057,8 +1099,8 @@ contract AttacksTest is AttackScene {
         vm.assertEq(block.timestamp, begun + 3 * ANSWER_WINDOW);
     }
 
-    /// @dev A payer that owes, or is condemned, and is its own payee: by a judgement between its two accounts its stake is out
-    /// a grace later, long before unbonding, and what comes after finds nothing.
+    /// @dev A payer that owes, and is its own payee: by a judgement between its two accounts its stake is out a grace later,
+    /// long before unbonding, and other payees find nothing. The penalty of equivocation is out of its reach.
     function test_limit_stakeIsOutBeforeOthersAsk() public {
         Work memory w = carry(mallory, bob, 5);
         bytes memory one = descriptor(mallory.key, mallory.relay, 1, "a");
@@ -1067,13 +1109,16 @@ contract AttacksTest is AttackScene {
         court.proveEquivocation(mallory.relay, 1, [bytes32("a"), "b"], one, two);
         judge(mallory.key, mallory.owner, STAKE, 1);
         win(sue(mallory, bob, w), w);
-        vm.assertEq(court.collectStake(mallory.account, mallory.owner), STAKE);
+        vm.assertEq(court.collectStake(mallory.account, mallory.owner), STAKE - PENALTY);
         vm.warp(block.timestamp + GRACE);
         vm.expectRevert(abi.encodeWithSelector(IReceiptCourt.NoStake.selector));
         court.collectStake(mallory.account, bob.account);
-        vm.warp(block.timestamp + UNBONDING);
         registry.settlePenalty(mallory.relay);
-        vm.assertEq(registry.burnt(), 0);
+        vm.assertEq(registry.burnt(), PENALTY - PENALTY / 20);
+        vm.warp(block.timestamp + UNBONDING);
+        vm.prank(mallory.owner);
+        registry.withdrawStake(mallory.relay, mallory.owner);
+        vm.assertEq(registry.stakeLeft(mallory.relay), 0);
     }
 
     /// @dev Who builds the block of the seed can try as many hashes as it can compute: here some hundred, for a claim of which a

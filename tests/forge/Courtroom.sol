@@ -197,7 +197,7 @@ abstract contract Courtroom is Tools {
         returns (IReceiptCourt.Case memory)
     {
         (IReceiptCourt.Batch memory batch, bytes32 root, uint64 amount) = batchOf(t, 1, uint32(r.locks.length));
-        return openCase(payerKey, payee, IReceiptCourt.Base(0, ""), batch, root, amount);
+        return openCase(payerKey, payee, IReceiptCourt.Base(0, 0, ""), batch, root, amount);
     }
 
     /// @dev Time goes on to the first block in which the seed can be recorded, and it is.
@@ -217,7 +217,7 @@ abstract contract Courtroom is Tools {
     /// @dev Any total is judged at once where the payer's own vouchers admit it: one unit more than the base.
     function judge(uint256 payerKey, address payee, uint96 total, uint32 number) internal {
         bytes memory signed = voucher(payerKey, payee, total - 1, number - 1);
-        IReceiptCourt.Base memory base = IReceiptCourt.Base(total - 1, signed);
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(total - 1, number - 1, signed);
         IReceiptCourt.Batch memory batch = IReceiptCourt.Batch(number, 1, 1, bytes32("locks"));
         IReceiptCourt.Case memory c = openCase(payerKey, payee, base, batch, bytes32("receipts"), 1);
         court.answer(c, total, number, voucher(payerKey, payee, total, number));

@@ -51,23 +51,32 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         vm.assertEq(seed, bytes32(0));
     }
 
-    /// @dev On what the payer signed for all batches before, whatever the number.
-    function testFuzz_open_uponAVoucher(uint96 total, uint32 number) public {
+    /// @dev On what the payer signed for any batch before, whatever the number. Those between are not paid.
+    function testFuzz_open_uponAVoucher(uint96 total, uint32 uptoBatch, uint32 number) public {
         total = uint96(bound(total, 0, type(uint96).max - COURT_COST - 1));
         number = uint32(bound(number, 1, type(uint32).max));
+        uptoBatch = uint32(bound(uptoBatch, 0, number - 1));
         IReceiptCourt.Batch memory batch = batchOf(number);
-        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, voucher(KEY, bob, total, number - 1));
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, uptoBatch, voucher(KEY, bob, total, uptoBatch));
         expectOpened(base, batch);
         file(base, batch, 1);
     }
 
-    function testFuzz_open_uponAJudgement(uint96 total, uint32 number) public {
+    function testFuzz_open_uponAJudgement(uint96 total, uint32 judged, uint32 number) public {
         total = uint96(bound(total, 1, type(uint96).max - COURT_COST - 1));
-        number = uint32(bound(number, 1, type(uint32).max - 1));
-        judge(KEY, bob, total, number);
-        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, "");
-        expectOpened(base, batchOf(number + 1));
-        file(base, batchOf(number + 1), 1);
+        judged = uint32(bound(judged, 1, type(uint32).max - 1));
+        number = uint32(bound(number, judged + 1, type(uint32).max));
+        judge(KEY, bob, total, judged);
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, judged, "");
+        expectOpened(base, batchOf(number));
+        file(base, batchOf(number), 1);
+    }
+
+    /// @dev Where nothing was settled, any batch builds on nothing: also when the one before held no receipt.
+    function testFuzz_open_uponNothing(uint32 number) public {
+        IReceiptCourt.Batch memory batch = batchOf(uint32(bound(number, 1, type(uint32).max)));
+        expectOpened(nothing, batch);
+        file(nothing, batch, 1);
     }
 
     /// @dev One case for each payer and payee at a time, and one is not in another's way.
@@ -101,35 +110,45 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         total = uint96(bound(total, 0, type(uint96).max - COURT_COST - 5 * uint256(amount)));
         open(alice, bob, paid);
         channels.claim(alice, bob, paid, 9, voucher(KEY, bob, paid, 9));
-        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, voucher(KEY, bob, total, 3));
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, 3, voucher(KEY, bob, total, 3));
         bytes memory reason = abi.encodeWithSelector(IReceiptCourt.NothingClaimed.selector);
         if (total + 5 * uint256(amount) <= paid) expectRefused(base, batchOf(4), amount, reason);
         else file(base, batchOf(4), amount);
     }
 
-    /// @dev Batches count from 1; before the first there is nothing.
-    function testFuzz_open_failsIfBaseIsFromNothing(uint96 total, uint32 number) public {
-        total = uint96(bound(total, 1, type(uint96).max));
+    /// @dev A base that covers the batch, signed or judged, would have its receipts paid twice. Batch 0 has nothing before it.
+    function testFuzz_open_failsIfBaseCoversTheBatch(uint96 total, uint32 uptoBatch, uint32 number) public {
+        uptoBatch = uint32(bound(uptoBatch, 1, type(uint32).max - 1));
+        number = uint32(bound(number, 0, uptoBatch));
+        total = uint96(bound(total, 1, type(uint96).max / 2));
         bytes memory reason = abi.encodeWithSelector(IReceiptCourt.InvalidBase.selector);
         expectRefused(nothing, batchOf(0), reason);
-        expectRefused(IReceiptCourt.Base(0, voucher(KEY, bob, 0, type(uint32).max)), batchOf(0), reason);
-        expectRefused(IReceiptCourt.Base(total, ""), batchOf(1), reason);
-        number = uint32(bound(number, 2, type(uint32).max));
-        expectRefused(IReceiptCourt.Base(total, ""), batchOf(number), reason);
-        expectRefused(nothing, batchOf(number), reason);
+        bytes memory signed = voucher(KEY, bob, total, uptoBatch);
+        expectRefused(IReceiptCourt.Base(total, uptoBatch, signed), batchOf(number), reason);
+        judge(KEY, bob, total, uptoBatch);
+        expectRefused(IReceiptCourt.Base(total, uptoBatch, ""), batchOf(number), reason);
     }
 
-    /// @dev Only this channel's judgement, in its full amount, and for the batch right after it.
+    /// @dev Nothing signed, nothing judged: no total, and no batch.
+    function testFuzz_open_failsIfBaseIsFromNothing(uint96 total, uint32 uptoBatch) public {
+        uptoBatch = uint32(bound(uptoBatch, 0, 99));
+        vm.assume(total != 0 || uptoBatch != 0);
+        bytes memory reason = abi.encodeWithSelector(IReceiptCourt.InvalidBase.selector);
+        expectRefused(IReceiptCourt.Base(total, uptoBatch, ""), batchOf(100), reason);
+    }
+
+    /// @dev Only this channel's judgement, in its full amount, and up to its batch.
     function testFuzz_open_failsIfJudgementIsAnother(uint32 number, uint32 other, uint96 total) public {
         number = uint32(bound(number, 1, type(uint32).max - 1));
-        other = uint32(bound(other, 2, type(uint32).max));
+        other = uint32(bound(other, 0, type(uint32).max - 1));
         judge(KEY, bob, 1000, number);
         judge(KEY, address(0xB0B2), 500, number);
         judge(0xA11CE2, bob, 500, number);
         bytes memory reason = abi.encodeWithSelector(IReceiptCourt.InvalidBase.selector);
-        if (other != number + 1) expectRefused(IReceiptCourt.Base(1000, ""), batchOf(other), reason);
-        if (total != 1000) expectRefused(IReceiptCourt.Base(total, ""), batchOf(number + 1), reason);
-        expectRefused(IReceiptCourt.Base(500, ""), batchOf(number + 1), reason);
+        IReceiptCourt.Batch memory last = batchOf(type(uint32).max);
+        if (other != number) expectRefused(IReceiptCourt.Base(1000, other, ""), last, reason);
+        if (total != 1000) expectRefused(IReceiptCourt.Base(total, number, ""), last, reason);
+        expectRefused(IReceiptCourt.Base(500, number, ""), last, reason);
     }
 
     /// @dev A voucher for another batch, total or payee, by another key, of another contract.
@@ -151,7 +170,7 @@ contract ReceiptCourtTest is Fixture, Courtroom {
 
     function expectUnsigned(uint96 total, bytes memory signed) private {
         bytes memory reason = abi.encodeWithSelector(IReceiptCourt.InvalidSignature.selector);
-        expectRefused(IReceiptCourt.Base(total, signed), batchOf(5), reason);
+        expectRefused(IReceiptCourt.Base(total, 4, signed), batchOf(5), reason);
     }
 
     /// @dev The batch is the payer's, in every field, for this payee, under this contract and chain.
@@ -187,7 +206,7 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         amount = uint64(bound(amount, 1, type(uint64).max));
         IReceiptCourt.Batch memory batch = batchOf(7);
         batch.price = price;
-        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, voucher(KEY, bob, total, 6));
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, 6, voucher(KEY, bob, total, 6));
         bool fits = uint256(total) + uint256(amount) * price + COURT_COST <= type(uint96).max;
         bytes memory signed = batchSignature(KEY, bob, batch);
         if (!fits) vm.expectRevert(abi.encodeWithSelector(IReceiptCourt.TotalTooLarge.selector));
@@ -199,9 +218,9 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         IReceiptCourt.Batch memory batch = batchOf(7);
         batch.price = 1;
         uint96 most = type(uint96).max - COURT_COST - 9;
-        IReceiptCourt.Base memory base = IReceiptCourt.Base(most + 1, voucher(KEY, bob, most + 1, 6));
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(most + 1, 6, voucher(KEY, bob, most + 1, 6));
         expectRefused(base, batch, 9, abi.encodeWithSelector(IReceiptCourt.TotalTooLarge.selector));
-        file(IReceiptCourt.Base(most, voucher(KEY, bob, most, 6)), batch, 9);
+        file(IReceiptCourt.Base(most, 6, voucher(KEY, bob, most, 6)), batch, 9);
     }
 
     function testFuzz_open_failsWithoutTheBond(uint64 amount, uint96 balance) public {

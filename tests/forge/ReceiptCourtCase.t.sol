@@ -159,16 +159,34 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
         cumulative = uint96(bound(cumulative, admitted, type(uint96).max));
         uptoBatch = uint32(bound(uptoBatch, NUMBER, type(uint32).max));
         if (drawn) draw(c);
-        vm.warp(block.timestamp + bound(wait, 0, 1000 days)); // until it is judged, also when nobody ended it in time
+        bool byPayee = wait % 2 == 0; // who can do so also when nobody ended it in time
+        wait = uint40(bound(wait, 0, byPayee ? 1000 days : ANSWER_WINDOW - 1));
+        vm.warp(block.timestamp + wait);
         bytes memory signed = voucher(KEY, bob, cumulative, uptoBatch);
         vm.expectEmit(address(court));
         emit IReceiptCourt.CaseAnswered(alice, bob, cumulative, uptoBatch, signed);
         expectJudged(admitted);
         expectBond(c, bob);
-        vm.prank(anyone);
+        vm.prank(byPayee ? bob : anyone);
         court.answer(c, cumulative, uptoBatch, signed);
         checkOver(c);
         checkJudgement(admitted);
+    }
+
+    /// @dev Later it is for the payee to prove its case, costs included; a voucher is no way around them for the payer.
+    function testFuzz_answer_failsIfTooLate(uint40 wait, address caller) public {
+        vm.assume(caller != bob);
+        (IReceiptCourt.Case memory c,,) = given(3);
+        uint96 total = BASE + uint96(c.amount) * HOP_PRICE;
+        bytes memory signed = voucher(KEY, bob, total, NUMBER);
+        uint256 until = c.openedAt + ANSWER_WINDOW;
+        vm.warp(until + bound(wait, 0, 1000 days));
+        vm.expectRevert(abi.encodeWithSelector(IReceiptCourt.AnswerWindowOver.selector, until));
+        vm.prank(caller);
+        court.answer(c, total, NUMBER, signed);
+        vm.prank(bob);
+        court.answer(c, total, NUMBER, signed);
+        checkJudgement(total);
     }
 
     function testFuzz_answer_failsIfItAdmitsLess(uint96 cumulative, uint32 uptoBatch) public {
@@ -320,7 +338,7 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
 
     function file(Receipts memory r, Trees memory t) private returns (IReceiptCourt.Case memory) {
         (IReceiptCourt.Batch memory batch, bytes32 root, uint64 amount) = batchOf(t, NUMBER, uint32(r.locks.length));
-        IReceiptCourt.Base memory base = IReceiptCourt.Base(BASE, voucher(KEY, bob, BASE, NUMBER - 1));
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(BASE, NUMBER - 1, voucher(KEY, bob, BASE, NUMBER - 1));
         return openCase(KEY, bob, base, batch, root, amount);
     }
 

@@ -35,7 +35,7 @@ contract ReceiptCourtStakeTest is Fixture, Courtroom {
         (, uint96 claimed,) = channels.channel(alice, bob);
         uint256 before = channels.balanceOf(bob) - claimed;
         uint96 lacking = judged - deposit;
-        uint96 taken = lacking < STAKE ? lacking : STAKE;
+        uint96 taken = lacking < STAKE - PENALTY ? lacking : STAKE - PENALTY;
         vm.warp(block.timestamp + GRACE);
         vm.expectEmit(address(registry));
         emit IRelayRegistry.Slashed(id, taken);
@@ -51,7 +51,7 @@ contract ReceiptCourtStakeTest is Fixture, Courtroom {
         vm.assertEq(channels.balanceOf(address(court)), 0);
         vm.assertEq(registry.stakeLeft(id), STAKE - taken);
         vm.assertEq(registry.relay(id).withdrawableAt, block.timestamp + UNBONDING);
-        expectCollectFails(lacking > STAKE ? IReceiptCourt.NoStake.selector : IReceiptCourt.NothingLacking.selector);
+        expectCollectFails(lacking > STAKE - PENALTY ? IReceiptCourt.NoStake.selector : IReceiptCourt.NothingLacking.selector);
     }
 
     function test_collectStake_fromTheFirstSecondAfterTheGrace() public {
@@ -108,15 +108,15 @@ contract ReceiptCourtStakeTest is Fixture, Courtroom {
 
     /// @dev First come, first served; the last gets what is left, and a new stake is another relay's.
     function test_collectStake_ofManyPayees() public {
-        judge(KEY, bob, STAKE / 2, 1);
+        judge(KEY, bob, STAKE / 4, 1);
         judge(KEY, carol, STAKE, 1);
         vm.warp(block.timestamp + GRACE);
-        vm.assertEq(court.collectStake(alice, bob), STAKE / 2);
-        vm.assertEq(court.collectStake(alice, carol), STAKE / 2);
+        vm.assertEq(court.collectStake(alice, bob), STAKE / 4);
+        vm.assertEq(court.collectStake(alice, carol), STAKE - PENALTY - STAKE / 4);
         join(owner, 0xA11CE2);
         vm.expectRevert(abi.encodeWithSelector(IReceiptCourt.NoStake.selector));
         court.collectStake(alice, carol);
-        vm.assertEq(token.balanceOf(address(registry)), STAKE);
+        vm.assertEq(token.balanceOf(address(registry)), STAKE + PENALTY);
     }
 
     /// @dev From a relay that has left, until the very moment its owner has withdrawn the rest.
@@ -235,16 +235,16 @@ contract ReceiptCourtStakeTest is Fixture, Courtroom {
         court.proveEquivocation(id, 0, [bytes32("a"), "b"], first, second);
     }
 
-    /// @dev Judgements rank before the penalty, as long as the stake is bound.
+    /// @dev A judgement takes all but the penalty, also of a relay that nobody has condemned yet.
     function test_collectStake_ofACondemnedRelay() public {
         (bytes memory first, bytes memory second) = (descriptor(KEY, id, 0, "a"), descriptor(KEY, id, 0, "b"));
         vm.prank(carol);
         court.proveEquivocation(id, 0, [bytes32("a"), "b"], first, second);
         judge(KEY, bob, STAKE - 100, 1);
-        vm.warp(block.timestamp + UNBONDING);
-        vm.assertEq(court.collectStake(alice, bob), STAKE - 100);
+        vm.warp(block.timestamp + GRACE);
+        vm.assertEq(court.collectStake(alice, bob), STAKE - PENALTY);
         registry.settlePenalty(id);
-        vm.assertEq(channels.balanceOf(carol), 5);
-        vm.assertEq(registry.burnt(), 95);
+        vm.assertEq(channels.balanceOf(carol), PENALTY / 20);
+        vm.assertEq(registry.burnt(), PENALTY - PENALTY / 20);
     }
 }

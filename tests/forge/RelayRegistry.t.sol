@@ -48,10 +48,10 @@ contract RelayRegistryTest is Fixture {
         expectInvalid();
         new RelayRegistry(token, network, STAKE, UNBONDING, channels, address(0), PENALTY);
         expectInvalid();
-        new RelayRegistry(token, network, STAKE, UNBONDING, channels, judge, STAKE + 1);
+        new RelayRegistry(token, network, STAKE, UNBONDING, channels, judge, STAKE);
         expectInvalid();
         new RelayRegistry(other, network, STAKE, UNBONDING, channels, judge, PENALTY);
-        new RelayRegistry(token, network, STAKE, 365 days, channels, judge, STAKE);
+        new RelayRegistry(token, network, STAKE, 365 days, channels, judge, STAKE - 1);
         new RelayRegistry(token, network, 1, 1, channels, judge, 0);
     }
 

@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {IChannels} from "../../contracts/interfaces/IChannels.sol";
+import {RelayRegistry} from "../../contracts/RelayRegistry.sol";
 import {IRelayRegistry} from "../../contracts/interfaces/IRelayRegistry.sol";
 import {Fixture} from "./Fixture.sol";
 import {vm} from "./Vm.sol";
@@ -22,7 +23,7 @@ contract RelayRegistryJudgementsTest is Fixture {
 
     function testFuzz_slash(uint96 wanted, bool left) public {
         wanted = uint96(bound(wanted, 1, type(uint96).max));
-        uint96 expected = wanted < STAKE ? wanted : STAKE;
+        uint96 expected = wanted < STAKE - PENALTY ? wanted : STAKE - PENALTY;
         if (left) leave();
         vm.warp(block.timestamp + 1 hours);
         uint40 due = left ? uint40(block.timestamp) - 1 hours + UNBONDING : uint40(block.timestamp) + UNBONDING;
@@ -47,7 +48,7 @@ contract RelayRegistryJudgementsTest is Fixture {
     function testFuzz_slash_leavesTheRestToTheOwner(uint96 first, uint96 second, address to) public {
         assumeAccount(to);
         vm.assume(token.balanceOf(to) == 0);
-        first = uint96(bound(first, 1, STAKE));
+        first = uint96(bound(first, 1, STAKE - PENALTY));
         vm.assertEq(slash(first), first);
         uint40 due = registry.relay(id).withdrawableAt;
         vm.warp(due - 1);
@@ -59,7 +60,7 @@ contract RelayRegistryJudgementsTest is Fixture {
         vm.stopPrank();
         uint96 left = STAKE - first;
         second = slash(second);
-        vm.assertLe(second, left);
+        vm.assertLe(second, left - PENALTY);
         left -= second;
         vm.warp(due);
         vm.expectEmit(address(registry));
@@ -81,12 +82,12 @@ contract RelayRegistryJudgementsTest is Fixture {
         vm.stopPrank();
         slash(STAKE);
         vm.assertEq(slash(1), 0);
-        vm.assertEq(registry.stakeLeft(id), 0);
+        vm.assertEq(registry.stakeLeft(id), PENALTY);
         id = join(owner, 2);
         leave();
         withdrawAfterUnbonding(STAKE);
         vm.assertEq(slash(1), 0);
-        vm.assertEq(channels.balanceOf(address(court)), STAKE);
+        vm.assertEq(channels.balanceOf(address(court)), STAKE - PENALTY);
         checkHeld();
     }
 
@@ -137,7 +138,7 @@ contract RelayRegistryJudgementsTest is Fixture {
         vm.assertEq(registry.reporterOf(id), anyReporter);
         vm.assertEq(registry.relay(id).withdrawableAt, due);
         vm.assertEq(registry.relay(id).leaf, bytes32(0));
-        vm.assertEq(registry.stakeLeft(id), STAKE); // nothing is lost before unbonding is over
+        vm.assertEq(registry.stakeLeft(id), STAKE); // nothing is lost before somebody settles
         checkHeld();
     }
 
@@ -172,31 +173,30 @@ contract RelayRegistryJudgementsTest is Fixture {
     // ---------------------------------------------------------------- settlePenalty
 
     /// @dev Any judgements before, any order of settlement and withdrawal, a judgement between the two: every unit of
-    /// the stake goes where it should, and the owner's part depends on no order but the judgement's.
+    /// the stake goes where it should, and neither the penalty nor the owner's part depends on the order.
     function testFuzz_settlePenalty(uint96 before, uint96 between, bool ownerFirst, bool condemnedFirst) public {
-        before = uint96(bound(before, 0, STAKE));
         if (condemnedFirst) condemn();
         before = slash(before);
         if (!condemnedFirst) condemn();
-        uint96 penalty = STAKE - before < PENALTY ? STAKE - before : PENALTY;
-        uint96 bounty = uint96(uint256(penalty) * 5 / 100);
-        vm.warp(registry.relay(id).withdrawableAt);
+        uint96 bounty = PENALTY / 20;
         if (ownerFirst) {
-            withdrawAfterUnbonding(STAKE - before - penalty);
-            vm.assertEq(registry.stakeLeft(id), penalty);
+            withdrawAfterUnbonding(STAKE - before - PENALTY);
+            vm.assertEq(registry.stakeLeft(id), PENALTY);
             checkHeld();
             vm.assertEq(slash(between), 0); // what the owner left behind is the penalty's
-            settle(bounty, penalty - bounty);
+            settle(bounty, PENALTY - bounty);
         } else {
-            settle(bounty, penalty - bounty);
+            settle(bounty, PENALTY - bounty);
+            vm.assertEq(registry.stakeLeft(id), STAKE - before - PENALTY);
             checkHeld();
             between = slash(between);
-            vm.assertLe(between, STAKE - before - penalty);
-            withdrawAfterUnbonding(STAKE - before - penalty - between);
+            vm.assertLe(between, STAKE - before - PENALTY);
+            vm.assertEq(registry.stakeLeft(id), STAKE - before - between - PENALTY);
+            withdrawAfterUnbonding(STAKE - before - PENALTY - between);
             vm.assertEq(channels.balanceOf(address(court)), uint256(before) + between);
         }
         vm.assertEq(channels.balanceOf(reporter), bounty);
-        vm.assertEq(registry.burnt(), penalty - bounty);
+        vm.assertEq(registry.burnt(), PENALTY - bounty);
         vm.assertEq(registry.stakeLeft(id), 0);
         vm.assertEq(token.allowance(address(registry), address(channels)), 0);
         checkHeld();
@@ -204,25 +204,29 @@ contract RelayRegistryJudgementsTest is Fixture {
         registry.settlePenalty(id);
     }
 
-    /// @dev A judgement after unbonding, but before anybody settled, still ranks before the penalty. Of less than 20
-    /// there is no bounty, and no deposit.
-    function test_settlePenalty_ranksAfterEveryJudgementBefore() public {
+    /// @dev Of less than 20 there is no bounty, and no deposit.
+    function testFuzz_settlePenalty_roundsTheBountyDown(uint96 penalty) public {
+        penalty = uint96(bound(penalty, 0, 60));
+        registry = new RelayRegistry(token, network, STAKE, UNBONDING, channels, address(court), penalty);
+        give(owner, address(registry), STAKE);
+        id = join(owner, 1);
         condemn();
-        vm.warp(registry.relay(id).withdrawableAt);
-        slash(STAKE - 10);
         vm.recordLogs();
         registry.settlePenalty(id);
-        vm.assertEq(vm.getRecordedLogs().length, 1); // the registry's own
-        vm.assertEq(registry.burnt(), 10); // 5 % of 10 is nothing, rounded down
-        withdrawAfterUnbonding(0);
+        uint96 bounty = penalty / 20;
+        if (bounty == 0) vm.assertEq(vm.getRecordedLogs().length, 1); // the registry's own
+        vm.assertEq(registry.burnt(), penalty - bounty);
+        vm.assertEq(channels.balanceOf(reporter), bounty);
         checkHeld();
     }
 
-    function test_settlePenalty_ofAStakeThatIsGone() public {
-        slash(STAKE);
+    /// @dev A relay whose judgements have taken all they can loses the penalty all the same, and nothing else is left.
+    function test_settlePenalty_isOutOfJudgementsReach() public {
+        vm.assertEq(slash(type(uint96).max), STAKE - PENALTY);
         condemn();
-        vm.warp(registry.relay(id).withdrawableAt);
-        settle(0, 0);
+        vm.assertEq(slash(1), 0);
+        settle(PENALTY / 20, PENALTY - PENALTY / 20);
+        vm.assertEq(slash(1), 0);
         withdrawAfterUnbonding(0);
         checkHeld();
     }
@@ -236,12 +240,12 @@ contract RelayRegistryJudgementsTest is Fixture {
         registry.settlePenalty(id + 1);
     }
 
-    function testFuzz_settlePenalty_failsIfUnbonding(uint40 wait) public {
+    /// @dev A condemned relay's owner waits like any other, whether the penalty is settled or not.
+    function testFuzz_condemn_bindsTheRest(uint40 wait, bool settled) public {
         condemn();
         uint40 due = registry.relay(id).withdrawableAt;
         vm.warp(block.timestamp + bound(wait, 0, UNBONDING - 1));
-        vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.StakeBound.selector, due));
-        registry.settlePenalty(id);
+        if (settled) registry.settlePenalty(id);
         vm.prank(owner);
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.StakeBound.selector, due));
         registry.withdrawStake(id, owner);

@@ -33,10 +33,15 @@ contract ReceiptCourtCheck {
 
     /// @dev What can be opened can be judged: base + amount + cost fits a total, so that no later step fails for its
     /// width. The bond is half of the amount, and whoever opens pays it.
-    function check_open(address payer, address payee, IReceiptCourt.Batch calldata batch, uint64 amount, uint96 total)
-        public
-    {
-        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, svm.createBytes(65, "base"));
+    function check_open(
+        address payer,
+        address payee,
+        IReceiptCourt.Batch calldata batch,
+        uint64 amount,
+        uint96 total,
+        uint32 uptoBatch
+    ) public {
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(total, uptoBatch, svm.createBytes(65, "base"));
         bytes memory signature = svm.createBytes(65, "batch");
         vm.prank(payee);
         court.open(payer, base, batch, signature, bytes32(uint256(2)), amount);
@@ -45,15 +50,21 @@ contract ReceiptCourtCheck {
         assert(ledger.bondFrom() == payee);
         assert(2 * uint256(ledger.bond()) == claimed + claimed % 2);
         assert(claimed != 0);
+        assert(uptoBatch < batch.number);
     }
 
     /// @dev An answer judges base + amount, without the cost, or leaves a larger judgement alone; the payee has its
     /// bond back.
-    function check_answer(IReceiptCourt.Case calldata c, uint96 cumulative, uint32 uptoBatch) public {
+    function check_answer(IReceiptCourt.Case calldata c, uint96 cumulative, uint32 uptoBatch, address by, uint40 time)
+        public
+    {
+        vm.warp(time);
         uint256 claimed = uint256(c.amount) * c.batch.price;
         vm.assume(uint256(c.base) + claimed + cost <= type(uint96).max); // check_open
         uint96 before = court.judgement(c.payer, c.payee).total;
+        vm.prank(by);
         court.answer(c, cumulative, uptoBatch, svm.createBytes(65, "signature"));
+        assert(by == c.payee || time < uint256(c.openedAt) + ANSWER);
         uint256 admitted = uint256(c.base) + claimed;
         uint256 later = court.judgement(c.payer, c.payee).total;
         assert(later == (admitted > before ? admitted : before));

@@ -50,8 +50,9 @@ class Court:
         require(not case.recorded, "SeedRecorded")
         case.recorded = True
 
-    def answer(self, payer: Any, payee: Any, total: int, upto: int, now: int) -> None:
+    def answer(self, by: Any, payer: Any, payee: Any, total: int, upto: int, now: int) -> None:
         case = self._case(payer, payee)
+        require(now < case.opened_at + self.answer_window or by == payee, "AnswerWindowOver")
         enough = upto >= case.number and total >= case.base + case.worth
         require(enough, "InsufficientAnswer")
         self._over(payer, payee, payee)

@@ -39,7 +39,7 @@ class Stakes:
 
     def slash(self, operator: Any, wanted: int, now: int) -> int:
         relay = self.relays.get(operator)
-        taken = min(wanted, relay.left) if relay and relay.owner is not None else 0
+        taken = min(wanted, self._reachable(relay)) if relay and relay.owner is not None else 0
         require(relay is not None and taken > 0, "NoStake")
         assert relay is not None
         relay.left -= taken
@@ -53,16 +53,14 @@ class Stakes:
         relay.reporter = reporter
         self._evict(relay, now)
 
-    def settle(self, operator: Any, now: int) -> int:
+    def settle(self, operator: Any) -> int:
         """Return the bounty."""
         relay = self.relays[operator]
         require(relay.reporter is not None, "NotCondemned")
         require(not relay.settled, "PenaltyAlreadySettled")
-        require(now >= relay.withdrawable_at, "StakeBound")
-        penalty = min(self.penalty, relay.left)
-        bounty = penalty * 5 // 100
-        relay.left, relay.settled = relay.left - penalty, True
-        self.burnt += penalty - bounty
+        bounty = self.penalty * 5 // 100
+        relay.left, relay.settled = relay.left - self.penalty, True
+        self.burnt += self.penalty - bounty
         return bounty
 
     def withdraw(self, who: Any, operator: Any, now: int) -> None:
@@ -72,7 +70,11 @@ class Stakes:
         require(relay.withdrawable_at != 0, "RelayHasNotLeft")
         require(now >= relay.withdrawable_at, "StakeBound")
         open_ = relay.reporter is not None and not relay.settled
-        relay.owner, relay.left = None, min(self.penalty, relay.left) if open_ else 0
+        relay.owner, relay.left = None, self.penalty if open_ else 0
+
+    def _reachable(self, relay: Relay) -> int:
+        """What judgements can take: never the penalty."""
+        return relay.left if relay.settled else relay.left - self.penalty
 
     def _evict(self, relay: Relay, now: int) -> None:
         relay.withdrawable_at = relay.withdrawable_at or now + self.unbonding

@@ -79,8 +79,6 @@ abstract contract RelayLife is Books {
     }
 
     function _settle(uint32 id) private {
-        uint40 withdrawableAt = registry.relay(id).withdrawableAt;
-        notBefore(withdrawableAt);
         registry.settlePenalty(id);
         settled[id] = true;
     }

@@ -38,7 +38,7 @@ abstract contract Trials is Books {
         _record(suit.case_);
     }
 
-    /// @dev The payer's voucher ends the case, whoever shows it.
+    /// @dev The payer's voucher ends the case, whoever shows it in time; the payee also later.
     function answer(uint256 index, uint96 more, uint32 later) external watched(false, 0, 0) {
         Suit storage suit = _someSuit(index);
         IReceiptCourt.Case memory c = suit.case_;
@@ -46,7 +46,7 @@ abstract contract Trials is Books {
         uint32 upto = uint32(bound(later, c.batch.number, type(uint32).max));
         note(suit.payer, suit.payee, cumulative);
         bytes memory signed = voucher(suit.payer, c.payee, cumulative, upto);
-        vm.prank(mallory);
+        vm.prank(block.timestamp < uint256(c.openedAt) + ANSWER_WINDOW ? mallory : c.payee);
         court.answer(c, cumulative, upto, signed);
         _close(suit);
     }
@@ -86,27 +86,36 @@ abstract contract Trials is Books {
         Suit storage suit = suits.push();
         (suit.payer, suit.payee, suit.honest, suit.receiptsSeed) = (payer, payee, seed % 4 != 0, seed);
         Receipts memory r = _receipts(suit);
-        uint32 number = ++_number[payer][payee];
         (IReceiptCourt.Batch memory batch, bytes32 root, uint64 amount) =
-            batchOf(treesOf(r), number, uint32(r.locks.length));
+            batchOf(treesOf(r), ++_number[payer][payee], uint32(r.locks.length));
         batch.price = uint96(bound(seed >> 64, 1, 1 ether));
         if (!suit.honest) root = keccak256(abi.encode(seed)); // a commitment to nothing
 
         uint96 base = right[payer][payee];
         vm.assume(uint256(base) + uint256(amount) * batch.price + 2 * uint256(MOST) < type(uint96).max);
-        bytes memory baseSignature =
-            number == 1 && base == 0 ? bytes("") : voucher(payer, peer(payee), base, number - 1);
         uint96 bond = uint96((uint256(amount) * batch.price + 1) / 2);
         atLeast(payee, bond);
         bytes memory signed = batchSignature(payer, peer(payee), batch);
         vm.prank(peer(payee));
-        court.open(peer(payer), IReceiptCourt.Base(base, baseSignature), batch, signed, root, amount);
+        court.open(peer(payer), _baseOf(payer, payee, batch.number, seed), batch, signed, root, amount);
 
         suit.case_ = IReceiptCourt.Case(
             peer(payer), peer(payee), base, amount, batch, root, uint40(block.timestamp), uint64(block.number)
         );
         bonds += bond;
         _open[payer][payee] = suits.length;
+    }
+
+    /// @dev What the payee has a right to, up to any batch before: those between may have had no receipt.
+    function _baseOf(uint256 payer, uint256 payee, uint32 number, uint256 seed)
+        private
+        view
+        returns (IReceiptCourt.Base memory)
+    {
+        uint96 base = right[payer][payee];
+        uint32 upto = uint32(bound(seed >> 32, 0, number - 1));
+        bytes memory signed = base == 0 && upto == 0 ? bytes("") : voucher(payer, peer(payee), base, upto);
+        return IReceiptCourt.Base(base, upto, signed);
     }
 
     function _finish(Suit storage suit) private {
