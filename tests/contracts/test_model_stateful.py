@@ -174,7 +174,8 @@ class Machine:
         price = 1 + seed % (5 * UNIT)
         batch = (number, len(made), price, evidence.locks_root)
         upto = seed % number  # batches between that and the case's are not paid by it
-        voucher = self.scene.voucher(self.people[payer], self.people[payee], base, upto) if number > 1 else b""
+        people = self.people[payer], self.people[payee]
+        voucher = self.scene.voucher(*people, base, upto) if number > 1 else b""
         message = eip712.Batch(
             self.people[payer].raw, self.people[payee].raw, number, len(made), Amount(price), batch[3]
         )

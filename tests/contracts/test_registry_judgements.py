@@ -67,13 +67,14 @@ def test_slash_ofARelayThatHasLeft_changesNoDate(stakes, judge, alice):
 
 
 def test_slash_takesNoMoreThanThereIs(stakes, judge, alice):
-    assert slash(stakes, judge, STAKE - 7).return_value == STAKE - 7
+    within = STAKE - PENALTY - 7
+    assert slash(stakes, judge, within).return_value == within
     assert slash(stakes, judge, 2**96 - 1).return_value == 7
     nothing = slash(stakes, judge, 1)
     assert (nothing.return_value, len(nothing.events)) == (0, 0)
     wait(UNBONDING)
     event = stakes.registry.withdrawStake(1, alice.account, {"from": alice.account}).events["StakeWithdrawn"]
-    assert event["amount"] == 0
+    assert event["amount"] == PENALTY, "which is lost by equivocation only"
     check_held(stakes)
 
 

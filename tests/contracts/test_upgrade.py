@@ -88,7 +88,8 @@ def test_court_judgesOn_andTakesTheOldStake(moved: tuple[Scene, Scene], alice: P
     message = eip712.Batch(alice.raw, bob.raw, *batch)
     signed = eip712.sign(alice.key, message.digest(first.channels_domain))
     first.credit(bob.account, FIVE)
-    opened = first.court.open(alice.account, (0, 0, b""), batch, signed, b"\2" * 32, 10, {"from": bob.account})
+    claim = (0, 0, b""), batch, signed, b"\2" * 32, 10
+    opened = first.court.open(alice.account, *claim, {"from": bob.account})
     case = opened.events["CaseOpened"]["case_"]
     total = 10 * HOP_PRICE
     first.court.answer(case, total, 1, first.voucher(alice, bob, total, 1), {"from": bob.account})

@@ -51,7 +51,9 @@ contract ReceiptCourtStakeTest is Fixture, Courtroom {
         vm.assertEq(channels.balanceOf(address(court)), 0);
         vm.assertEq(registry.stakeLeft(id), STAKE - taken);
         vm.assertEq(registry.relay(id).withdrawableAt, block.timestamp + UNBONDING);
-        expectCollectFails(lacking > STAKE - PENALTY ? IReceiptCourt.NoStake.selector : IReceiptCourt.NothingLacking.selector);
+        expectCollectFails(
+            lacking > STAKE - PENALTY ? IReceiptCourt.NoStake.selector : IReceiptCourt.NothingLacking.selector
+        );
     }
 
     function test_collectStake_fromTheFirstSecondAfterTheGrace() public {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {Channels} from "../../contracts/Channels.sol";
 import {INetwork} from "../../contracts/interfaces/INetwork.sol";
 import {ISubsidyPool} from "../../contracts/interfaces/ISubsidyPool.sol";
 import {RelayRegistry} from "../../contracts/RelayRegistry.sol";
@@ -46,12 +47,15 @@ contract SubsidyPoolTest is PoolStage {
         pool.setSigner(1, address(0));
     }
 
-    function test_constructor_failsIfNoticeIsNotLonger() public {
+    function test_constructor_failsIfParametersAreInvalid() public {
         bytes memory reason = abi.encodeWithSelector(ISubsidyPool.InvalidParameters.selector);
         vm.expectRevert(reason);
         new SubsidyPool(channels, registry, network, TERM, CLAIM_WINDOW, CLAIM_WINDOW);
         vm.expectRevert(reason);
         new SubsidyPool(channels, registry, network, 0, CLAIM_WINDOW, WITHDRAWAL_NOTICE);
+        Channels another = new Channels(token, NOTICE, address(court));
+        vm.expectRevert(reason);
+        new SubsidyPool(another, registry, network, TERM, CLAIM_WINDOW, WITHDRAWAL_NOTICE);
     }
 
     // ---------------------------------------------------------------- keys
