@@ -44,7 +44,11 @@ contract NetworkTest is Fixture {
         goTo(now_);
         a = uint32(bound(a, now_ + 1, type(uint32).max - 1));
         b = uint32(bound(b, a + 1, type(uint32).max));
+        vm.expectEmit(address(network));
+        emit INetwork.ReleasePublished(1, a, releaseFor(a, 5));
         publish(a, 5);
+        vm.expectEmit(address(network));
+        emit INetwork.ReleasePublished(2, b, releaseFor(b, 7));
         publish(b, 7);
         uint96 expected = asked < a ? HOP_PRICE : asked < b ? 5 : 7;
         vm.assertEq(network.releaseAt(asked).hopPrice, expected);

@@ -53,7 +53,7 @@ contract SubsidyPoolTest is PoolStage {
         new SubsidyPool(channels, registry, network, TERM, CLAIM_WINDOW, CLAIM_WINDOW);
         vm.expectRevert(reason);
         new SubsidyPool(channels, registry, network, 0, CLAIM_WINDOW, WITHDRAWAL_NOTICE);
-        Channels another = new Channels(token, NOTICE, address(court));
+        Channels another = new Channels(token, NOTICE, court);
         vm.expectRevert(reason);
         new SubsidyPool(another, registry, network, TERM, CLAIM_WINDOW, WITHDRAWAL_NOTICE);
     }
