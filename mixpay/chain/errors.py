@@ -1,13 +1,13 @@
 """What can go wrong on the way to the chain, beyond the classes every module shares.
 
-    ChainUnavailable   no answer (mixpay.errors)
-    ├── NotMined       sent, but not in a block yet
-    ChainError
-    └── RpcError       the node answered with an error of its own
-    TransactionFailed
-    └── Reverted       a contract refused; `error` is the name it gave
-    UserError
-    └── NoEther        the account cannot pay for gas
+ChainUnavailable   no answer (mixpay.errors)
+├── NotMined       sent, but not in a block yet
+ChainError
+└── RpcError       the node answered with an error of its own
+TransactionFailed
+└── Reverted       a contract refused; `error` is the name it gave
+UserError
+└── NoEther        the account cannot pay for gas
 """
 
 from __future__ import annotations
