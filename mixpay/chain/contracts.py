@@ -250,9 +250,14 @@ class Channels(Contract):
         """`fund` for many payees."""
         return self._write("fundMany", [payee for payee, _ in channels], [amount for _, amount in channels])
 
-    def claim_many(self, payee: Account, vouchers: bytes) -> Call:
-        """Submits many payers' vouchers, 100 bytes each as IChannels packs them. Anyone."""
-        return self._write("claimMany", payee, vouchers)
+    def claim_many(self, payee: Account, vouchers: Sequence[tuple[Account, Amount, int, bytes]]) -> Call:
+        """Submits many payers' vouchers: payer, total, last batch and signature (65 bytes) of each. All or
+        nothing. Anyone."""
+        records = (
+            b"".join((payer, total.to_bytes(12, "big"), upto.to_bytes(4, "big"), *eip712.compact(signature)))
+            for payer, total, upto, signature in vouchers
+        )
+        return self._write("claimMany", payee, b"".join(records))
 
     def claim(
         self, payer: Account, payee: Account, cumulative: Amount, upto_batch: int, signature: bytes
