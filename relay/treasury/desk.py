@@ -3,6 +3,10 @@
 All chain work is done in threads; the data path never waits for it. What fails is said once, named in the
 report, and tried again by the next run: every action is decided anew from what the chain says then.
 
+Vouchers are claimed together. The contract takes all of them or none; what it refuses, or what there is too
+little ether for, is halved until each stands alone. So one bad voucher, or a low account, keeps no other from
+being paid. A refusal is found by a dry run, and costs nothing.
+
 The books learn of the chain with a delay. So before something is sent, the channels it touches are read
 again, and the plan is made again with what they hold.
 """
@@ -11,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -19,13 +24,25 @@ from mixpay.chain.errors import NoEther
 from mixpay.chain.rpc import Rpc
 from mixpay.chain.sender import Sender
 from mixpay.epochs import Schedule
-from mixpay.errors import ChainError, ChainUnavailable, TransactionFailed
-from mixpay.types import Account, Epoch, RelayId
+from mixpay.errors import ChainError, ChainUnavailable
+from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.config import TreasuryRules
 from relay.store import StoredPoolVoucher
+from relay.treasury.actions import (
+    Action,
+    Claim,
+    ClaimPool,
+    Deposit,
+    Fund,
+    Postponed,
+    Together,
+    name,
+    verb,
+)
+from relay.treasury.claims import in_transactions
 from relay.treasury.closing import FinishClose, RequestClose
 from relay.treasury.facts import Debts, Facts, Holdings, PayeeFacts, PayerFacts, PoolFacts, pool_facts
-from relay.treasury.plan import Action, Claim, ClaimPool, Deposit, Fund, Plan, Postponed, make_plan
+from relay.treasury.plan import Plan, make_plan
 
 log = logging.getLogger(__name__)
 
@@ -140,45 +157,63 @@ class TreasuryDesk:
     async def _carry_out(self, todo: Plan) -> tuple[list[Result], str | None]:
         """Send one after the other. What a contract refuses does not stop the rest; a silent node does."""
         results: list[Result] = []
-        for action in todo.actions:
-            try:
-                await asyncio.to_thread(self._send, action)
-            except (ChainUnavailable, NoEther) as error:
-                results.append(Result(action, str(error)))
-                return results, str(error)
-            except (TransactionFailed, ChainError) as error:
-                results.append(Result(action, str(error)))
-                self._tell(_name(action), str(error))
+        queue = deque(in_transactions(todo.actions))
+        while queue:
+            sent = queue.popleft()
+            error = await self._try(sent)
+            if isinstance(sent, Together) and not isinstance(error, ChainUnavailable | None):
+                log.debug("claimed by halves, for together they failed: %s", error)
+                queue.extendleft(reversed(sent.halves()))
                 continue
-            results.append(Result(action, None))
-            self._told.pop(_name(action), None)
-            log.info("%s: %s", _verb(action), action.why)
+            actions = sent.claims if isinstance(sent, Together) else (sent,)
+            results += (self._result(action, error) for action in actions)
+            if isinstance(error, ChainUnavailable | NoEther):
+                return results, str(error)
         return results, None
 
-    def _send(self, action: Action) -> None:
+    async def _try(self, sent: Action | Together) -> ChainError | NoEther | None:
+        """What came in the way, if anything did."""
+        try:
+            await asyncio.to_thread(self._send, sent)
+        except (ChainError, NoEther) as error:
+            return error
+        return None
+
+    def _result(self, action: Action, error: ChainError | NoEther | None) -> Result:
+        """What is reported of an action, and logged: trouble with the chain itself is the whole run's."""
+        if error is None:
+            self._told.pop(name(action), None)
+            log.info("%s: %s", verb(action), action.why)
+            return Result(action, None)
+        if not isinstance(error, ChainUnavailable | NoEther):
+            self._tell(name(action), str(error))
+        return Result(action, str(error))
+
+    def _send(self, sent: Action | Together) -> None:
         """Send an action's transactions and wait until they are mined. Blocks."""
         token, channels, me = self._contracts.token, self._contracts.channels, self._sender.account
-        match action:
+        match sent:
             case Deposit():
-                if token.allowance(me, channels.address) < action.amount:
-                    self._sender.send(token.approve(channels.address, action.amount))
-                call = channels.deposit(action.amount)
+                if token.allowance(me, channels.address) < sent.amount:
+                    self._sender.send(token.approve(channels.address, sent.amount))
+                call = channels.deposit(sent.amount)
             case Fund():
-                call = channels.fund(action.payee, action.amount)
-            case Claim() if not action.signature:
-                call = channels.claim_judgement(action.payer, me)
+                call = channels.fund(sent.payee, sent.amount)
+            case Together():
+                call = channels.claim_many(me, [(claim.payer, *_voucher(claim)) for claim in sent.claims])
+            case Claim() if not sent.signature:
+                call = channels.claim_judgement(sent.payer, me)
             case Claim():
-                voucher = (action.cumulative, action.upto_batch, action.signature)
-                call = channels.claim(action.payer, me, *voucher)
+                call = channels.claim(sent.payer, me, *_voucher(sent))
             case RequestClose():
-                call = channels.request_close(action.payee)
+                call = channels.request_close(sent.payee)
             case FinishClose():
-                call = channels.finish_close(action.payee)
+                call = channels.finish_close(sent.payee)
             case ClaimPool():
-                total = (action.period, action.cumulative, action.signature)
-                call = self._contracts.pool.claim(action.campaign, *total)
+                total = (sent.period, sent.cumulative, sent.signature)
+                call = self._contracts.pool.claim(sent.campaign, *total)
             case _:
-                call = channels.withdraw(self._owner, action.amount)
+                call = channels.withdraw(self._owner, sent.amount)
         self._sender.send(call)
 
     def _tell(self, about: str, trouble: str | None) -> None:
@@ -240,34 +275,5 @@ class _Reader:
         return replace(payer, deposit=found.deposit, claimed=found.claimed, closes_at=found.closes_at)
 
 
-def _verb(action: Action) -> str:
-    match action:
-        case Deposit():
-            return "deposited"
-        case Fund():
-            return "funded"
-        case Claim() | ClaimPool():
-            return "claimed"
-        case RequestClose():
-            return "gave"
-        case FinishClose():
-            return "took back"
-        case _:
-            return "swept"
-
-
-def _name(action: Action) -> str:
-    """An action's kind and peer: one name for all its repetitions."""
-    match action:
-        case Fund():
-            return f"funding relay {action.relay}"
-        case RequestClose() | FinishClose():
-            return f"closing the channel to relay {action.relay}"
-        case Claim():
-            return f"claim from relay {action.relay}"
-        case ClaimPool():
-            return f"claim from campaign {action.campaign}"
-        case Deposit():
-            return "deposit"
-        case _:
-            return "sweep"
+def _voucher(claim: Claim) -> tuple[Amount, int, bytes]:
+    return claim.cumulative, claim.upto_batch, claim.signature

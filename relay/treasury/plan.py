@@ -1,9 +1,10 @@
 """What a relay does with its money now, what has to wait, and why. No I/O, no clock: facts in, a plan out.
 
 Rules (thresholds of `TreasuryRules` in hop prices; docs/design.md §7)
-- A voucher is claimed when that pays at least `claim_at`, and whatever it pays when the channel is closing or
-  when told (urgent). A pool voucher also when half of its claim window is over, for then it lapses; none
-  while passes that it may cover are to be redeemed at the pool (`relay/redeem_chain.py`).
+- A voucher is claimed when that pays at least `claim_at`, less when others are claimed with it (`claims.py`),
+  and whatever it pays when the channel is closing or when told (urgent). A pool voucher also when half of its
+  claim window is over, for then it lapses; none while passes that it may cover are to be redeemed at the pool
+  (`relay/redeem_chain.py`).
 - What our vouchers promise is covered first, for every payee, small gaps first, so that most are whole.
 - A channel is opened when a voucher has been signed to the payee, or `open_at` is owed. It is topped up when
   it holds less than `top_up_below` beyond what is owed. Both fill it to `fund` beyond what is owed. Told to
@@ -23,85 +24,15 @@ A plan counts on nothing that its own claims will bring: facts are read again af
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from mixpay.amounts import shown
-from mixpay.types import Account, Amount, Epoch, RelayId
+from mixpay.types import Amount
 from relay.config import TreasuryRules
+from relay.treasury.actions import Action, Claim, ClaimPool, Deposit, Fund, Postponed, Subject, Sweep
+from relay.treasury.claims import claims
 from relay.treasury.closing import ClosesLater, FinishClose, RequestClose, closings, nothing_left
-from relay.treasury.facts import Facts, PayeeFacts, PayerFacts, PoolFacts
-
-
-class Subject(StrEnum):
-    """What something that waits is about."""
-
-    PAYER = "payer"
-    PAYEE = "payee"
-    CAMPAIGN = "campaign"
-    ACCOUNT = "account"
-
-
-@dataclass(frozen=True, slots=True)
-class Deposit:
-    """Move tokens of the operator's account into its ledger balance."""
-
-    amount: Amount
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fund:
-    """Add to the channel to a payee, from the ledger balance; 0 only takes a close request back."""
-
-    relay: RelayId
-    payee: Account
-    amount: Amount
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Submit a payer's newest voucher; without a signature, what the court has judged."""
-
-    relay: RelayId
-    payer: Account
-    cumulative: Amount
-    upto_batch: int
-    signature: bytes = field(repr=False)
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimPool:
-    """Submit a campaign's newest voucher."""
-
-    campaign: int
-    period: Epoch
-    cumulative: Amount
-    signature: bytes = field(repr=False)
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """Pay out from the ledger balance to the owner."""
-
-    amount: Amount
-    why: str
-
-
-Action: TypeAlias = Deposit | Fund | Claim | ClaimPool | RequestClose | FinishClose | Sweep
-
-
-@dataclass(frozen=True, slots=True)
-class Postponed:
-    """What waits: about whom (relay id, campaign number; 0 for the operator's account), and why."""
-
-    subject: Subject
-    number: int
-    why: str
+from relay.treasury.facts import Facts, PayeeFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +46,9 @@ class Plan:
 def make_plan(facts: Facts, rules: TreasuryRules, *, urgent: bool = False) -> Plan:
     """Decide. `urgent` (a phase ends, the operator asks): claim all, fund only what vouchers need."""
     urgent = urgent or facts.winding_up
-    claims, waiting = _claims(facts, rules, urgent)
+    income, waiting = claims(facts, rules, urgent)
     spending, short = _spending(facts, rules, urgent)
-    actions = (*claims, *spending)
+    actions = (*income, *spending)
     postponed = (*waiting, *short)
     hindrance = _hindrance(facts)
     if actions and hindrance is not None:
@@ -146,69 +77,6 @@ def _held_back(action: Action) -> Postponed:
             return Postponed(Subject.CAMPAIGN, action.campaign, why)
         case _:
             return Postponed(Subject.ACCOUNT, 0, why)
-
-
-# ---------------------------------------------------------------------- income
-
-
-def _claims(facts: Facts, rules: TreasuryRules, urgent: bool) -> tuple[list[Action], list[Postponed]]:
-    claim_at = Amount(rules.claim_at * facts.price)
-    actions: list[Action] = []
-    postponed: list[Postponed] = []
-    # Closing channels first, the next to close before others; then what pays most.
-    order = sorted(facts.payers, key=lambda p: (p.closes_at == 0, p.closes_at, -p.payable, p.relay))
-    for payer in order:
-        actions += _claim(payer, claim_at, urgent)
-        postponed += _unclaimed(payer, claim_at, urgent)
-    for pool in sorted(facts.pool, key=lambda pool: (pool.closes_at, pool.voucher.campaign)):
-        outcome = _claim_pool(pool, facts.now, claim_at, urgent)
-        if isinstance(outcome, ClaimPool):
-            actions.append(outcome)
-        elif outcome is not None:
-            postponed.append(outcome)
-    return actions, postponed
-
-
-def _claim(payer: PayerFacts, claim_at: Amount, urgent: bool) -> Iterator[Claim]:
-    amount = payer.payable
-    if not amount or not (urgent or payer.closes_at or amount >= claim_at):
-        return
-    reason = "the channel is closing" if payer.closes_at else "told to" if urgent else "worth a transaction"
-    why = f"{shown(amount)} tokens from relay {payer.relay}: {reason}"
-    yield Claim(payer.relay, payer.account, payer.cumulative, payer.upto_batch, payer.signature, why)
-
-
-def _unclaimed(payer: PayerFacts, claim_at: Amount, urgent: bool) -> Iterator[Postponed]:
-    """Why a voucher, or a part of it, is not claimed now."""
-    amount, lacking = payer.payable, payer.unpaid - payer.payable
-    if amount and not (urgent or payer.closes_at or amount >= claim_at):
-        why = f"{shown(amount)} tokens can be claimed; that is done from {shown(claim_at)} on"
-        yield Postponed(Subject.PAYER, payer.relay, why)
-    if lacking:
-        why = f"its channel lacks {shown(lacking)} tokens of its voucher: waiting for it to top up"
-        yield Postponed(Subject.PAYER, payer.relay, why)
-
-
-def _claim_pool(pool: PoolFacts, now: int, claim_at: Amount, urgent: bool) -> ClaimPool | Postponed | None:
-    voucher, amount = pool.voucher, pool.payable
-    if not pool.unpaid:
-        return None
-
-    def wait(why: str) -> Postponed:
-        return Postponed(Subject.CAMPAIGN, voucher.campaign, why)
-
-    if pool.reserved:
-        return wait("its voucher waits: passes that it may cover are redeemed at the pool first")
-    if now > pool.closes_at or voucher.period < pool.latest:
-        return wait(f"its voucher counts in epoch {voucher.period}, which is over: a later one is needed")
-    if not amount:
-        return wait(f"its budget and caps leave nothing for epoch {voucher.period}")
-    lapsing = now >= pool.closes_at - pool.window // 2
-    if not (urgent or lapsing or amount >= claim_at):
-        return wait(f"{shown(amount)} tokens can be claimed; that is done from {shown(claim_at)} on")
-    reason = "told to" if urgent else "worth a transaction" if amount >= claim_at else "its window is ending"
-    why = f"{shown(amount)} tokens from campaign {voucher.campaign}: {reason}"
-    return ClaimPool(voucher.campaign, Epoch(voucher.period), voucher.cumulative, voucher.signature, why)
 
 
 # ---------------------------------------------------------------------- spending

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
 from chain_world import ETHER, User, World
 from mixpay import eip712
+from mixpay.amounts import shown
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.records import Call
 from mixpay.chain.rpc import Rpc
@@ -52,12 +54,27 @@ class Till:
         self.debts = Debts(PRICE, self.debts.now, (facts,), (), ())
 
     def is_owed(self, payer: User, cumulative: int) -> None:
-        """The books with a voucher of the payer's; they know nothing of its channel yet."""
+        """The books with a voucher of the payer's, too; they know nothing of its channel yet."""
         domain = eip712.channels_domain(self.world.deployment.chain_id, self.world.deployment.channels)
         voucher = eip712.Voucher(payer.account, self.me.account, tokens(cumulative), 3)
         signature = eip712.sign(payer.key, voucher.digest(domain))
-        facts = PayerFacts(RelayId(3), payer.account, tokens(cumulative), 3, signature)
-        self.debts = Debts(PRICE, self.debts.now, (), (facts,), ())
+        relay = RelayId(3 + len(self.debts.payers))
+        facts = PayerFacts(relay, payer.account, tokens(cumulative), 3, signature)
+        self.debts = Debts(PRICE, self.debts.now, (), (*self.debts.payers, facts), ())
+
+    def is_owed_by(self, count: int) -> list[User]:
+        """The books with vouchers of so many, whose channels hold what they promise: 10, 20, 30 …"""
+        channels = self.world.contracts.channels
+        payers = [self.world.user(tokens=1) for _ in range(count)]
+        for number, payer in enumerate(payers, start=1):
+            payer.send(channels.deposit(tokens(10 * number)))
+            payer.send(channels.fund(self.me.account, tokens(10 * number)))
+            self.is_owed(payer, 10 * number)
+        return payers
+
+    def sent(self) -> int:
+        """Transactions so far."""
+        return self.world.rpc.nonce(self.me.account, "latest")
 
     def ledger(self) -> int:
         return self.world.contracts.channels.balance_of(self.me.account) // PRICE
@@ -99,6 +116,77 @@ async def test_claims_with_the_channel_as_it_is_when_told(world: World) -> None:
     assert till.ledger() == 70
     assert "lacks 0.00002 tokens" in report.postponed[0].why
     assert (await till.desk.run_once(urgent=True)).results == ()
+
+
+async def test_claims_from_all_payers_by_one_transaction(world: World) -> None:
+    till = Till(world)
+    payers, before = till.is_owed_by(9), till.sent()
+    report = await till.desk.run_once(urgent=True)
+    assert till.sent() == before + 1
+    assert [(type(r.action), r.error) for r in report.results] == [(Claim, None)] * 9
+    assert [r.action.why.split(":")[0] for r in report.results if isinstance(r.action, Claim)] == [
+        f"{shown(tokens(10 * number))} tokens from relay {2 + number}" for number in range(9, 0, -1)
+    ]
+    assert till.ledger() == sum(range(10, 100, 10))
+    for number, payer in enumerate(payers, start=1):
+        assert world.contracts.channels.channel(payer.account, till.me.account).claimed == tokens(10 * number)
+    assert (await till.desk.run_once(urgent=True)).results == ()
+
+
+@pytest.mark.parametrize("bad", range(5))
+async def test_bad_voucher_keeps_no_other_from_being_paid(
+    world: World, caplog: pytest.LogCaptureFixture, bad: int
+) -> None:
+    till = Till(world)
+    till.is_owed_by(5)
+    payers = list(till.debts.payers)
+    payers[bad] = replace(payers[bad], upto_batch=4)  # not what was signed
+    till.debts = replace(till.debts, payers=tuple(payers))
+    before = till.sent()
+    with caplog.at_level(logging.WARNING):
+        report = await till.desk.run_once(urgent=True)
+        again = await till.desk.run_once(urgent=True)
+    refused = [r for r in report.results if r.error is not None]
+    assert [r.action.relay for r in refused if isinstance(r.action, Claim)] == [payers[bad].relay]
+    assert "InvalidSignature" in str(refused[0].error)
+    assert len(report.results) == 5
+    assert till.ledger() == 150 - 10 * (bad + 1)
+    assert till.sent() - before <= 3, "what is good is still claimed together"
+    assert [len(again.results), len(caplog.records)] == [1, 1]
+    assert report.trouble is None
+
+
+async def test_claims_as_much_together_as_there_is_ether_for(world: World) -> None:
+    till = Till(world, ledger=1)
+    till.is_owed_by(8)
+    world.chain.fund(till.me.account, 100_000 * till.me._market().most)  # four of them, not eight
+    report = await till.desk.run_once(urgent=True)
+    done = [r for r in report.results if r.error is None]
+    assert 4 <= len(done) < 8
+    assert till.ledger() >= 1 + 80 + 70 + 60 + 50, "those that pay most"
+    assert report.trouble is not None
+    assert "send it some" in report.trouble
+    world.chain.fund(till.me.account, ETHER)
+    assert len((await till.desk.run_once(urgent=True)).results) == 8 - len(done)
+    assert till.ledger() == 1 + 360
+
+
+async def test_nothing_is_lost_when_a_claim_of_all_is_in_no_block(world: World) -> None:
+    till = Till(world)
+    till.is_owed_by(3)
+    till.me._limit = 0.2
+    world.rpc.request("evm_setAutomine", False)
+    try:
+        report = await till.desk.run_once(urgent=True)
+        assert [r.error is not None and "in no block" in r.error for r in report.results] == [True] * 3
+        assert report.trouble == report.results[0].error
+        waiting = await till.desk.run_once(urgent=True)
+        assert (waiting.results, waiting.trouble) == ((), None)
+    finally:
+        world.rpc.request("evm_setAutomine", True)
+        world.chain.mine()
+    assert (await till.desk.run_once(urgent=True)).results == ()
+    assert till.ledger() == 60
 
 
 async def test_what_is_claimed_pays_what_was_short(world: World) -> None:
