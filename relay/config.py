@@ -72,7 +72,7 @@ period = 3_600.0
 # When an issuer has not paid what it must so many seconds of chain time after the end of a period, passes of
 # that period are redeemed at the pool itself; at three quarters of its claim window at the latest.
 redeem_after = 86_400
-# Only passes that are worth this much: one costs about 110,000 gas.
+# Only passes that are worth this much: one alone costs about 160,000 gas, each of many about 70,000.
 redeem_at = 40_000
 
 [treasury]
@@ -81,7 +81,8 @@ open_at = 1_000
 # A channel is filled to hold this much beyond what is owed, and again when it holds less than the next.
 fund = 20_000
 top_up_below = 5_000
-# Claim on chain when that pays this much.
+# Claim on chain when that pays this much. Vouchers of several payers share a transaction, in which each
+# further one costs a third: they are claimed as soon as they pay for that.
 claim_at = 20_000
 # Earnings kept in the ledger; what is above `float + sweep_at` goes to the owner, down to `float`.
 float = 100_000

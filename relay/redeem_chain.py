@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 _SETTLED = 900
 """Seconds of chain time after which the chain is not expected to take a payment back."""
 _PASSES_A_CALL = 32
-"""About 4 million gas."""
+"""About 2.3 million gas."""
 
 
 @dataclass(frozen=True, slots=True)
