@@ -51,7 +51,8 @@ and this page.
 A channel's voucher is for a total, so a claim costs the same for one ticket and for a million. A million
 packets on one path end in one pool claim and four channel claims: {million:,} gas, a quarter of a unit a packet. In
 practice a relay has as many payers as it has predecessors, up to 256 a term: with `claimMany` at the ten-voucher
-price, a claim from each of them is {term:,} gas, however many packets there were.
+price, a claim from each of them is {term:,} gas, however many packets there were. Daemons claim so what is due
+at the same time, up to 64 vouchers a transaction; of ten payers it is {ten:,} gas, where ten claims are {singly:,}.
 
 The court is for the rare payer that goes silent. A case of 65,536 tickets is {case:,} gas from opening to claim,
 {ticket} a ticket; a claim for more tickets costs little more, for the samples' paths grow with the logarithm.
@@ -86,6 +87,8 @@ def render(figures: dict[str, int]) -> str:
         rows=rows,
         million=figures["pool_claim"] + 4 * figures["claim_next"],
         term=256 * figures["claim_many10_each"],
+        ten=10 * figures["claim_many10_each"],
+        singly=10 * figures["claim_next"],
         case=case,
         ticket=f"{case / 65_536:.0f}",
         closing=f"{figures['request_close']:,} + {figures['finish_close']:,}",
