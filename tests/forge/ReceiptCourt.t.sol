@@ -102,6 +102,15 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         vm.expectRevert(reason);
         vm.prank(bob);
         court.open(alice, nothing, batchOf(1), signed, ROOT, 0);
+        // Also where a base stands behind it that was not paid.
+        IReceiptCourt.Base memory base = IReceiptCourt.Base(9, 4, voucher(KEY, bob, 9, 4));
+        signed = batchSignature(KEY, bob, batchOf(5));
+        vm.expectRevert(reason);
+        vm.prank(bob);
+        court.open(alice, base, batchOf(5), signed, ROOT, 0);
+        batch = batchOf(5);
+        batch.price = 0;
+        expectRefused(base, batch, reason);
     }
 
     /// @dev What the payee has been paid is no case: the payer, too, can see to that, by claiming for it what it has signed.

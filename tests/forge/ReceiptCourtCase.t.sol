@@ -90,9 +90,11 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
         vm.warp(from - 1);
         vm.expectRevert(reason);
         court.finish(c, samples);
-        vm.warp(until);
-        vm.expectRevert(reason);
-        court.finish(c, samples);
+        for (uint256 late = 0; late < 2; ++late) {
+            vm.warp(until + late);
+            vm.expectRevert(reason);
+            court.finish(c, samples);
+        }
         vm.warp(until - 1);
         court.finish(c, samples);
         checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST);
@@ -244,6 +246,20 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
         IReceiptCourt.Judgement memory j = court.judgement(alice, bob);
         vm.assertEq(j.total, larger);
         vm.assertEq(j.judgedAt, block.timestamp - 10);
+    }
+
+    /// @dev Nor does the same total once more: neither batch nor time change, so the grace does not begin anew.
+    function test_answer_keepsAnEqualJudgement() public {
+        (IReceiptCourt.Case memory c,,) = given(3);
+        uint96 total = BASE + uint96(c.amount) * HOP_PRICE;
+        bytes memory signed = voucher(KEY, bob, total, NUMBER);
+        court.answer(c, total, NUMBER, signed);
+        vm.warp(block.timestamp + 10);
+        (c,,) = given(3);
+        vm.recordLogs();
+        court.answer(c, total, NUMBER, signed);
+        vm.assertEq(vm.getRecordedLogs().length, 2); // answered, and the bond moved
+        vm.assertEq(court.judgement(alice, bob).judgedAt, block.timestamp - 10);
     }
 
     // ---------------------------------------------------------------- expire

@@ -80,7 +80,7 @@ contract ReceiptCourtSetupTest is Fixture {
             StrangeRegistry wrong =
                 new StrangeRegistry(next(1), i % 2 == 0 ? elsewhere : other, i % 2 == 0 ? token : another);
             expectInvalid();
-            new ReceiptCourt(other, IRelayRegistry(address(wrong)), windows());
+            this.make(other, IRelayRegistry(address(wrong)), windows());
         }
     }
 
@@ -124,7 +124,12 @@ contract ReceiptCourtSetupTest is Fixture {
         Channels c = new Channels(token, notice, IReceiptCourt(predicted));
         RelayRegistry r = new RelayRegistry(token, network, STAKE, UNBONDING, c, predicted, PENALTY);
         if (!fits) expectInvalid();
-        new ReceiptCourt(c, r, IReceiptCourt.Parameters(answer, finish, grace, COURT_COST));
+        this.make(c, r, IReceiptCourt.Parameters(answer, finish, grace, COURT_COST));
+    }
+
+    /// @dev A call of its own, as in RelayRegistryTest.
+    function make(IChannels c, IRelayRegistry r, IReceiptCourt.Parameters memory parameters) external {
+        new ReceiptCourt(c, r, parameters);
     }
 
     /// @dev Address of the contract that this one deploys after so many others.

@@ -38,21 +38,30 @@ contract RelayRegistryTest is Fixture {
 
     function test_constructor_failsIfParametersAreInvalid() public {
         address judge = registry.COURT();
-        Token other = new Token(1);
         expectInvalid();
-        new RelayRegistry(token, network, 0, UNBONDING, channels, judge, 0);
+        this.make(token, 0, UNBONDING, judge, 0);
         expectInvalid();
-        new RelayRegistry(token, network, STAKE, 0, channels, judge, PENALTY);
+        this.make(token, STAKE, 0, judge, PENALTY);
         expectInvalid();
-        new RelayRegistry(token, network, STAKE, 365 days + 1, channels, judge, PENALTY);
+        this.make(token, STAKE, 365 days + 1, judge, PENALTY);
         expectInvalid();
-        new RelayRegistry(token, network, STAKE, UNBONDING, channels, address(0), PENALTY);
+        this.make(token, STAKE, UNBONDING, address(0), PENALTY);
         expectInvalid();
-        new RelayRegistry(token, network, STAKE, UNBONDING, channels, judge, STAKE);
+        this.make(token, STAKE, UNBONDING, judge, STAKE);
         expectInvalid();
-        new RelayRegistry(other, network, STAKE, UNBONDING, channels, judge, PENALTY);
-        new RelayRegistry(token, network, STAKE, 365 days, channels, judge, STAKE - 1);
-        new RelayRegistry(token, network, 1, 1, channels, judge, 0);
+        this.make(token, STAKE, UNBONDING, judge, STAKE + 1);
+        for (uint256 i = 0; i < 8; ++i) {
+            Token other = new Token(1); // at addresses on both sides
+            expectInvalid();
+            this.make(other, STAKE, UNBONDING, judge, PENALTY);
+        }
+        this.make(token, STAKE, 365 days, judge, STAKE - 1);
+        this.make(token, 1, 1, judge, 0);
+    }
+
+    /// @dev A call of its own: a cheatcode that deploys, as mutation testing has it, would end a test that expects its failure.
+    function make(Token token_, uint96 stake, uint40 unbonding, address judge, uint96 penalty) external {
+        new RelayRegistry(token_, network, stake, unbonding, channels, judge, penalty);
     }
 
     function expectInvalid() private {

@@ -50,12 +50,22 @@ contract SubsidyPoolTest is PoolStage {
     function test_constructor_failsIfParametersAreInvalid() public {
         bytes memory reason = abi.encodeWithSelector(ISubsidyPool.InvalidParameters.selector);
         vm.expectRevert(reason);
-        new SubsidyPool(channels, registry, network, TERM, CLAIM_WINDOW, CLAIM_WINDOW);
+        this.make(channels, TERM, CLAIM_WINDOW);
         vm.expectRevert(reason);
-        new SubsidyPool(channels, registry, network, 0, CLAIM_WINDOW, WITHDRAWAL_NOTICE);
-        Channels another = new Channels(token, NOTICE, court);
+        this.make(channels, TERM, CLAIM_WINDOW - 1);
         vm.expectRevert(reason);
-        new SubsidyPool(another, registry, network, TERM, CLAIM_WINDOW, WITHDRAWAL_NOTICE);
+        this.make(channels, 0, WITHDRAWAL_NOTICE);
+        for (uint256 i = 0; i < 8; ++i) {
+            Channels another = new Channels(token, NOTICE, court); // at addresses on both sides
+            vm.expectRevert(reason);
+            this.make(another, TERM, WITHDRAWAL_NOTICE);
+        }
+        this.make(channels, 1, CLAIM_WINDOW + 1);
+    }
+
+    /// @dev A call of its own, as in RelayRegistryTest.
+    function make(Channels ledger, uint32 term, uint40 notice) external {
+        new SubsidyPool(ledger, registry, network, term, CLAIM_WINDOW, notice);
     }
 
     // ---------------------------------------------------------------- keys
