@@ -18,10 +18,10 @@ import {IChannels} from "./IChannels.sol";
 /// and count, as they were before that call's change, for epoch e + 1, and in the same step draws the beacon of e + 1. No
 /// registration can follow the draw.
 ///
-/// Behind a relay's debts stands its stake, until its owner withdraws it. The court takes from it by `slash` what a
-/// judgement finds missing in a channel, and condemns by `condemn` a relay that signed two descriptors for one epoch.
-/// Either takes a living relay out of the tree as `leave` does. A condemned relay loses `PENALTY`. Judgements take at most the
-/// rest of a stake, so no relay can bring its penalty to safety by a judgement of its own making.
+/// Behind a relay's debts stands its stake less `PENALTY`, until its owner withdraws it. The court takes from it by `slash`
+/// what a judgement finds missing in a channel, and condemns by `condemn` a relay that signed two descriptors for one
+/// epoch. Either takes a living relay out of the tree as `leave` does. A condemned relay loses `PENALTY`: no judgement takes
+/// that, so no relay can bring it to safety by a judgement of its own making.
 /// @dev Trust: there is no owner, no proxy and no pause. The court, fixed at deployment, is the only one with a right over
 /// others: to evict a relay, and to take up to `STAKE` from it; it can neither delay nor refuse a withdrawal. Of the chain's
 /// randomness, the proposer of the block with the first touch of an epoch can bias one draw by giving up its block. The

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scene import CLAIM_WINDOW, HOP_PRICE, TERM, WITHDRAWAL_NOTICE, ZERO, reverts, wait
+from scene import CLAIM_WINDOW, HOP_PRICE, NOTICE, TERM, WITHDRAWAL_NOTICE, ZERO, reverts, wait
 
 from mixpay.crypto.hashing import keccak256
 
@@ -37,6 +37,13 @@ def test_constructor_failsIfParametersAreInvalid(scene, contracts, term, window,
         contracts.SubsidyPool.deploy(
             scene.channels, scene.registry, scene.network, term, window, notice, {"from": scene.deployer}
         )
+
+
+def test_constructor_failsIfTheRegistryPaysElsewhere(scene, contracts):
+    by = {"from": scene.deployer}
+    another = contracts.Channels.deploy(scene.token, NOTICE, scene.court, by)
+    with reverts("InvalidParameters"):
+        contracts.SubsidyPool.deploy(another, scene.registry, scene.network, 1, 1, 2, by)
 
 
 def test_createCampaign(scene, alice, bob):

@@ -7,6 +7,19 @@ import {IReceiptCourt} from "../../contracts/interfaces/IReceiptCourt.sol";
 import {Fixture} from "./Fixture.sol";
 import {vm} from "./Vm.sol";
 
+/// @dev A court that has judged what it is told to.
+contract AnyJudge {
+    uint96 private _total;
+
+    function set(uint96 total) external {
+        _total = total;
+    }
+
+    function judgement(address, address) external view returns (IReceiptCourt.Judgement memory) {
+        return IReceiptCourt.Judgement(_total, 1, 0);
+    }
+}
+
 /// @dev What only the court may do in Channels, called as the court would.
 contract ChannelsCourtTest is Fixture {
     address private alice = address(0xA11CE);
@@ -42,6 +55,21 @@ contract ChannelsCourtTest is Fixture {
         channels.release(alice);
         vm.expectRevert("");
         channels.claimJudgement(alice, bob);
+    }
+
+    /// @dev The mark stays, through a close and a new opening: every later close asks again.
+    function test_close_asksTheCourtForEver() public {
+        AnyJudge judge = new AnyJudge();
+        channels = new Channels(token, NOTICE, IReceiptCourt(address(judge)));
+        vm.prank(address(judge));
+        channels.markJudged(alice, bob);
+        for (uint96 total = 4; total < 40; total += 7) {
+            judge.set(total);
+            open(alice, bob, 10);
+            vm.prank(bob);
+            channels.release(alice);
+            vm.assertEq(channels.balanceOf(bob), total);
+        }
     }
 
     // ---------------------------------------------------------------- takeBond

@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {IRelayRegistry} from "../../contracts/interfaces/IRelayRegistry.sol";
+import {RelayRegistry} from "../../contracts/RelayRegistry.sol";
 import {Fixture} from "./Fixture.sol";
 import {vm} from "./Vm.sol";
 
@@ -80,6 +81,18 @@ contract RelayRegistryEpochsTest is Fixture {
         vm.assertTrue(registry.isFrozen(2));
         vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotFrozen.selector, 3));
         registry.frozen(3);
+    }
+
+    /// @dev A registry of a later release knows nothing of the time before it.
+    function test_frozen_failsBeforeItsFirstEpoch() public {
+        goTo(5);
+        registry = new RelayRegistry(token, network, STAKE, UNBONDING, channels, address(court), PENALTY);
+        vm.assertFalse(registry.isFrozen(4));
+        vm.expectRevert(abi.encodeWithSelector(IRelayRegistry.NotFrozen.selector, 4));
+        registry.frozen(4);
+        vm.assertTrue(registry.isFrozen(5));
+        (bytes32 root, uint32 count,) = registry.frozen(5);
+        vm.assertTrue(root == 0 && count == 0);
     }
 
     /// @dev Any touches in any epochs, by hand and by joining and leaving: every epoch has what a plain model says.
