@@ -11,10 +11,11 @@ import {Signatures} from "./lib/Signatures.sol";
 /// @title ReceiptCourt
 /// @notice See IReceiptCourt.
 contract ReceiptCourt is IReceiptCourt {
-    /// @dev What is stored of an open case.
+    /// @dev What is stored of an open case. `admitted`: the payer has signed for as much, up to a later batch.
     struct OpenCase {
         bytes32 caseHash;
         bytes32 seed;
+        bool admitted;
     }
 
     /// @dev The seed is the hash of this many blocks after the opening.
@@ -125,14 +126,22 @@ contract ReceiptCourt is IReceiptCourt {
         (address payer, address payee) = (case_.payer, case_.payee);
         uint256 until = _provableFrom(case_.openedAt);
         if (block.timestamp >= until && msg.sender != payee) revert AnswerWindowOver(until);
-        uint256 admitted = case_.base + _claimed(case_);
-        if (uptoBatch < case_.batch.number || cumulative < admitted) revert InsufficientAnswer();
+        uint32 number = case_.batch.number;
+        if (uptoBatch < number || cumulative < case_.base + _claimed(case_)) revert InsufficientAnswer();
         _checkVoucher(CHANNELS.DOMAIN_SEPARATOR(), payer, payee, cumulative, uptoBatch, signature);
+        // A total up to a later batch says nothing of the case's: as its judgement, later batches would be paid twice by cases
+        // upon it. As a judgement up to that batch, it would take from the payee what those before it can build on.
+        if (uptoBatch != number && msg.sender != payee) {
+            stored.admitted = true;
+
+            emit CaseAdmitted(payer, payee, cumulative, uptoBatch, signature);
+            return;
+        }
         _end(stored);
 
         emit CaseAnswered(payer, payee, cumulative, uptoBatch, signature);
 
-        _judge(payer, payee, admitted, case_.batch.number);
+        _judge(payer, payee, cumulative, uptoBatch);
         CHANNELS.move(payee, _bond(_claimed(case_)));
     }
 
@@ -147,9 +156,10 @@ contract ReceiptCourt is IReceiptCourt {
         bool proven =
             ReceiptSamples.prove(samples, seed, case_.receiptsRoot, batch.locksRoot, batch.count, case_.amount);
         if (!proven) revert InvalidSamples();
+        uint256 total = case_.base + _claimed(case_) + (stored.admitted ? 0 : COST);
         _end(stored);
 
-        _judge(case_.payer, case_.payee, case_.base + _claimed(case_) + COST, batch.number);
+        _judge(case_.payer, case_.payee, total, batch.number);
         CHANNELS.move(case_.payee, _bond(_claimed(case_)));
     }
 
@@ -235,6 +245,7 @@ contract ReceiptCourt is IReceiptCourt {
     function _end(OpenCase storage stored) private {
         stored.caseHash = 0;
         stored.seed = 0;
+        stored.admitted = false;
     }
 
     /// @dev Keeps a total if it is the largest: payees have a right to the largest only.

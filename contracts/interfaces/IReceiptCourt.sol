@@ -9,10 +9,11 @@ import {IRelayRegistry} from "./IRelayRegistry.sol";
 ///
 /// 1. `open`: the payee commits to the root and sum of its receipts' Merkle-sum tree and leaves a bond of half the amount.
 /// 2. `record`, from the fifth block after it on and within 256 more: the hash of block `openBlock + 4` becomes the seed.
-/// 3. `answer`, within the answer window: somebody shows the payer's own voucher for what is claimed. The case is over, the
-///    bond returns, and what the voucher admits is judged without costs. Later only the payee can do so, if it forgoes them.
+/// 3. `answer`, within the answer window: somebody shows the payer's own voucher for as much as is claimed. Up to the case's
+///    batch: the case is over, the bond returns, and the voucher is judged. Up to a later batch: the case goes on, but costs
+///    nothing any more. The payee can end it by either, also later, if it forgoes the costs.
 /// 4. `finish`, once the answer window is over: the payee opens the receipts at 16 points drawn from the seed. All good: base
-///    total + amount + `COST` is judged, and the bond returns.
+///    total + amount + `COST` (unless the payer has admitted as much) is judged, and the bond returns.
 /// 5. `expire`, when no seed was recorded or the finish window is over: the bond goes to the payer.
 ///
 /// A *judgement* is an absolute total of the same series as the payer's vouchers: `Channels.claimJudgement` pays it like
@@ -154,13 +155,22 @@ interface IReceiptCourt {
     /// @param payee Who opened it
     /// @param seed The hash of block `openBlock + 4`
     event SeedDrawn(address indexed payer, address indexed payee, bytes32 seed);
-    /// @notice Emitted when a voucher has ended a case.
+    /// @notice Emitted when a voucher has ended a case: it is judged, if no larger total is.
     /// @param payer Who signed it
     /// @param payee Who opened the case
     /// @param cumulative The voucher's total
     /// @param uptoBatch What the voucher covers
     /// @param signature The voucher's signature
     event CaseAnswered(
+        address indexed payer, address indexed payee, uint96 cumulative, uint32 uptoBatch, bytes signature
+    );
+    /// @notice Emitted when a voucher up to a later batch was shown: the case goes on, without costs.
+    /// @param payer Who signed it
+    /// @param payee Who opened the case
+    /// @param cumulative The voucher's total
+    /// @param uptoBatch What the voucher covers
+    /// @param signature The voucher's signature
+    event CaseAdmitted(
         address indexed payer, address indexed payee, uint96 cumulative, uint32 uptoBatch, bytes signature
     );
     /// @notice Emitted when something is judged.
@@ -208,8 +218,10 @@ interface IReceiptCourt {
     /// @param case_ The case
     function record(Case calldata case_) external;
 
-    /// @notice Ends a case by the payer's voucher for at least what is claimed. The bond returns, and base + amount is judged
-    /// without costs, so that the payer's stake stands behind it. Anyone within the answer window, the payee until the end.
+    /// @notice Answers a case by the payer's voucher for at least what is claimed. One up to the case's batch ends the case: the
+    /// bond returns, and the voucher is judged as it stands, so that the payer's stake stands behind it. One up to a later
+    /// batch spares the payer the costs, and the case goes on; only if the payee shows it, it ends the case, too. Anyone
+    /// within the answer window, the payee until the end.
     /// @param case_ The case
     /// @param cumulative The voucher's total, at least base + amount
     /// @param uptoBatch The voucher's last batch, at least the case's
