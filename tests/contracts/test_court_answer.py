@@ -32,9 +32,37 @@ def test_answer_endsTheCaseWithoutCosts(scene, trial, alice, bob):
         trial.answer(total, 3)
 
 
-def test_answer_judgesNoMoreThanTheCase(scene, trial, alice, bob, carol):
-    done = trial.answer(2**96 - 1, 2**32 - 1, by=carol)
-    assert judgement(scene, alice, bob) == (777 + trial.worth, 3, done.timestamp)
+def test_answer_judgesTheVoucher(scene, trial, alice, bob, carol):
+    done = trial.answer(2**96 - 1, 3, by=carol)
+    assert judgement(scene, alice, bob) == (2**96 - 1, 3, done.timestamp)
+
+
+def test_answer_uptoALaterBatch_byThePayee(scene, trial, alice, bob):
+    done = trial.answer(777 + trial.worth, 9, by=bob)
+    assert judgement(scene, alice, bob) == (777 + trial.worth, 9, done.timestamp)
+    assert scene.channels.balanceOf(bob.account) == trial.bond
+
+
+@pytest.mark.parametrize("who", ["alice", "carol"])
+def test_answer_uptoALaterBatch_sparesTheCosts(scene, trial, alice, bob, request, who):
+    total = 10**18
+    done = trial.answer(total, 4, by=request.getfixturevalue(who))
+    event = dict(done.events["CaseAdmitted"])
+    assert event.pop("signature") == "0x" + scene.voucher(alice, bob, total, 4).hex()
+    assert event == {"payer": alice.account, "payee": bob.account, "cumulative": total, "uptoBatch": 4}
+    assert judgement(scene, alice, bob) == (0, 0, 0)
+    samples = trial.evidence.samples(trial.draw())
+    wait(ANSWER_WINDOW)
+    proven = trial.finish(samples)
+    assert judgement(scene, alice, bob) == (777 + trial.worth, 3, proven.timestamp)
+    assert scene.channels.balanceOf(bob.account) == trial.bond
+
+
+def test_answer_uptoALaterBatch_leavesTheBondAtStake(scene, trial, alice, bob):
+    trial.answer(777 + trial.worth, 4)
+    wait(ANSWER_WINDOW + FINISH_WINDOW)
+    scene.court.expire(trial.case, {"from": bob.account})
+    assert scene.channels.balanceOf(alice.account) == trial.bond
 
 
 def test_answer_isGoodInTheAnswerWindow(scene, trial, alice, bob):

@@ -226,7 +226,7 @@ class Machine:
         samples = evidence.samples(bytes.fromhex(str(drawn)[2:]))
         samples = samples if good else samples[:-1] + bytes([samples[-1] ^ 1])
         model = self.court.cases.get(pair)
-        total = model.base + model.worth + COST if model else 0
+        total = model.base + model.worth + (0 if model.admitted else COST) if model else 0
         judged = self.judging(
             pair,
             lambda: self.court.finish(*pair, good, self.now),

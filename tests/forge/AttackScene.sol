@@ -222,7 +222,7 @@ abstract contract AttackScene is PassMaker, Courtroom {
         return caseOf(payer.account, payee.account, base.total, w.batch, root, amount);
     }
 
-    /// @dev The payer shows what it has signed for the batch.
+    /// @dev The payer shows what it has signed up to the batch of `w`: the case is over if that is its own.
     function reply(Party storage payer, Party storage payee, IReceiptCourt.Case memory c, Work memory w) internal {
         (uint96 total, bytes memory signed) = settle(payer, payee, w);
         court.answer(c, total, w.batch.number, signed);

@@ -479,21 +479,55 @@ contract AttacksTest is AttackScene {
         Work memory w2 = carry(alice, mallory, 6);
         Work memory w3 = carry(alice, mallory, 7);
         (uint96 total1, bytes memory signed1) = settle(alice, mallory, w1);
-        reply(alice, mallory, sue(alice, mallory, w3, IReceiptCourt.Base(0, 0, "")), w3);
-        reply(alice, mallory, sue(alice, mallory, w3, IReceiptCourt.Base(total1, 1, signed1)), w3);
-        vm.assertEq(court.judgement(alice.account, mallory.account).total, total1 + amountOf(w3) * HOP_PRICE);
+        uint96 judged = amountOf(w3) * HOP_PRICE + COURT_COST;
+        win(sue(alice, mallory, w3, IReceiptCourt.Base(0, 0, "")), w3);
+        vm.assertEq(court.judgement(alice.account, mallory.account).total, judged);
+        win(sue(alice, mallory, w3, IReceiptCourt.Base(total1, 1, signed1)), w3);
+        judged += total1;
+        vm.assertEq(court.judgement(alice.account, mallory.account).total, judged);
         attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
-        // Upon that judgement, which covers them, the others are paid no more; by what was signed they are.
-        uint96 judged = court.judgement(alice.account, mallory.account).total;
+        // Upon that judgement, which covers them, the others are paid no more; and once the costs are the payer's, neither is
+        // anything by what was signed.
         for (uint32 upto = 0; upto < 4; ++upto) {
             bytes4 reason = IReceiptCourt.InvalidBase.selector;
             refuseBase(w1, IReceiptCourt.Base(judged, upto, ""), reason);
             refuseBase(w2, IReceiptCourt.Base(judged, upto, ""), reason);
             refuseBase(w3, IReceiptCourt.Base(judged, upto, ""), reason);
         }
-        reply(alice, mallory, sue(alice, mallory, w3), w3);
+        (uint96 total2, bytes memory signed2) = settle(alice, mallory, w2);
+        refuseBase(w3, IReceiptCourt.Base(total2, 2, signed2), IReceiptCourt.NothingClaimed.selector);
+        // The costs of an absence, less the batch that she skipped.
+        uint96 right = owed[alice.account][mallory.account] - amountOf(w2) * HOP_PRICE + COURT_COST;
+        (, uint96 claimed,) = channels.channel(alice.account, mallory.account);
+        vm.assertEq(claimed, right);
+    }
+
+    /// @dev Everything was settled, and paid but for a unit. A case about the first batch claims all that was ever signed for,
+    /// and the newest voucher answers it: as a judgement of the first batch, that would have all others paid once more.
+    function test_court_everyBatchTwice() public {
+        fill(alice, mallory, 10 ether);
+        Work[3] memory works = [carry(alice, mallory, 1), carry(alice, mallory, 8), carry(alice, mallory, 8)];
+        (uint96 total, bytes memory newest) = settle(alice, mallory, works[2]);
+        (uint96 paid, bytes memory signed) = settle(alice, mallory, works[1]);
+        channels.claim(alice.account, mallory.account, paid, 2, signed);
+        for (uint256 i = 0; i < 2; ++i) {
+            uint64[] memory top = works[0].t.sums[works[0].t.sums.length - 1];
+            uint64 right = top[0];
+            top[0] = uint64(total / HOP_PRICE);
+            IReceiptCourt.Case memory c = sue(alice, mallory, works[0]);
+            top[0] = right;
+            if (i == 0) {
+                reply(alice, mallory, c, works[2]); // Alice answers, so it costs her nothing, and has to be proven
+                lose(c, works[0], bytes32("any"));
+            } else {
+                attempt(address(court), abi.encodeCall(court.answer, (c, total, 3, newest))); // she answers herself
+            }
+            vm.assertEq(court.judgement(alice.account, mallory.account).total, i == 0 ? 0 : total);
+            for (uint32 upto = 1; upto < 3; ++upto) {
+                refuseBase(works[upto], IReceiptCourt.Base(total, upto, ""), IReceiptCourt.InvalidBase.selector);
+            }
+        }
         attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
-        vm.assertEq(court.judgement(alice.account, mallory.account).total, owed[alice.account][mallory.account]);
         loot();
     }
 
@@ -529,9 +563,10 @@ contract AttacksTest is AttackScene {
         for (uint256 i = 0; i < 4; ++i) {
             Work memory w = i % 2 == 0 ? w1 : w2; // an old one too, while there is a newer voucher
             IReceiptCourt.Case memory c = sue(alice, mallory, w);
-            if (i > 1) draw(c);
+            if (i > 1) vm.roll(c.openBlock + 5);
             vm.warp(c.openedAt + (i > 1 ? ANSWER_WINDOW - 1 : 0));
             reply(alice, mallory, c, w2);
+            if (i % 2 == 0) win(c, w); // what Alice has signed for more batches than it covers ends no case
         }
         attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
         vm.assertEq(court.judgement(alice.account, mallory.account).total, owed[alice.account][mallory.account]);
@@ -589,7 +624,7 @@ contract AttacksTest is AttackScene {
                 (uint96 total, bytes memory signed) = settle(alice, mallory, w);
                 channels.claim(alice.account, mallory.account, total, w.batch.number, signed);
             } else if (choice < 5) {
-                suit(w, works[2], choice == 3, choice == 4);
+                suit(w, works[2], choice == 3, choice == 4, order >> (8 + i));
             } else if (choice == 5) {
                 attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
             } else if (choice == 6) {
@@ -604,7 +639,7 @@ contract AttacksTest is AttackScene {
         loot();
     }
 
-    function suit(Work memory w, Work memory last, bool uponJudgement, bool inflated) private {
+    function suit(Work memory w, Work memory last, bool uponJudgement, bool inflated, uint256 more) private {
         IReceiptCourt.Base memory base;
         IReceiptCourt.Judgement memory judged = court.judgement(alice.account, mallory.account);
         (base.total, base.uptoBatch) = (w.base, w.base == 0 ? 0 : w.batch.number - 1);
@@ -615,7 +650,11 @@ contract AttacksTest is AttackScene {
         }
         uint64[] memory top = w.t.sums[w.t.sums.length - 1];
         uint64 right = top[0];
-        if (inflated) top[0] *= 9; // more than all that Alice has signed
+        if (inflated) {
+            // All that Alice has signed for, or a unit more.
+            uint64 all = uint64((owed[alice.account][mallory.account] - base.total) / HOP_PRICE);
+            top[0] = all == 0 ? 1 : all + uint64(more % 2);
+        }
         (, uint96 paid,) = channels.channel(alice.account, mallory.account);
         if (base.total + top[0] * HOP_PRICE <= paid) {
             top[0] = right;
@@ -623,8 +662,24 @@ contract AttacksTest is AttackScene {
         }
         IReceiptCourt.Case memory c = sue(alice, mallory, w, base);
         top[0] = right;
-        if (inflated) lose(c, w, bytes32("any"));
-        else reply(alice, mallory, c, last);
+        bool answered = base.total + c.amount * HOP_PRICE <= owed[alice.account][mallory.account];
+        if (answered) reply(alice, mallory, c, last);
+        if (!answered) lose(c, w, bytes32("any"));
+        else if (w.batch.number != last.batch.number) endAdmitted(c, w, last, inflated, more);
+    }
+
+    /// @dev She proves it, shows what Alice has signed, or has to let it go.
+    function endAdmitted(IReceiptCourt.Case memory c, Work memory w, Work memory last, bool inflated, uint256 more)
+        private
+    {
+        (uint96 total, bytes memory signed) = settle(alice, mallory, last);
+        if (more % 3 == 0) {
+            attempt(address(court), abi.encodeCall(court.answer, (c, total, last.batch.number, signed)));
+        } else if (inflated) {
+            lose(c, w, bytes32("any"));
+        } else {
+            win(c, w);
+        }
     }
 
     function topUp() private {
@@ -728,7 +783,8 @@ contract AttacksTest is AttackScene {
         }
     }
 
-    /// @dev An answer far ahead, so that Bob has nothing for the batch after this one to build on.
+    /// @dev An answer far ahead, so that Bob has nothing for the batch after this one to build on. He proves this one: it is his
+    /// base then, and spares her no more than the costs.
     function test_payer_answersForTheFuture() public {
         Work memory w1 = carry(mallory, bob, 3);
         Work memory w2 = carry(mallory, bob, 4);
@@ -738,6 +794,7 @@ contract AttacksTest is AttackScene {
         IReceiptCourt.Case memory c = sue(mallory, bob, w1);
         attempt(address(court), abi.encodeCall(court.answer, (c, total, far, signed)));
         channels.claim(mallory.account, bob.account, total, far, signed);
+        win(c, w1);
         c = sue(mallory, bob, w2, IReceiptCourt.Base(w2.base, 1, "")); // upon the judgement
         win(c, w2);
         vm.warp(block.timestamp + GRACE);

@@ -77,7 +77,7 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
         vm.prank(by);
         court.finish(c, samples);
         checkOver(c);
-        checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST);
+        checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST, NUMBER);
         vm.assertEq(channels.balanceOf(bob), bondOf(c.amount, HOP_PRICE));
     }
 
@@ -97,12 +97,12 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
         }
         vm.warp(until - 1);
         court.finish(c, samples);
-        checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST);
+        checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST, NUMBER);
         (c, r, t) = given(4);
         samples = samplesOf(r, t, draw(c));
         vm.warp(c.openedAt + ANSWER_WINDOW);
         court.finish(c, samples);
-        checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST);
+        checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST, NUMBER);
     }
 
     function test_finish_failsWithoutSeed() public {
@@ -154,25 +154,69 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
 
     // ---------------------------------------------------------------- answer
 
-    /// @dev Whatever more the voucher admits, the case is about the batch, and costs nothing.
+    /// @dev The voucher is judged as it stands, without costs.
     function testFuzz_answer(uint96 cumulative, uint32 uptoBatch, uint40 wait, bool drawn) public {
         (IReceiptCourt.Case memory c,,) = given(3);
         uint96 admitted = BASE + uint96(c.amount) * HOP_PRICE;
         cumulative = uint96(bound(cumulative, admitted, type(uint96).max));
-        uptoBatch = uint32(bound(uptoBatch, NUMBER, type(uint32).max));
+        bool byPayee = wait % 2 == 0; // who can do so also later, and by a voucher for later batches
+        uptoBatch = byPayee ? uint32(bound(uptoBatch, NUMBER, type(uint32).max)) : NUMBER;
         if (drawn) draw(c);
-        bool byPayee = wait % 2 == 0; // who can do so also when nobody ended it in time
         wait = uint40(bound(wait, 0, byPayee ? 1000 days : ANSWER_WINDOW - 1));
         vm.warp(block.timestamp + wait);
         bytes memory signed = voucher(KEY, bob, cumulative, uptoBatch);
         vm.expectEmit(address(court));
         emit IReceiptCourt.CaseAnswered(alice, bob, cumulative, uptoBatch, signed);
-        expectJudged(admitted);
+        vm.expectEmit(address(court));
+        emit IReceiptCourt.Judged(alice, bob, uptoBatch, cumulative);
         expectBond(c, bob);
         vm.prank(byPayee ? bob : anyone);
         court.answer(c, cumulative, uptoBatch, signed);
         checkOver(c);
-        checkJudgement(admitted);
+        checkJudgement(cumulative, uptoBatch);
+    }
+
+    /// @dev A total of later batches is no judgement of this one: the case goes on, and proves what it proves, without costs.
+    function testFuzz_answer_uptoALaterBatch(uint96 more, uint32 uptoBatch, address caller, bool twice) public {
+        vm.assume(caller != bob);
+        (IReceiptCourt.Case memory c, Receipts memory r, Trees memory t) = given(3);
+        uint96 admitted = BASE + uint96(c.amount) * HOP_PRICE;
+        uint96 cumulative = admitted + uint96(bound(more, 0, type(uint96).max - admitted));
+        uptoBatch = uint32(bound(uptoBatch, NUMBER + 1, type(uint32).max));
+        bytes memory signed = voucher(KEY, bob, cumulative, uptoBatch);
+        for (uint256 i = 0; i < (twice ? 2 : 1); ++i) {
+            vm.expectEmit(address(court));
+            emit IReceiptCourt.CaseAdmitted(alice, bob, cumulative, uptoBatch, signed);
+            vm.prank(caller);
+            court.answer(c, cumulative, uptoBatch, signed);
+            vm.assertEq(court.judgement(alice, bob).total, 0);
+            vm.assertEq(channels.balanceOf(address(court)), bondOf(c.amount, HOP_PRICE));
+        }
+        (bytes32 caseHash,) = court.openCase(alice, bob);
+        vm.assertEq(caseHash, keccak256(abi.encode(c)));
+        finish(c, r, t);
+        checkOver(c);
+        checkJudgement(admitted, NUMBER);
+        // The next case knows nothing of that.
+        (c, r, t) = given(9);
+        finish(c, r, t);
+        checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST, NUMBER);
+    }
+
+    /// @dev Who cannot prove what it claims loses its bond, also where as much was signed for later batches.
+    function test_answer_uptoALaterBatch_thenNothingProven() public {
+        (IReceiptCourt.Case memory c,,) = given(3);
+        uint96 total = BASE + uint96(c.amount) * HOP_PRICE;
+        court.answer(c, total, NUMBER + 1, voucher(KEY, bob, total, NUMBER + 1));
+        vm.warp(c.openedAt + ANSWER_WINDOW + FINISH_WINDOW);
+        expectBond(c, alice);
+        court.expire(c);
+        checkOver(c);
+        (c,,) = given(3); // and the next one is not admitted
+        vm.warp(c.openedAt + ANSWER_WINDOW);
+        vm.prank(bob);
+        court.answer(c, total, NUMBER, voucher(KEY, bob, total, NUMBER));
+        checkJudgement(total, NUMBER);
     }
 
     /// @dev Later it is for the payee to prove its case, costs included; a voucher is no way around them for the payer.
@@ -188,7 +232,7 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
         court.answer(c, total, NUMBER, signed);
         vm.prank(bob);
         court.answer(c, total, NUMBER, signed);
-        checkJudgement(total);
+        checkJudgement(total, NUMBER);
     }
 
     function testFuzz_answer_failsIfItAdmitsLess(uint96 cumulative, uint32 uptoBatch) public {
@@ -377,10 +421,10 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
         expectNoCase(c);
     }
 
-    function checkJudgement(uint96 total) private view {
+    function checkJudgement(uint96 total, uint32 number) private view {
         IReceiptCourt.Judgement memory j = court.judgement(alice, bob);
         vm.assertEq(j.total, total);
-        vm.assertEq(j.number, NUMBER);
+        vm.assertEq(j.number, number);
         vm.assertEq(j.judgedAt, block.timestamp);
     }
 }

@@ -22,6 +22,7 @@ class Case:
     number: int
     opened_at: int
     recorded: bool = False
+    admitted: bool = False
 
     @property
     def bond(self) -> int:
@@ -55,8 +56,11 @@ class Court:
         require(now < case.opened_at + self.answer_window or by == payee, "AnswerWindowOver")
         enough = upto >= case.number and total >= case.base + case.worth
         require(enough, "InsufficientAnswer")
+        if upto != case.number and by != payee:
+            case.admitted = True
+            return
         self._over(payer, payee, payee)
-        self._judge(payer, payee, case.base + case.worth, case.number, now)
+        self._judge(payer, payee, total, upto, now)
 
     def finish(self, payer: Any, payee: Any, good: bool, now: int) -> None:
         case = self._case(payer, payee)
@@ -65,7 +69,8 @@ class Court:
         require(in_time, "OutsideFinishWindow")
         require(good, "InvalidSamples")
         self._over(payer, payee, payee)
-        self._judge(payer, payee, case.base + case.worth + self.cost, case.number, now)
+        cost = 0 if case.admitted else self.cost
+        self._judge(payer, payee, case.base + case.worth + cost, case.number, now)
 
     def expire(self, payer: Any, payee: Any, now: int) -> None:
         case = self._case(payer, payee)

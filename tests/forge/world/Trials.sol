@@ -11,6 +11,7 @@ abstract contract Trials is Books {
         uint256 payer;
         uint256 payee;
         bool honest;
+        bool admitted; // the payer has signed for as much, up to a later batch
         uint256 receiptsSeed;
         IReceiptCourt.Case case_;
     }
@@ -38,17 +39,20 @@ abstract contract Trials is Books {
         _record(suit.case_);
     }
 
-    /// @dev The payer's voucher ends the case, whoever shows it in time; the payee also later.
+    /// @dev The payer's voucher, shown by anyone in time, by the payee also later. Up to a later batch it ends the case only if
+    /// the payee shows it.
     function answer(uint256 index, uint96 more, uint32 later) external watched(false, 0, 0) {
         Suit storage suit = _someSuit(index);
         IReceiptCourt.Case memory c = suit.case_;
         uint96 cumulative = uint96(_admitted(c) + bound(more, 0, MOST));
-        uint32 upto = uint32(bound(later, c.batch.number, type(uint32).max));
+        uint32 upto = later % 3 == 0 ? c.batch.number : uint32(bound(later, c.batch.number, type(uint32).max));
         note(suit.payer, suit.payee, cumulative);
         bytes memory signed = voucher(suit.payer, c.payee, cumulative, upto);
-        vm.prank(block.timestamp < uint256(c.openedAt) + ANSWER_WINDOW ? mallory : c.payee);
+        bool byPayee = block.timestamp >= uint256(c.openedAt) + ANSWER_WINDOW || more % 2 == 0;
+        vm.prank(byPayee ? c.payee : mallory);
         court.answer(c, cumulative, upto, signed);
-        _close(suit);
+        if (byPayee || upto == c.batch.number) _close(suit);
+        else suit.admitted = true;
     }
 
     /// @dev An honest case is judged; in one without receipts no samples help.
@@ -130,7 +134,7 @@ abstract contract Trials is Books {
             return;
         }
         court.finish(c, samples);
-        note(suit.payer, suit.payee, uint96(_admitted(c) + COURT_COST));
+        note(suit.payer, suit.payee, uint96(_admitted(c) + (suit.admitted ? 0 : COURT_COST)));
         judged += 1;
         _close(suit);
     }
