@@ -1,8 +1,10 @@
 """How a payee's batches are closed: by the payer's vouchers, or by what the court makes of a case.
 
 Rules
-- Vouchers and judgements are absolute totals of one series. For the newest settled batch the larger counts;
-  one for an older batch changes nothing. So they may come twice, late, or out of order.
+- Vouchers and judgements are absolute totals of one series: the larger counts. A voucher up to an older batch
+  changes nothing; a judgement up to one is owed, too. So they may come twice, late, or out of order.
+- A voucher for 2^95 or more is not taken: nothing that builds on it could be claimed in court, which judges
+  totals of 96 bits, costs included.
 - While ours is a judgement, a voucher for less than is due from there is no fault: the payer may not have
   read of it yet. A voucher for what was judged, or more, takes the judgement's place.
 - A batch that goes to court may be settled for what was demanded there, although more may be due by now.
@@ -28,6 +30,9 @@ from mixpay.book.rows import Demand, PlacedTicket
 from mixpay.book.run import ReceiptRun
 from mixpay.types import Account, Amount, Value
 
+_TOO_MUCH = 2**95
+"""Token units: half of what a total can be."""
+
 
 class SettlingPayee(LinkBook[ReceiptRun], ABC):
     """What `payer` owes `payee`, without how it came about. `domain` is that of Channels."""
@@ -51,7 +56,7 @@ class SettlingPayee(LinkBook[ReceiptRun], ABC):
         if upto_batch <= state.upto_batch:
             return self._renew(cumulative, upto_batch, signature)
         due = None if run is None else self._due(run)
-        if run is None or due is None:
+        if run is None or due is None or cumulative >= _TOO_MUCH:
             return self._accuse(reasons.WRONG_VOUCHER)
         if not self._is_signed(cumulative, upto_batch, signature):
             return self._accuse(reasons.FORGED_VOUCHER)
@@ -83,6 +88,8 @@ class SettlingPayee(LinkBook[ReceiptRun], ABC):
         useful = state.is_judged if cumulative == state.cumulative else cumulative > state.cumulative
         if upto_batch < max(1, state.upto_batch) or not useful:
             return ()
+        if cumulative >= _TOO_MUCH:
+            return self._accuse(reasons.WRONG_VOUCHER)
         if not self._is_signed(cumulative, upto_batch, signature):
             return self._accuse(reasons.FORGED_VOUCHER)
         return in_order([self._change(cumulative=cumulative, signature=signature)], self._claim_due())
@@ -182,14 +189,23 @@ class SettlingPayee(LinkBook[ReceiptRun], ABC):
         state = self._state
         if number > state.upto_batch:
             return in_order(self._settle(number, total, value, b""), self._after(now))
-        if number < state.upto_batch or total <= state.cumulative:
+        return self._take_judged(total)
+
+    def _take_judged(self, total: Amount) -> Effects:
+        """A total that the court pays, for batches that are settled."""
+        if total <= self._state.cumulative:
             return ()
         return in_order([self._change(cumulative=total, signature=b"")], self._claim_due())
 
     def on_answer(
         self, number: int, cumulative: Amount, signature: bytes, value: Value, now: float
     ) -> Effects:
-        """The court was shown the payer's voucher for exactly the batches up to a case's."""
-        if number <= self._state.upto_batch:
+        """A case was ended by the payer's voucher, up to its batch or a later one."""
+        state = self._state
+        if number < state.upto_batch:
+            return self._take_judged(cumulative)  # as it is judged, unless more was
+        if number == state.upto_batch:
             return self._renew(cumulative, number, signature)
+        if cumulative < state.cumulative:
+            return ()  # the case was built on less than we know by now: the next builds on that
         return in_order(self._settle(number, cumulative, value, signature), self._after(now))

@@ -3,11 +3,16 @@
 Rules
 - Totals are absolute, of one series. A judgement becomes our total, and we sign a voucher over it: the next
   batch then builds on the same total on both sides, and the payee needs no court to claim it.
-- A judgement for the batch before the newest one, which we read of late, raises all that came after it.
-- A case is admitted, that is, settled by a voucher for what it claims and not a unit more, if our
-  acknowledged tickets come to that much: a lost case would cost more than any tickets without receipts.
-  That holds for batches settled before too: a payee may have kept receipts back to claim them in court. A
-  payee that was caught without its receipts has to prove them there.
+- A judgement for the batch before the newest one, which we read of late, is owed and the newest batch too.
+  One for an earlier batch is owed at least: what came after it, we have forgotten.
+- What is owed for the newest batch is fixed when it is settled. Whatever a judgement or an admission adds to
+  our total, it adds to the batches before, so that no order of them adds anything twice.
+- A case is admitted, that is, a voucher is signed for what it claims and not a unit more, if our acknowledged
+  tickets and the costs judged so far come to that much: a lost case would cost more than any tickets without
+  receipts. That holds for batches settled before too: a payee may have kept receipts back to claim them in
+  court, and each of its claims may build on the one before. A payee that was caught without its receipts has
+  to prove them there.
+- So our total is never more than what was ever acknowledged, and the costs that were judged.
 """
 
 from __future__ import annotations
@@ -36,6 +41,8 @@ from mixpay.types import Account, Amount, Value
 _CAUGHT = frozenset((reasons.PADDED_TOTAL, reasons.CHANGED_ROOT, reasons.BAD_SAMPLE))
 """Faults of a payee that claims receipts it does not have."""
 
+_NOTHING = Amount(0)
+
 
 class SettlingPayer(LinkBook[Run]):
     """What we owe `payee`, without how it came about. `key` (32 bytes) signs in `domain` (Channels)."""
@@ -49,16 +56,21 @@ class SettlingPayer(LinkBook[Run]):
         self._promises = Promises()
         self._settlements = Settlements()
 
-    def _settle(self, number: int, cumulative: Amount, value: Value) -> Effects:
-        """Close all batches up to a number with a voucher; `value` of their receipts in hop prices."""
-        before, owed, forgotten = self._state.cumulative, self._state.cumulative, []
+    def _settle(
+        self, number: int, cumulative: Amount, value: Value, acknowledged: Amount = _NOTHING
+    ) -> Effects:
+        """Close all batches up to a number with a voucher; `value` of their receipts in hop prices.
+        `acknowledged`: what tickets ever came to in token units, at least, whatever we know of them."""
+        before, most, forgotten = self._state.cumulative, self._settlements.most, []
         for run in self._runs():
             if run.number <= number:
-                owed = Amount(owed + run.amount)
+                most = Amount(most + run.amount)
                 if not run.full:  # else that was done when it became full
                     forgotten.append(self._forget_stale(run))
+        newest = self._run(number)
+        owed = min(cumulative - before, newest.amount) if newest is not None else 0
         self._leave(number)
-        self._settlements = Settlements(before, Amount(max(self._settlements.most, owed)))
+        self._settlements = Settlements(Amount(cumulative - owed), max(most, acknowledged))
         settled = BatchSettled(number, value, Amount(cumulative - before), cumulative)
         voucher = self._promise(cumulative, number, Value(self._state.settled + value))
         return in_order([ForgetBatch(number)], *forgotten, voucher, [settled])
@@ -76,41 +88,45 @@ class SettlingPayer(LinkBook[Run]):
 
     # ------------------------------------------------------------------ court
 
-    def on_judgement(self, number: int, total: Amount, value: Value) -> Effects:
-        """The court has judged an all-time total up to a batch; `value` of its receipts, in hop prices."""
+    def on_judgement(self, number: int, total: Amount, value: Value, costs: Amount = _NOTHING) -> Effects:
+        """The court has judged an all-time total up to a batch; `value` of its receipts, in hop prices;
+        `costs` in token units: all that were judged up to and with this judgement, which may be told again."""
         state = self._state
         if number > state.upto_batch:
-            return self._settle(number, Amount(max(total, state.cumulative)), value)
-        if number == state.upto_batch and total > state.cumulative:
-            return self._promise(total, number, state.settled)
-        return self._raise(total) if number == state.upto_batch - 1 else ()
+            acknowledged = Amount(max(0, total - costs))
+            return self._settle(number, max(total, state.cumulative), value, acknowledged)
+        newest = state.cumulative - self._settlements.before if number == state.upto_batch - 1 else 0
+        return self._raise(Amount(total + newest), costs)
 
-    def _raise(self, total: Amount) -> Effects:
-        """More is owed up to the batch before the newest one, which builds on that. Once for each total."""
-        state, before = self._state, self._settlements.before
-        if total <= before:
+    def _raise(self, total: Amount, costs: Amount) -> Effects:
+        """Owe this total at least, no more for the newest batch than before."""
+        state, kept = self._state, self._settlements
+        if total <= state.cumulative:
             return ()
-        self._settlements = Settlements(total, self._settlements.most)
-        raised = Amount(state.cumulative + total - before)
-        return self._promise(raised, state.upto_batch, state.settled)
+        before = Amount(kept.before + total - state.cumulative)
+        self._settlements = Settlements(before, Amount(max(kept.most, total - costs)))
+        return self._promise(total, state.upto_batch, state.settled)
 
-    def admits(self, number: int, total: Amount) -> bool:
-        """Say whether a case that claims an all-time total up to a batch is to be admitted."""
+    def admits(self, number: int, total: Amount, costs: Amount = _NOTHING) -> bool:
+        """Say whether a case that claims an all-time total up to a batch is to be admitted. `costs` in token
+        units: all that were judged so far, those included that we were not told of yet."""
         if self.refused in _CAUGHT:
             return False
         if number <= self._state.upto_batch:
-            return total <= max(self._settlements.most, self._state.cumulative)
+            return total <= max(self._settlements.most + costs, self._state.cumulative)
         run = self._run(number)  # a batch that the case skips is not in what it claims
         return run is not None and total <= self._state.cumulative + run.amount
 
-    def admit(self, number: int, total: Amount, value: Value) -> Effects:
-        """Sign a voucher that answers the case, if `admits`; else nothing. `value`: as for `on_judgement`."""
-        state = self._state
-        if not self.admits(number, total):
+    def admit(self, number: int, total: Amount, value: Value, costs: Amount = _NOTHING) -> Effects:
+        """Sign a voucher for what the case claims, if `admits`; else nothing. `value`: as for `on_judgement`.
+
+        For a batch that is settled it is one up to the newest: if that is a later one, the case goes on.
+        """
+        if not self.admits(number, total, costs):
             return ()
-        if number >= state.upto_batch - 1:
-            return self.on_judgement(number, total, value)  # as it will be judged when it is answered
-        return self._promise(total, state.upto_batch, state.settled) if total > state.cumulative else ()
+        if number > self._state.upto_batch:
+            return self.on_judgement(number, total, value, costs)  # as it will be judged when it is answered
+        return self._raise(total, costs)
 
     # ------------------------------------------------------------------ tickets that come to nothing
 

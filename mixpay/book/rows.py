@@ -145,8 +145,9 @@ class Demand:
 class Settlements:
     """Payer: what is kept of settled batches, for the court. All-time totals in token units.
 
-    `before` is what was owed before the newest of them. `most` is the largest total that a case about any of
-    them can claim: what it was settled for, and its tickets without a receipt too.
+    `before` is what was owed before the newest of them, so that the newest voucher less `before` is what is
+    owed for that batch, whatever the court adds to those before it. `most` is what all tickets that were
+    ever acknowledged in them come to, those without a receipt too: no total is more, but for judged costs.
     """
 
     before: Tokens = _NO_TOKENS

@@ -252,6 +252,17 @@ class CaseAnswered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CaseAdmitted(Event):
+    """The payer's voucher, up to a later batch than a case's, was shown: the case goes on, without costs."""
+
+    payer: Account
+    payee: Account
+    cumulative: Amount
+    upto_batch: int
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Judged(Event):
     """An all-time total up to a batch was judged."""
 
@@ -394,6 +405,7 @@ KINDS: Mapping[str, tuple[type[Event], ...]] = {
         CaseOpened,
         SeedDrawn,
         CaseAnswered,
+        CaseAdmitted,
         Judged,
         CaseExpired,
         StakeCollected,

@@ -41,7 +41,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """End a case, ours or against us, by the payer's voucher."""
+    """Show the payer's voucher in a case, ours or against us: it ends it, or admits what it claims."""
 
     relay: RelayId
     case: Case
@@ -51,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Sign the voucher that a case against us asks for. Nothing is sent by this; the answer follows."""
+    """Sign a voucher over what a case against us claims. Nothing is sent by this; the answer follows."""
 
     relay: RelayId
     case: Case

@@ -27,6 +27,9 @@ class Clerk:
         batch = CaseBatch(demand.number, demand.count, price, demand.locks_root)
         claim = batch, demand.signature, demand.root, demand.total
         base = state.cumulative, state.upto_batch, state.signature
+        if state.is_judged:  # the newest judgement may be one of an earlier batch than the book's newest
+            judged = self._contracts.court.judgement(book.payer, self._sender.account)
+            base = judged.total, judged.number, b""
         self._sender.send(self._contracts.court.open(book.payer, base, *claim))
 
     def _deposit(self, amount: Amount) -> None:

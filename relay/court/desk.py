@@ -178,10 +178,10 @@ class CourtDesk:
         relay = self._relay(other, side)
         if not relay:
             return
-        number, value = case.batch.number, case.amount
+        number, value = outcome.number, case.amount
         with self._books.step() as step:
             if side is Side.PAYEE:
-                effects = self._books.payer(relay).on_judgement(number, outcome.total, value)
+                effects = self._books.payer(relay).on_judgement(number, outcome.total, value, outcome.costs)
             elif outcome.signature:
                 answer = number, outcome.total, outcome.signature, value
                 effects = self._books.payee(relay).on_answer(*answer, now)
@@ -254,7 +254,9 @@ class CourtDesk:
             if isinstance(action, Open):
                 step.add(Side.PAYER, relay, books.payee(relay).prepare_case())
             elif isinstance(action, Admit):
-                claim = action.case.batch.number, action.case.total, action.case.amount
+                case = action.case
+                costs = self._docket.costs(Pair(case.payer, case.payee))
+                claim = case.batch.number, case.total, case.amount, costs
                 step.add(Side.PAYEE, relay, books.payer(relay).admit(*claim))
         await self._store.written(())
         match action:

@@ -15,7 +15,10 @@ from mixpay.chain.follower import Batch
 from mixpay.chain.views import Case
 from mixpay.types import Account, Amount
 
-Report: TypeAlias = events.CaseOpened | events.CaseAnswered | events.Judged | events.CaseExpired
+Report: TypeAlias = (
+    events.CaseOpened | events.CaseAnswered | events.CaseAdmitted | events.Judged | events.CaseExpired
+)
+_NOTHING = Amount(0)
 
 
 class Pair(NamedTuple):
@@ -27,13 +30,17 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A case is over: `total` is owed up to its batch, by a judgement or by the voucher that answered it."""
+    """A case is over: `total` is owed up to batch `number`, by a judgement or by the voucher that answered it:
+    up to the case's batch, or a later one if the payee has shown a voucher up to that."""
 
     case: Case
+    number: int
     total: Amount
     block: int
     signature: bytes = field(default=b"", repr=False)
     """Of the voucher, 65 bytes; empty for a judgement."""
+    costs: Amount = _NOTHING
+    """Costs ever judged between the two, those of this case included, in token units."""
 
     @property
     def pair(self) -> Pair:
@@ -46,37 +53,49 @@ class _Record:
     """All that follows from the reports."""
 
     cases: dict[Pair, Case] = field(default_factory=dict)
+    admitted: set[Pair] = field(default_factory=set)
     answered: dict[Pair, Case] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     judged: dict[Pair, Outcome] = field(default_factory=dict)
+    costs: Counter[Pair] = field(default_factory=Counter)
     expired: Counter[tuple[Pair, int]] = field(default_factory=Counter)
 
     def add(self, report: Report) -> None:
         pair = Pair(report.payer, report.payee)
         match report:
             case events.CaseOpened():
+                self.admitted.discard(pair)
                 self.cases[pair] = report.case
+            case events.CaseAdmitted():
+                self.admitted.add(pair)
             case events.CaseAnswered():
                 self._answer(pair, report)
             case events.Judged():
-                over = self.cases.pop(pair, None) or self.answered.get(pair)
-                if over is not None:
-                    self.judged[pair] = Outcome(over, report.total, report.block)
-                    self.outcomes.append(self.judged[pair])
+                self._judge(pair, report)
             case events.CaseExpired():
                 over = self.cases.pop(pair, None)
                 if over is not None:
                     self.expired[pair, over.batch.number] += 1
 
     def _answer(self, pair: Pair, report: events.CaseAnswered) -> None:
-        """What the voucher admits is reported as judged next. If it covers later batches too, an honest payer
-        did not sign it: then only that counts."""
+        """The voucher counts, whether it is reported as judged next or an earlier judgement is larger."""
         over = self.cases.pop(pair, None)
+        if over is not None:
+            self.answered[pair] = over
+            told = report.upto_batch, report.cumulative, report.block, report.signature
+            self.outcomes.append(Outcome(over, *told, Amount(self.costs[pair])))
+
+    def _judge(self, pair: Pair, report: events.Judged) -> None:
+        """Of a case that was proven, or of the voucher that answered one: without costs."""
+        proven = self.cases.pop(pair, None)
+        over = proven or self.answered.get(pair)
         if over is None:
             return
-        self.answered[pair] = over
-        if report.upto_batch == over.batch.number:
-            self.outcomes.append(Outcome(over, report.cumulative, report.block, report.signature))
+        if proven is not None:
+            self.costs[pair] += report.total - proven.total
+        costs = Amount(self.costs[pair])
+        self.judged[pair] = Outcome(over, report.number, report.total, report.block, costs=costs)
+        self.outcomes.append(self.judged[pair])
 
 
 class Docket:
@@ -106,13 +125,22 @@ class Docket:
         """The case that is open, as far as reported."""
         return self._record.cases.get(pair)
 
+    def is_admitted(self, pair: Pair) -> bool:
+        """Whether the payer has shown a voucher for what the open case claims, up to a later batch."""
+        return pair in self._record.cases and pair in self._record.admitted
+
+    def costs(self, pair: Pair) -> Amount:
+        """What proven cases have cost the payer, all in all."""
+        return Amount(self._record.costs[pair])
+
     def pairs(self) -> set[Pair]:
         """All between whom there is a case or a judgement."""
         return {*self._record.cases, *self._record.judged}
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """How cases ended with a total, in order. What is answered is told twice: as answered, as judged."""
+        """How cases ended with a total, in order. What is answered is told twice, as answered and as judged,
+        unless an earlier judgement is as large."""
         return tuple(self._record.outcomes)
 
     def judged(self, pair: Pair) -> Outcome | None:

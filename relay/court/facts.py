@@ -71,11 +71,20 @@ class CaseFacts:
     seed: bytes = b""
     is_open: bool = True
     """Whether the chain says so now. If not, it has ended, and we shall read how."""
+    admitted: bool = False
+    """Whether the payer has shown a voucher up to a later batch: proven, the case has no costs."""
 
     @property
     def state(self) -> str:
         """For the operator."""
-        return "seed drawn" if self.seed else "opened"
+        state = "seed drawn" if self.seed else "opened"
+        return f"{state}, admitted" if self.admitted else state
+
+    @property
+    def answer_from(self) -> int:
+        """Newest block after which we show a voucher that ends our own case: the payer had its time, and the
+        seed can still be recorded for as long again, so that nobody can take the bond meanwhile."""
+        return self.case.open_block + 128
 
     @property
     def record_from(self) -> int:
@@ -190,7 +199,7 @@ def payer_facts(relay: RelayId, book: PayeeBook, docket: Docket, since: int | No
         account=book.payer,
         voucher=_voucher(book),
         unsettled=unsettled,
-        case=CaseFacts(case) if case is not None else None,
+        case=_case(docket, pair, case),
         evidence=case is not None and _holds(book, case),
         judged=judged,
         closes_at=book.channel.closes_at,
@@ -207,10 +216,14 @@ def payee_facts(relay: RelayId, book: PayerBook, docket: Docket) -> PayeeFacts |
         relay=relay,
         account=book.payee,
         voucher=_voucher(book),
-        case=CaseFacts(case) if case is not None else None,
-        admits=case is not None and book.admits(case.batch.number, case.total),
+        case=_case(docket, pair, case),
+        admits=case is not None and book.admits(case.batch.number, case.total, docket.costs(pair)),
         judged=judged,
     )
+
+
+def _case(docket: Docket, pair: Pair, case: Case | None) -> CaseFacts | None:
+    return CaseFacts(case, admitted=docket.is_admitted(pair)) if case is not None else None
 
 
 def _voucher(book: PayeeBook | PayerBook) -> Voucher:
@@ -219,7 +232,7 @@ def _voucher(book: PayeeBook | PayerBook) -> Voucher:
 
 def _judged(docket: Docket, pair: Pair, deposit: Amount) -> Judged | None:
     found = docket.judged(pair)
-    return Judged(found.total, found.case.batch.number, deposit=deposit) if found is not None else None
+    return Judged(found.total, found.number, deposit=deposit) if found is not None else None
 
 
 def _holds(book: PayeeBook, case: Case) -> bool:

@@ -6,15 +6,21 @@ Rules (docs/design.md §4; `CourtRules` has the settings)
   Batches go one after the other: the next builds on the judgement of the first. If the first has no receipt
   under the payer's signature, the next builds on what was settled before.
 - A case whose window we missed is tried once more, not again: then something is wrong that bonds do not mend.
-- A payer that has signed its voucher need not be proven anything: when its own time to show it is over, we
-  do. That ends the case and returns the bond; the court's costs are nothing to earn.
+- A payer that has signed its voucher need not be proven anything: it has its time to show it, then we do.
+  That ends the case and returns the bond; the court's costs are nothing to earn. Its time is over with the
+  court's time to answer, but 128 blocks after the opening at the latest if the seed is not recorded: a payer
+  that signs on the link and shows nothing would have the bond of a case without seed, 132 blocks later.
+- A payer that shows a voucher up to a later batch has said all that it can: if we hold that voucher, we show
+  it ourselves at once, which ends the case; else the case goes on, without costs.
 - What the channel lacks of a judgement after the grace comes from the payer's stake, if it is worth it: the
   payer loses its place by that.
 
     our case      block, time                    what we do
     ------------  -----------------------------  ------------------------------------------------
     opened        from open + 5, to open + 260   record the seed
+                  from open + 128                with a voucher: answer
     seed drawn    the time to answer is over     finish by samples; with a voucher: answer
+    admitted      any                            with a voucher: answer; else as above
     either        too late                       expire, to open another; else leave it
 """
 
@@ -71,9 +77,9 @@ def _unsettled(
 
 
 def _is_ahead(judged: Judged, voucher: Voucher, batch: Unsettled) -> bool:
-    """Whether the book is still to be told of a judgement: of the batch, or of what its case builds on."""
-    behind = judged.number >= voucher.upto_batch and judged.total > voucher.cumulative
-    return behind or judged.number >= batch.number
+    """Whether the book is still to be told of a judgement: of the batch, or of what its case builds on. One
+    that builds on less could be proven for less than was judged, which the court does not report."""
+    return judged.total > voucher.cumulative or judged.number >= batch.number
 
 
 def _waiting(f: PayerFacts, batch: Unsettled, state: str, follows: str, at: int | None = None) -> Step:
@@ -125,7 +131,8 @@ def _what(f: PayerFacts, facts: CaseFacts) -> str:
 
 def _signed_after_all(f: PayerFacts, facts: CaseFacts, moment: Moment, terms: Terms) -> Step:
     provable = terms.provable_from(facts.case)
-    if moment.now < provable:
+    is_safe = facts.seed or moment.block < facts.answer_from
+    if is_safe and moment.now < provable and not facts.admitted:
         return _stands(f, facts, "the payer has signed; if it does not show its voucher, we do", provable)
     action = Answer(f.relay, facts.case, f.voucher, f"{_what(f, facts)}: the payer has signed after all")
     return _stands(f, facts, "the payer has signed: we show its voucher now", None, action)

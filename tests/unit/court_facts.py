@@ -56,8 +56,16 @@ def answered(about: Case, cumulative: int, upto: int, block: int = BLOCK) -> eve
     )
 
 
-def judged(about: Case, total: int, block: int = BLOCK) -> events.Judged:
-    return events.Judged(block, 1, bytes(32), about.payer, about.payee, about.batch.number, Amount(total))
+def admitted(about: Case, cumulative: int, upto: int, block: int = BLOCK) -> events.CaseAdmitted:
+    return events.CaseAdmitted(
+        block, 0, bytes(32), about.payer, about.payee, Amount(cumulative), upto, SIGNATURE
+    )
+
+
+def judged(about: Case, total: int, block: int = BLOCK, upto: int = 0) -> events.Judged:
+    """Up to its batch, unless told otherwise."""
+    number = upto or about.batch.number
+    return events.Judged(block, 1, bytes(32), about.payer, about.payee, number, Amount(total))
 
 
 def expired(about: Case, block: int = BLOCK) -> events.CaseExpired:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from court_facts import ME, OTHER, SIGNATURE, THIRD, answered, case, expired, judged, opened
+from court_facts import ME, OTHER, SIGNATURE, THIRD, admitted, answered, case, expired, judged, opened
 from mixpay.chain import events
 from mixpay.chain.follower import Batch
+from mixpay.types import Amount
 from relay.court.docket import Docket, Outcome, Pair
 
 PAIR = Pair(OTHER, ME)
@@ -30,7 +31,7 @@ def test_openedCase_isThere_untilItEnds() -> None:
     assert made.pairs() == {PAIR}
     made.take(batch(judged(CASE, 500)))
     assert made.case(PAIR) is None
-    assert made.outcomes == (Outcome(CASE, 500, 1_000),)
+    assert made.outcomes == (Outcome(CASE, 1, 500, 1_000, costs=Amount(100)),)
     assert made.judged(PAIR) == made.outcomes[0]
     assert made.outcomes[0].pair == PAIR
 
@@ -49,9 +50,42 @@ def test_answeredCase_isToldAsAnswered_thenAsJudged() -> None:
     assert made.judged(PAIR) == made.outcomes[1]
 
 
-def test_answerThatCoversMoreThanTheBatch_countsAsJudgedOnly() -> None:
-    made = docket(opened(CASE), answered(CASE, 9_999, 8), judged(CASE, 400))
-    assert [(o.total, o.signature) for o in made.outcomes] == [(400, b"")]
+def test_answerUpToALaterBatch_countsUpToThatBatch() -> None:
+    made = docket(opened(CASE), answered(CASE, 9_999, 8), judged(CASE, 9_999, upto=8))
+    assert [(o.number, o.total, o.signature) for o in made.outcomes] == [
+        (8, 9_999, SIGNATURE),
+        (8, 9_999, b""),
+    ]
+    newest = made.judged(PAIR)
+    assert newest is not None and newest.number == 8
+    assert made.costs(PAIR) == 0
+
+
+def test_answerBelowAnEarlierJudgement_isToldAllTheSame() -> None:
+    """None is reported then: else the payee would never read that its case is over, and open it for ever."""
+    second = case(number=2)
+    for upto in (2, 3):
+        made = docket(opened(CASE), judged(CASE, 500), opened(second), answered(second, 450, upto))
+        assert [(o.number, o.total, o.signature) for o in made.outcomes][1:] == [(upto, 450, SIGNATURE)]
+        assert made.case(PAIR) is None
+
+
+def test_admittedCase_isKnownAsSuch_untilItEnds() -> None:
+    made = docket(opened(CASE), admitted(CASE, 600, 3))
+    assert made.is_admitted(PAIR) and made.case(PAIR) == CASE
+    made.take(batch(judged(CASE, 400)))
+    assert not made.is_admitted(PAIR)
+    assert [(o.number, o.total, o.costs) for o in made.outcomes] == [(1, 400, 0)]
+    made.take(batch(opened(CASE)))
+    assert not made.is_admitted(PAIR)
+
+
+def test_costs_areThoseOfProvenCases() -> None:
+    second, third = case(number=2, base=500), case(number=3, base=1_000)
+    told = (opened(CASE), judged(CASE, 500), opened(second), judged(second, 1_000), opened(third))
+    made = docket(*told, answered(third, 1_400, 3), judged(third, 1_400))
+    assert [o.costs for o in made.outcomes] == [100, 200, 200, 200]
+    assert made.costs(PAIR) == 200
 
 
 def test_expiredCases_areCounted() -> None:
@@ -83,7 +117,7 @@ def test_whatAReorganisationTookBack_isForgotten() -> None:
 REPORTS = st.lists(
     st.builds(
         lambda kind, number, block: (kind, case(number=number), block),
-        st.sampled_from("oaje"), st.integers(1, 3), st.integers(1, 30),
+        st.sampled_from("oadje"), st.integers(1, 3), st.integers(1, 30),
     ),
     max_size=20,
 )  # fmt: skip
@@ -92,7 +126,8 @@ REPORTS = st.lists(
 @given(REPORTS, st.integers(0, 30))
 def test_revertedDocket_isAsIfItHadNeverReadTheRest(reports: list, back_to: int) -> None:
     make = {"o": opened, "a": lambda c, block: answered(c, 400, c.batch.number, block),
-            "j": lambda c, block: judged(c, 500, block), "e": expired}  # fmt: skip
+            "d": lambda c, block: admitted(c, 400, 4, block), "j": lambda c, block: judged(c, 500, block),
+            "e": expired}  # fmt: skip
     happened = [make[kind](about, block=block) for kind, about, block in sorted(reports, key=lambda r: r[2])]
     made, fresh = docket(*happened), docket(*(event for event in happened if event.block <= back_to))
     made.take(batch(reverted_to=back_to))

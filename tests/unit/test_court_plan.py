@@ -117,7 +117,8 @@ def test_batchThatIsJudged_isNotBroughtToCourtAgain() -> None:
     [
         (Voucher(Amount(500), 1), True),
         (voucher(499), False),  # the book will be told, and the case builds on it
-        (voucher(499, 2), True),  # it is of a later batch: that judgement changes no book
+        (voucher(499, 2), False),  # it is of a later batch, but less
+        (voucher(500, 2), True),
         (Voucher(), False),
     ],
 )
@@ -166,6 +167,23 @@ def test_payerThatHasSigned_isAnsweredFor_notSued(seed: bytes) -> None:
         found = does(facts, moment(now))
         assert isinstance(found, Answer)
         assert found.voucher == voucher(400)
+
+
+def test_payerThatSignsOnTheLinkOnly_getsNoBond() -> None:
+    """Of a case without seed, whose bond anybody can give it from block 261 on."""
+    facts = ours(held=voucher(400))
+    assert does(facts, moment(block=BLOCK + 127)) is None
+    for block in (BLOCK + 128, BLOCK + 260):
+        assert isinstance(does(facts, moment(block=block)), Answer)
+    assert does(ours(SEED, voucher(400)), moment(block=BLOCK + 500)) is None
+    assert isinstance(does(ours(), moment(block=BLOCK + 128)), Record)
+
+
+def test_admittedCase_goesOn_unlessWeHoldTheVoucher() -> None:
+    facts = replace(ours(SEED), case=CaseFacts(CASE, SEED, admitted=True))
+    assert says(facts) == ("seed drawn, admitted", "the receipts are proven", PROVABLE)
+    assert isinstance(does(facts, moment(PROVABLE)), Finish)
+    assert isinstance(does(replace(facts, voucher=voucher(400, 2))), Answer)
 
 
 @pytest.mark.parametrize("held", [voucher(399), voucher(400, 0), Voucher(Amount(400), 1)])
@@ -241,6 +259,20 @@ def admitted() -> PayeeFacts:
 def test_caseAgainstUs_isAnsweredAtOnce_withOurVoucher() -> None:
     for now in (NOW, PROVABLE - 1):
         assert isinstance(does(theirs(voucher(400)), moment(now)), Answer)
+
+
+def test_voucherUpToALaterBatch_isShownOnce() -> None:
+    """It ends nothing: the payee may claim in this case what that voucher is for."""
+    facts = theirs(voucher(900, 3))
+    assert isinstance(does(facts), Answer)
+    assert "to spare us the costs" in says(facts)[1]
+    shown = replace(facts, case=CaseFacts(AGAINST, admitted=True))
+    for now in (NOW, NOW + 500, PROVABLE, ENDS - 1):
+        assert does(shown, moment(now)) is None
+        state, follows, _ = says(shown, moment(now))
+        assert state == "opened, admitted" and follows.endswith("it has to be proven, without costs")
+    assert isinstance(does(shown, moment(ENDS)), Expire)
+    assert isinstance(does(replace(shown, voucher=voucher(900, 1))), Answer)
 
 
 @pytest.mark.parametrize(
