@@ -90,7 +90,8 @@ class SettlingPayer(LinkBook[Run]):
 
     def on_judgement(self, number: int, total: Amount, value: Value, costs: Amount = _NOTHING) -> Effects:
         """The court has judged an all-time total up to a batch; `value` of its receipts, in hop prices;
-        `costs` in token units: all that were judged up to and with this judgement, which may be told again."""
+        `costs` in token units: all that were judged so far, with this judgement's. It may be told again.
+        """
         state = self._state
         if number > state.upto_batch:
             acknowledged = Amount(max(0, total - costs))

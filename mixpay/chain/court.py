@@ -41,8 +41,8 @@ class ReceiptCourt(Contract):
         return self._write("record", case.fields())
 
     def answer(self, case: Case, cumulative: Amount, upto_batch: int, signature: bytes) -> Call:
-        """Ends a case by the payer's voucher up to its batch; shown by the payee, up to a later one too. Shown
-        by another, that spares the payer the costs. Anyone within the answer window, the payee until the end.
+        """Ends a case by the payer's voucher up to its batch; shown by the payee, up to a later one too. By
+        others, that spares the payer the costs. Anyone within the answer window, the payee until the end.
         """
         return self._write("answer", case.fields(), cumulative, upto_batch, signature)
 

@@ -30,8 +30,8 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A case is over: `total` is owed up to batch `number`, by a judgement or by the voucher that answered it:
-    up to the case's batch, or a later one if the payee has shown a voucher up to that."""
+    """A case is over: `total` is owed up to batch `number`, by a judgement or the voucher that answered it.
+    That is the case's batch, or a later one if the payee has shown a voucher up to that."""
 
     case: Case
     number: int

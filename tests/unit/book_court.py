@@ -6,25 +6,39 @@ from book_helpers import DOMAIN, PAYEE, PAYER, PRICE, Link
 from book_storm import Storm
 from mixpay import eip712
 from mixpay.book import Limits, rows
+from mixpay.book.events import Store
 
 COST = 1000 * PRICE
 
 
 @dataclass
 class Case:
-    """What the chain keeps of a case, and whether the payee has sent its samples."""
+    """What the chain keeps of a case, and what has become of it. `value` in hop prices; `demand`: if the
+    payee's book asks for it; `true`: whether it can be proven."""
 
     base: int
-    demand: rows.Demand
+    number: int
+    value: int
+    demand: rows.Demand | None = None
+    true: bool = True
     finishing: bool = False
-
-    @property
-    def number(self):
-        return self.demand.number
+    admitted: bool = False
 
     @property
     def total(self):
-        return self.base + self.demand.total * PRICE
+        return self.base + self.value * PRICE
+
+
+@dataclass
+class Report:
+    """Of an outcome. `costs`: all that were judged until then."""
+
+    kind: str
+    number: int
+    total: int
+    value: int
+    costs: int
+    signature: bytes = b""
 
 
 @dataclass
@@ -32,13 +46,14 @@ class Court:
     """ReceiptCourt as far as books are concerned: its reports, in order, and how far each side has read."""
 
     case: Case | None = None
-    reports: list = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
     read: dict = field(default_factory=lambda: {"payer": 0, "payee": 0})
     judged: int = 0
     judged_number: int = 0
+    costs: int = 0
 
     def open(self, link):
-        """The payee's case, on what it has on disk."""
+        """The payee's case, on what it has on disk; the chain knows the newest judgement."""
         (demand,) = link.disks["payee"].of(rows.Demand)
         batch = eip712.Batch(PAYER, PAYEE, demand.number, demand.count, PRICE, demand.locks_root)
         assert eip712.signed_by(PAYER, batch, DOMAIN, demand.signature)
@@ -48,46 +63,52 @@ class Court:
             base = eip712.Voucher(PAYER, PAYEE, state.cumulative, state.upto_batch)
             assert eip712.signed_by(PAYER, base, DOMAIN, state.signature)
         else:
-            newest = self.judged_number if self.judged else 0
-            assert (state.cumulative, state.upto_batch) == (self.judged, newest)
+            assert (state.cumulative, bool(state.upto_batch)) == (self.judged, bool(self.judged))
+            assert self.judged_number <= state.upto_batch
         assert self.case is None
-        self.case = Case(state.cumulative, demand)
+        self.case = Case(state.cumulative, demand.number, demand.total, demand)
 
     def answers(self, state):
-        """Whether this side's voucher ends the case."""
+        """Whether this side's voucher covers the case."""
         case = self.case
         return state.signature and state.upto_batch >= case.number and state.cumulative >= case.total
 
-    def answer(self, state):
-        case, self.case = self.case, None
-        if state.upto_batch == case.number:
-            self.reports.append(("answer", case, state))
-        self._judge(case, case.total)
+    def answer(self, state, side):
+        case = self.case
+        if state.upto_batch > case.number and side == "payer":
+            case.admitted = True
+            return
+        self.case = None
+        said = state.upto_batch, state.cumulative, case.value, self.costs
+        self.reports.append(Report("answer", *said, state.signature))
+        self._judge(*said[:3], 0)
 
     def finish(self):
         case, self.case = self.case, None
-        self._judge(case, case.total + COST)
+        costs = 0 if case.admitted else COST
+        self._judge(case.number, case.total + costs, case.value, costs)
 
-    def _judge(self, case, total):
+    def _judge(self, number, total, value, costs):
         if total > self.judged:
-            self.judged, self.judged_number = total, case.number
-            self.reports.append(("judgement", case, total))
+            self.judged, self.judged_number = total, number
+            self.costs += costs
+            self.reports.append(Report("judgement", number, total, value, self.costs))
 
     def tell(self, link, side, crash=None):
         """The next report for this side."""
-        kind, case, said = self.reports[self.read[side]]
+        said = self.reports[self.read[side]]
         if crash is None:
             self.read[side] += 1
-        number, value = case.number, case.demand.total
-        match side, kind:
+        about = said.number, said.total, said.value
+        match side, said.kind:
             case "payer", "answer":
                 return
             case "payer", _:
-                effects = link.payer.on_judgement(number, said, value)
+                effects = link.payer.on_judgement(*about, said.costs)
             case _, "answer":
-                effects = link.payee.on_answer(number, said.cumulative, said.signature, value, link.now)
+                effects = link.payee.on_answer(*about[:2], said.signature, said.value, link.now)
             case _:
-                effects = link.payee.on_judgement(number, said, value, link.now)
+                effects = link.payee.on_judgement(*about, link.now)
         link.turn(side, effects, crash)
 
     def tell_all(self, link):
@@ -127,8 +148,23 @@ class CourtStorm(Storm):
         self.court = Court()
         self.shielded = shielded
         self.skipped = 0
+        self.acked = {}
+        """What the payer has ever acknowledged: tickets by their places."""
+        self.link.turn, self._turn = self._watched_turn, self.link.turn
         self.STEPS = {**Storm.STEPS, "tell": 3, "prepare": 2, "open": 2, "finish": 1, "mine": 1, "answer": 1,
                       "admit": 1, "again": 1}  # fmt: skip
+
+    def _watched_turn(self, side, effects, crash=None):
+        """After each step of the payer's, it has signed for what was acknowledged and judged, and no more."""
+        if side == "payer" and crash != "before":
+            placed = [e.row for e in effects if isinstance(e, Store) and isinstance(e.row, rows.PlacedTicket)]
+            self.acked |= {(ticket.batch, ticket.position): ticket.value for ticket in placed}
+        done = self._turn(side, effects, crash)
+        assert self.link.payer.state.cumulative <= self.owed_at_most()
+        return done
+
+    def owed_at_most(self):
+        return sum(self.acked.values()) * PRICE + self.court.costs
 
     def tell(self, crash):
         side = self.dice.choice(["payer", "payee"])
@@ -160,7 +196,7 @@ class CourtStorm(Storm):
     def finish(self, _):
         """The payee sends its samples, unless it has the voucher by now."""
         case = self.court.case
-        if case is not None and not self.court.answers(self.link.payee.state):
+        if case is not None and case.demand and not self.court.answers(self.link.payee.state):
             assert self.link.payee.demand == case.demand
             case.finishing = True
 
@@ -169,21 +205,23 @@ class CourtStorm(Storm):
             self.court.finish()
 
     def answer(self, _):
-        book = self.dice.choice([self.link.payer, self.link.payee])
-        if self.court.case is not None and self.court.answers(book.state):
-            self.court.answer(book.state)
+        side = self.dice.choice(["payer", "payee"])
+        state = getattr(self.link, side).state
+        if self.court.case is not None and self.court.answers(state):
+            self.court.answer(state, side)
 
     def admit(self, crash):
         case = self.court.case
         if case is not None:
-            self.link.turn("payer", self.link.payer.admit(case.number, case.total, case.demand.total), crash)
+            claim = case.number, case.total, case.value, self.court.costs
+            self.link.turn("payer", self.link.payer.admit(*claim), crash)
 
     def compare(self):
         if not self.link.payee.state.is_judged:
             super().compare()
 
     def calm(self):
-        if self.court.case is not None:
+        if self.court.case is not None and self.court.case.true:
             self.court.finish()
         self.court.tell_all(self.link)
         super().calm()

@@ -55,9 +55,12 @@ class Storm:
         (name,) = self.dice.choices(list(self.STEPS), list(self.STEPS.values()))
         (crash,) = self.dice.choices([None, "before", "after"], [40, 1, 1])
         getattr(self, name)(crash)
+        self.blame()
+        self.compare()
+
+    def blame(self):
         assert not self.link.reasons("payer")
         assert not self.link.reasons("payee")
-        self.compare()
 
     def compare(self):
         assert self.link.payer.totals(PRICE).cumulative >= self.link.payee.totals(PRICE).cumulative
