@@ -63,6 +63,21 @@ def test_caseIsAnswered_byAVoucher(world: World, follower: Follower) -> None:
     assert isinstance(judged, events.Judged) and judged.total == case.total == 40 * PRICE
 
 
+def test_caseIsAdmitted_byAVoucherUpToALaterBatch_andEndedByItIfThePayeeShowsIt(
+    world: World, follower: Follower
+) -> None:
+    scene = Scene(world)
+    case = scene.open(scene.suit(10))
+    voucher = scene.voucher(Amount(case.total + PRICE), 3)
+    scene.payer.send(scene.court.answer(case, *voucher))
+    scene.payee.send(scene.court.answer(case, *voucher))
+    _, admitted, answered, judged = reports(world, follower)
+    assert isinstance(admitted, events.CaseAdmitted)
+    assert (admitted.cumulative, admitted.upto_batch, admitted.signature) == voucher
+    assert isinstance(answered, events.CaseAnswered)
+    assert isinstance(judged, events.Judged) and (judged.total, judged.number) == voucher[:2]
+
+
 def test_secondCase_buildsOnTheFirstJudgement(world: World) -> None:
     scene = Scene(world)
     first = scene.open(scene.suit(10))
