@@ -110,7 +110,7 @@ class SettlingPayer(LinkBook[Run]):
 
     def admits(self, number: int, total: Amount, costs: Amount = _NOTHING) -> bool:
         """Say whether a case that claims an all-time total up to a batch is to be admitted. `costs` in token
-        units: all that were judged so far, those included that we were not told of yet."""
+        units: all that were judged so far."""
         if self.refused in _CAUGHT:
             return False
         if number <= self._state.upto_batch:

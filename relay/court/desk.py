@@ -38,7 +38,6 @@ from relay.store import RelayStore
 
 log = logging.getLogger(__name__)
 
-SETTLED_BLOCKS = 12
 _ROUNDS = 4
 """Plans in one look at most: what is admitted is answered at once."""
 
@@ -168,7 +167,7 @@ class CourtDesk:
     def _tell_books(self) -> None:
         """Tell of outcomes that nothing takes back any more, oldest first."""
         outcomes = self._docket.outcomes
-        while self._told < len(outcomes) and outcomes[self._told].block + SETTLED_BLOCKS <= self._docket.head:
+        while self._told < len(outcomes) and self._docket.is_settled(outcomes[self._told]):
             self._tell(outcomes[self._told])
             self._told += 1
 

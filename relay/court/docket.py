@@ -18,6 +18,9 @@ from mixpay.types import Account, Amount
 Report: TypeAlias = (
     events.CaseOpened | events.CaseAnswered | events.CaseAdmitted | events.Judged | events.CaseExpired
 )
+SETTLED_BLOCKS = 12
+"""So much later no reorganisation takes a report back any more."""
+
 _NOTHING = Amount(0)
 
 
@@ -130,8 +133,13 @@ class Docket:
         return pair in self._record.cases and pair in self._record.admitted
 
     def costs(self, pair: Pair) -> Amount:
-        """What proven cases have cost the payer, all in all."""
-        return Amount(self._record.costs[pair])
+        """What proven cases have cost the payer, all in all, as far as no reorganisation takes it back."""
+        outcomes = [outcome for outcome in self.outcomes if outcome.pair == pair and self.is_settled(outcome)]
+        return outcomes[-1].costs if outcomes else _NOTHING
+
+    def is_settled(self, outcome: Outcome) -> bool:
+        """Whether no reorganisation takes it back any more."""
+        return outcome.block + SETTLED_BLOCKS <= self.head
 
     def pairs(self) -> set[Pair]:
         """All between whom there is a case or a judgement."""

@@ -22,7 +22,7 @@ from mixpay.merkle import SumTree
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.types import Account, Amount, RelayId, Value
 from relay.config import CourtRules, TreasuryRules
-from relay.court.desk import SETTLED_BLOCKS
+from relay.court.docket import SETTLED_BLOCKS
 from relay.daemon import Daemon, Home, assemble
 from relay.status_text import status_text
 from relay_world import EPOCH, RelayWorld, until

@@ -18,7 +18,8 @@ from mixpay.types import Amount
 from mixpay.wire import frames
 from relay.books import Side
 from relay.court.actions import Admit, Answer, Collect, Expire, Finish, Open, Record
-from relay.court.desk import SETTLED_BLOCKS, CourtReport
+from relay.court.desk import CourtReport
+from relay.court.docket import SETTLED_BLOCKS
 from relay.treasury.facts import payee_facts, payer_facts
 
 AMOUNT = 24 * PRICE

@@ -86,6 +86,15 @@ def test_costs_areThoseOfProvenCases() -> None:
     made = docket(*told, answered(third, 1_400, 3), judged(third, 1_400))
     assert [o.costs for o in made.outcomes] == [100, 200, 200, 200]
     assert made.costs(PAIR) == 200
+    assert made.costs(Pair(ME, OTHER)) == 0
+
+
+def test_costs_count_whenNothingTakesThemBack() -> None:
+    """A payer signs for them."""
+    made = docket(opened(CASE), judged(CASE, 500, block=1_989))
+    assert made.costs(PAIR) == 0
+    made.take(batch(head=2_001))
+    assert made.costs(PAIR) == 100
 
 
 def test_expiredCases_areCounted() -> None:
