@@ -64,6 +64,8 @@ def changed_since(report: dict[str, Any], now: dict[str, str]) -> list[str]:
 
 def mutants_part() -> Part:
     """The last full run's result with its commit, and fresh mutants drawn at random."""
+    if not run_mutants.REPORT.exists():
+        return Part("mutants", False, "mutants: never tried in full; `make mutants` does so")
     report = json.loads(run_mutants.REPORT.read_text())
     done = run("mutants", [sys.executable, "-m", "scripts.contracts.run_mutants", "--sample", str(SAMPLE)])
     ok = done.code == 0

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.contracts import access, coverage, forge_tests, halmos, programs, slither_check, storage, summary
+from scripts.contracts import (
+    access,
+    coverage,
+    forge_tests,
+    halmos,
+    programs,
+    run_mutants,
+    slither_check,
+    storage,
+    summary,
+)
 from scripts.contracts.part import Part
 
 # ---------------------------------------------------------------- forge
@@ -227,6 +238,12 @@ def test_storage_keepsWhatMatters() -> None:
 )
 def test_counts_ofPytest(text: str, expected: tuple[int, int]) -> None:
     assert programs.counts(text) == expected
+
+
+def test_mutants_withoutAFullRun_saysHowToMakeOne(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(run_mutants, "REPORT", tmp_path / "mutants.json")
+    part = programs.mutants_part()
+    assert not part.ok and "`make mutants`" in part.line
 
 
 def test_summary_addsUpAndKeepsTheShapeOfTheReport() -> None:
