@@ -187,7 +187,7 @@ contract ReceiptCourt is IReceiptCourt {
         if (block.timestamp < until) revert GraceRunning(until);
 
         uint32 relay = REGISTRY.relayOf(payer);
-        taken = relay == 0 ? 0 : REGISTRY.slash(relay, judged.total - deposited);
+        taken = REGISTRY.slash(relay, judged.total - deposited);
         if (taken == 0) revert NoStake();
         // The stake comes as tokens: one that calls back could have had it collected, or the channel filled, meanwhile.
         (uint96 still,) = _channel(payer, payee);
