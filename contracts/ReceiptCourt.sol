@@ -26,8 +26,9 @@ contract ReceiptCourt is IReceiptCourt {
 
     bytes32 private constant _VOUCHER_TYPEHASH =
         keccak256("Voucher(address payer,address payee,uint96 cumulative,uint32 uptoBatch)");
-    bytes32 private constant _BATCH_TYPEHASH =
-        keccak256("Batch(address payer,address payee,uint32 number,uint32 count,uint96 price,bytes32 locksRoot)");
+    bytes32 private constant _BATCH_TYPEHASH = keccak256(
+        "Batch(address payer,address payee,uint32 number,uint32 count,uint64 value,uint96 price,bytes32 locksRoot)"
+    );
     bytes32 private constant _DESCRIPTOR_TYPEHASH =
         keccak256("Descriptor(uint32 relay,uint32 epoch,bytes32 packetKey)");
 
@@ -84,6 +85,8 @@ contract ReceiptCourt is IReceiptCourt {
         OpenCase storage stored = _cases[payer][msg.sender];
         if (stored.caseHash != 0) revert CaseOpen();
         if (batch.count == 0 || batch.price == 0 || amount == 0) revert NothingClaimed();
+        // A claim of more than the payer can owe, it could not admit: a lucky draw would cost it the costs all the same.
+        if (amount > batch.value) revert ExceedsBatch(batch.value);
         bytes32 domain = CHANNELS.DOMAIN_SEPARATOR();
         _checkBase(domain, payer, base, batch.number);
         _checkBatch(domain, payer, batch, batchSignature);
@@ -266,22 +269,32 @@ contract ReceiptCourt is IReceiptCourt {
         if (total + COST > type(uint96).max) revert TotalTooLarge();
     }
 
-    /// @dev What is claimed must build on a voucher or judgement for an earlier batch, or on nothing. Batches that are skipped
-    /// are not paid, so an older base can only claim less.
+    /// @dev What is claimed must be of a batch after all that were judged, and build on a voucher or judgement for an earlier
+    /// one, or on nothing. Batches that are skipped are not paid, so an older base can only claim less.
     function _checkBase(bytes32 domain, address payer, Base calldata base, uint32 number) private view {
         (uint96 total, uint32 uptoBatch) = (base.total, base.uptoBatch);
         if (uptoBatch >= number) revert InvalidBase();
+        Judgement storage judged = _judgements[payer][msg.sender];
+        if (judged.number >= number) revert AlreadyJudged(judged.number);
         if (base.signature.length != 0) {
             _checkVoucher(domain, payer, msg.sender, total, uptoBatch, base.signature);
         } else if (uptoBatch != 0 || total != 0) {
-            Judgement storage judged = _judgements[payer][msg.sender];
             if (judged.number != uptoBatch || judged.total != total) revert InvalidBase();
         }
     }
 
     function _checkBatch(bytes32 domain, address payer, Batch calldata batch, bytes calldata signature) private view {
         bytes32 structHash = keccak256(
-            abi.encode(_BATCH_TYPEHASH, payer, msg.sender, batch.number, batch.count, batch.price, batch.locksRoot)
+            abi.encode(
+                _BATCH_TYPEHASH,
+                payer,
+                msg.sender,
+                batch.number,
+                batch.count,
+                batch.value,
+                batch.price,
+                batch.locksRoot
+            )
         );
         _check(domain, structHash, payer, signature);
     }

@@ -16,7 +16,7 @@ from coincurve import PrivateKey, PublicKey
 from mixpay.crypto import secp256k1
 from mixpay.crypto.hashing import keccak256
 from mixpay.errors import PeerError
-from mixpay.types import Account, Amount, Epoch, RelayId
+from mixpay.types import Account, Amount, Epoch, RelayId, Value
 
 SIGNATURE_SIZE = 65
 VERSION = "1"
@@ -108,16 +108,19 @@ class Voucher(Message):
 class Batch(Message):
     """The payer has promised the first `count` tickets of batch `number` at this hop price (token units).
 
-    `locks_root` is the root of their locks' tree.
+    `value` is what they come to, in hop prices: no more can be claimed. `locks_root` is the root of their
+    locks' tree.
     """
 
     TYPE: ClassVar[bytes] = keccak256(
-        b"Batch(address payer,address payee,uint32 number,uint32 count,uint96 price,bytes32 locksRoot)"
+        b"Batch(address payer,address payee,uint32 number,uint32 count,uint64 value,uint96 price,"
+        b"bytes32 locksRoot)"
     )
     payer: Account
     payee: Account
     number: int
     count: int
+    value: Value
     price: Amount
     locks_root: bytes
 
@@ -127,6 +130,7 @@ class Batch(Message):
             _address(self.payee),
             _uint(self.number, 32),
             _uint(self.count, 32),
+            _uint(self.value, 64),
             _uint(self.price, 96),
             _bytes32(self.locks_root),
         )

@@ -64,7 +64,7 @@ class Parameters:
     notice: int
     """Between a close request and the closing of a channel: longer than an operator's weekend off."""
     answer_window: int
-    """From the opening of a case: how long the payer has at least to show the voucher it owes."""
+    """From the opening of a case: how long the payer has to show the voucher it owes."""
     finish_window: int
     """After it: how long the payee can open its samples. A case holds a closing channel for both windows."""
     grace: int

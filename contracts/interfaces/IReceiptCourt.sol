@@ -23,15 +23,16 @@ import {IRelayRegistry} from "./IRelayRegistry.sol";
 /// u64), or keccak256 of 40 zero bytes for a ticket without its response; a leaf that is not there is 32 zero bytes.
 /// Locks' node = keccak256(left . right); receipts' node = keccak256(left hash . left sum u64 . right hash . right sum u64).
 /// Both have ceil(log2(count)) levels. Values and sums are in units of the hop price that the payer signed with the batch.
-/// @dev Trust: there is no owner, no proxy and no pause. A payee that claims a share f too much is caught with probability
-/// 1 - (1 - f)^16, and each new draw costs it a bond. Who builds block `openBlock + 4` chooses its hash among as many as it can
+/// @dev Trust: there is no owner, no proxy and no pause. A payee cannot claim more than the payer signed the batch for. One that
+/// lacks the receipts for a share f of its claim is caught with probability 1 - (1 - f)^16, and each new draw costs it a bond, or
+/// the batch, if it shows a voucher up to a later one instead of a proof. Who builds block `openBlock + 4` chooses its hash among as many as it can
 /// compute: together with the payee it passes after about (1 - f)^-16 of them, which is a hundred for a quarter, and 2^32 for
 /// three quarters. So a batch must be worth less than such a block: the limits that payees and payers give each other see to
 /// that. A payer and a payee that are one party can make any judgement between them: it reaches no further than the payer's own
 /// channel and stake, but of that it can have all but the penalty before others ask.
 interface IReceiptCourt {
     /// @notice Time limits, in seconds, and costs.
-    /// @param answerWindow From `open`: how long the payer has at least to show its voucher
+    /// @param answerWindow From `open`: how long the payer has to show its voucher; after it only the payee can
     /// @param finishWindow From the end of the answer window: how long the payee can open its samples
     /// @param grace From a judgement: how long the payer has to fill its channel before its stake is used
     /// @param cost What a judgement adds for the payee's costs, in the token's smallest unit
@@ -56,11 +57,13 @@ interface IReceiptCourt {
     /// @notice A batch as the payer signed it.
     /// @param number Counts up from 1 on each channel
     /// @param count Tickets, not zero
+    /// @param value Of all these tickets, in units of the hop price: no more of them can be claimed
     /// @param price Hop price in the token's smallest unit, not zero
     /// @param locksRoot Root of the locks' tree
     struct Batch {
         uint32 number;
         uint32 count;
+        uint64 value;
         uint96 price;
         bytes32 locksRoot;
     }
@@ -107,6 +110,12 @@ interface IReceiptCourt {
     error InvalidBase();
     /// @notice Thrown when a batch has no tickets or no price, a claim has no amount, or all that is claimed was paid before.
     error NothingClaimed();
+    /// @notice Thrown when more is claimed than the payer signed the batch for.
+    /// @param value Of the batch's tickets, in units of the hop price
+    error ExceedsBatch(uint64 value);
+    /// @notice Thrown when a case is about a batch that a judgement covers.
+    /// @param number The last batch that is judged
+    error AlreadyJudged(uint32 number);
     /// @notice Thrown when base + amount + costs exceed 96 bits.
     error TotalTooLarge();
     /// @notice Thrown when the seed's block is not there yet, or is more than 256 blocks old.
@@ -134,7 +143,7 @@ interface IReceiptCourt {
     /// @notice Thrown when the payer still has time to fill its channel.
     /// @param until First second in which its stake can be used
     error GraceRunning(uint256 until);
-    /// @notice Thrown when the payer has no stake, or none is left.
+    /// @notice Thrown when the payer has no stake, or nothing is left of it that judgements can take.
     error NoStake();
     /// @notice Thrown when the channel's deposit changed while the stake was taken, which only a token that calls back can
     /// bring about.
@@ -155,7 +164,7 @@ interface IReceiptCourt {
     /// @param payee Who opened it
     /// @param seed The hash of block `openBlock + 4`
     event SeedDrawn(address indexed payer, address indexed payee, bytes32 seed);
-    /// @notice Emitted when a voucher has ended a case: it is judged, if no larger total is.
+    /// @notice Emitted when a voucher has ended a case: it is judged, if no total as large is.
     /// @param payer Who signed it
     /// @param payee Who opened the case
     /// @param cumulative The voucher's total
@@ -198,13 +207,13 @@ interface IReceiptCourt {
 
     /// @notice Opens a case for the caller as payee, who leaves a bond of half the amount from its balance in Channels. A
     /// pending close of the channel is held until the case is over. What was paid is no case: a payer can see to that itself,
-    /// by submitting its own newest voucher.
+    /// by submitting its own newest voucher. Nor is what was judged: a batch is judged once.
     /// @param payer Who signs no more vouchers
     /// @param base What was owed before
     /// @param batch The batch
-    /// @param batchSignature The payer's over Batch(payer, caller, number, count, price, locksRoot)
+    /// @param batchSignature The payer's over Batch(payer, caller, number, count, value, price, locksRoot)
     /// @param receiptsRoot Root of the receipts' tree
-    /// @param amount Its sum, in units of the hop price
+    /// @param amount Its sum, in units of the hop price, at most the batch's value
     function open(
         address payer,
         Base calldata base,

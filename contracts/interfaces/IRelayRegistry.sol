@@ -11,7 +11,7 @@ import {IChannels} from "./IChannels.sol";
 /// reused afterwards; the *id* counts up from 1 and is never reused.
 /// - leaf = keccak256(id u32 . operator 20 . linkKey 32 . keccak256(endpoint) 32); an empty position is 32 zero bytes;
 /// - node = keccak256(left . right); depth = ceil(log2(count)), where count is the number of positions ever used.
-/// All nodes are stored, so that no caller supplies a proof and nobody's change can make another's call fail. Of a relay's
+/// The contract keeps the whole tree, so that no caller supplies a proof and nobody's change can make another's call fail. Of a relay's
 /// link key and endpoint the contract keeps the leaf only; they stand in the events.
 ///
 /// The first call of `freeze`, `register`, `update` or `leave` in epoch e, or the first eviction by the court, freezes root
@@ -132,7 +132,7 @@ interface IRelayRegistry {
     /// @param burnt The rest of the penalty, which stays in the registry for ever
     event PenaltySettled(uint32 indexed id, address indexed reporter, uint96 bounty, uint96 burnt);
     /// @notice Emitted when an epoch's root, count and beacon are fixed.
-    /// @param epoch The epoch they are for: the one after the call's
+    /// @param epoch The epoch they are for: the one after the call's; at the registry's deployment, the current one
     /// @param root Root of the tree
     /// @param count Number of positions ever used
     /// @param beacon Public randomness of the epoch
@@ -244,7 +244,7 @@ interface IRelayRegistry {
     /// @notice What was fixed for an epoch.
     /// @dev When nothing touched the registry in epoch e, then e + 1 inherits root and count of e (not later changes: they
     /// could have been made in view of the beacon), and its beacon is keccak256(last drawn beacon . epoch u32). A drawn
-    /// beacon is keccak256(beacon of the epoch before . prevrandao).
+    /// beacon is keccak256(beacon of the epoch before . prevrandao), with zero before the registry's first.
     /// @param epoch Number of the epoch, from the registry's first on
     /// @return frozenRoot Root of the tree
     /// @return frozenCount Number of positions ever used

@@ -171,7 +171,8 @@ class PayeeBook(SettlingPayee):
             return ()
         if count > len(run.tickets):
             return self._accuse(reasons.WRONG_COUNT)
-        message = eip712.Batch(self.payer, self.payee, number, count, run.price, root)
+        value = run.value_of(count)
+        message = eip712.Batch(self.payer, self.payee, number, count, value, run.price, root)
         if not eip712.signed_by(self.payer, message, self._domain, signature):
             return self._accuse(reasons.FORGED_BATCH)
         tree = run.grown(count)

@@ -3,7 +3,7 @@
 Rules
 - Vouchers and judgements are absolute totals of one series: the larger counts. A voucher up to an older batch
   changes nothing; a judgement up to one is owed, too. So they may come twice, late, or out of order.
-- A voucher for 2^95 or more is not taken: nothing that builds on it could be claimed in court, which judges
+- A voucher for 2^95 or more is not taken: there must be room for what builds on it, since the court judges
   totals of 96 bits, costs included.
 - While ours is a judgement, a voucher for less than is due from there is no fault: the payer may not have
   read of it yet. A voucher for what was judged, or more, takes the judgement's place.

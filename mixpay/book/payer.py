@@ -13,7 +13,7 @@ Rules
 - The tickets acknowledged in a batch are signed every half window, or `batch_interval` after the first of
   them.
 - A batch is cut by the payee, signed as a whole, sampled once, paid once. A payee that is caught is paid
-  nothing for this batch, and the link is refused for good. Only a court can still make us pay: see
+  nothing for this batch on the link, which is refused for good. It can still go to court: see
   `payer_settling`.
 - One cut at a time: the next is taken when the last is settled. Until then the payee repeats it: it may have
   read of a judgement before us.
@@ -246,8 +246,8 @@ class PayerBook(SettlingPayer):
 
     def _sign(self, run: Run) -> Effects:
         count = len(run.tickets)
-        tree = run.grown(count)
-        message = eip712.Batch(self.payer, self.payee, run.number, count, run.price, tree.root())
+        tree, value = run.grown(count), Value(run.value)
+        message = eip712.Batch(self.payer, self.payee, run.number, count, value, run.price, tree.root())
         signature = eip712.sign(self._key, message.digest(self._domain))
         signed = SignedBatch(run.number, count, message.locks_root, signature)
         run.keep(signed, tree)

@@ -10,8 +10,10 @@ Rules
 - A case is admitted, that is, a voucher is signed for what it claims and not a unit more, if our acknowledged
   tickets and the costs judged so far come to that much: a lost case would cost more than any tickets without
   receipts. That holds for batches settled before too: a payee may have kept receipts back to claim them in
-  court, and each of its claims may build on the one before. A payee that was caught without its receipts has
-  to prove them there.
+  court, and each of its claims may build on the one before. It holds for a payee that was caught without its
+  receipts as well: it may still have true ones, and win the court's costs with them.
+- No case claims more of a batch than we signed it for, nor is a batch judged twice. So what can be claimed is
+  admitted, once we have read all that was judged.
 - So our total is never more than what was ever acknowledged, and the costs that were judged.
 """
 
@@ -37,9 +39,6 @@ from mixpay.book.promises import Promises
 from mixpay.book.rows import Settlements
 from mixpay.book.run import Run
 from mixpay.types import Account, Amount, Value
-
-_CAUGHT = frozenset((reasons.PADDED_TOTAL, reasons.CHANGED_ROOT, reasons.BAD_SAMPLE))
-"""Faults of a payee that claims receipts it does not have."""
 
 _NOTHING = Amount(0)
 
@@ -111,8 +110,6 @@ class SettlingPayer(LinkBook[Run]):
     def admits(self, number: int, total: Amount, costs: Amount = _NOTHING) -> bool:
         """Say whether a case that claims an all-time total up to a batch is to be admitted. `costs` in token
         units: all that were judged so far."""
-        if self.refused in _CAUGHT:
-            return False
         if number <= self._state.upto_batch:
             return total <= max(self._settlements.most + costs, self._state.cumulative)
         run = self._run(number)  # a batch that the case skips is not in what it claims

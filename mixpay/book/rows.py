@@ -129,12 +129,13 @@ class Commitment:
 class Demand:
     """Payee: what it asks the court for, fixed: the receipts among the first `count` tickets of a batch.
 
-    `signature` is the payer's over these tickets, `locks_root` the root of their locks, `root` and `total`
-    those of the receipts' tree.
+    `signature` is the payer's over these tickets, `value` what they come to, `locks_root` the root of their
+    locks, `root` and `total` those of the receipts' tree.
     """
 
     number: U32
     count: U32
+    value: Units
     locks_root: Bytes32
     signature: Bytes65
     root: Bytes32

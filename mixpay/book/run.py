@@ -23,6 +23,7 @@ class Run:
         "price",
         "signed",
         "signed_count",
+        "signed_value",
         "tickets",
         "value",
     )
@@ -40,6 +41,8 @@ class Run:
         self.signed: SignedBatch | None = None
         self.signed_count = 0
         """Tickets under the newest signature."""
+        self.signed_value = 0
+        """What these come to, in hop prices."""
         self.cut: Cut | None = None
         self.commitment: Commitment | None = None
         self._frontier = Frontier()
@@ -68,9 +71,14 @@ class Run:
             frontier.append(lock_leaf(ticket.lock, ticket.value))
         return frontier
 
+    def value_of(self, count: int) -> Value:
+        """Return what the first `count` tickets come to; `count` is not below `signed_count`."""
+        return Value(self.signed_value + sum(t.value for t in self.tickets[self.signed_count : count]))
+
     def keep(self, signed: SignedBatch, frontier: Frontier | None = None) -> None:
         """Remember a signature and its tree, from which the next one grows (without one: from the start)."""
         self.signed = signed
+        self.signed_value = self.value_of(signed.count)
         self.signed_count = signed.count
         if frontier is not None:
             self._frontier = frontier
@@ -137,8 +145,9 @@ class ReceiptRun(Run):
         signed = self.signed
         if signed is None or not self.signed_receipts()[1]:
             return None
-        tree = self._tree(signed.count)
-        return Demand(self.number, signed.count, signed.root, signed.signature, tree.root, Value(tree.total))
+        tree, promised = self._tree(signed.count), (signed.root, signed.signature)
+        value = Value(self.signed_value)
+        return Demand(self.number, signed.count, value, *promised, tree.root, Value(tree.total))
 
     def evidence(self) -> court.Evidence | None:
         """Return what the court is shown for the demand, or None without one."""

@@ -33,7 +33,8 @@ class ReceiptCourt(Contract):
     ) -> Call:
         """Opens a case for the caller as payee, who leaves the bond. `base`: what was owed before, up to what
         batch, and the payer's signature over both (empty for the newest judgement, and for nothing: 0 up to
-        batch 0); `signature`: the payer's over the batch."""
+        batch 0); `signature`: the payer's over the batch; `amount`: not more than the batch's value. A batch
+        is judged once: none up to the newest judgement's is taken."""
         return self._write("open", payer, base, batch.fields(), signature, receipts_root, amount)
 
     def record(self, case: Case) -> Call:

@@ -120,16 +120,18 @@ class RelayProof:
 
 @dataclass(frozen=True, slots=True)
 class CaseBatch:
-    """A batch in court: `count` tickets at a hop price in token units, and the root of their locks."""
+    """A batch in court: `count` tickets at a hop price in token units, and the root of their locks. `value`
+    of them all, in hop prices: no more of them can be claimed."""
 
     number: int
     count: int
+    value: Value
     price: Amount
     locks_root: bytes
 
     def fields(self) -> tuple[Any, ...]:
         """As the contract takes it."""
-        return (self.number, self.count, self.price, self.locks_root)
+        return (self.number, self.count, self.value, self.price, self.locks_root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,9 @@ class Case:
     opened_at: int
     open_block: int
 
-    TYPE: ClassVar = "(address,address,uint96,uint64,(uint32,uint32,uint96,bytes32),bytes32,uint40,uint64)"
+    TYPE: ClassVar = (
+        "(address,address,uint96,uint64,(uint32,uint32,uint64,uint96,bytes32),bytes32,uint40,uint64)"
+    )
 
     @classmethod
     def of(cls, fields: tuple[Any, ...]) -> Case:

@@ -24,7 +24,7 @@ class Clerk:
             return
         if action.deposit:
             self._deposit(Amount(action.deposit))
-        batch = CaseBatch(demand.number, demand.count, price, demand.locks_root)
+        batch = CaseBatch(demand.number, demand.count, demand.value, price, demand.locks_root)
         claim = batch, demand.signature, demand.root, demand.total
         base = state.cumulative, state.upto_batch, state.signature
         if state.is_judged:  # the newest judgement may be one of an earlier batch than the book's newest

@@ -43,7 +43,7 @@ class Outcome:
     signature: bytes = field(default=b"", repr=False)
     """Of the voucher, 65 bytes; empty for a judgement."""
     costs: Amount = _NOTHING
-    """Costs ever judged between the two, those of this case included, in token units."""
+    """Costs in all that was judged between the two, those of this case included, in token units."""
 
     @property
     def pair(self) -> Pair:
@@ -95,10 +95,16 @@ class _Record:
         if over is None:
             return
         if proven is not None:
-            self.costs[pair] += report.total - proven.total
+            self.costs[pair] += self._added(pair, report.total, proven)
         costs = Amount(self.costs[pair])
         self.judged[pair] = Outcome(over, report.number, report.total, report.block, costs=costs)
         self.outcomes.append(self.judged[pair])
+
+    def _added(self, pair: Pair, total: Amount, proven: Case) -> int:
+        """What a proven case adds to the costs in the judged totals. These are of one series: one that is
+        little above the one before has the same costs in it, not further ones."""
+        before = self.judged.get(pair)
+        return min(total - proven.total, total - (before.total if before is not None else 0))
 
 
 class Docket:
@@ -133,7 +139,7 @@ class Docket:
         return pair in self._record.cases and pair in self._record.admitted
 
     def costs(self, pair: Pair) -> Amount:
-        """What proven cases have cost the payer, all in all, as far as no reorganisation takes it back."""
+        """What proven cases have added to the payer's totals, as far as no reorganisation takes it back."""
         outcomes = [outcome for outcome in self.outcomes if outcome.pair == pair and self.is_settled(outcome)]
         return outcomes[-1].costs if outcomes else _NOTHING
 

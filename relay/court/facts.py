@@ -168,7 +168,7 @@ class PayeeFacts:
     """Our newest for it."""
     case: CaseFacts | None = None
     admits: bool = False
-    """Whether our book owes as much as the case claims."""
+    """Whether our book owes as much as the case claims. It does, unless it lacks something."""
     judged: Judged | None = None
 
 

@@ -6,7 +6,9 @@ Rules (docs/design.md §4)
 - A voucher up to a later batch ends no case, for it says nothing of this one: shown once, it spares us the
   costs, and the payee still has to prove what it claims.
 - Until half of that time is over, the link may settle the batch, with samples. Then we admit what our own
-  book says we owe: a lost case costs more. What it does not say is left to the samples, and all that is late.
+  book says we owe: a lost case costs more. The court takes no claim of more, so what the book does not say is
+  of a book that was lost, or of a judgement that is not in it yet. That is left to the samples, and all that
+  is late.
 - A case that is not proven in time leaves its bond to us.
 - What our channel lacks of a judgement is topped up by the treasury, before our stake pays for it.
 """
@@ -58,7 +60,7 @@ def _left_to_it(f: PayeeFacts, facts: CaseFacts, *, in_time: bool) -> str:
     if facts.admitted:
         return "our voucher was shown, up to a later batch: it has to be proven, without costs"
     if in_time:
-        return "our book does not owe that: it has to be proven"
+        return "our book does not owe that, as far as it knows: it has to be proven"
     if f.voucher.covers(facts.case):
         return "too late for us to answer: the payee proves it, or shows our voucher"
     return "too late for us to answer: it has to be proven"

@@ -26,10 +26,11 @@ PAGE = AUDIT / "access-control.md"
 HEADING = """# Who can call what
 
 Made by `python -m scripts.contracts access --write` from the sources; `make contracts` compares. Every
-function that changes state is here. *Refuses a caller if*: the conditions on it, anywhere in the function.
-Where there is none, the caller's address counts for nothing (–: what protects others is a signature, a proof
-or a time) or only says whose money or right it is ("it acts for the caller"). *Calls*: other contracts,
-views left out."""
+function that changes state is here. *Decides on the caller by*: the conditions on it, anywhere in the
+function. All of them refuse a caller but one: that of `ReceiptCourt.answer` over `uptoBatch` chooses between
+ending a case and admitting it. Where there is none, the caller's address counts for nothing (–: what protects
+others is a signature, a proof or a time) or only says whose money or right it is ("it acts for the caller").
+*Calls*: other contracts, views left out."""
 MOVERS = ("SafeERC20", "ExactTransfer")
 AS_ITSELF = "-"
 """Stands for the conditions where there are none, but the caller's address counts."""
@@ -166,7 +167,7 @@ def page(found: Iterable[Right]) -> str:
     for right in found:
         if right.contract != contract:
             contract = right.contract
-            header = "| function | refuses a caller if | writes | calls |"
+            header = "| function | decides on the caller by | writes | calls |"
             lines += ["", f"## {contract}", "", header, "|---|---|---|---|"]
         who = "it acts for the caller" if right.who == (AS_ITSELF,) else _code(right.who)
         who = who or "–"

@@ -35,8 +35,8 @@ class Suit:
         """The payee opens the case, upon a voucher."""
         stage, price = self.stage, self.stage.deployment.parameters.hop_price
         root = self.evidence.locks_root
-        batch = (2, self.count, price, root)
-        message = eip712.Batch(self.payer.account, self.payee.account, 2, self.count, Amount(price), root)
+        batch = (2, self.count, Value(self.tree.total), Amount(price), root)
+        message = eip712.Batch(self.payer.account, self.payee.account, *batch)
         gas = stage.do(
             self.payee, "ReceiptCourt", "open", self.payer.account,
             (self.base, 1, voucher(stage, self.payer, self.payee, self.base, 1)), batch,

@@ -24,6 +24,7 @@ from mixpay import eip712
 from mixpay.chain import abi
 from mixpay.chain.records import from_hex, to_hex
 from mixpay.crypto.hashing import keccak256
+from mixpay.types import Amount, Value
 
 CONTRACTS = ("Network", "RelayRegistry", "Channels", "ReceiptCourt", "SubsidyPool")
 PERIOD = 2
@@ -191,7 +192,7 @@ def _campaigns(live: Live) -> None:
 
 def _demand(live: Live, payer: Person, payee: Person, tickets: int) -> tuple[Any, ...]:
     """The payee opens a case for batch 1; the case."""
-    scene, batch = live.scene, (1, tickets, BIT, b"\5" * 32)
+    scene, batch = live.scene, (1, tickets, Value(tickets), Amount(BIT), b"\5" * 32)
     message = eip712.Batch(payer.raw, payee.raw, *batch)
     signed = eip712.sign(payer.key, message.digest(scene.channels_domain))
     live.signatures.append(signed)
@@ -356,7 +357,7 @@ def _values(live: Live, name: str, kind: str, caller: bytes) -> list[Any]:
             (*contracts, 1, 0, 0),
         ],
         "(uint96,uint32,bytes)": [(0, 0, b""), *live.vouchers.values()],
-        "(uint32,uint32,uint96,bytes32)": [(1, 600, BIT, b"\5" * 32), (2, 1, 1, b"\5" * 32)],
+        "(uint32,uint32,uint64,uint96,bytes32)": [(1, 600, 600, BIT, b"\5" * 32), (2, 1, 1, 1, b"\5" * 32)],
         _CASE: [*live.cases, *((payer, payee, *live.cases[0][2:]) for payer, payee in pairs)],
         "(uint32,uint32,bytes32,bytes32,bytes32[])": [live.issuing.place(0), live.issuing.place(1)],
         "(bytes32,bytes32[8],uint16,bytes32,bytes32[6])[]": [
@@ -367,4 +368,4 @@ def _values(live: Live, name: str, kind: str, caller: bytes) -> list[Any]:
     return by_kind[kind]
 
 
-_CASE = "(address,address,uint96,uint64,(uint32,uint32,uint96,bytes32),bytes32,uint40,uint64)"
+_CASE = "(address,address,uint96,uint64,(uint32,uint32,uint64,uint96,bytes32),bytes32,uint40,uint64)"

@@ -88,10 +88,10 @@ def test_answer_keepsALargerJudgement(scene, trial, alice, bob):
     larger = 777 + trial.worth + 5
     judge(scene, alice, bob, larger)
     before = judgement(scene, alice, bob)
-    again = Trial(scene, alice, bob, tickets(7), number=3)
+    again = Trial(scene, alice, bob, tickets(7), number=5)
     scene.credit(bob.account, again.bond)
     again.open(again.base(777))
-    assert "Judged" not in again.answer(larger, 3).events
+    assert "Judged" not in again.answer(larger, 5).events
     assert judgement(scene, alice, bob) == before
 
 

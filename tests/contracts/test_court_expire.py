@@ -59,6 +59,7 @@ def test_expire_failsTwice_andAfterAnAnswer(scene, trial, bob, carol):
     trial.answer(trial.worth, 1)
     with reverts("NoCase"):
         expire(trial, carol)
+    trial.number = 2
     trial.open()
     wait(ANSWER_WINDOW + FINISH_WINDOW)
     expire(trial, carol)

@@ -8,13 +8,14 @@ from scene import (
     COST,
     FINISH_WINDOW,
     GRACE,
+    HOP_PRICE,
     HOUR,
     NOTICE,
     UNBONDING,
     reverts,
     wait,
 )
-from trial import Trial, judge, tickets
+from trial import NOTHING, Trial, judge, judgement, tickets
 
 from mixpay.crypto.hashing import keccak256
 
@@ -23,7 +24,7 @@ WORD = [
     "address",
     "uint96",
     "uint64",
-    "(uint32,uint32,uint96,bytes32)",
+    "(uint32,uint32,uint64,uint96,bytes32)",
     "bytes32",
     "uint40",
     "uint64",
@@ -136,11 +137,12 @@ def test_open_oneCaseForEachPayerAndPayee(scene, trial, alice, bob, carol):
 
 
 def test_open_failsIfNothingIsClaimed(scene, trial):
-    number, count, price, root = trial.batch
+    number, count, value, price, root = trial.batch
     for changes in (
         {"amount": 0},
-        {"batch": (number, 0, price, root)},
-        {"batch": (number, count, 0, root)},
+        {"batch": (number, 0, value, price, root)},
+        {"batch": (number, count, value, 0, root)},
+        {"batch": (number, count, 0, price, root), "amount": 0},
     ):
         with reverts("NothingClaimed"):
             trial.open(**changes)
@@ -156,9 +158,67 @@ def test_open_failsIfAllIsPaid(scene, trial, alice, bob):
     more.open()
 
 
+@pytest.mark.parametrize("missing", [(), (2,), (0, 1, 2)])
+def test_open_failsIfTheBatchIsWorthLess(scene, alice, bob, missing):
+    """More than the payer can owe, it could not admit; and luck would prove it."""
+    trial = Trial(scene, alice, bob, tickets(3, unopened=missing))
+    scene.credit(bob.account, 3 * HOP_PRICE)
+    for amount in (7, 2**64 - 1):
+        with reverts("ExceedsBatch", 6):
+            trial.open(amount=amount)
+    assert trial.open(amount=6).events["CaseOpened"]["case_"]["amount"] == 6
+
+
+def test_open_failsIfTheBatchIsOfNoValue(trial):
+    number, count, _, price, root = trial.batch
+    with reverts("ExceedsBatch", 0):
+        trial.open(batch=(number, count, 0, price, root), amount=1)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_open_failsIfTheBatchIsJudged(scene, trial, alice, bob, number):
+    """Upon whatever was owed before: luck may have proven what it had no receipts for, and is tried once."""
+    judge(scene, alice, bob, 700)
+    judge(scene, alice, bob, 800)
+    third = judge(scene, alice, bob, 1000)
+    assert judgement(scene, alice, bob) == (1000, 3, third.timestamp)
+    trial.number = number
+    for base in (NOTHING, trial.base(10**6)):
+        with reverts("AlreadyJudged", 3):
+            trial.open(base)
+    trial.number = 4
+    trial.open()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_open_failsIfTheBatchWasProven(scene, alice, bob, number):
+    first = Trial(scene, alice, bob, tickets(3), number)
+    first.win()
+    scene.credit(bob.account, first.bond)
+    with reverts("AlreadyJudged", number):
+        first.open()
+    again = Trial(scene, alice, bob, tickets(3), number + 1)
+    again.open()
+
+
+def test_open_ofABatchThatOthersWereJudgedFor(scene, trial, alice, bob, carol):
+    judge(scene, alice, carol, 1000)
+    judge(scene, carol, bob, 1000)
+    judge(scene, bob, alice, 1000)
+    trial.open()
+
+
+def test_open_again_ifNothingWasProven(scene, trial, alice, bob):
+    trial.open()
+    wait(ANSWER_WINDOW + FINISH_WINDOW)
+    scene.court.expire(trial.case, {"from": alice.account})
+    scene.credit(bob.account, trial.bond)
+    trial.open()
+
+
 @pytest.mark.parametrize(
     ("number", "total", "upto"),
-    [(0, 0, 0), (1, 5, 0), (1, 1000, 1), (1, 1000, 0), (2, 999, 1), (3, 1000, 2), (3, 0, 1)],
+    [(0, 0, 0), (1, 1000, 1), (2, 5, 0), (2, 1000, 0), (2, 999, 1), (3, 1000, 2), (3, 0, 1)],
 )
 def test_open_failsIfTheBaseIsFromNothing(scene, trial, alice, bob, number, total, upto):
     judge(scene, alice, bob, 1000)  # of batch 1
@@ -197,15 +257,16 @@ def test_open_failsIfTheBaseWasNotSigned(scene, trial, alice, bob, carol):
 
 
 def test_open_failsIfTheBatchWasNotSigned(scene, trial, alice, bob, carol):
-    number, count, price, root = trial.batch
+    number, count, value, price, root = trial.batch
     for changes in (
         {"signature": trial.signed(by=carol)},
         {"signature": trial.signed(payee=carol)},
         {"signature": trial.signed()[:64]},
         {"signature": b""},
-        {"batch": (number, count + 1, price, root)},
-        {"batch": (number, count, price + 1, root)},
-        {"batch": (number, count, price, keccak256(root))},
+        {"batch": (number, count + 1, value, price, root)},
+        {"batch": (number, count, value + 1, price, root)},
+        {"batch": (number, count, value, price + 1, root)},
+        {"batch": (number, count, value, price, keccak256(root))},
     ):
         with reverts("InvalidSignature"):
             trial.open(**changes)

@@ -166,22 +166,37 @@ class Machine:
     # ------------------------------------------------------------------ court
 
     def rule_open(self, who: int = "st_who", step: int = "st_step", seed: int = "st_seed") -> None:
-        pair = payer, payee = self.pair(who, step)
+        pair = self.pair(who, step)
+        last = self.numbers.get(pair, 0)
+        self.sue(pair, max(1, last + (seed >> 128) % 3), seed)  # the same again, the next, or a later one
+
+    def rule_answered(self, who: int = "st_who", step: int = "st_step", seed: int = "st_seed") -> None:
+        """A case that its payee ends at once, by the payer's voucher, and another about the same batch."""
+        pair = self.pair(who, step)
+        number = self.numbers.get(pair, 0) + 1
+        for _ in range(2):
+            self.sue(pair, number, seed)
+            case = self.court.cases.get(pair)
+            if case is not None:
+                self.answer(pair, pair[1], case.base + case.worth, number)
+
+    def sue(self, pair: tuple[int, int], number: int, seed: int) -> None:
+        payer, payee = pair
         made, tree = receipts(seed)
         evidence = Evidence(made, tree)
-        number = self.numbers.get(pair, 0) + 1
         base = self.right.get(pair, 0) if number > 1 else 0
         price = 1 + seed % (5 * UNIT)
-        batch = (number, len(made), price, evidence.locks_root)
+        value = tree.total - 1 + (seed >> 64) % 8  # the payer signed for less than is claimed, or for as much
+        batch = (number, len(made), Value(value), Amount(price), evidence.locks_root)
         upto = seed % number  # batches between that and the case's are not paid by it
         people = self.people[payer], self.people[payee]
         voucher = self.scene.voucher(*people, base, upto) if number > 1 else b""
-        message = eip712.Batch(
-            self.people[payer].raw, self.people[payee].raw, number, len(made), Amount(price), batch[3]
-        )
+        message = eip712.Batch(people[0].raw, people[1].raw, *batch)
         signed = eip712.sign(self.people[payer].key, message.digest(self.scene.channels_domain))
         opened = self.both(
-            lambda: self.court.open(payer, payee, base, tree.total * price, number, self.now),
+            lambda: self.court.open(
+                payer, payee, base, tree.total * price, number, self.now, value * price
+            ),
             self.scene.court.open, payee, self.at(payer), (base, upto, voucher), batch, signed,
             tree.root, tree.total,
         )  # fmt: skip
@@ -206,7 +221,9 @@ class Machine:
         total = (case.base + case.worth if case else 0) + (units - 5) * UNIT
         if total < 0:
             return
-        upto = self.numbers[pair] + units % 2
+        self.answer(pair, who, total, self.numbers[pair] + units % 2)
+
+    def answer(self, pair: tuple[int, int], who: int, total: int, upto: int) -> None:
         self.right[pair] = max(total, self.right.get(pair, 0))
         voucher = self.scene.voucher(self.people[pair[0]], self.people[pair[1]], total, upto)
         self.judging(

@@ -22,6 +22,7 @@ from scene import (
 )
 
 from mixpay import eip712
+from mixpay.types import Amount, Value
 
 ACTIVATION = 40
 BUDGET, CAP = 10**18, 10**17
@@ -84,7 +85,7 @@ def test_channels_areClosedAndEmptied(moved: tuple[Scene, Scene], alice: Person,
 def test_court_judgesOn_andTakesTheOldStake(moved: tuple[Scene, Scene], alice: Person, bob: Person) -> None:
     """A judgement for batch 1, admitted by the payer's own voucher; its channel does not hold so much."""
     first, _ = moved
-    batch = (1, 10, HOP_PRICE, b"\1" * 32)
+    batch = (1, 10, Value(10), Amount(HOP_PRICE), b"\1" * 32)
     message = eip712.Batch(alice.raw, bob.raw, *batch)
     signed = eip712.sign(alice.key, message.digest(first.channels_domain))
     first.credit(bob.account, FIVE)

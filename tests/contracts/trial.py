@@ -69,15 +69,20 @@ class Trial:
         return (self.worth + 1) // 2
 
     @property
-    def batch(self) -> tuple[int, int, int, bytes]:
+    def value(self) -> int:
+        """Of all tickets, in hop prices."""
+        return sum(receipt.value for receipt in self.receipts)
+
+    @property
+    def batch(self) -> tuple[int, int, Value, Amount, bytes]:
         """As the contract takes it."""
-        return self.number, len(self.receipts), self.price, self.evidence.locks_root
+        named = self.number, len(self.receipts), Value(self.value), Amount(self.price)
+        return *named, self.evidence.locks_root
 
     def signed(self, by: Person | None = None, payee: Person | None = None) -> bytes:
         """The payer's signature over the batch."""
-        number, count, price, root = self.batch
         signer = by or self.payer
-        message = eip712.Batch(self.payer.raw, (payee or self.payee).raw, number, count, Amount(price), root)
+        message = eip712.Batch(self.payer.raw, (payee or self.payee).raw, *self.batch)
         return eip712.sign(signer.key, message.digest(self.scene.channels_domain))
 
     def base(self, total: int, upto: int | None = None) -> tuple[int, int, bytes]:
@@ -130,11 +135,13 @@ class Trial:
 
 
 def judge(scene: Scene, payer: Person, payee: Person, total: int) -> Any:
-    """A judgement of any total at once, admitted by the payer's own voucher; returns the last transaction."""
-    trial = Trial(scene, payer, payee, tickets(1), price=1)
+    """A judgement of any total at once, admitted by the payer's own voucher; returns the last transaction.
+    The first is of batch 1, the next of 2."""
+    number = judgement(scene, payer, payee)[1] + 1
+    trial = Trial(scene, payer, payee, tickets(1), number, price=1)
     scene.credit(payee.account, 1)
     trial.open(trial.base(total - 1))
-    return trial.answer(total, 1)
+    return trial.answer(total, number)
 
 
 def judgement(scene: Scene, payer: Person, payee: Person) -> tuple[int, int, int]:

@@ -15,9 +15,12 @@ import pytest
 import pytest_asyncio
 
 from mixpay.book import PayeeBook
+from mixpay.book.run import ReceiptRun
 from mixpay.chain.devchain import DevChain
+from mixpay.chain.errors import Reverted
 from mixpay.chain.sender import Sender
-from mixpay.chain.views import CaseBatch, Judgement
+from mixpay.chain.views import Case, CaseBatch, Judgement
+from mixpay.court import Evidence, Receipt
 from mixpay.merkle import SumTree
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.types import Account, Amount, RelayId, Value
@@ -33,6 +36,8 @@ PATIENCE = 300
 PACKETS = 12
 PRICE = DEMO.hop_price
 NOTHING = bytes(32)
+MADE_UP = b"\1" * 32
+"""A response that opens no lock."""
 
 
 class CourtWorld(RelayWorld):
@@ -218,26 +223,51 @@ async def test_aPayerWhoseChannelIsEmpty_paysWithItsStake(world: CourtWorld) -> 
     await until(lambda: not world.relay(world.payee).court.last.matters, "the end")
 
 
+def mostly_made_up(run: ReceiptRun) -> Evidence:
+    """Receipts of all tickets that the payer has signed for; of every four, three have no true response."""
+    receipts = []
+    for ticket in run.tickets[: run.signed_count]:
+        response = run.responses[ticket.position] if ticket.position % 4 == 0 else MADE_UP
+        receipts.append(Receipt(ticket.lock, Value(ticket.value), response))
+    return Evidence(receipts, SumTree([(r.response or b"", r.value) for r in receipts]))
+
+
+async def sue(world: CourtWorld, sender: Sender, run: ReceiptRun, root: bytes, claimed: int) -> Case:
+    """The sender opens a case against the entry, upon nothing."""
+    signed, court, payer = run.signed, world.contracts.court, world.account(world.entry)
+    assert signed is not None
+    batch = CaseBatch(signed.number, signed.count, Value(run.signed_value), run.price, signed.root)
+    call = court.open(payer, (Amount(0), 0, b""), batch, signed.signature, root, Value(claimed))
+    opened = await asyncio.to_thread(sender.send, call)
+    block = world.rpc.block(opened.block)
+    assert block is not None
+    parts = Amount(0), Value(claimed), batch, root
+    return Case(payer, sender.account, *parts, block.timestamp, opened.block)
+
+
 async def test_aPayeeThatClaimsReceiptsItDoesNotHold_losesItsBond(world: CourtWorld) -> None:
-    """It has the payer's signature over its tickets, and makes three of each receipt."""
-    liar, payer = world.relay(world.liar), world.relay(world.entry)
+    """It waits until the payer is away, which else would admit what it has signed for."""
+    liar, court = world.relay(world.liar), world.contracts.court
+    run, sender = liar.books.payees[world.entry]._open, Sender(world.rpc, liar.home.operator_key)
     await world.stop_one(world.liar)
-    book = liar.books.payees[world.entry]
-    run = book._open
-    assert run.signed is not None
-    tickets = run.tickets[: run.signed.count]
-    receipts = [(run.responses[ticket.position], 3 * ticket.value) for ticket in tickets]
-    tree = SumTree(receipts)
-    batch = CaseBatch(1, run.signed.count, run.price, run.signed.root)
-    court, sender = world.contracts.court, Sender(world.rpc, liar.home.operator_key)
-    call = court.open(
-        payer.account, (Amount(0), 0, b""), batch, run.signed.signature, tree.root, Value(tree.total)
-    )
+    await world.stop_one(world.entry)
+    evidence = mostly_made_up(run)
+    root = evidence._tree.root
+    with pytest.raises(Reverted, match="ExceedsBatch"):
+        await sue(world, sender, run, root, run.signed_value + 1)
+    case = await sue(world, sender, run, root, run.signed_value)
+    world.chain.mine(6)
+    await asyncio.to_thread(sender.send, court.record(case))
+    _, seed = court.open_case(case.payer, case.payee)
+    await world.pass_time(DEMO.answer_window)
+    with pytest.raises(Reverted, match="NoReceipt"):
+        await asyncio.to_thread(sender.send, court.finish(case, evidence.samples(seed)))
+
     before = world.balance(world.entry)
-    await asyncio.to_thread(sender.send, call)
-    bond = (tree.total * PRICE + 1) // 2
-    await until(lambda: "our book does not owe that" in world.status(world.entry), "the payer's status")
-    await world.pass_time(DEMO.answer_window + DEMO.finish_window)
+    await world.start_again(world.entry)
+    late = "too late for us to answer: it has to be proven"
+    await until(lambda: late in world.status(world.entry), "the payer's status")
+    await world.pass_time(DEMO.finish_window)
     await until(lambda: world.case_hash(world.entry, world.liar) == NOTHING, "the case to expire")
-    assert world.balance(world.entry) == before + bond
-    assert world.contracts.court.judgement(payer.account, liar.account).total == 0
+    assert world.balance(world.entry) == before + case.bond
+    assert court.judgement(case.payer, case.payee).total == 0

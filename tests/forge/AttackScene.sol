@@ -174,6 +174,9 @@ abstract contract AttackScene is PassMaker, Courtroom {
         }
         w.t = treesOf(w.r);
         (w.batch,,) = batchOf(w.t, number, uint32(count));
+        for (uint256 i = opened; i < count; ++i) {
+            w.batch.value += w.r.values[i];
+        }
         _earn(payer, payee, amountOf(w) * HOP_PRICE);
     }
 

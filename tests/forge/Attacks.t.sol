@@ -355,10 +355,10 @@ contract AttacksTest is AttackScene {
         rejoin(w.t, 1);
     }
 
-    /// @dev She has all receipts, and says that they are twice as much, in one of the nodes.
+    /// @dev She says that the receipts she has are twice as much, in one of the nodes.
     function testFuzz_court_sumsThatDoNotAddUp(bytes32 hash, uint256 level) public {
-        Work memory w = carry(alice, mallory, 16);
-        level = bound(level, 0, 4);
+        Work memory w = carry(alice, mallory, 32, 16);
+        level = bound(level, 0, 5);
         uint256 index = uint256(hash) % w.t.sums[level].length;
         w.t.sums[level][index] += uint64(amountOf(w));
         rejoin(w.t, level + 1);
@@ -373,13 +373,30 @@ contract AttacksTest is AttackScene {
         rejoin(w.t, 4);
         vm.assertTrue(amountOf(w) < 40);
         w.t.sums[4][0] = type(uint64).max;
-        w.batch.price = type(uint96).max;
+        (w.batch.value, w.batch.price) = (type(uint64).max, type(uint96).max);
         bytes memory signed = batchSignature(alice.key, mallory.account, w.batch);
         bytes memory open_ = abi.encodeCall(
             court.open,
             (alice.account, IReceiptCourt.Base(0, 0, ""), w.batch, signed, w.t.receipts[4][0], type(uint64).max)
         );
         refused(address(court), open_, IReceiptCourt.TotalTooLarge.selector);
+        loot();
+    }
+
+    /// @dev One unit more than the batch is worth: most draws would not find it, and Alice, who owes less, could neither answer
+    /// nor admit it, but would have the costs to bear. It is no case; what the tickets are worth she can always admit.
+    function test_court_aUnitTooMuch() public {
+        fill(alice, mallory, 10 ether);
+        Work memory w = carry(alice, mallory, 100);
+        uint256 last = w.t.sums[0].length - 1; // a place behind the last ticket, where no lock stands
+        (w.t.sums[0][last], w.t.receipts[0][last]) = (1, keccak256("nothing"));
+        rejoin(w.t, 1);
+        bytes memory signed = batchSignature(alice.key, mallory.account, w.batch);
+        bytes memory open_ = openingOf(IReceiptCourt.Base(0, 0, ""), w.batch, signed, w.batch.value + 1);
+        refused(address(court), open_, IReceiptCourt.ExceedsBatch.selector);
+        w.batch.value += 1;
+        open_ = openingOf(IReceiptCourt.Base(0, 0, ""), w.batch, signed, w.batch.value);
+        refused(address(court), open_, UNSIGNED);
         loot();
     }
 
@@ -443,6 +460,21 @@ contract AttacksTest is AttackScene {
         loot();
     }
 
+    /// @dev The same by a voucher up to a later batch, which gives the bond back: then the batch is judged, and never drawn again.
+    function test_court_redrawByALaterVoucher() public {
+        Work memory w1 = carry(alice, mallory, 24, 18);
+        Work memory w2 = carry(alice, mallory, 24);
+        (uint96 total, bytes memory signed) = settle(alice, mallory, w2);
+        forge(w1, 18, Lie.Guessed);
+        IReceiptCourt.Case memory c = sue(alice, mallory, w1, IReceiptCourt.Base(0, 0, ""));
+        draw(c);
+        attempt(address(court), abi.encodeCall(court.answer, (c, total, 2, signed)));
+        vm.assertEq(court.judgement(alice.account, mallory.account).total, total);
+        refuseBase(w1, IReceiptCourt.Base(0, 0, ""), IReceiptCourt.AlreadyJudged.selector);
+        refuseBase(w2, IReceiptCourt.Base(0, 0, ""), IReceiptCourt.AlreadyJudged.selector);
+        loot();
+    }
+
     // ---------------------------------------------------------------- what a claim builds on
 
     /// @dev Totals of other batches, of other channels, of other judgements: each would have the same packets paid twice.
@@ -465,7 +497,7 @@ contract AttacksTest is AttackScene {
         reply(bob, mallory, sue(bob, mallory, other), other);
         refuseBase(w2, IReceiptCourt.Base(total3, 1, ""), invalid);
         reply(alice, mallory, sue(alice, mallory, w2), w2);
-        refuseBase(w2, IReceiptCourt.Base(total2, 1, ""), invalid);
+        refuseBase(w2, IReceiptCourt.Base(total2, 1, ""), IReceiptCourt.AlreadyJudged.selector);
         refuseBase(w2, IReceiptCourt.Base(total2, 2, ""), invalid);
         w2.batch.number = 0;
         refuseBase(w2, IReceiptCourt.Base(total2, 0, signed2), invalid);
@@ -479,23 +511,20 @@ contract AttacksTest is AttackScene {
         Work memory w2 = carry(alice, mallory, 6);
         Work memory w3 = carry(alice, mallory, 7);
         (uint96 total1, bytes memory signed1) = settle(alice, mallory, w1);
-        uint96 judged = amountOf(w3) * HOP_PRICE + COURT_COST;
-        win(sue(alice, mallory, w3, IReceiptCourt.Base(0, 0, "")), w3);
-        vm.assertEq(court.judgement(alice.account, mallory.account).total, judged);
+        uint96 judged = total1 + amountOf(w3) * HOP_PRICE + COURT_COST;
         win(sue(alice, mallory, w3, IReceiptCourt.Base(total1, 1, signed1)), w3);
-        judged += total1;
         vm.assertEq(court.judgement(alice.account, mallory.account).total, judged);
         attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
         // Upon that judgement, which covers them, the others are paid no more; and once the costs are the payer's, neither is
         // anything by what was signed.
+        (bytes4 invalid, bytes4 over) = (IReceiptCourt.InvalidBase.selector, IReceiptCourt.AlreadyJudged.selector);
         for (uint32 upto = 0; upto < 4; ++upto) {
-            bytes4 reason = IReceiptCourt.InvalidBase.selector;
-            refuseBase(w1, IReceiptCourt.Base(judged, upto, ""), reason);
-            refuseBase(w2, IReceiptCourt.Base(judged, upto, ""), reason);
-            refuseBase(w3, IReceiptCourt.Base(judged, upto, ""), reason);
+            refuseBase(w1, IReceiptCourt.Base(judged, upto, ""), upto < 1 ? over : invalid);
+            refuseBase(w2, IReceiptCourt.Base(judged, upto, ""), upto < 2 ? over : invalid);
+            refuseBase(w3, IReceiptCourt.Base(judged, upto, ""), upto < 3 ? over : invalid);
         }
         (uint96 total2, bytes memory signed2) = settle(alice, mallory, w2);
-        refuseBase(w3, IReceiptCourt.Base(total2, 2, signed2), IReceiptCourt.NothingClaimed.selector);
+        refuseBase(w3, IReceiptCourt.Base(total2, 2, signed2), over);
         // The costs of an absence, less the batch that she skipped.
         uint96 right = owed[alice.account][mallory.account] - amountOf(w2) * HOP_PRICE + COURT_COST;
         (, uint96 claimed,) = channels.channel(alice.account, mallory.account);
@@ -506,7 +535,7 @@ contract AttacksTest is AttackScene {
     /// and the newest voucher answers it: as a judgement of the first batch, that would have all others paid once more.
     function test_court_everyBatchTwice() public {
         fill(alice, mallory, 10 ether);
-        Work[3] memory works = [carry(alice, mallory, 1), carry(alice, mallory, 8), carry(alice, mallory, 8)];
+        Work[3] memory works = [carry(alice, mallory, 24, 1), carry(alice, mallory, 8), carry(alice, mallory, 8)];
         (uint96 total, bytes memory newest) = settle(alice, mallory, works[2]);
         (uint96 paid, bytes memory signed) = settle(alice, mallory, works[1]);
         channels.claim(alice.account, mallory.account, paid, 2, signed);
@@ -524,7 +553,8 @@ contract AttacksTest is AttackScene {
             }
             vm.assertEq(court.judgement(alice.account, mallory.account).total, i == 0 ? 0 : total);
             for (uint32 upto = 1; upto < 3; ++upto) {
-                refuseBase(works[upto], IReceiptCourt.Base(total, upto, ""), IReceiptCourt.InvalidBase.selector);
+                bytes4 reason = i == 0 ? IReceiptCourt.InvalidBase.selector : IReceiptCourt.AlreadyJudged.selector;
+                refuseBase(works[upto], IReceiptCourt.Base(total, upto, ""), reason);
             }
         }
         attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
@@ -536,18 +566,16 @@ contract AttacksTest is AttackScene {
         refused(address(court), openingOf(base, w.batch, signed), reason);
     }
 
-    /// @dev The batch grows, and the payer signs it each time. Judged after each, it is still one batch.
+    /// @dev The batch grows, and the payer signs it each time. It is one batch, and judged once.
     function test_court_batchThatGrew() public {
         fill(alice, mallory, 10 ether);
         Work memory whole = carry(alice, mallory, 8);
-        Work memory half = whole;
-        half.r = receiptsOf(8, 7);
-        half.t = treesOf(half.r);
-        (half.batch,,) = batchOf(half.t, 1, 8);
-        for (uint256 i = 0; i < 3; ++i) {
-            reply(alice, mallory, sue(alice, mallory, half), whole);
-            reply(alice, mallory, sue(alice, mallory, whole), whole);
-        }
+        Receipts memory r = receiptsOf(4, 7);
+        Trees memory t = treesOf(r);
+        (IReceiptCourt.Batch memory batch,,) = batchOf(t, 1, 4);
+        reply(alice, mallory, sue(alice, mallory, Work(batch, r, t, 0)), whole);
+        refuseBase(Work(batch, r, t, 0), IReceiptCourt.Base(0, 0, ""), IReceiptCourt.AlreadyJudged.selector);
+        refuseBase(whole, IReceiptCourt.Base(0, 0, ""), IReceiptCourt.AlreadyJudged.selector);
         attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
         vm.assertEq(court.judgement(alice.account, mallory.account).total, owed[alice.account][mallory.account]);
         loot();
@@ -560,13 +588,15 @@ contract AttacksTest is AttackScene {
         fill(alice, mallory, 10 ether);
         Work memory w1 = carry(alice, mallory, 5);
         Work memory w2 = carry(alice, mallory, 7);
-        for (uint256 i = 0; i < 4; ++i) {
-            Work memory w = i % 2 == 0 ? w1 : w2; // an old one too, while there is a newer voucher
-            IReceiptCourt.Case memory c = sue(alice, mallory, w);
-            if (i > 1) vm.roll(c.openBlock + 5);
-            vm.warp(c.openedAt + (i > 1 ? ANSWER_WINDOW - 1 : 0));
-            reply(alice, mallory, c, w2);
-            if (i % 2 == 0) win(c, w); // what Alice has signed for more batches than it covers ends no case
+        Work memory w3 = carry(alice, mallory, 3);
+        Work[3] memory works = [w1, w2, w3];
+        for (uint256 i = 0; i < 3; ++i) {
+            IReceiptCourt.Case memory c = sue(alice, mallory, works[i]); // an old one too, while there is a newer voucher
+            if (i != 0) vm.roll(c.openBlock + 5);
+            vm.warp(c.openedAt + (i == 0 ? 0 : ANSWER_WINDOW - 1));
+            reply(alice, mallory, c, i == 0 ? w3 : works[i]);
+            if (i == 0) win(c, w1); // what Alice has signed for more batches than it covers ends no case
+            refuseBase(works[i], IReceiptCourt.Base(0, 0, ""), IReceiptCourt.AlreadyJudged.selector);
         }
         attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
         vm.assertEq(court.judgement(alice.account, mallory.account).total, owed[alice.account][mallory.account]);
@@ -600,13 +630,14 @@ contract AttacksTest is AttackScene {
         fill(alice, mallory, 10 ether);
         Work memory w = carry(alice, mallory, 24, 12);
         (uint96 total, bytes memory signed) = settle(alice, mallory, w);
-        IReceiptCourt.Case memory honest = sue(alice, mallory, w);
-        attempt(address(court), abi.encodeCall(court.answer, (honest, total, 1, signed)));
-        forge(w, 12, Lie.Duplicated);
-        IReceiptCourt.Case memory more = sue(alice, mallory, w);
+        Work memory lie = Work(w.batch, w.r, treesOf(w.r), w.base);
+        forge(lie, 12, Lie.Duplicated);
+        IReceiptCourt.Case memory more = sue(alice, mallory, lie);
         bytes memory answer = abi.encodeCall(court.answer, (more, total, 1, signed));
         refused(address(court), answer, IReceiptCourt.InsufficientAnswer.selector);
-        lose(more, w, bytes32("any"));
+        lose(more, lie, bytes32("any"));
+        IReceiptCourt.Case memory honest = sue(alice, mallory, w);
+        attempt(address(court), abi.encodeCall(court.answer, (honest, total, 1, signed)));
         attempt(address(channels), abi.encodeCall(channels.claimJudgement, (alice.account, mallory.account)));
         loot();
     }
@@ -614,7 +645,8 @@ contract AttacksTest is AttackScene {
     /// @dev In any order: vouchers, cases about any batch upon any base, with true and inflated claims, judgements, stakes,
     /// releases. Alice answers what she has signed for, and funds her channel.
     function testFuzz_payee_mixesVouchersAndJudgements(uint256 order) public {
-        Work[3] memory works = [carry(alice, mallory, 3), carry(alice, mallory, 6), carry(alice, mallory, 4)];
+        Work[3] memory works =
+            [carry(alice, mallory, 24, 3), carry(alice, mallory, 24, 6), carry(alice, mallory, 24, 4)];
         fill(alice, mallory, uint96(order % 20) * HOP_PRICE);
         for (uint256 i = 0; i < 14; ++i) {
             uint256 choice = uint256(keccak256(abi.encode(order, i)));
@@ -654,6 +686,10 @@ contract AttacksTest is AttackScene {
             // All that Alice has signed for, or a unit more.
             uint64 all = uint64((owed[alice.account][mallory.account] - base.total) / HOP_PRICE);
             top[0] = all == 0 ? 1 : all + uint64(more % 2);
+        }
+        if (judged.number >= w.batch.number) {
+            top[0] = right;
+            return refuseBase(w, base, IReceiptCourt.AlreadyJudged.selector);
         }
         (, uint96 paid,) = channels.channel(alice.account, mallory.account);
         if (base.total + top[0] * HOP_PRICE <= paid) {
@@ -832,15 +868,16 @@ contract AttacksTest is AttackScene {
     /// @dev Cases about dust, at the last second of a notice, again and again: one case long, no longer.
     function test_exit_heldByDust() public {
         fill(alice, mallory, 10 ether);
-        Work memory w = carry(alice, mallory, 1);
         vm.prank(alice.account);
         channels.requestClose(mallory.account);
         uint256 requestedAt = block.timestamp;
         for (uint256 i = 0; i < 4; ++i) {
             (,, uint40 closesAt) = channels.channel(alice.account, mallory.account);
             vm.warp(closesAt - 1);
+            Work memory w = carry(alice, mallory, 1); // each needs a batch that was signed and not judged
             reply(alice, mallory, sue(alice, mallory, w), w);
             vm.warp(closesAt);
+            w = carry(alice, mallory, 1);
             IReceiptCourt.Case memory late = sue(alice, mallory, w);
             (,, uint40 due) = channels.channel(alice.account, mallory.account);
             if (i != 0) vm.assertEq(due, closesAt);
@@ -1178,27 +1215,27 @@ contract AttacksTest is AttackScene {
         vm.assertEq(registry.stakeLeft(mallory.relay), 0);
     }
 
-    /// @dev Who builds the block of the seed can try as many hashes as it can compute: here some hundred, for a claim of which a
-    /// quarter is forged, beyond everything that the batch holds. With 2^32 it would be three quarters.
+    /// @dev Who builds the block of the seed can try as many hashes as it can compute: here some hundred, for a claim of all that
+    /// a batch is worth, of which she has no receipts for a quarter. With 2^32 it would be three quarters.
     function test_limit_builderOfTheSeedsBlock() public {
-        Work memory w = carry(alice, mallory, 24);
+        Work memory w = carry(alice, mallory, 24, 18);
         uint64 held = uint64(amountOf(w));
-        w.t.sums[0][23] += held / 3; // the last leaf: all points have to lie before it
-        rejoin(w.t, 1);
+        forge(w, 18, Lie.Guessed); // behind all others: every point has to lie before them
         IReceiptCourt.Case memory c = sue(alice, mallory, w);
+        vm.assertEq(c.amount, c.batch.value);
         vm.roll(c.openBlock + 5);
         uint256 tries = 0;
         bytes32 hash;
         do {
             hash = keccak256(abi.encode(tries++));
-        } while (ReceiptSamples.drawPoints(hash, c.amount)[15] >= held - w.r.values[23]);
+        } while (ReceiptSamples.drawPoints(hash, c.amount)[15] >= held);
         vm.assertLe(tries, 1000);
         vm.setBlockhash(c.openBlock + 4, hash);
         court.record(c);
         vm.warp(c.openedAt + ANSWER_WINDOW);
         court.finish(c, samplesOf(w.r, w.t, hash));
         uint96 judged = court.judgement(alice.account, mallory.account).total;
-        vm.assertEq(judged, owed[alice.account][mallory.account] + held / 3 * HOP_PRICE + COURT_COST);
+        vm.assertEq(judged, owed[alice.account][mallory.account] + (c.amount - held) * HOP_PRICE + COURT_COST);
     }
 
     /// @dev A proof of equivocation is public as soon as it is sent: the bounty is that of whoever is first.
@@ -1271,7 +1308,7 @@ contract AttacksTest is AttackScene {
     }
 
     function anyBatch(uint32 number) private pure returns (IReceiptCourt.Batch memory) {
-        return IReceiptCourt.Batch(number, 3, HOP_PRICE, "locks");
+        return IReceiptCourt.Batch(number, 3, 7, HOP_PRICE, "locks");
     }
 
     function openingOf(IReceiptCourt.Base memory base, IReceiptCourt.Batch memory batch, bytes memory signed)
@@ -1279,7 +1316,16 @@ contract AttacksTest is AttackScene {
         view
         returns (bytes memory)
     {
-        return abi.encodeCall(court.open, (alice.account, base, batch, signed, "receipts", 3));
+        return openingOf(base, batch, signed, 3);
+    }
+
+    function openingOf(
+        IReceiptCourt.Base memory base,
+        IReceiptCourt.Batch memory batch,
+        bytes memory signed,
+        uint64 amount
+    ) private view returns (bytes memory) {
+        return abi.encodeCall(court.open, (alice.account, base, batch, signed, "receipts", amount));
     }
 
     function equivocationOf(uint32 epoch, bytes memory one, bytes memory two) private view returns (bytes memory) {

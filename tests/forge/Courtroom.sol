@@ -82,13 +82,14 @@ abstract contract Courtroom is Tools {
         t.locks[level][i] = keccak256(abi.encodePacked(t.locks[level - 1][2 * i], t.locks[level - 1][2 * i + 1]));
     }
 
+    /// @dev A batch that is worth its receipts: all of its tickets are opened.
     function batchOf(Trees memory t, uint32 number, uint32 count)
         internal
         pure
         returns (IReceiptCourt.Batch memory batch, bytes32 receiptsRoot, uint64 amount)
     {
         uint256 top = t.locks.length - 1;
-        batch = IReceiptCourt.Batch(number, count, HOP_PRICE, t.locks[top][0]);
+        batch = IReceiptCourt.Batch(number, count, t.sums[top][0], HOP_PRICE, t.locks[top][0]);
         return (batch, t.receipts[top][0], t.sums[top][0]);
     }
 
@@ -218,7 +219,7 @@ abstract contract Courtroom is Tools {
     function judge(uint256 payerKey, address payee, uint96 total, uint32 number) internal {
         bytes memory signed = voucher(payerKey, payee, total - 1, number - 1);
         IReceiptCourt.Base memory base = IReceiptCourt.Base(total - 1, number - 1, signed);
-        IReceiptCourt.Batch memory batch = IReceiptCourt.Batch(number, 1, 1, bytes32("locks"));
+        IReceiptCourt.Batch memory batch = IReceiptCourt.Batch(number, 1, 1, 1, bytes32("locks"));
         IReceiptCourt.Case memory c = openCase(payerKey, payee, base, batch, bytes32("receipts"), 1);
         court.answer(c, total, number, voucher(payerKey, payee, total, number));
     }
@@ -231,10 +232,19 @@ abstract contract Courtroom is Tools {
         returns (bytes memory)
     {
         bytes32 typehash = keccak256(
-            "Batch(address payer,address payee,uint32 number,uint32 count,uint96 price,bytes32 locksRoot)"
+            "Batch(address payer,address payee,uint32 number,uint32 count,uint64 value,uint96 price,bytes32 locksRoot)"
         );
         bytes32 structHash = keccak256(
-            abi.encode(typehash, vm.addr(payerKey), payee, batch.number, batch.count, batch.price, batch.locksRoot)
+            abi.encode(
+                typehash,
+                vm.addr(payerKey),
+                payee,
+                batch.number,
+                batch.count,
+                batch.value,
+                batch.price,
+                batch.locksRoot
+            )
         );
         return signature(payerKey, digest("Mixpay Channels", address(channels), structHash));
     }

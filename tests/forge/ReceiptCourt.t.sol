@@ -26,6 +26,7 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         batch = valid(batch);
         batch.number = 1;
         amount = uint64(bound(amount, 1, (type(uint96).max - COURT_COST) / batch.price));
+        batch.value = uint64(bound(batch.value, amount, type(uint64).max));
         vm.warp(block.timestamp + time);
         vm.roll(block.number + time);
         IReceiptCourt.Case memory c = caseOf(alice, bob, 0, batch, root, amount);
@@ -125,6 +126,34 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         else file(base, batchOf(4), amount);
     }
 
+    /// @dev Of the tickets that the payer signed for no more can be claimed than they are worth: so a payer that is there can
+    /// always sign for what is claimed.
+    function testFuzz_open_failsIfTheBatchIsWorthLess(uint64 value, uint64 amount) public {
+        value = uint64(bound(value, 0, type(uint64).max - 1));
+        amount = uint64(bound(amount, value + 1, type(uint64).max));
+        IReceiptCourt.Batch memory batch = batchOf(1);
+        batch.value = value;
+        bytes memory reason = abi.encodeWithSelector(IReceiptCourt.ExceedsBatch.selector, value);
+        expectRefused(nothing, batch, amount, reason);
+        expectRefused(nothing, batch, value + 1, reason);
+        if (value != 0) file(nothing, batch, value);
+    }
+
+    /// @dev A batch is judged once, whatever it was judged for: what a seed has shown is not drawn again.
+    function testFuzz_open_failsIfTheBatchIsJudged(uint32 judged, uint32 number, uint96 total) public {
+        judged = uint32(bound(judged, 1, type(uint32).max - 1));
+        number = uint32(bound(number, 1, judged));
+        total = uint96(bound(total, 1, type(uint96).max / 2));
+        judge(KEY, bob, total, judged);
+        bytes memory reason = abi.encodeWithSelector(IReceiptCourt.AlreadyJudged.selector, judged);
+        bytes memory signed = voucher(KEY, bob, total, number - 1);
+        expectRefused(IReceiptCourt.Base(total, number - 1, signed), batchOf(number), reason);
+        expectRefused(IReceiptCourt.Base(total, number - 1, ""), batchOf(number), reason);
+        expectRefused(nothing, batchOf(judged), reason);
+        file(IReceiptCourt.Base(total, judged, ""), batchOf(judged + 1), 1);
+        openCase(0xA11CE2, bob, nothing, batchOf(number), ROOT, 1);
+    }
+
     /// @dev A base that covers the batch, signed or judged, would have its receipts paid twice. Batch 0 has nothing before it.
     function testFuzz_open_failsIfBaseCoversTheBatch(uint96 total, uint32 uptoBatch, uint32 number) public {
         uptoBatch = uint32(bound(uptoBatch, 1, type(uint32).max - 1));
@@ -193,7 +222,7 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         expectRefusedWith(batch, batchSignature(KEY, address(0xB0B2), batch), reason);
         expectRefusedWith(batch, voucher(KEY, bob, 1, 1), reason);
         signed = batchSignature(KEY, bob, batch);
-        expectRefusedWith(changed(batch, field % 3, change), signed, reason);
+        expectRefusedWith(changed(batch, field % 4, change), signed, reason);
         vm.chainId(block.chainid + 1);
         expectRefusedWith(batch, signed, reason);
     }
@@ -204,9 +233,10 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         returns (IReceiptCourt.Batch memory)
     {
         uint32 count = batch.count ^ (field == 0 ? change : 0);
+        uint64 value = batch.value ^ (field == 3 ? change : 0);
         uint96 price = batch.price ^ (field == 1 ? change : 0);
         bytes32 root = batch.locksRoot ^ bytes32(uint256(field == 2 ? change : 0));
-        return IReceiptCourt.Batch(batch.number, count == 0 ? 1 : count, price == 0 ? 1 : price, root);
+        return IReceiptCourt.Batch(batch.number, count == 0 ? 1 : count, value, price == 0 ? 1 : price, root);
     }
 
     /// @dev What could not be paid is not judged: base, amount and costs fit a total, or there is no case.
@@ -284,9 +314,9 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         return batch;
     }
 
-    /// @dev A batch of 3 tickets at price 5.
+    /// @dev A batch of 3 tickets at price 5, of any value.
     function batchOf(uint32 number) private pure returns (IReceiptCourt.Batch memory) {
-        return IReceiptCourt.Batch(number, 3, 5, bytes32("locks"));
+        return IReceiptCourt.Batch(number, 3, type(uint64).max, 5, bytes32("locks"));
     }
 
     function file(IReceiptCourt.Base memory base, IReceiptCourt.Batch memory batch, uint64 amount) private {

@@ -21,20 +21,21 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
 
     /// @dev From the fifth block after the opening on, and 255 more: the hash of the fourth.
     function testFuzz_record(uint256 blocks) public {
-        checkRecord(bound(blocks, 0, 600));
+        checkRecord(bound(blocks, 0, 600), NUMBER);
     }
 
     function test_record_firstAndLastBlock() public {
         uint256[4] memory edges = [uint256(4), 5, 260, 261];
         for (uint256 i = 0; i < edges.length; ++i) {
-            IReceiptCourt.Case memory c = checkRecord(edges[i]);
+            uint32 number = NUMBER + uint32(i);
+            IReceiptCourt.Case memory c = checkRecord(edges[i], number);
             uint96 total = BASE + uint96(c.amount) * HOP_PRICE;
-            court.answer(c, total, NUMBER, voucher(KEY, bob, total, NUMBER)); // for the next round
+            court.answer(c, total, number, voucher(KEY, bob, total, number)); // for the next round
         }
     }
 
-    function checkRecord(uint256 blocks) private returns (IReceiptCourt.Case memory c) {
-        (c,,) = given(3);
+    function checkRecord(uint256 blocks, uint32 number) private returns (IReceiptCourt.Case memory c) {
+        (c,,) = given(3, number);
         uint256 seedBlock = c.openBlock + 4;
         vm.roll(c.openBlock + blocks);
         bytes32 hash = blockhash(seedBlock);
@@ -98,11 +99,11 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
         vm.warp(until - 1);
         court.finish(c, samples);
         checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST, NUMBER);
-        (c, r, t) = given(4);
+        (c, r, t) = given(4, NUMBER + 1);
         samples = samplesOf(r, t, draw(c));
         vm.warp(c.openedAt + ANSWER_WINDOW);
         court.finish(c, samples);
-        checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST, NUMBER);
+        checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST, NUMBER + 1);
     }
 
     function test_finish_failsWithoutSeed() public {
@@ -198,9 +199,9 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
         checkOver(c);
         checkJudgement(admitted, NUMBER);
         // The next case knows nothing of that.
-        (c, r, t) = given(9);
+        (c, r, t) = given(9, NUMBER + 1);
         finish(c, r, t);
-        checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST, NUMBER);
+        checkJudgement(BASE + uint96(c.amount) * HOP_PRICE + COURT_COST, NUMBER + 1);
     }
 
     /// @dev Who cannot prove what it claims loses its bond, also where as much was signed for later batches.
@@ -280,29 +281,29 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
     /// @dev A smaller total than one judged before takes nothing back, and is not written down.
     function test_answer_keepsTheLargerJudgement() public {
         uint96 larger = BASE + 1000 * HOP_PRICE;
-        judge(KEY, bob, larger, NUMBER);
+        judge(KEY, bob, larger, NUMBER - 1);
         vm.warp(block.timestamp + 10);
         (IReceiptCourt.Case memory c,,) = given(3);
-        bytes memory signed = voucher(KEY, bob, larger, NUMBER);
+        bytes memory signed = voucher(KEY, bob, larger - 1, NUMBER);
         vm.recordLogs();
-        court.answer(c, larger, NUMBER, signed);
+        court.answer(c, larger - 1, NUMBER, signed);
         vm.assertEq(vm.getRecordedLogs().length, 2); // answered, and the bond moved
         IReceiptCourt.Judgement memory j = court.judgement(alice, bob);
         vm.assertEq(j.total, larger);
+        vm.assertEq(j.number, NUMBER - 1);
         vm.assertEq(j.judgedAt, block.timestamp - 10);
     }
 
     /// @dev Nor does the same total once more: neither batch nor time change, so the grace does not begin anew.
     function test_answer_keepsAnEqualJudgement() public {
-        (IReceiptCourt.Case memory c,,) = given(3);
-        uint96 total = BASE + uint96(c.amount) * HOP_PRICE;
-        bytes memory signed = voucher(KEY, bob, total, NUMBER);
-        court.answer(c, total, NUMBER, signed);
+        uint96 total = BASE + 1000 * HOP_PRICE;
+        judge(KEY, bob, total, NUMBER - 1);
         vm.warp(block.timestamp + 10);
-        (c,,) = given(3);
+        (IReceiptCourt.Case memory c,,) = given(3);
         vm.recordLogs();
-        court.answer(c, total, NUMBER, signed);
+        court.answer(c, total, NUMBER, voucher(KEY, bob, total, NUMBER));
         vm.assertEq(vm.getRecordedLogs().length, 2); // answered, and the bond moved
+        vm.assertEq(court.judgement(alice, bob).number, NUMBER - 1);
         vm.assertEq(court.judgement(alice, bob).judgedAt, block.timestamp - 10);
     }
 
@@ -352,7 +353,7 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
         (IReceiptCourt.Case memory c,,) = given(3);
         draw(c);
         vm.warp(c.openedAt + ANSWER_WINDOW);
-        expectNoCase(changed(c, word % 11, change));
+        expectNoCase(changed(c, word % 12, change));
         expectNoCase(IReceiptCourt.Case(bob, alice, 0, 0, c.batch, 0, 0, 0));
     }
 
@@ -372,6 +373,7 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
         if (word == 8) c.receiptsRoot ^= bytes32(uint256(change));
         if (word == 9) c.openedAt ^= change;
         if (word == 10) c.openBlock ^= change;
+        if (word == 11) c.batch.value ^= change;
         return c;
     }
 
@@ -391,13 +393,25 @@ contract ReceiptCourtCaseTest is Fixture, Courtroom {
 
     /// @dev Bob's case upon a voucher of Alice, for batch 5 with so many receipts.
     function given(uint256 count) private returns (IReceiptCourt.Case memory c, Receipts memory r, Trees memory t) {
+        return given(count, NUMBER);
+    }
+
+    /// @dev The same for another batch: one is judged once.
+    function given(uint256 count, uint32 number)
+        private
+        returns (IReceiptCourt.Case memory c, Receipts memory r, Trees memory t)
+    {
         r = receiptsOf(count, 1);
         t = treesOf(r);
-        c = file(r, t);
+        c = file(r, t, number);
     }
 
     function file(Receipts memory r, Trees memory t) private returns (IReceiptCourt.Case memory) {
-        (IReceiptCourt.Batch memory batch, bytes32 root, uint64 amount) = batchOf(t, NUMBER, uint32(r.locks.length));
+        return file(r, t, NUMBER);
+    }
+
+    function file(Receipts memory r, Trees memory t, uint32 number) private returns (IReceiptCourt.Case memory) {
+        (IReceiptCourt.Batch memory batch, bytes32 root, uint64 amount) = batchOf(t, number, uint32(r.locks.length));
         IReceiptCourt.Base memory base = IReceiptCourt.Base(BASE, NUMBER - 1, voucher(KEY, bob, BASE, NUMBER - 1));
         return openCase(KEY, bob, base, batch, root, amount);
     }

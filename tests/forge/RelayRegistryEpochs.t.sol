@@ -37,6 +37,19 @@ contract RelayRegistryEpochsTest is Fixture {
         checkFrozen(2, rootOfOne, 1);
     }
 
+    /// @dev The registry's epochs are Network's, for ever: also when twice the time since genesis has passed, and numbers are large.
+    function test_epochs_areTheNetworks_forALongTime() public {
+        vm.warp(4 * uint256(GENESIS) + 5 * uint256(EPOCH));
+        uint32 epoch = network.currentEpoch();
+        vm.assertEq(epoch, 3 * GENESIS / EPOCH + 5);
+        vm.assertTrue(registry.isFrozen(epoch));
+        vm.assertFalse(registry.isFrozen(epoch + 1));
+        vm.warp(4 * uint256(GENESIS) + 65_536 * uint256(EPOCH));
+        epoch = network.currentEpoch();
+        vm.assertTrue(registry.isFrozen(epoch));
+        vm.assertFalse(registry.isFrozen(epoch + 1));
+    }
+
     /// @dev Untouched epochs inherit what was fixed, not what changed since: that could follow the beacon.
     function test_frozen_ofUntouchedEpochs() public {
         (,, bytes32 first) = registry.frozen(0);

@@ -21,9 +21,13 @@ contract SubsidyPoolTest is PoolStage {
     {
         assumeAccount(by);
         vm.assume(sign != address(0));
+        vm.expectEmit(address(pool));
+        emit ISubsidyPool.CampaignCreated(1, by, sign, periodCap, relayCap);
         vm.prank(by);
         vm.assertEq(pool.createCampaign(sign, periodCap, relayCap), 1);
         give(by, address(pool), budget);
+        vm.expectEmit(address(pool));
+        emit ISubsidyPool.CampaignFunded(1, by, budget);
         vm.prank(by);
         pool.fund(1, budget);
         ISubsidyPool.Campaign memory c = pool.campaign(1);
@@ -55,12 +59,20 @@ contract SubsidyPoolTest is PoolStage {
         this.make(channels, TERM, CLAIM_WINDOW - 1);
         vm.expectRevert(reason);
         this.make(channels, 0, WITHDRAWAL_NOTICE);
-        for (uint256 i = 0; i < 8; ++i) {
+        (bool below, bool above) = (false, false);
+        for (uint256 i = 0; i < 400 && !(below && above); ++i) {
             Channels another = new Channels(token, NOTICE, court); // at addresses on both sides
+            (below, above) = (below || another < channels, above || another > channels);
             vm.expectRevert(reason);
             this.make(another, TERM, WITHDRAWAL_NOTICE);
         }
+        vm.assertTrue(below && above);
         this.make(channels, 1, CLAIM_WINDOW + 1);
+    }
+
+    /// @dev For ever: a campaign's budget must not depend on how many were funded before.
+    function test_constructor_approvesWithoutLimit() public view {
+        vm.assertEq(token.allowance(address(pool), address(channels)), type(uint256).max);
     }
 
     /// @dev A call of its own, as in RelayRegistryTest.
@@ -80,7 +92,12 @@ contract SubsidyPoolTest is PoolStage {
         if (touched) registry.freeze();
         uint32 first = kind == 1 ? period : period * TERM;
         bool late = first <= now_ || (first == now_ + 1 && touched);
-        if (late) vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.KeyTooLate.selector, first));
+        if (late) {
+            vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.KeyTooLate.selector, first));
+        } else {
+            vm.expectEmit(address(pool));
+            emit ISubsidyPool.KeySet(1, kind, period, keyHash, HOP_PRICE);
+        }
         vm.prank(signer);
         pool.setKey(1, kind, period, keyHash);
         (bytes32 stored, uint96 price) = pool.key(1, kind, period);
@@ -143,9 +160,11 @@ contract SubsidyPoolTest is PoolStage {
         budget = uint96(bound(budget, asked, type(uint96).max));
         wait = uint40(bound(wait, 0, 2 * WITHDRAWAL_NOTICE));
         uint32 id = found(type(uint96).max, type(uint96).max, budget);
+        uint40 due = uint40(block.timestamp) + WITHDRAWAL_NOTICE;
+        vm.expectEmit(address(pool));
+        emit ISubsidyPool.WithdrawalRequested(id, asked, due);
         vm.prank(sponsor);
         pool.requestWithdrawal(id, asked);
-        uint40 due = uint40(block.timestamp) + WITHDRAWAL_NOTICE;
         uint96 paid = claim(id, relay, 0, total); // claims go on
         vm.warp(block.timestamp + wait);
         vm.startPrank(sponsor);
@@ -154,10 +173,13 @@ contract SubsidyPoolTest is PoolStage {
             pool.finishWithdrawal(id, sponsor);
             return;
         }
-        pool.finishWithdrawal(id, sponsor);
         uint96 out = asked < budget - paid ? asked : budget - paid;
+        vm.expectEmit(address(pool));
+        emit ISubsidyPool.WithdrawalFinished(id, sponsor, out);
+        pool.finishWithdrawal(id, sponsor);
         vm.assertEq(token.balanceOf(sponsor), out);
         vm.assertEq(pool.campaign(id).budget, budget - paid - out);
+        vm.assertEq(pool.campaign(id).withdrawal, 0);
         vm.assertEq(channels.balanceOf(address(pool)), budget - paid - out);
         vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.WithdrawalNotRequested.selector));
         pool.finishWithdrawal(id, sponsor);
@@ -191,6 +213,8 @@ contract SubsidyPoolTest is PoolStage {
         vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.ExceedsBudget.selector, 500, 501));
         pool.requestWithdrawal(id, 501);
         pool.requestWithdrawal(id, 500);
+        vm.expectEmit(address(pool));
+        emit ISubsidyPool.WithdrawalRequested(id, 0, 0);
         pool.requestWithdrawal(id, 0);
         vm.warp(block.timestamp + WITHDRAWAL_NOTICE);
         vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.WithdrawalNotRequested.selector));

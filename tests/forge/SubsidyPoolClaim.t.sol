@@ -152,6 +152,29 @@ contract SubsidyPoolClaimTest is PoolStage {
         submit(to, id, period, total, signed);
     }
 
+    /// @dev A voucher that brings nothing says nothing and changes nothing: not the period, which would end what an earlier one
+    /// can still bring, nor the relay's right to redeem passes.
+    function test_claim_ofNothing_changesNothing() public {
+        uint32 id = found(PERIOD_CAP, RELAY_CAP, 0);
+        goTo(1);
+        vm.recordLogs();
+        vm.assertEq(claim(id, relay, 1, 50), 0); // nothing is there yet
+        (uint96 claimed, uint32 period, uint96 inPeriod, bool vouchered) = pool.claimedBy(id, relay);
+        vm.assertEq(claimed + period + inPeriod, 0);
+        vm.assertFalse(vouchered);
+        vm.assertEq(pool.paidInPeriod(id, 0), 0);
+        vm.assertEq(vm.getRecordedLogs().length, 0);
+        give(sponsor, address(pool), 500);
+        vm.prank(sponsor);
+        pool.fund(id, 500);
+        vm.assertEq(claim(id, relay, 0, 50), 50);
+        vm.assertEq(pool.paidInPeriod(id, 0), 50);
+        vm.recordLogs();
+        vm.assertEq(claim(id, relay, 1, 50), 0);
+        vm.assertEq(claim(id, relay, 0, 20), 0);
+        vm.assertEq(vm.getRecordedLogs().length, 0);
+    }
+
     // ---------------------------------------------------------------- signers
 
     /// @dev What the former signer signed stays valid for a claim window; the new one's is valid at once.
@@ -166,6 +189,9 @@ contract SubsidyPoolClaimTest is PoolStage {
         (address former, uint40 validUntil) = pool.formerSigner(id);
         vm.assertEq(former, signer);
         vm.assertEq(validUntil, until);
+        vm.prank(sponsor);
+        vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.FormerSignerValid.selector, until));
+        pool.setSigner(id, sponsor);
 
         vm.assertEq(claim(next, id, relay, 0, 10), 10);
         vm.warp(until);

@@ -203,6 +203,9 @@ contract SubsidyPoolPassesTest is PassMaker {
         redeem(0, LATER, late);
         vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.PeriodTooOld.selector, PERIOD, LATER));
         redeem(0, PERIOD, early);
+        claim(campaign, operator(0), LATER, 100 * 5 * HOP_PRICE); // a voucher is no other reason
+        vm.expectRevert(abi.encodeWithSelector(ISubsidyPool.PeriodTooOld.selector, PERIOD, LATER));
+        redeem(0, PERIOD, early);
     }
 
     /// @dev A voucher that pays nothing closes nothing.

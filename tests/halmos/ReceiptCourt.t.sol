@@ -32,7 +32,8 @@ contract ReceiptCourtCheck {
     }
 
     /// @dev What can be opened can be judged: base + amount + cost fits a total, so that no later step fails for its
-    /// width. The bond is half of the amount, and whoever opens pays it.
+    /// width. It is no more than the batch is worth, of a batch after all that were judged. The bond is half of the
+    /// amount, and whoever opens pays it.
     function check_open(
         address payer,
         address payee,
@@ -43,6 +44,7 @@ contract ReceiptCourtCheck {
     ) public {
         IReceiptCourt.Base memory base = IReceiptCourt.Base(total, uptoBatch, svm.createBytes(65, "base"));
         bytes memory signature = svm.createBytes(65, "batch");
+        uint32 judged = court.judgement(payer, payee).number;
         vm.prank(payee);
         court.open(payer, base, batch, signature, bytes32(uint256(2)), amount);
         uint256 claimed = uint256(amount) * batch.price;
@@ -50,7 +52,8 @@ contract ReceiptCourtCheck {
         assert(ledger.bondFrom() == payee);
         assert(2 * uint256(ledger.bond()) == claimed + claimed % 2);
         assert(claimed != 0);
-        assert(uptoBatch < batch.number);
+        assert(uptoBatch < batch.number && judged < batch.number);
+        assert(amount <= batch.value);
     }
 
     /// @dev An answer that ends a case judges the voucher, or leaves a larger judgement alone, and the payee has its bond

@@ -14,7 +14,7 @@ COST = 1000 * PRICE
 @dataclass
 class Case:
     """What the chain keeps of a case, and what has become of it. `value` in hop prices; `demand`: if the
-    payee's book asks for it; `true`: whether it can be proven."""
+    payee's book asks for it; `true`: whether it can be proven, by receipts or by luck."""
 
     base: int
     number: int
@@ -31,7 +31,7 @@ class Case:
 
 @dataclass
 class Report:
-    """Of an outcome. `costs`: all that were judged until then."""
+    """Of an outcome. `costs`: those in all that was judged until then."""
 
     kind: str
     number: int
@@ -55,8 +55,9 @@ class Court:
     def open(self, link):
         """The payee's case, on what it has on disk; the chain knows the newest judgement."""
         (demand,) = link.disks["payee"].of(rows.Demand)
-        batch = eip712.Batch(PAYER, PAYEE, demand.number, demand.count, PRICE, demand.locks_root)
-        assert eip712.signed_by(PAYER, batch, DOMAIN, demand.signature)
+        named = demand.number, demand.count, demand.value, PRICE, demand.locks_root
+        assert eip712.signed_by(PAYER, eip712.Batch(PAYER, PAYEE, *named), DOMAIN, demand.signature)
+        assert self.takes(demand.number, demand.total, demand.value)
         state = link.payee.state
         assert state.upto_batch < demand.number
         if state.signature:
@@ -67,6 +68,10 @@ class Court:
             assert self.judged_number <= state.upto_batch
         assert self.case is None
         self.case = Case(state.cumulative, demand.number, demand.total, demand)
+
+    def takes(self, number, value, signed):
+        """Whether a claim of so much is heard, about a batch that the payer has signed for `signed`."""
+        return value <= signed and self.judged_number < number
 
     def answers(self, state):
         """Whether this side's voucher covers the case."""
@@ -90,8 +95,8 @@ class Court:
 
     def _judge(self, number, total, value, costs):
         if total > self.judged:
+            self.costs += min(costs, total - self.judged)
             self.judged, self.judged_number = total, number
-            self.costs += costs
             self.reports.append(Report("judgement", number, total, value, self.costs))
 
     def tell(self, link, side, crash=None):

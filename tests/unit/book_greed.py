@@ -2,13 +2,13 @@
 
 from book_court import Case, CourtStorm
 from book_helpers import PRICE
-from mixpay.book import rows
+from mixpay.book import limits, rows
 from mixpay.book.events import Store
 
 
 class GreedyStorm(CourtStorm):
     """Its book is an honest payee's, but it settles without the receipts that it keeps back, and sues beside
-    it: on any total that was ever signed or judged, for what it can prove, or for more."""
+    it: on any total that was ever signed or judged, for anything, which luck may prove without a receipt."""
 
     def __init__(self, seed):
         super().__init__(seed)
@@ -17,7 +17,8 @@ class GreedyStorm(CourtStorm):
         self.signed = {}
         """How many of them the payer has signed, by batch."""
         self.vouchers = {(0, 0)}
-        self.STEPS = {**self.STEPS, "sue": 4, "answer": 3, "admit": 3, "finish": 3, "lapse": 1, "settle": 3}
+        self.STEPS = {**self.STEPS, "sue": 4, "answer": 2, "admit": 2, "finish": 4, "lapse": 1, "settle": 3,
+                      "cheat": 1}  # fmt: skip
 
     def _watched_turn(self, side, effects, crash=None):
         done = super()._watched_turn(side, effects, crash)
@@ -34,25 +35,36 @@ class GreedyStorm(CourtStorm):
 
     def blame(self):
         """Its own book, which knows nothing of these cases, takes what answers them for a fault."""
-        assert not self.link.reasons("payer")
+        assert set(self.link.reasons("payer")) <= {limits.PADDED_TOTAL}
+
+    def cheat(self, crash):
+        """Seldom: it is caught on the link, which is closed for good, and has only the court from then on."""
+        if self.dice.random() < 0.2:
+            number = self.link.payer.state.upto_batch + 1
+            self.link.turn("payer", self.link.payer.on_redeem(number, bytes(32), 10**9), crash)
+
+    def compare(self):
+        """A payer that has read all admits whatever is claimed: else luck would make it pay for the court."""
+        super().compare()
+        case = self.court.case
+        if case is not None and self.court.read["payer"] == len(self.court.reports):
+            assert self.link.payer.admits(case.number, case.total, self.court.costs)
 
     def sue(self, _):
-        """True claims are what a payer that has read all admits: else it would pay for the court."""
-        if self.court.case is not None or not self.signed:
+        """The court hears no claim of more than was signed, nor of what was judged."""
+        numbers = [number for number in sorted(self.signed) if self.court.takes(number, 0, 0)]
+        if self.court.case is not None or not numbers:
             return
-        number = self.dice.choice(sorted(self.signed))
+        number = min(self.dice.choices(numbers, k=3))  # the later a judgement is, the fewer cases remain
         bases = [total for total, upto in self.vouchers if upto < number]
-        if self.court.judged_number < number:
-            bases.append(self.court.judged)
-        value = sum(self.values[number][place] for place in range(self.signed[number]))
-        case = Case(self.dice.choice(sorted(bases)), number, value)
+        bases.append(self.court.judged)
+        signed = sum(self.values[number][place] for place in range(self.signed[number]))
+        base, value = self.dice.choice(sorted(bases)), signed
         if self.dice.random() < 0.3:
-            case.true = False
-            newest = self.link.payer.state.cumulative // PRICE - case.base // PRICE
-            case.value = self.dice.choice([value + 1, max(1, newest), self.dice.randint(1, 200)])
-        self.court.case = case
-        if case.true and self.court.read["payer"] == len(self.court.reports):
-            assert self.link.payer.admits(number, case.total, self.court.costs)
+            newest = self.link.payer.state.cumulative // PRICE - base // PRICE
+            value = self.dice.choice([signed + 1, max(1, newest), self.dice.randint(1, signed)])
+        if self.court.takes(number, value, signed):
+            self.court.case = Case(base, number, value, true=self.dice.random() < 0.8)
 
     def finish(self, crash):
         case = self.court.case
@@ -73,8 +85,8 @@ class AttendedStorm(GreedyStorm):
         case = self.court.case
         if case is not None and case.finishing:
             self.admit(None)
-            if self.court.answers(self.link.payer.state):
-                self.court.answer(self.link.payer.state, "payer")
+            assert self.court.answers(self.link.payer.state)
+            self.court.answer(self.link.payer.state, "payer")
         super().mine(crash)
         while self.court.read["payer"] < len(self.court.reports):
             self.court.tell(self.link, "payer")

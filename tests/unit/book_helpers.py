@@ -222,9 +222,9 @@ class Link:
         return [e.reason for s, e in self.events if s == side and isinstance(e, events.Refuse)]
 
 
-def honest_batch(number, count, root, key=PAYER_KEY, price=PRICE):
-    """A BATCH message signed by this key."""
-    message = eip712.Batch(PAYER, PAYEE, number, count, price, root)
+def honest_batch(number, count, root, key=PAYER_KEY, price=PRICE, value=None):
+    """A BATCH message signed by this key, over tickets of 4 unless told otherwise."""
+    message = eip712.Batch(PAYER, PAYEE, number, count, 4 * count if value is None else value, price, root)
     return events.SendBatch(number, count, root, eip712.sign(key, message.digest(DOMAIN)))
 
 

@@ -23,7 +23,7 @@ def case(
     payer: Account = OTHER, payee: Account = ME, number: int = 1, amount: int = 40, base: int = 0
 ) -> Case:
     """Opened now, about tickets of so many hop prices."""
-    batch = CaseBatch(number, 8, PRICE, b"\3" * 32)
+    batch = CaseBatch(number, 8, Value(amount), PRICE, b"\3" * 32)
     return Case(payer, payee, Amount(base), Value(amount), batch, b"\4" * 32, NOW, BLOCK)
 
 

@@ -65,10 +65,8 @@ class Scene:
             [(r.response, int(r.value)) if r.response is not None else (NO_RESPONSE, 0) for r in receipts]
         )
         evidence = Evidence(receipts, tree)
-        batch = CaseBatch(number, count, PRICE, evidence.locks_root)
-        message = eip712.Batch(
-            self.payer.account, self.payee.account, number, count, PRICE, evidence.locks_root
-        )
+        batch = CaseBatch(number, count, Value(4 * count), PRICE, evidence.locks_root)
+        message = eip712.Batch(self.payer.account, self.payee.account, *batch.fields())
         return Suit(batch, self.sign(message), tree, evidence)
 
     def open(

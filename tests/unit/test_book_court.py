@@ -18,6 +18,7 @@ def test_demand_isTheSignedPrefix_withTheReceiptsThere():
     link, demand = demanded(6, signed=4, opened={0, 1, 3, 5})
     tree = SumTree([(secrets(i)[0], 4) if i != 2 else (bytes(32), 0) for i in range(4)])
     assert (demand.number, demand.count, demand.total, demand.root) == (1, 4, 12, tree.root)
+    assert demand.value == 16
     assert demand.locks_root == link.payee.evidence().locks_root
     assert link.payee.provable() == (12 * PRICE, 12 * PRICE)
 
@@ -86,6 +87,29 @@ def test_samples_areThoseOfTheDemand():
     positions = sorted({point // 4 for point in points})
     assert samples[0] == len(positions)
     assert all(secrets(position)[0] in samples for position in positions)
+
+
+def test_value_isThatOfTheTicketsUnderTheSignature_throughRestartsAndFurtherSignatures():
+    """Tickets of 1 to 6, signed two by two."""
+    link = Link(limits=limits.Limits(unsigned_window=4))
+    for value in range(1, 7):
+        link.carry(1, value=value)
+        if value % 2 == 0:
+            link.crash("payer")
+            link.crash("payee")
+            assert link.payee._open.signed_count == value
+            assert link.payee._open.signed_value == sum(range(value + 1))
+    link.issue(9)
+    link.turn("payee", link.handle("payee", link.wires["payee"].popleft()))
+    link.respond_all(keep=lambda ticket: ticket.position != 2)
+    link.turn("payee", link.payee.begin_settlement(link.now))
+    link.turn("payee", link.payee.prepare_case())
+    link.crash("payee")
+    demand = link.payee.demand
+    assert (demand.count, demand.value, demand.total) == (6, 21, 18)
+    named = demand.number, demand.count, demand.value, PRICE, demand.locks_root
+    batch = eip712.Batch(PAYER, PAYEE, *named)
+    assert eip712.signed_by(PAYER, batch, DOMAIN, demand.signature)
 
 
 # Judgements
@@ -258,22 +282,42 @@ def test_admits_whatTheAcknowledgedTicketsComeTo(number, value, admitted):
     assert link.payer.admits(number, value * PRICE) is admitted
 
 
-@pytest.mark.parametrize("fault", [limits.PADDED_TOTAL, limits.CHANGED_ROOT, limits.BAD_SAMPLE])
-def test_payeeCaughtWithoutReceipts_isNotAdmitted(fault):
+CAUGHT = limits.PADDED_TOTAL, limits.CHANGED_ROOT, limits.BAD_SAMPLE
+
+
+@pytest.mark.parametrize("fault", [*CAUGHT, limits.BAD_ACK])
+def test_payeeWithAFault_isAdmitted_upToWhatWasAcknowledged(fault):
+    """Else one false message, and a case with real receipts, would earn the court's costs."""
     link = Link()
     link.carry(3)
     link.turn("payer", link.payer._accuse(fault))
     link.crash("payer")
-    assert not link.payer.admits(1, PRICE)
-    assert link.payer.admit(1, PRICE, 1) == ()
+    assert not link.payer.admits(1, 12 * PRICE + 1)
+    assert link.payer.admit(1, 12 * PRICE + 1, 13) == ()
+    effects = link.turn("payer", link.payer.admit(1, 12 * PRICE, 12))
+    assert not only(effects, events.SendVoucher)  # the link is closed: the court is shown it
+    link.crash("payer")
+    assert (link.payer.state.cumulative, link.payer.state.upto_batch) == (12 * PRICE, 1)
+    voucher = honest_voucher(12 * PRICE, 1)
+    assert link.payer.state.signature == voucher.signature
+    assert link.payer.refused == fault
 
 
-def test_payeeWithAnotherFault_isAdmitted():
-    """Else one wrong message, and a case with real receipts, would earn the court's costs."""
+def test_payeeCaughtAtItsNewestBatch_isAdmittedForEarlierOnes_upToWhatWasAcknowledged():
+    """It settled 8 of 24, was caught with the next batch of 12, and sues for both."""
     link = Link()
+    link.carry(6)
+    link.respond_all(keep=lambda ticket: ticket.position < 2)
+    link.settle()
+    link.tick(15.0)
+    link.flow()
     link.carry(3)
-    link.turn("payer", link.payer._accuse(limits.BAD_ACK))
-    assert link.payer.admits(1, 12 * PRICE)
+    link.turn("payer", link.payer._accuse(limits.BAD_SAMPLE))
+    assert link.payer.admits(1, 24 * PRICE)
+    assert not link.payer.admits(1, 24 * PRICE + 1)
+    link.turn("payer", link.payer.admit(1, 24 * PRICE, 24))
+    assert link.payer.admits(2, 36 * PRICE)
+    assert not link.payer.admits(2, 36 * PRICE + 1)
 
 
 def test_admittedCase_settlesTheBatch_oncePaid():

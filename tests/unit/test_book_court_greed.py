@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from book_court import COST, demanded
+from book_court import COST, Case, Court, demanded
 from book_greed import AttendedStorm, GreedyStorm
 from book_helpers import PRICE, Link, honest_voucher, one
 from book_storm import assert_equal_books, assert_rebuilds
@@ -93,6 +93,33 @@ def test_payerThatLostItsDisk_owesWhatWasJudged_andAdmitsWhatFollows():
     settled(link, 6, opened=1)
     assert link.payer.state.upto_batch == 5
     assert link.payer.admits(5, total + 24 * PRICE, COST)
+
+
+def test_costsThatAreJudgedAgainAndAgain_areAdmittedOnce():
+    """Five batches, each a little larger, are proven upon nothing: the totals hold the costs of one case."""
+    link, court = Link(), Court()
+    for value in range(20, 25):
+        link.carry(1, value=value)
+        link.respond_all()
+        link.settle()
+        link.tick(2.0)
+    acknowledged = sum(range(20, 25)) * PRICE
+    assert link.payer.state.cumulative == acknowledged
+    for number, value in enumerate(range(20, 25), start=1):
+        assert court.takes(number, value, value)
+        court.case = Case(0, number, value)
+        court.finish()
+        assert not court.takes(number, value, value)
+        court.tell(link, "payer")
+        link.crash("payer")
+    assert court.judged == 24 * PRICE + COST
+    assert court.costs == 4 * PRICE + COST
+    # It owes what was judged of the batch before the newest, and the newest.
+    assert link.payer.state.cumulative == (23 + 24) * PRICE + COST
+    for number in range(1, 6):
+        assert link.payer.admits(number, acknowledged + court.costs, court.costs)
+        assert not link.payer.admits(number, acknowledged + court.costs + 1, court.costs)
+        assert not link.payer.admits(number, acknowledged + 5 * COST, court.costs)
 
 
 # What a payee makes of totals

@@ -192,6 +192,14 @@ def test_batchSignedAtAnotherPrice_isForged():
     assert one(sign(link, 2, price=PRICE + 1), events.Refuse).reason == limits.FORGED_BATCH
 
 
+@pytest.mark.parametrize("value", [7, 9, 0])
+def test_batchSignedForAnotherValue_isForged(value):
+    """The court takes no claim of more than that."""
+    link = with_tickets(2)
+    batch = honest_batch(1, 2, locks_root(placed(link)), value=value)
+    assert one(tell(link, batch), events.Refuse).reason == limits.FORGED_BATCH
+
+
 # Batch signatures
 
 

@@ -245,7 +245,7 @@ def test_halfAWindow_isSignedAtOnce():
     batch = one(on_acks(link, ack(3)), events.SendBatch)
     tickets = sorted(link.disks["payer"].of(rows.PlacedTicket), key=lambda ticket: ticket.position)
     assert (batch.number, batch.count, batch.root) == (1, 4, locks_root(tickets))
-    message = eip712.Batch(PAYER, PAYEE, 1, 4, PRICE, batch.root)
+    message = eip712.Batch(PAYER, PAYEE, 1, 4, 16, PRICE, batch.root)
     assert eip712.recover(message.digest(DOMAIN), batch.signature) == PAYER
 
 

@@ -19,7 +19,7 @@ SAMPLES = [
     rows.Commitment(2, b"r" * 32, 2**64 - 1, tuple(range(16))),
     rows.LinkState(2**96 - 1, 7, b"s" * 65, 9, 8, 2**64 - 1, (5, 6), ("bad_ack",)),
     rows.Channel(2**96 - 1, 1, 2**40),
-    rows.Demand(1, 2, b"l" * 32, b"s" * 65, b"r" * 32, 2**64 - 1),
+    rows.Demand(1, 2, 9, b"l" * 32, b"s" * 65, b"r" * 32, 2**64 - 1),
     rows.Settlements(2**96 - 1, 2**95),
 ]
 OF_THE_LINK = rows.IssuedTicket | rows.LinkState | rows.Channel | rows.Settlements

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from chain_world import World
 from court_parties import PRICE, Parties
+from mixpay.book.limits import BAD_SAMPLE
 from mixpay.book.rows import SignedBatch
+from mixpay.chain.errors import Reverted
 from mixpay.chain.views import CaseBatch
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.types import Amount, Value
 from relay.books import Side
-from relay.court.actions import Answer, Expire
+from relay.court.actions import Admit, Answer, Expire
 from test_court_desk import AMOUNT, did, judge, settle_blocks
 
 
@@ -41,7 +44,7 @@ def sue(
     parties: Parties, signed: SignedBatch, value: int, base: tuple[int, int, bytes] = (0, 0, b"")
 ) -> None:
     """The payee opens a case by hand, about no receipts at all."""
-    batch = CaseBatch(signed.number, signed.count, PRICE, signed.root)
+    batch = CaseBatch(signed.number, signed.count, Value(4 * signed.count), PRICE, signed.root)
     call = parties.world.contracts.court.open(
         parties.payer.operator.account, (Amount(base[0]), *base[1:]), batch, signed.signature, b"\7" * 32,
         Value(value),
@@ -52,14 +55,16 @@ def sue(
 async def test_payeeThatSuesForAnOldBatch_withoutReceipts_getsNothing_andLosesItsBonds(
     parties: Parties,
 ) -> None:
-    """For all that the newest voucher says, over and over."""
-    first = await settle(parties, 1)
-    await settle(parties, 6)
+    """For all that the payer signed it for, over and over."""
+    first = await settle(parties, 6)
+    await settle(parties, 1)
     earned = parties.owing.state.cumulative
     assert earned == 28 * PRICE
     channels, payer = parties.world.contracts.channels, parties.payer
+    with pytest.raises(Reverted, match="ExceedsBatch"):
+        sue(parties, first, 25)
     for bonds in (1, 2, 3):
-        sue(parties, first, 28)
+        sue(parties, first, 24)
         report = await payer.desk.run_once()
         assert did(report) == [Answer]
         assert parties.is_open()
@@ -68,9 +73,29 @@ async def test_payeeThatSuesForAnOldBatch_withoutReceipts_getsNothing_andLosesIt
         parties.world.chain.mine(260)
         assert did(await payer.desk.run_once()) == [Expire]
         await payer.node.written()
-        assert channels.balance_of(payer.operator.account) == bonds * earned // 2
+        assert channels.balance_of(payer.operator.account) == bonds * 12 * PRICE
         assert parties.owing.state.cumulative == earned
     assert parties.judged() == 0
+
+
+async def test_payeeCaughtWithoutReceipts_getsWhatWasSigned_andNoCosts(parties: Parties) -> None:
+    """Whatever it claims with luck, or with those that it has: the payer that is there admits it."""
+    await parties.carry(6)
+    signed = parties.owed._open.signed
+    payer = parties.payer
+    with payer.node.books.step() as step:
+        step.add(Side.PAYEE, parties.payee.relay, parties.owing._accuse(BAD_SAMPLE))
+    await payer.node.written()
+    with pytest.raises(Reverted, match="ExceedsBatch"):
+        sue(parties, signed, 25)
+    sue(parties, signed, 24)
+    assert did(await payer.desk.run_once()) == []
+    parties.world.chain.advance_time(DEMO.answer_window // 2)
+    assert did(await payer.desk.run_once()) == [Admit, Answer]
+    assert not parties.is_open()
+    assert parties.judged() == parties.owing.state.cumulative == AMOUNT
+    with pytest.raises(Reverted, match="AlreadyJudged"):
+        sue(parties, signed, 24)
 
 
 async def test_payerThatSignsOnTheLinkOnly_getsNoBond(parties: Parties) -> None:

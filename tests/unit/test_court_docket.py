@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from court_facts import ME, OTHER, SIGNATURE, THIRD, admitted, answered, case, expired, judged, opened
+from court_facts import BLOCK, ME, OTHER, SIGNATURE, THIRD, admitted, answered, case, expired, judged, opened
 from mixpay.chain import events
 from mixpay.chain.follower import Batch
 from mixpay.types import Amount
@@ -87,6 +87,30 @@ def test_costs_areThoseOfProvenCases() -> None:
     assert [o.costs for o in made.outcomes] == [100, 200, 200, 200]
     assert made.costs(PAIR) == 200
     assert made.costs(Pair(ME, OTHER)) == 0
+
+
+def test_costs_areThoseThatTheTotalsHold_howeverOftenTheyAreJudged() -> None:
+    """All upon nothing: each judgement is a little above the one before, and has the same costs in it."""
+    cases = [case(number=number, amount=39 + number) for number in (1, 2, 3, 4)]
+    told = [report for about in cases for report in (opened(about), judged(about, about.total + 100))]
+    made = docket(*told)
+    assert [o.costs for o in made.outcomes] == [100, 110, 120, 130]
+    assert made.costs(PAIR) == 130
+    newest = made.judged(PAIR)
+    assert newest is not None and newest.total - made.costs(PAIR) == 400  # what the first one claimed
+    made.take(batch(reverted_to=BLOCK - 1))
+    made.take(batch(*told[:2], *told[-2:]))
+    assert made.costs(PAIR) == 130
+
+
+def test_costs_ofACaseUponAVoucher_countOnlyAsFarAsItIsJudgedForMore() -> None:
+    """The answer before was for more than that voucher."""
+    second, third = case(number=2, amount=30), case(number=3, amount=60)
+    told = (opened(CASE), answered(CASE, 350, 1), judged(CASE, 350), opened(second), judged(second, 400))
+    made = docket(*told)
+    assert made.costs(PAIR) == 50
+    made.take(batch(opened(third), judged(third, 700)))
+    assert made.costs(PAIR) == 150
 
 
 def test_costs_count_whenNothingTakesThemBack() -> None:

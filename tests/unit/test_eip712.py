@@ -32,12 +32,13 @@ MESSAGES = [
     ),
     (
         CHANNELS,
-        Batch(A, B, 3, 1000, 10**12, bytes(range(32))),
+        Batch(A, B, 3, 1000, 2**64 - 1, 10**12, bytes(range(32))),
         [
             ("payer", "address", A),
             ("payee", "address", B),
             ("number", "uint32", 3),
             ("count", "uint32", 1000),
+            ("value", "uint64", 2**64 - 1),
             ("price", "uint96", 10**12),
             ("locksRoot", "bytes32", bytes(range(32))),
         ],

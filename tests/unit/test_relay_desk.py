@@ -17,7 +17,7 @@ from mixpay.book.rows import Channel, LinkState, Settlements
 from mixpay.crypto.hashing import keccak256
 from mixpay.errors import PeerError
 from mixpay.mailbox import mailbox_id_of
-from mixpay.types import Account, Amount, RelayId
+from mixpay.types import Account, Amount, RelayId, Value
 from mixpay.wire import frames
 from registry_samples import operator_key
 from relay.books import Side
@@ -349,7 +349,8 @@ async def test_receiptThatThePayeeLacks_isBadSample_andPaysNothing(link: Link) -
 def batch(
     link: Link, *, key: bytes, count: int = 1, root: bytes = bytes(32), number: int = 1
 ) -> frames.Batch:
-    message = eip712.Batch(account(link.entry), account(link.mix1), number, count, PRICE, root)
+    parties = account(link.entry), account(link.mix1)
+    message = eip712.Batch(*parties, number, count, Value(4 * count), PRICE, root)
     return frames.Batch(number, count, root, eip712.sign(key, message.digest(DOMAIN)))
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain_world import World
+from mixpay.chain.plan import Plan
 from mixpay.chain.releases import CannotFollow, deployment_of, published
 from mixpay.chain.upgrade import check_activation, create_release, plan_release, release_of
 from mixpay.chain.views import Release
@@ -129,6 +130,18 @@ def test_deploymentOf_refusesWhatItDoesNotKnow(world: World) -> None:
         with pytest.raises(CannotFollow, match=why) as refusal:
             deployment_of(world.rpc, d, 1, foreign)
         assert "release 1" in str(refusal.value) and "Install the newest mixpay" in str(refusal.value)
+
+
+def test_deploymentOf_refusesANewPoolBesideOldContracts(world: World) -> None:
+    plan = Plan(world.deployer.account, 0, world.deployment)
+    creation = next(c.call for c in plan.creations() if c.name == "SubsidyPool")
+    pool = world.deployer.send(creation).contract
+    assert pool is not None
+    now = world.contracts.network.releases(0)
+    release = dataclasses.replace(now, pool=pool, activation_epoch=Epoch(world.epoch() + 3))
+    world.deployer.send(world.contracts.network.publish(release))
+    with pytest.raises(CannotFollow, match="mixes new contracts with those of another release"):
+        deployment_of(world.rpc, world.deployment, 1, release)
 
 
 def test_deploymentOf_refusesAReleaseThatBeginsWithinATerm(world: World) -> None:

@@ -38,8 +38,11 @@ class Court:
         self.cases: dict[tuple[Any, Any], Case] = {}
         self.judgements: dict[tuple[Any, Any], tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
 
-    def open(self, payer: Any, payee: Any, base: int, worth: int, number: int, now: int) -> None:
+    def open(self, payer: Any, payee: Any, base: int, worth: int, number: int, now: int, signed: int) -> None:
+        """`signed`: what the payer signed the batch for, in the same unit."""
         require((payer, payee) not in self.cases, "CaseOpen")
+        require(worth <= signed, "ExceedsBatch")
+        require(self.judgements[payer, payee][1] < number, "AlreadyJudged")
         require(base + worth > self.ledger.channels[payer, payee].claimed, "NothingClaimed")
         case = Case(base, worth, number, now)
         self.ledger.move(payee, COURT, case.bond)

@@ -45,14 +45,18 @@ abstract contract Trials is Books {
         Suit storage suit = _someSuit(index);
         IReceiptCourt.Case memory c = suit.case_;
         uint96 cumulative = uint96(_admitted(c) + bound(more, 0, MOST));
-        uint32 upto = later % 3 == 0 ? c.batch.number : uint32(bound(later, c.batch.number, type(uint32).max));
+        uint32 upto = later % 3 == 0 ? c.batch.number : uint32(bound(later, c.batch.number, c.batch.number + 1000));
         note(suit.payer, suit.payee, cumulative);
         bytes memory signed = voucher(suit.payer, c.payee, cumulative, upto);
         bool byPayee = block.timestamp >= uint256(c.openedAt) + ANSWER_WINDOW || more % 2 == 0;
         vm.prank(byPayee ? c.payee : mallory);
         court.answer(c, cumulative, upto, signed);
-        if (byPayee || upto == c.batch.number) _close(suit);
-        else suit.admitted = true;
+        if (!byPayee && upto != c.batch.number) {
+            suit.admitted = true;
+            return;
+        }
+        _number[suit.payer][suit.payee] = upto; // a batch that a judgement covers is judged no more
+        _close(suit);
     }
 
     /// @dev An honest case is judged; in one without receipts no samples help.
