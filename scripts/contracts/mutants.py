@@ -131,6 +131,9 @@ class Explanations:
         return found + [r.pattern.pattern for r in self.rules if not any(r.holds(key) for key in survivors)]
 
 
+NO_REASONS = Explanations({})
+
+
 def read_explanations(text: str) -> Explanations:
     """Of the TOML tables `[[survivor]]` (where, mutator, old, new, why) and `[[rule]]` (mutator, pattern,
     why).
@@ -251,11 +254,14 @@ def to_line(outcome: Outcome, bases: Bases) -> str:
     return json.dumps(entry)
 
 
-def read_lines(text: str, mutants: Iterable[Mutant], bases: Bases) -> list[Outcome]:
+def read_lines(
+    text: str, mutants: Iterable[Mutant], bases: Bases, explained: Explanations = NO_REASONS
+) -> list[Outcome]:
     """The outcomes of a state file that still hold; a last line that was cut off is left out.
 
     A killed mutant stays killed as long as its source is unchanged and the test that killed it is there. A
-    survivor is tried again when any test has changed.
+    survivor is tried again when any test has changed, unless it is explained: trying that again could only
+    make the result better.
     """
     known = {mutant.identity: mutant for mutant in mutants}
     found: dict[str, Outcome] = {}
@@ -264,14 +270,14 @@ def read_lines(text: str, mutants: Iterable[Mutant], bases: Bases) -> list[Outco
             continue
         entry = json.loads(line)
         mutant = known.get(entry["id"])
-        if mutant and _holds(entry, bases, mutant.path):
+        if mutant and _holds(entry, bases, mutant.path, explained=bool(explained.why(mutant.key))):
             found[entry["id"]] = Outcome(mutant, Verdict(entry["verdict"]), entry["by"])
     return list(found.values())
 
 
-def _holds(entry: Mapping[str, str], bases: Bases, path: str) -> bool:
+def _holds(entry: Mapping[str, str], bases: Bases, path: str, *, explained: bool) -> bool:
     if entry["source"] != bases.sources[path]:
         return False
     if entry["verdict"] == Verdict.KILLED:
         return entry["by"] in (*ALWAYS, "") or entry["by"] in bases.names
-    return entry["verdict"] != Verdict.SURVIVED or entry.get("tests") == bases.tests
+    return entry["verdict"] != Verdict.SURVIVED or explained or entry.get("tests") == bases.tests

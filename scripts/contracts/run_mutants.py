@@ -151,7 +151,8 @@ def full(base: Path, mutants: list[Mutant], options: Options) -> int:
     mutants = [mutant for mutant in mutants if mutant.within(options.share)]
     bases = Bases(workshop.source_hashes(base), workshop.tests_hash(base), workshop.test_names(base))
     text = STATE.read_text() if STATE.exists() and not options.fresh else ""
-    outcomes = read_lines(text, mutants, bases)
+    explained = read_explanations(EXPLANATIONS.read_text())
+    outcomes = read_lines(text, mutants, bases, explained)
     known = {outcome.mutant.identity for outcome in outcomes}
     pending = [mutant for mutant in mutants if mutant.identity not in known]
     print(f"mutants: {len(mutants)}, of which {len(outcomes)} are done", flush=True)
@@ -167,7 +168,7 @@ def full(base: Path, mutants: list[Mutant], options: Options) -> int:
 
         try_all(pending, benches(base, options.brownie), options.workers, True, done)
     about["seconds"] = round(time.monotonic() - began)
-    explained = read_explanations(EXPLANATIONS.read_text())
+    explained = read_explanations(EXPLANATIONS.read_text())  # it may say more by now
     REPORT.write_text(report(outcomes, explained, about))
     return conclude(outcomes, objections(outcomes, explained))
 

@@ -189,6 +189,24 @@ contract ReceiptSamplesTest is Courtroom {
         vm.assertTrue(proves(samples, seed, receiptsRoot, locksRoot, count, amount) == sameDepth);
     }
 
+    /// @dev A claim is for the sum of its tree, to the unit, also where the points drawn for another amount all lie under receipts.
+    /// forge-config: default.fuzz.runs = 16
+    function testFuzz_prove_failsForAnotherAmount(bytes32 seed) public view {
+        Receipts memory r = receiptsOf(10, 5);
+        Trees memory t = treesOf(r);
+        uint256 amount = t.sums[4][0];
+        uint256 missed = 0;
+        for (uint256 claimed = amount - 4; claimed < amount + 4; ++claimed) {
+            uint256[] memory points = ReceiptSamples.drawPoints(seed, claimed);
+            if (points[15] >= amount) continue; // where nothing is
+            bytes memory samples = samplesAt(r, t, positionsAt(t, points));
+            bool good = proves(samples, seed, t.receipts[4][0], t.locks[4][0], 10, claimed);
+            vm.assertTrue(good == (claimed == amount));
+            if (!good) ++missed;
+        }
+        vm.assertLe(4, missed);
+    }
+
     /// @dev Samples for one seed are none for another whose points lie elsewhere.
     function testFuzz_prove_failsForAnotherSeed(bytes32 seed, bytes32 other) public view {
         Receipts memory r = receiptsOf(200, 5);

@@ -100,6 +100,8 @@ def test_state_holdsOnlyWhileSourceAndTestAreThere() -> None:
     survivor = [Outcome(mutant("x"), Verdict.SURVIVED)]
     assert read(state(survivor), survivor, set()) == survivor
     assert read(state(survivor), survivor, set(), "other tests") == []
+    others = bases(set(), all_tests="other tests")
+    assert read_lines(state(survivor), [survivor[0].mutant], others, explained(survivor[0])) == survivor
     assert read(state(found), found[1:], {"test_a"}) == found[1:]
 
 
