@@ -80,6 +80,14 @@ contract ReceiptCourtTest is Fixture, Courtroom {
         file(nothing, batch, 1);
     }
 
+    /// @dev Also where something is judged: who builds on less claims less.
+    function testFuzz_open_uponNothing_whereSomethingIsJudged(uint32 number) public {
+        judge(KEY, bob, 1000, 3);
+        IReceiptCourt.Batch memory batch = batchOf(uint32(bound(number, 4, type(uint32).max)));
+        expectOpened(nothing, batch);
+        file(nothing, batch, 1);
+    }
+
     /// @dev One case for each payer and payee at a time, and one is not in another's way.
     function test_open_failsIfOneIsOpen() public {
         IReceiptCourt.Batch memory batch = batchOf(1);

@@ -37,6 +37,20 @@ contract RelayRegistryEpochsTest is Fixture {
         checkFrozen(2, rootOfOne, 1);
     }
 
+    /// @dev However long nobody touched the registry, an epoch costs the same to read: a search from the epoch itself would end no
+    /// more in a block some years later.
+    function test_frozen_costsTheSame_howeverLongUntouched() public {
+        registry.freeze();
+        uint256[2] memory costs;
+        for (uint256 i = 0; i < 2; ++i) {
+            goTo(i == 0 ? 3 : 30_000);
+            uint256 before = gasleft();
+            registry.frozen(network.currentEpoch());
+            costs[i] = before - gasleft();
+        }
+        vm.assertLe(costs[1], costs[0] + 10_000);
+    }
+
     /// @dev The registry's epochs are Network's, for ever: also when twice the time since genesis has passed, and numbers are large.
     function test_epochs_areTheNetworks_forALongTime() public {
         vm.warp(4 * uint256(GENESIS) + 5 * uint256(EPOCH));
