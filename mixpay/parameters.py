@@ -44,7 +44,7 @@ class Parameters:
     chains: int
     """Hash chains of a pass."""
     chain_links: int
-    """Links of a chain: the most hashes that a contract ever replays for one."""
+    """Links of a chain: what a contract replays of one at most."""
     window: int
     """W: packets of a client at its entry that may lack their acknowledgement (bandwidth by round trip)."""
     ack_timeout: int

@@ -76,7 +76,7 @@ def deployment_of(rpc: Rpc, known: Deployment, number: int, release: Release) ->
         )
         # Who governs is no business of those who follow: it may have changed since the file was written.
         verify(rpc, dataclasses.replace(deployment, governance=None))
-        _require_unmixed(release, (other for _, other in published(rpc, known)))
+        _require_unmixed(release, [other for _, other in published(rpc, known)[:number]])
     except (ValueError, UserError) as error:
         # Of a list of differences, the differences: there is no deployment file that says otherwise.
         differences = str(error).partition(":\n")[2] or str(error)
@@ -101,14 +101,14 @@ def _constants(rpc: Rpc, name: str, address: Account, number: int, release: Rele
     return {key: code[start : start + length] for key, (start, length) in places}
 
 
-def _require_unmixed(release: Release, published: Iterable[Release]) -> None:
-    """Raises ValueError if it names a part of another release's contracts: two daemons of a relay would write
-    vouchers on one channel, and count one registry's relays twice.
+def _require_unmixed(release: Release, earlier: Iterable[Release]) -> None:
+    """Raises ValueError if it names a part of an earlier release's contracts: two daemons of a relay would
+    write vouchers on one channel, and count one registry's relays twice.
     """
-    for other in published:
+    for other in earlier:
         shared = set(release.contracts) & set(other.contracts)
         if shared and release.contracts != other.contracts:
-            raise ValueError("it mixes new contracts with those of another release")
+            raise ValueError("it mixes new contracts with those of an earlier release")
 
 
 def _parameters(known: Parameters, found: Mapping[str, Mapping[str, bytes]], release: Release) -> Parameters:

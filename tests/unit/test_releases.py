@@ -140,7 +140,7 @@ def test_deploymentOf_refusesANewPoolBesideOldContracts(world: World) -> None:
     now = world.contracts.network.releases(0)
     release = dataclasses.replace(now, pool=pool, activation_epoch=Epoch(world.epoch() + 3))
     world.deployer.send(world.contracts.network.publish(release))
-    with pytest.raises(CannotFollow, match="mixes new contracts with those of another release"):
+    with pytest.raises(CannotFollow, match="mixes new contracts with those of an earlier release"):
         deployment_of(world.rpc, world.deployment, 1, release)
 
 

@@ -127,8 +127,11 @@ async def test_onlyTheFirstReportCounts_andTheRaceIsNoError(court: Court) -> Non
 
 
 async def test_proof_outlivesTheDaemon(court: Court) -> None:
-    node = court.node(court.honest[1])
-    node.state.directories.take_proof(court.proof(epoch=0))
+    proof = court.proof(epoch=0)
+    node = next(
+        n for n in map(court.node, court.honest) if n.reporter._turn(proof)
+    )  # the first would report at once
+    node.state.directories.take_proof(proof)
     await node.reporter.run_once()
     again = await court.restart(node.me)
     assert again.state.directories.equivocations == {court.liar: court.proof(epoch=0)}
@@ -198,8 +201,12 @@ async def condemned(court: Court) -> Node:
     node = court.node(court.honest[0])
     node.state.directories.take_proof(court.proof())
     await work(node)
-    await work(node, ANY_TURN)
     node.view.refresh()
+    if (
+        court.liar not in node.view.condemned
+    ):  # by chance ours is the first turn; then another look would settle the penalty
+        await work(node, ANY_TURN)
+        node.view.refresh()
     return node
 
 
