@@ -207,5 +207,5 @@ class SettlingPayee(LinkBook[ReceiptRun], ABC):
         if number == state.upto_batch:
             return self._renew(cumulative, number, signature)
         if cumulative < state.cumulative:
-            return ()  # the case was built on less than we know by now: the next builds on that
+            return ()  # the case was built on less than we know by now; the judgement is told next
         return in_order(self._settle(number, cumulative, value, signature), self._after(now))

@@ -302,7 +302,7 @@ class PayerBook(SettlingPayer):
         return *stored, SendSamples(number, known.points)
 
     def on_openings(self, number: int, openings: Sequence[Opening]) -> Effects:
-        """OPENINGS: the sampled receipts. All good: SendVoucher. One bad: nothing for this batch, ever."""
+        """OPENINGS: the sampled receipts. All good: SendVoucher. One bad: nothing for this batch here."""
         run = self._run(number)
         if self.refused is not None or run is None:
             return self._settled_or_refused(number)
