@@ -15,13 +15,15 @@ import {IReceiptCourt} from "./IReceiptCourt.sol";
 ///
 /// What is signed (EIP-712, domain "Mixpay Channels", version "1", this chain, this contract):
 /// - Voucher(address payer,address payee,uint96 cumulative,uint32 uptoBatch): what `claim` takes;
-/// - Batch(address payer,address payee,uint32 number,uint32 count,uint96 price,bytes32 locksRoot): the tickets that the
-///   payee has acknowledged since the last voucher, at this hop price; only the court reads it.
-/// @dev Trust: there is no owner, no proxy and no pause. The court, fixed at deployment, can take a bond from the account that
-/// opens a case, hold a closing channel open once for the length of a case, have a channel pay what it judged before it
-/// closes, and add to a channel what it took from a payer's stake; nothing else. The token must be a plain ERC-20. One that takes a fee on transfer is refused at
-/// every deposit; one that can pause or blacklist can freeze withdrawals. Sum of balances + sum of (deposit - claimed) over
-/// all channels = tokens held, but for tokens sent here without a deposit, which are nobody's.
+/// - Batch(address payer,address payee,uint32 number,uint32 count,uint64 value,uint96 price,bytes32 locksRoot):
+///   the tickets that the payee has acknowledged since the last voucher, and their value at this hop price; only the court
+///   reads it.
+/// @dev Trust: there is no owner, no proxy and no pause. The court, fixed at deployment, can take a bond from the account
+/// that opens a case, hold a closing channel open once for the length of a case, have a channel pay what it judged before it
+/// closes, and add to a channel what it took from a payer's stake; nothing else. The token must be a plain ERC-20. One that
+/// takes a fee on transfer is refused at every deposit; one that can pause or blacklist can freeze withdrawals. Sum of
+/// balances + sum of (deposit - claimed) over all channels = tokens held, but for tokens sent here without a deposit, which
+/// are nobody's.
 interface IChannels {
     /// @notice Thrown when an account has less than what is to leave it.
     /// @param balance What it has

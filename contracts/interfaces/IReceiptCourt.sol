@@ -23,13 +23,14 @@ import {IRelayRegistry} from "./IRelayRegistry.sol";
 /// u64), or keccak256 of 40 zero bytes for a ticket without its response; a leaf that is not there is 32 zero bytes.
 /// Locks' node = keccak256(left . right); receipts' node = keccak256(left hash . left sum u64 . right hash . right sum u64).
 /// Both have ceil(log2(count)) levels. Values and sums are in units of the hop price that the payer signed with the batch.
-/// @dev Trust: there is no owner, no proxy and no pause. A payee cannot claim more than the payer signed the batch for. One that
-/// lacks the receipts for a share f of its claim is caught with probability 1 - (1 - f)^16, and each new draw costs it a bond, or
-/// the batch, if it shows a voucher up to a later one instead of a proof (unless an earlier judgement is as large). Who builds block `openBlock + 4` chooses its hash among as many as it can
-/// compute: together with the payee it passes after about (1 - f)^-16 of them, which is a hundred for a quarter, and 2^32 for
-/// three quarters. So a batch must be worth less than such a block: the limits that payees and payers give each other see to
-/// that. A payer and a payee that are one party can make any judgement between them: it reaches no further than the payer's own
-/// channel and stake, but of that it can have all but the penalty before others ask.
+/// @dev Trust: there is no owner, no proxy and no pause. A payee cannot claim more than the payer signed the batch for. One
+/// that lacks the receipts for a share f of its claim is caught with probability 1 - (1 - f)^16, and each new draw costs it
+/// a bond, or the batch, if it shows a voucher up to a later one instead of a proof (unless an earlier judgement is as
+/// large). Who builds block `openBlock + 4` chooses its hash among as many as it can compute: together with the payee it
+/// passes after about (1 - f)^-16 of them, which is a hundred for a quarter, and 2^32 for three quarters. So a batch must be
+/// worth less than such a block: the limits that payees and payers give each other see to that. A payer and a payee that are
+/// one party can make any judgement between them: it reaches no further than the payer's own channel and stake, but of that
+/// it can have all but the penalty before others ask.
 interface IReceiptCourt {
     /// @notice Time limits, in seconds, and costs.
     /// @param answerWindow From `open`: how long the payer has to show its voucher; after it only the payee can

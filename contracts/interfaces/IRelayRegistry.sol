@@ -11,8 +11,8 @@ import {IChannels} from "./IChannels.sol";
 /// reused afterwards; the *id* counts up from 1 and is never reused.
 /// - leaf = keccak256(id u32 . operator 20 . linkKey 32 . keccak256(endpoint) 32); an empty position is 32 zero bytes;
 /// - node = keccak256(left . right); depth = ceil(log2(count)), where count is the number of positions ever used.
-/// The contract keeps the whole tree, so that no caller supplies a proof and nobody's change can make another's call fail. Of a relay's
-/// link key and endpoint the contract keeps the leaf only; they stand in the events.
+/// The contract keeps the whole tree, so that no caller supplies a proof and nobody's change can make another's call fail.
+/// Of a relay's link key and endpoint the contract keeps the leaf only; they stand in the events.
 ///
 /// The first call of `freeze`, `register`, `update` or `leave` in epoch e, or the first eviction by the court, freezes root
 /// and count, as they were before that call's change, for epoch e + 1, and in the same step draws the beacon of e + 1. No

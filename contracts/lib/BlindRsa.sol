@@ -42,9 +42,8 @@ library BlindRsa {
     }
 
     function _isBelow(bytes32[8] calldata a, bytes32[8] calldata b) private pure returns (bool) {
-        for (uint256 i = 0; i < 8; ++i) {
-            if (a[i] != b[i]) return a[i] < b[i];
-        }
-        return false;
+        uint256 i = 0;
+        while (i != 7 && a[i] == b[i]) ++i;
+        return a[i] < b[i];
     }
 }

@@ -22,7 +22,8 @@ library ReceiptSamples {
     /// @notice Points drawn. A share f of the sum that no receipts back goes unnoticed with probability (1 - f)^16.
     uint256 internal constant POINTS = 16;
 
-    /// @notice Thrown when a leaf that was read is no receipt, no point lies under it, or one lies where nothing was opened.
+    /// @notice Thrown when a leaf that was read is no receipt, no point lies under it, or one lies where nothing was opened; and
+    /// when positions are not ascending places in the tree.
     error NoReceipt();
 
     uint256 private constant _LEAF_SIZE = 60;
@@ -36,9 +37,9 @@ library ReceiptSamples {
     struct Walk {
         uint256 at; // in calldata; behind the end it reads zeros, or what other arguments there are
         uint256 sum; // of all that was read: where the next leaf begins
-        uint256 point; // the first that does not lie under what was read; beyond all sums when there is none
+        uint256 point; // the first that does not lie under what was read
         uint256 hit; // how many do
-        uint256[] points; // ascending
+        uint256[] points; // ascending, the last beyond all sums
         uint256[] positions;
     }
 
@@ -59,23 +60,23 @@ library ReceiptSamples {
     ) internal pure returns (bool) {
         uint256 level = 0;
         while ((count - 1) >> level != 0) ++level;
-        uint256[] memory positions = _positions(samples, level);
-        if (positions.length == 0) return false;
-        (uint256 start, uint256 length) = (0, samples.length);
+        uint256 start;
         assembly ("memory-safe") {
             start := samples.offset
         }
+        uint256 end = start + samples.length;
+        (uint256[] memory positions, uint256 at) = _positions(start, level);
         uint256[] memory points = drawPoints(seed, amount);
-        Walk memory walk = Walk(start + 1 + 4 * positions.length, 0, points[0], 0, points, positions);
+        Walk memory walk = Walk(at, 0, points[0], 0, points, positions);
         (bytes32 receipts, uint256 sum, bytes32 locks) = _node(walk, level, 0, positions.length);
-        return receipts == receiptsRoot && locks == locksRoot && sum == amount && walk.hit == POINTS
-            && walk.at == start + length;
+        return receipts == receiptsRoot && locks == locksRoot && sum == amount && walk.hit == POINTS && walk.at == end;
     }
 
     /// @notice The points below `amount` that a seed draws: keccak256(seed . k u256) mod amount for k from 0 to 15, in
-    /// ascending order.
+    /// ascending order; behind them one that is beyond all sums.
     function drawPoints(bytes32 seed, uint256 amount) internal pure returns (uint256[] memory points) {
-        points = new uint256[](POINTS);
+        points = new uint256[](POINTS + 1);
+        points[POINTS] = type(uint256).max;
         for (uint256 k = 0; k < POINTS; ++k) {
             uint256 point = uint256(Hashes.efficientKeccak256(seed, bytes32(k))) % amount;
             uint256 i = k;
@@ -118,7 +119,7 @@ library ReceiptSamples {
     }
 
     /// @dev Reads a subtree without positions. No point may lie under it.
-    function _beside(Walk memory walk) private pure returns (bytes32 receipts, uint256 sum, bytes32 locks) {
+    function _beside(Walk memory walk) private pure returns (bytes32 receipts, uint64 sum, bytes32 locks) {
         (uint256 at, uint256 end) = (walk.at, walk.sum);
         unchecked {
             assembly ("memory-safe") {
@@ -134,10 +135,9 @@ library ReceiptSamples {
     }
 
     /// @dev Reads a receipt, checks it, and counts the points under it.
-    function _leaf(Walk memory walk) private pure returns (bytes32 receipts, uint256 sum, bytes32 locks) {
+    function _leaf(Walk memory walk) private pure returns (bytes32 receipts, uint64 value, bytes32 locks) {
         uint256 at = walk.at;
         uint256 response;
-        uint64 value;
         address lock;
         assembly ("memory-safe") {
             response := calldataload(at)
@@ -149,35 +149,41 @@ library ReceiptSamples {
         receipts = keccak256(abi.encodePacked(response, value));
         locks = keccak256(abi.encodePacked(lock, value));
 
-        sum = value;
         walk.at = at + _LEAF_SIZE;
         walk.sum = end;
-        uint256 hit = walk.hit + 1;
-        while (hit != POINTS && walk.points[hit] < end) ++hit;
-        walk.hit = hit;
-        walk.point = hit == POINTS ? type(uint256).max : walk.points[hit];
+        do {
+            ++walk.hit;
+        } while (walk.points[walk.hit] < end);
+        walk.point = walk.points[walk.hit];
     }
 
     /// @notice Whether a lock is the address of response . G.
     /// @dev ecrecover of hash h with r and s gives the address of r^-1 (s R - h G) for the point R with that r. With R = G,
-    /// h = 0 and s = response . r the point is response . G.
+    /// h = 0 and s = response . r the point is response . G. A response of 0 makes s = 0, for which it gives no address.
     function opens(uint256 response, address lock) internal pure returns (bool) {
-        if (response == 0 || response >= _ORDER || lock == address(0)) return false;
+        if (response >= _ORDER || lock == address(0)) return false;
         return ecrecover(0, 27, bytes32(_BASE_X), bytes32(mulmod(response, _BASE_X, _ORDER))) == lock;
     }
 
-    /// @dev None unless they are ascending places in a tree of this height, as many as was said, and no more than points.
-    function _positions(bytes calldata samples, uint256 level) private pure returns (uint256[] memory positions) {
-        if (samples.length == 0) return positions;
-        uint256 number = uint8(samples[0]);
-        if (number > POINTS || samples.length < 1 + 4 * number) return positions;
-        positions = new uint256[](number);
+    /// @dev Reads positions, which must be ascending places in a tree of this height; and where the walk begins. Of more than
+    /// there are points, some leaf has none under it.
+    function _positions(uint256 start, uint256 level) private pure returns (uint256[] memory positions, uint256 at) {
+        uint256 length;
+        assembly ("memory-safe") {
+            length := byte(0, calldataload(start))
+        }
+        positions = new uint256[](length);
+        at = start + 1;
         uint256 next = 0;
-        for (uint256 i = 0; i < number; ++i) {
-            uint256 position = uint32(bytes4(samples[1 + 4 * i:]));
-            if (position < next || position >> level != 0) return new uint256[](0);
+        for (uint256 i = 0; i < length; ++i) {
+            uint256 position;
+            assembly ("memory-safe") {
+                position := shr(224, calldataload(at))
+            }
+            if (position < next || position >> level != 0) revert NoReceipt();
             positions[i] = position;
             next = position + 1;
+            at += 4;
         }
     }
 }

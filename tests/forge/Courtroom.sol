@@ -102,9 +102,9 @@ abstract contract Courtroom is Tools {
 
     /// @dev The leaves under ascending points, each once. Where sums do not add up, some leaf beside the point.
     function positionsAt(Trees memory t, uint256[] memory points) internal pure returns (uint256[] memory positions) {
-        uint256[] memory found = new uint256[](points.length);
+        uint256[] memory found = new uint256[](ReceiptSamples.POINTS);
         uint256 number = 0;
-        for (uint256 i = 0; i < points.length; ++i) {
+        for (uint256 i = 0; i < ReceiptSamples.POINTS; ++i) {
             uint256 position = _leafAt(t, points[i]);
             if (number == 0 || found[number - 1] != position) found[number++] = position;
         }

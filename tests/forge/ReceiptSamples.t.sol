@@ -67,7 +67,8 @@ contract ReceiptSamplesTest is Courtroom {
     function testFuzz_drawPoints(bytes32 seed, uint64 amount) public pure {
         amount = uint64(bound(amount, 1, type(uint64).max));
         uint256[] memory points = ReceiptSamples.drawPoints(seed, amount);
-        vm.assertEq(points.length, 16);
+        vm.assertEq(points.length, 17);
+        vm.assertEq(points[16], type(uint256).max);
         for (uint256 k = 0; k < 16; ++k) {
             uint256 point = uint256(keccak256(abi.encodePacked(seed, k))) % amount;
             uint256 smaller = 0;

@@ -57,6 +57,25 @@ contract RelayTreeTest is Tools, PlainTree {
         vm.assertEq(tree.root(leaves.length), plainRoot());
     }
 
+    /// @dev A change costs one path, so levels and neighbours that nobody has used yet cost nothing to speak of.
+    function test_set_costsOnePath() public {
+        for (uint256 count = 1; count <= 257; ++count) {
+            tree.set(count - 1, count, bytes32(count));
+            if (count == 2) vm.assertLe(2 * cost(0, 2), 3 * cost(1, 2));
+        }
+        uint256 alone = cost(256, 257); // nothing beside it but the node over all others
+        uint256 beside = cost(0, 257); // used nodes beside it on every level but the highest
+        vm.assertLe(alone, beside);
+    }
+
+    /// @dev Gas for a change of a leaf whose path was changed before.
+    function cost(uint256 position, uint256 count) private returns (uint256 gas) {
+        tree.set(position, count, "warm");
+        gas = gasleft();
+        tree.set(position, count, "again");
+        gas -= gasleft();
+    }
+
     function innerNodes(uint256 count) private view returns (uint256 found) {
         for (uint256 level = 1; (count - 1) >> (level - 1) != 0; ++level) {
             for (uint256 index = 0; index <= (count - 1) >> level; ++index) {
