@@ -29,13 +29,13 @@ from mixpay.endpoint import EndpointError, parse_endpoint
 from mixpay.errors import ChainError, PeerError, UserError
 from mixpay.layers import Role
 from mixpay.types import Account, Amount, Epoch, RelayId
-from relay.books import Books, Side
-from relay.epoch_keys import EpochKeys
-from relay.gossip import Gossip
-from relay.key_desk import KeyDesk
+from relay.keys.epoch_keys import EpochKeys
+from relay.keys.gossip import Gossip
+from relay.keys.key_desk import KeyDesk
+from relay.keys.reporter import Reporter
 from relay.links import LinkDialer
 from relay.metrics import Metrics
-from relay.reporter import Reporter
+from relay.path.books import Books, Side
 from relay.state import State
 
 log = logging.getLogger(__name__)

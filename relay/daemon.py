@@ -29,29 +29,29 @@ from mixpay.network import NetworkView
 from mixpay.passes import EntryPassBook
 from mixpay.replay import TagStore
 from mixpay.types import RelayId, Value
-from relay.books import Books, Purse, Side
-from relay.campaign_issuers import CampaignIssuers
 from relay.chainside import Accounts, ChainSide
+from relay.clients.gateway import Gateway
 from relay.config import RelayConfig
 from relay.court import Clerk, CourtDesk, Reader, Terms
-from relay.desk import Desk, RelayHooks, SideEvents
-from relay.epoch_keys import PacketKeys
-from relay.gateway import Gateway
-from relay.gossip import Gossip
 from relay.home import Home
-from relay.issuer_desk import IssuerDesk, RelayIdentity
-from relay.key_desk import KeyDesk
+from relay.keys.epoch_keys import PacketKeys
+from relay.keys.gossip import Gossip
+from relay.keys.key_desk import KeyDesk
+from relay.keys.reporter import Reporter
+from relay.keys.signed_epochs import SignedEpochs
 from relay.links import Identity, LinkDialer, LinkServer, PayerLink
 from relay.metrics import Metrics
-from relay.mixer import Mixer
 from relay.moneyside import MoneySide, debts
-from relay.operations import RelayOperations
-from relay.pool_view import ChainPool
-from relay.redeem import PassRedeemer
-from relay.redeem_rules import RedeemRules
-from relay.reporter import Reporter
-from relay.router import Outgoing, Router
-from relay.signed_epochs import SignedEpochs
+from relay.operator.operations import RelayOperations
+from relay.path.books import Books, Purse, Side
+from relay.path.desk import Desk, RelayHooks, SideEvents
+from relay.path.mixer import Mixer
+from relay.path.router import Outgoing, Router
+from relay.redeem.campaign_issuers import CampaignIssuers
+from relay.redeem.issuer_desk import IssuerDesk, RelayIdentity
+from relay.redeem.pool_view import ChainPool
+from relay.redeem.redeemer import PassRedeemer
+from relay.redeem.rules import RedeemRules
 from relay.state import State
 from relay.store import RelayStore, StoreFailed, mailbox_ops
 from relay.treasury import TreasuryDesk

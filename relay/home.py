@@ -62,7 +62,7 @@ class Home:
 
     @property
     def signed_epochs(self) -> Path:
-        """The record of `relay.signed_epochs`, of all releases."""
+        """The record of `relay.keys.signed_epochs`, of all releases."""
         return self.path / KEYS / SIGNED_EPOCHS
 
     def database_of(self, release: int) -> Path:

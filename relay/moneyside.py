@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from mixpay.chain.contracts import Contracts
 from mixpay.errors import ChainError, UserError
 from mixpay.types import Account, Amount, RelayId
-from relay.books import Books
-from relay.desk import Desk, RelayHooks
-from relay.redeem import PassRedeemer, RedeemReport
-from relay.router import Router
+from relay.path.books import Books
+from relay.path.desk import Desk, RelayHooks
+from relay.path.router import Router
+from relay.redeem.redeemer import PassRedeemer, RedeemReport
 from relay.state import State
 from relay.treasury import Debts, TreasuryDesk, TreasuryReport
 from relay.treasury.facts import payee_facts, payer_facts

@@ -17,8 +17,8 @@ from mixpay.network import NetworkView, OtherContracts
 from mixpay.passes import KIND_ENTRY, TICK_VALUE, Pass, PassError, PassRules, Scope
 from mixpay.snapshot import RelayRecord
 from mixpay.types import Amount, Epoch, Position, RelayId, Term
-from relay.directories import Directories
-from relay.epoch_keys import EpochKeys, PacketKeys
+from relay.keys.directories import Directories
+from relay.keys.epoch_keys import EpochKeys, PacketKeys
 
 
 class State:

@@ -27,11 +27,11 @@ from mixpay.chain.sender import Sender
 from mixpay.errors import ChainError, UserError
 from mixpay.network import NetworkView
 from mixpay.releases import CannotFollow, Releases, Span
-from relay.answers import ReleaseAnswer, SettleAnswer, StatusAnswer
-from relay.api import ApiServer
 from relay.daemon import Daemon, not_registered, runs_relay
 from relay.home import Home
-from relay.report import joined
+from relay.operator.answers import ReleaseAnswer, SettleAnswer, StatusAnswer
+from relay.operator.api import ApiServer
+from relay.operator.report import joined
 from relay.store import StoreFailed
 
 log = logging.getLogger(__name__)

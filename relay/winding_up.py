@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from mixpay.mailbox import Mailboxes
 from mixpay.passes import EntryPassBook
 from mixpay.types import Amount
-from relay.books import Books
+from relay.path.books import Books
 from relay.state import State
 from relay.store import StoredPoolVoucher
 from relay.treasury import Subject, TreasuryReport

@@ -27,12 +27,12 @@ from mixpay.replay import TagStore
 from mixpay.snapshot import RelayRecord, Snapshot
 from mixpay.types import Account, Amount, Epoch, Position, RelayId, Value
 from mixpay.wire import frames
-from relay.books import Books, Purse, Side
-from relay.desk import Desk, RelayHooks
-from relay.epoch_keys import EpochKeys
+from relay.keys.epoch_keys import EpochKeys
 from relay.metrics import Metrics
-from relay.mixer import Mixer
-from relay.router import Outgoing, Router
+from relay.path.books import Books, Purse, Side
+from relay.path.desk import Desk, RelayHooks
+from relay.path.mixer import Mixer
+from relay.path.router import Outgoing, Router
 from relay.store import RelayStore
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,7 +15,7 @@ from mixpay.types import Account, Amount
 from relay.cli import options
 
 if TYPE_CHECKING:
-    from relay.registration import Owner
+    from relay.operator.registration import Owner
 
 
 @click.command(epilog="Example: mixpay-relay register --owner-key-file owner.json --capital 0.1 --gas 0.5")
@@ -143,7 +143,7 @@ def withdraw(
 
 
 def _owner(folder: Path, key_file: Path, password_file: Path | None, release: int | None) -> Owner:
-    from relay import registration  # noqa: PLC0415 loads a chain library, which --help must not wait for
+    from relay.operator import registration  # noqa: PLC0415 loads a chain library, which --help must not wait for
 
     key = registration.read_owner_key(key_file, lambda: options.ask_owner_password(password_file))
     return registration.Owner(folder, key, say, release)

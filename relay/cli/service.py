@@ -9,10 +9,10 @@ import click
 from mixpay.cli.common import FAILED, ask_password, json_option, log_to_stderr, password_option, result
 from mixpay.errors import UserError
 from relay import config
-from relay.api_client import ApiClient
 from relay.cli import options
 from relay.home import CONFIG
-from relay.status_text import settle_text, status_text
+from relay.operator.api_client import ApiClient
+from relay.operator.status_text import settle_text, status_text
 
 
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay-relay run")

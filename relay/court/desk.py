@@ -24,7 +24,6 @@ from mixpay.chain.errors import NoEther
 from mixpay.chain.follower import Batch
 from mixpay.errors import ChainError, ChainUnavailable
 from mixpay.types import Account, Amount, RelayId
-from relay.books import Books, Side
 from relay.chainside import Accounts
 from relay.config import CourtRules
 from relay.court.actions import Action, Admit, Finish, Matter, Open
@@ -34,6 +33,7 @@ from relay.court.facts import Facts, PayeeFacts, PayerFacts, Terms, payee_facts,
 from relay.court.noticed import Noticed
 from relay.court.plan import Plan, make_plan
 from relay.court.reader import Reader
+from relay.path.books import Books, Side
 from relay.store import RelayStore
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ Rules (thresholds of `TreasuryRules` in hop prices; docs/design.md §7)
 - A voucher is claimed when that pays at least `claim_at`, less when others are claimed with it (`claims.py`),
   and whatever it pays when the channel is closing or when told (urgent). A pool voucher also when half of its
   claim window is over, for then it lapses; none while passes that it may cover are to be redeemed at the pool
-  (`relay/redeem_chain.py`).
+  (`relay/redeem/chain.py`).
 - What our vouchers promise is covered first, for every payee, small gaps first, so that most are whole.
 - A channel is opened when a voucher has been signed to the payee, or `open_at` is owed. It is topped up when
   it holds less than `top_up_below` beyond what is owed. Both fill it to `fund` beyond what is owed. Told to

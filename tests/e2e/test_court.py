@@ -27,7 +27,7 @@ from mixpay.types import Account, Amount, RelayId, Value
 from relay.config import CourtRules, TreasuryRules
 from relay.court.docket import SETTLED_BLOCKS
 from relay.daemon import Daemon, Home, assemble
-from relay.status_text import status_text
+from relay.operator.status_text import status_text
 from relay_world import EPOCH, RelayWorld, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -24,8 +24,8 @@ from mixpay.parameters import TOKEN
 from mixpay.types import Amount, Epoch
 from mixpay.wire import client, frames
 from mixpay.wire.client import DownStatus
-from relay.books import Side
 from relay.daemon import Daemon, assemble
+from relay.path.books import Side
 from relay.store import StoreFailed, role_op
 from relay_world import EPOCH, RelayWorld, until
 from users import Box, User, packet, record, show

@@ -20,7 +20,7 @@ from mixpay.network import NetworkView
 from mixpay.parameters import DEMO
 from mixpay.types import Account, Epoch, RelayId
 from relay.daemon import Daemon, Home, assemble
-from relay.directories import decode_descriptor, encode_descriptor
+from relay.keys.directories import decode_descriptor, encode_descriptor
 from relay_world import EPOCH, RELAYS, RelayWorld, until
 
 LATER = Epoch(EPOCH + 2)

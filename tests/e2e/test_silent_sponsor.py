@@ -21,7 +21,7 @@ from mixpay.types import Amount, RelayId
 from mixpay.wire.client import DownStatus
 from relay.config import PassSettings, TreasuryRules
 from relay.daemon import Daemon, Home, assemble
-from relay.status_text import status_text
+from relay.operator.status_text import status_text
 from relay_world import CAMPAIGN, EPOCH, RelayWorld, until
 from users import Box, User, packet
 

@@ -47,10 +47,10 @@ from mixpay.sponsor.campaigns import Caps
 from mixpay.sponsor.config import Home as SponsorHome
 from mixpay.types import Account, Amount, Epoch
 from relay import config as configs
-from relay.answers import ReleaseAnswer
 from relay.daemon import Daemon
 from relay.home import CONFIG, Home, initialise
-from relay.registration import Owner, Registered
+from relay.operator.answers import ReleaseAnswer
+from relay.operator.registration import Owner, Registered
 from relay.supervisor import Supervisor
 from relay_world import free_ports, until
 

@@ -17,9 +17,9 @@ from mixpay.network import NetworkView
 from mixpay.parameters import DEMO
 from mixpay.types import Amount, RelayId, Value
 from mixpay.wire import frames
-from relay.books import Side
 from relay.config import CourtRules
 from relay.court import Clerk, CourtDesk, Reader, Terms
+from relay.path.books import Side
 from relay_parts import Clock, Node
 
 PRICE = DEMO.hop_price

@@ -32,9 +32,9 @@ from mixpay.sponsor.keys import KeyFolder, Period
 from mixpay.sponsor.policy import Evidence, OpenPolicy, Quotas
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
-from relay.issuer_desk import IssuerDesk, RelayIdentity
-from relay.redeem import PassRedeemer
-from relay.redeem_rules import RedeemRules
+from relay.redeem.issuer_desk import IssuerDesk, RelayIdentity
+from relay.redeem.redeemer import PassRedeemer
+from relay.redeem.rules import RedeemRules
 from relay.store import RelayStore, StoredPoolVoucher, pass_key_op, pass_op, tick_op
 
 RANDOM = seeded.Random(5).randbytes  # noqa: S311 tests repeat themselves exactly

@@ -38,18 +38,18 @@ from mixpay.replay import TagStore
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
 from mixpay.wire import WIRE_VERSION, frames
 from registry_samples import name, operator_key
-from relay.books import Books, Purse, Side
 from relay.chainside import Accounts, ChainSide
-from relay.desk import Desk, RelayHooks
-from relay.epoch_keys import PacketKeys
-from relay.gossip import Gossip, Heard
-from relay.key_desk import KeyDesk
+from relay.keys.epoch_keys import PacketKeys
+from relay.keys.gossip import Gossip, Heard
+from relay.keys.key_desk import KeyDesk
+from relay.keys.reporter import Reporter
+from relay.keys.signed_epochs import SignedEpochs
 from relay.links import Identity, LinkDialer
 from relay.metrics import Metrics
-from relay.mixer import Mixer
-from relay.reporter import Reporter
-from relay.router import Router
-from relay.signed_epochs import SignedEpochs
+from relay.path.books import Books, Purse, Side
+from relay.path.desk import Desk, RelayHooks
+from relay.path.mixer import Mixer
+from relay.path.router import Router
 from relay.state import State
 from relay.store import RelayStore
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from mixpay.sponsor import api
 from mixpay.types import Account
-from relay.campaign_issuers import CampaignIssuers
+from relay.redeem.campaign_issuers import CampaignIssuers
 
 POOL, OLD_POOL = Account(b"\5" * 20), Account(b"\4" * 20)
 

@@ -16,10 +16,10 @@ from mixpay.errors import ChainUnavailable
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.types import Amount
 from mixpay.wire import frames
-from relay.books import Side
 from relay.court.actions import Admit, Answer, Collect, Expire, Finish, Open, Record
 from relay.court.desk import CourtReport
 from relay.court.docket import SETTLED_BLOCKS
+from relay.path.books import Side
 from relay.treasury.facts import payee_facts, payer_facts
 
 AMOUNT = 24 * PRICE

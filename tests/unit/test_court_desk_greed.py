@@ -16,8 +16,8 @@ from mixpay.chain.errors import Reverted
 from mixpay.chain.views import CaseBatch
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.types import Amount, Value
-from relay.books import Side
 from relay.court.actions import Admit, Answer, Expire
+from relay.path.books import Side
 from test_court_desk import AMOUNT, did, judge, settle_blocks
 
 

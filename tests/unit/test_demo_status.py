@@ -9,8 +9,8 @@ import pytest
 
 from demo_evidence import operator, pool_voucher, voucher
 from mixpay.demo.status import NoStatus, Status, read_status
-from relay import answers
-from relay.api import ApiServer
+from relay.operator import answers
+from relay.operator.api import ApiServer
 
 
 def hexadecimal(data: bytes) -> str:

@@ -17,9 +17,9 @@ from mixpay.errors import UserError
 from mixpay.snapshot import DirectoryError
 from mixpay.types import Epoch, RelayId
 from registry_samples import operator_key
-from relay.directories import decode_descriptor
-from relay.gossip import Heard
-from relay.signed_epochs import SignedEpochs
+from relay.keys.directories import decode_descriptor
+from relay.keys.gossip import Heard
+from relay.keys.signed_epochs import SignedEpochs
 from relay_parts import EPOCH, Chain, Clock, Node
 
 NEXT, LATER = Epoch(EPOCH + 1), Epoch(EPOCH + 2)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.mixer import Mixer
+from relay.path.mixer import Mixer
 
 delays = st.floats(0, 65.535)
 

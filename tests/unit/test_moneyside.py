@@ -18,11 +18,11 @@ from mixpay.errors import UserError
 from mixpay.types import Epoch
 from registry_samples import operator_key
 from relay.config import TreasuryRules
-from relay.issuer_desk import IssuerDesk, RelayIdentity
 from relay.moneyside import MoneySide, debts
-from relay.pool_view import ChainPool
-from relay.redeem import PassRedeemer
-from relay.redeem_rules import RedeemRules
+from relay.redeem.issuer_desk import IssuerDesk, RelayIdentity
+from relay.redeem.pool_view import ChainPool
+from relay.redeem.redeemer import PassRedeemer
+from relay.redeem.rules import RedeemRules
 from relay.treasury import TreasuryDesk
 from relay_parts import DEAD, DEPLOYMENT, EPOCH, Node, Parts
 

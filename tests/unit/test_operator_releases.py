@@ -21,8 +21,8 @@ from mixpay.parameters import DEMO, TOKEN
 from mixpay.types import Amount, Epoch
 from relay import config as configs
 from relay.home import initialise, operator_account
-from relay.operator_releases import OperatorReleases
-from relay.registration import Owner
+from relay.operator.registration import Owner
+from relay.operator.releases import OperatorReleases
 
 PASSWORD = "pw"
 DEARER = dataclasses.replace(DEMO, stake=Amount(120 * TOKEN))

@@ -13,7 +13,7 @@ from mixpay import eip712
 from mixpay.sponsor.keys import KeyFolder
 from mixpay.types import Account
 from redeem_world import CAMPAIGN, CHAIN, FIRST, OPERATOR, POOL, WINDOW, Chain, Sponsor, ends, entry, worth
-from relay.redeem import Redeemed
+from relay.redeem.redeemer import Redeemed
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from redeem_world import (
     entry,
     worth,
 )
-from relay.redeem import Redeemed
+from relay.redeem.redeemer import Redeemed
 from relay.store import StoredPoolVoucher, pool_voucher_op
 
 NOBODY = "http://127.0.0.1:9"

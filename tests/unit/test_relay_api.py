@@ -17,7 +17,11 @@ from mixpay.errors import ChainUnavailable, MixpayError, UserError
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, Amount, RelayId
 from relay import cli, report
-from relay.answers import (
+from relay.court import CourtReport
+from relay.court import desk as court_desk
+from relay.court.actions import Expire, Matter
+from relay.metrics import Metrics
+from relay.operator.answers import (
     ApiFile,
     Balances,
     ErrorAnswer,
@@ -26,14 +30,10 @@ from relay.answers import (
     SettleAnswer,
     StatusAnswer,
 )
-from relay.api import ApiServer
-from relay.api_client import ApiClient, DaemonTrouble
-from relay.court import CourtReport
-from relay.court import desk as court_desk
-from relay.court.actions import Expire, Matter
-from relay.metrics import Metrics
-from relay.redeem import Redeemed, RedeemReport
-from relay.status_text import settle_text, status_text
+from relay.operator.api import ApiServer
+from relay.operator.api_client import ApiClient, DaemonTrouble
+from relay.operator.status_text import settle_text, status_text
+from relay.redeem.redeemer import Redeemed, RedeemReport
 from relay.store import StoredPoolVoucher
 from relay.treasury import Fund, Holdings, Postponed, Result, Subject, TreasuryReport
 from relay.waits import Waiting

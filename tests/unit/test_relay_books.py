@@ -13,7 +13,7 @@ from mixpay.book.events import ClaimDue, SendAck, SendCut, SendRefuseTicket, Tic
 from mixpay.types import Amount, Value
 from mixpay.wire import frames
 from registry_samples import operator_key
-from relay.books import Purse, Side, to_frame
+from relay.path.books import Purse, Side, to_frame
 from relay.store import StoreFailed
 from relay_parts import EPOCH, PRICE, Node, Parts, account, frame, only
 

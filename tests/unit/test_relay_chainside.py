@@ -22,8 +22,8 @@ from mixpay.network import NetworkView
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.types import Account, Amount, Epoch, RelayId
 from mixpay.wire import WIRE_VERSION, frames
-from relay.books import Side
 from relay.chainside import Accounts, next_hops
+from relay.path.books import Side
 from relay_parts import EPOCH, PRICE, RELAYS, Clock, Node, Parts
 
 # ---------------------------------------------------------------------- a real chain

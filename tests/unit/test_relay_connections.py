@@ -12,8 +12,8 @@ import pytest_asyncio
 from aiohttp import web
 
 from mixpay import tls
-from relay import connections
-from relay.connections import Connections
+from relay.clients import connections
+from relay.clients.connections import Connections
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -20,8 +20,8 @@ from mixpay.mailbox import mailbox_id_of
 from mixpay.types import Account, Amount, RelayId, Value
 from mixpay.wire import frames
 from registry_samples import operator_key
-from relay.books import Side
-from relay.desk import SideEvents
+from relay.path.books import Side
+from relay.path.desk import SideEvents
 from relay_parts import DEPLOYMENT, EPOCH, PRICE, Node, Parts, account, frame, only, reasons
 
 DOMAIN = eip712.channels_domain(DEPLOYMENT.chain_id, DEPLOYMENT.channels)

@@ -13,8 +13,8 @@ from mixpay.directory import read_directory
 from mixpay.snapshot import DirectoryError
 from mixpay.types import Epoch, RelayId
 from registry_samples import operator_key
-from relay.directories import Directories, decode_descriptor, encode_descriptor
-from relay.epoch_keys import PacketKeys
+from relay.keys.directories import Directories, decode_descriptor, encode_descriptor
+from relay.keys.epoch_keys import PacketKeys
 from relay.state import State
 from relay_parts import EPOCH, RELAYS, Chain, account, packet_secret
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpay.types import Epoch, RelayId
-from relay.books import Side
-from relay.epoch_keys import PacketKeys
+from relay.keys.epoch_keys import PacketKeys
+from relay.path.books import Side
 from relay_parts import EPOCH, PRICE, Parts, frame, packet_secret
 
 

@@ -28,9 +28,9 @@ from mixpay.types import Epoch, RelayId
 from mixpay.wire import client, frames
 from registry_samples import operator_key
 from relay import connections, gateway
-from relay.books import Side
-from relay.directories import encode_descriptor
-from relay.gateway import Gateway
+from relay.clients.gateway import Gateway
+from relay.keys.directories import encode_descriptor
+from relay.path.books import Side
 from relay_parts import (
     CAMPAIGN,
     EPOCH,

@@ -20,10 +20,10 @@ from mixpay.descriptors import Descriptor, Equivocation, sign_descriptor
 from mixpay.directory import Directory, write_directory
 from mixpay.types import Epoch, RelayId
 from registry_samples import operator_key
-from relay import gossip
-from relay.directories import MAX_DESCRIPTOR, encode_descriptor
-from relay.epoch_keys import PacketKeys
-from relay.gossip import Gossip, Heard, _session
+from relay.keys import gossip
+from relay.keys.directories import MAX_DESCRIPTOR, encode_descriptor
+from relay.keys.epoch_keys import PacketKeys
+from relay.keys.gossip import Gossip, Heard, _session
 from relay.state import State
 from relay_parts import EPOCH, Chain, Clock, link_seed, packet_secret
 

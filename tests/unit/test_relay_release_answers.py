@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from relay.answers import ActionAnswer, ReleaseAnswer, SettleAnswer
-from relay.report import joined
-from relay.status_text import status_text
+from relay.operator.answers import ActionAnswer, ReleaseAnswer, SettleAnswer
+from relay.operator.report import joined
+from relay.operator.status_text import status_text
 from test_relay_api import SETTLED, STATUS
 
 SERVING = ReleaseAnswer(number=0, begins=0, ends=40, relay=3, state="serving", notes=[])

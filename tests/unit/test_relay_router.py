@@ -18,8 +18,8 @@ from mixpay.packet import Deliver, Forward, Hop, build, peel
 from mixpay.types import Epoch
 from mixpay.wire import frames
 from registry_samples import name
-from relay.books import Side
-from relay.router import MAX_WAIT
+from relay.path.books import Side
+from relay.path.router import MAX_WAIT
 from relay_parts import EPOCH, Node, Parts, frame, only, packet_secret, reasons
 
 INVENTED = "sorry_no_mood_today"

@@ -13,7 +13,7 @@ from mixpay.parameters import DEMO
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICK_VALUE, TICKS, PassError, Scope
 from mixpay.types import Account, Epoch, RelayId
 from registry_samples import operator_key
-from relay.epoch_keys import PacketKeys
+from relay.keys.epoch_keys import PacketKeys
 from relay.state import State
 from relay_parts import (
     CAMPAIGN,

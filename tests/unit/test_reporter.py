@@ -19,7 +19,7 @@ from mixpay.network import NetworkView
 from mixpay.parameters import DEMO
 from mixpay.snapshot import DirectoryError
 from mixpay.types import Epoch, RelayId
-from relay.reporter import _TURN
+from relay.keys.reporter import _TURN
 from relay_parts import Clock, Node, Parts
 
 ANY_TURN = 8 * _TURN

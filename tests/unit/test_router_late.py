@@ -8,7 +8,7 @@ import pytest
 
 from mixpay.book import Limits
 from mixpay.wire import frames
-from relay.books import Side
+from relay.path.books import Side
 from relay_parts import Parts, frame, only
 
 LIMITS = Limits(response_timeout=15.0)

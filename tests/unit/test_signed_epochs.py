@@ -10,7 +10,7 @@ import pytest
 from mixpay import eip712
 from mixpay.errors import UserError
 from mixpay.types import Epoch
-from relay.signed_epochs import SignedEpochs
+from relay.keys.signed_epochs import SignedEpochs
 
 DOMAIN = eip712.registry_domain(31337, b"\x11" * 20)
 OTHER = eip712.registry_domain(31337, b"\x22" * 20)

@@ -31,7 +31,7 @@ from mixpay.passes import (
 )
 from mixpay.sponsor import api, app
 from mixpay.types import Account, Amount, Epoch, RelayId
-from relay.pool_view import ChainPool
+from relay.redeem.pool_view import ChainPool
 from relay.store import StoredPoolVoucher
 from sponsor_world import PASSWORD, World
 

@@ -21,9 +21,9 @@ from mixpay.amounts import shown
 from mixpay.chain.errors import Reverted
 from mixpay.passes import EntryPassBook, HeldPass, Scope
 from mixpay.types import Amount, Epoch
-from relay.pool_view import PoolView
-from relay.redeem_dues import Dues
-from relay.redeem_rules import RedeemRules, worth
+from relay.redeem.dues import Dues
+from relay.redeem.pool_view import PoolView
+from relay.redeem.rules import RedeemRules, worth
 from relay.store import RelayStore, StoredPoolVoucher, StoreOp
 
 log = logging.getLogger(__name__)

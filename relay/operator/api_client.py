@@ -1,4 +1,4 @@
-"""The command line's side of the operator's HTTP interface (`relay/api.py`)."""
+"""The command line's side of the operator's HTTP interface (`relay/operator/api.py`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from mixpay.errors import MixpayError, UserError
 from mixpay.keystore import check_private
-from relay.answers import ApiFile, ErrorAnswer, SettleAnswer, StatusAnswer
+from relay.operator.answers import ApiFile, ErrorAnswer, SettleAnswer, StatusAnswer
 
 _HOST = "127.0.0.1"
 _FILE = "api.json"

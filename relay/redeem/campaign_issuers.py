@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from mixpay.errors import PeerError
 from mixpay.sponsor.remote import IssuerSilent
 from mixpay.types import Account
-from relay.issuers import campaign_of
+from relay.redeem.issuers import campaign_of
 
 log = logging.getLogger(__name__)
 

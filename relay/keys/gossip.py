@@ -2,8 +2,8 @@
 
     ask            every relay for its own descriptor, again and again until all of an epoch are known
     compare        the directory of another relay, chosen at random, with our own: what we lack is learned,
-                   and a relay that gave it another key than us is found out (`relay/directories.py`)
-    ask about me   others for a descriptor of ours, before we sign one (`relay/key_desk.py`)
+                   and a relay that gave it another key than us is found out (`relay/keys/directories.py`)
+    ask about me   others for a descriptor of ours, before we sign one (`relay/keys/key_desk.py`)
 
 All over the relays' pinned HTTPS ports. A relay that does not answer is left alone for a while. Whoever
 splits clients must give relays two keys as well, or nobody serves the second one. An honest relay that was
@@ -27,7 +27,7 @@ from mixpay.endpoint import EndpointError, parse_endpoint
 from mixpay.http import HTTP_ERRORS, read_at_most
 from mixpay.snapshot import DirectoryError, RelayRecord
 from mixpay.types import Epoch, Random, RelayId
-from relay.directories import MAX_DESCRIPTOR, decode_descriptor
+from relay.keys.directories import MAX_DESCRIPTOR, decode_descriptor
 from relay.state import State
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,9 @@ from mixpay.accounts import show_account
 from mixpay.book import PayeeBook, PayerBook
 from mixpay.passes import KIND_ENTRY, EntryPassBook
 from mixpay.types import Account, Amount, RelayId
-from relay.answers import (
+from relay.config import Settlement
+from relay.court import CourtReport
+from relay.operator.answers import (
     ActionAnswer,
     Balances,
     CampaignAnswer,
@@ -24,9 +26,7 @@ from relay.answers import (
     SettleAnswer,
     VoucherAnswer,
 )
-from relay.config import Settlement
-from relay.court import CourtReport
-from relay.redeem import RedeemReport
+from relay.redeem.redeemer import RedeemReport
 from relay.store import StoredPoolVoucher
 from relay.treasury import Holdings, Postponed, Subject, TreasuryReport
 

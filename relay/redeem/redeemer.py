@@ -30,11 +30,11 @@ from mixpay.passes import KIND_ENTRY, EntryPassBook, HeldPass, Scope
 from mixpay.sponsor.api import RefusedBundle
 from mixpay.sponsor.remote import IssuerSilent
 from mixpay.types import Amount, Epoch
-from relay.issuer_desk import IssuerDesk, VoucherError
-from relay.pool_view import PoolView
-from relay.redeem_chain import PoolRedeemer
-from relay.redeem_dues import Dues
-from relay.redeem_rules import RedeemRules, worth
+from relay.redeem.chain import PoolRedeemer
+from relay.redeem.dues import Dues
+from relay.redeem.issuer_desk import IssuerDesk, VoucherError
+from relay.redeem.pool_view import PoolView
+from relay.redeem.rules import RedeemRules, worth
 from relay.store import RelayStore, StoredPoolVoucher, StoreOp, forget_pass_ops, pool_voucher_op
 from relay.waits import Matter, Wait, Waiting, Waits
 

@@ -1,8 +1,8 @@
 """A relay's packet keys, one an epoch, with what belongs to that epoch: directory root, layers, hop price.
 
 Keys are made ahead (for every epoch whose directory is frozen), kept for a grace after their epoch, and then
-destroyed, so that what a relay once carried cannot be opened by whoever seizes it later. `relay/key_desk.py`
-does it.
+destroyed, so that what a relay once carried cannot be opened by whoever seizes it later.
+`relay/keys/key_desk.py` does it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class EpochKeys:
 class PacketKeys:
     """The secret keys by epoch.
 
-    `signed`: the last epoch that a key may have been signed for before (`relay/signed_epochs.py`).
+    `signed`: the last epoch that a key may have been signed for before (`relay/keys/signed_epochs.py`).
 
     Keys are made in the order of epochs only. So the key of an epoch that was destroyed, or lost, is never
     made again, whatever a lagging RPC endpoint says the time is: a second one, signed, is an equivocation and

@@ -17,11 +17,11 @@ from mixpay.errors import PeerError
 from mixpay.merkle import Opening
 from mixpay.types import Amount, RelayId, Value
 from mixpay.wire import frames
-from relay.books import Books, FrameSink, Side, Step
 from relay.links import Link
 from relay.links.events import SHUTTING_DOWN
 from relay.metrics import Metrics
-from relay.router import Router
+from relay.path.books import Books, FrameSink, Side, Step
+from relay.path.router import Router
 
 log = logging.getLogger(__name__)
 

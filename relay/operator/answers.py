@@ -1,4 +1,4 @@
-"""What the operator's HTTP interface answers (`relay/api.py`), as types for the daemon and the command line.
+"""What the operator's HTTP interface (`api.py`) answers, as types for the daemon and the command line.
 
 Amounts are decimal strings of the token's smallest unit, for they do not fit a JavaScript number. A "value"
 is in hop prices. Accounts and signatures are hexadecimal with 0x. Readers ignore fields they do not know.

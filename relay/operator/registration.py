@@ -30,7 +30,7 @@ from mixpay.registry_tree import relay_leaf
 from mixpay.types import Account, Amount, RelayId
 from relay import config as configs
 from relay.home import CONFIG, KEYS, LINK_KEY, OPERATOR_KEY, operator_account
-from relay.operator_releases import OperatorReleases
+from relay.operator.releases import OperatorReleases
 
 Progress = Callable[[str], None]
 

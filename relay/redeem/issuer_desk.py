@@ -19,8 +19,8 @@ from mixpay.passes import KIND_ENTRY, Redemption, Scope
 from mixpay.sponsor.api import MAX_BUNDLES, RedeemAnswer, RedeemRequest, RefusedBundle
 from mixpay.sponsor.remote import IssuerRefused, IssuerSilent
 from mixpay.types import Account, Amount, RelayId, Term
-from relay.issuers import PATIENCE, redeem
-from relay.pool_view import PoolView
+from relay.redeem.issuers import PATIENCE, redeem
+from relay.redeem.pool_view import PoolView
 from relay.store import StoredPoolVoucher
 
 

@@ -4,8 +4,8 @@ Two signed keys for one epoch cost a part of the stake, whoever is to blame. Wha
 sign a second one is a database, or a whole disk, that was lost or put back from an older copy. So a key is
 made only if
 
-    record    by its own record the relay has not signed for the epoch (`relay/signed_epochs.py`, beside the
-              keys and outside the database), and
+    record    by its own record the relay has not signed for the epoch (`relay/keys/signed_epochs.py`, beside
+              the keys and outside the database), and
     others    nobody shows a key of ours for it. Some relays are asked each time. Many are, and that they
               answer is waited for, only where there is a gap: the relay was in the epoch before and has no
               key of it, be it that the daemon was down, or that something was lost and the record, too, is
@@ -26,9 +26,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from mixpay.types import Epoch
-from relay.gossip import Heard
-from relay.router import Router
-from relay.signed_epochs import SignedEpochs
+from relay.keys.gossip import Heard
+from relay.keys.signed_epochs import SignedEpochs
+from relay.path.router import Router
 from relay.state import State
 from relay.store import RelayStore, forget_epoch_ops, key_op
 

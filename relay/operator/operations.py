@@ -1,4 +1,4 @@
-"""The daemon's answers to its operator: the `Operations` of `relay/api.py`, made from the daemon's parts."""
+"""The daemon's answers to its operator: the `Operations` of `api.py`, made from the daemon's parts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from mixpay.accounts import show_account
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, RelayId
-from relay import report
-from relay.answers import Roles, SettleAnswer, StatusAnswer
-from relay.books import Books
 from relay.config import RelayConfig
 from relay.court import CourtDesk
-from relay.directories import SOFTWARE
+from relay.keys.directories import SOFTWARE
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide
+from relay.operator import report
+from relay.operator.answers import Roles, SettleAnswer, StatusAnswer
+from relay.path.books import Books
 from relay.state import State
 from relay.store import RelayStore
 

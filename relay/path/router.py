@@ -27,11 +27,11 @@ from mixpay.mailbox import Delivered, Mailboxes
 from mixpay.replay import TagStore
 from mixpay.types import HOPS, MIX_LAYERS, Amount, Epoch, RelayId, Value
 from mixpay.wire import frames
-from relay.books import Books, FrameSink, Side, Step
-from relay.epoch_keys import EpochKeys
+from relay.keys.epoch_keys import EpochKeys
 from relay.metrics import Metrics
-from relay.mixer import Mixer
-from relay.submissions import Submissions
+from relay.path.books import Books, FrameSink, Side, Step
+from relay.path.mixer import Mixer
+from relay.path.submissions import Submissions
 
 MAX_WAIT = 20.0
 """Seconds a packet waits for a link or a limit before it is dropped: far above any honest pause."""

@@ -10,8 +10,8 @@
 
 A WebSocket whose first pass or proof of ownership is refused ends after the answer.
 
-Rules stand in the cores (`mixpay/passes`, `mixpay/mailbox.py`, `relay/router.py`); here is the way to them.
-A tick is on disk before its packet goes anywhere.
+Rules stand in the cores (`mixpay/passes`, `mixpay/mailbox.py`, `relay/path/router.py`); here is the way to
+them. A tick is on disk before its packet goes anywhere.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Presented, Tick
 from mixpay.snapshot import DirectoryError
 from mixpay.types import Epoch, RelayId
 from mixpay.wire import client
-from relay.connections import IDLE_SECONDS, Connections
-from relay.mailbox_desk import MailboxDesk, MailboxSession
+from relay.clients.connections import IDLE_SECONDS, Connections
+from relay.clients.mailbox_desk import MailboxDesk, MailboxSession
 from relay.metrics import Metrics
-from relay.router import Router
+from relay.path.router import Router
 from relay.state import State
 from relay.store import RelayStore, pass_key_op, pass_op, role_op, tick_op
 

@@ -9,7 +9,7 @@
 Without a release, status and metrics are of the one in force.
 
 `api.json` in the relay's folder (mode 0600) says port and token; every request carries the token as
-`Authorization: Bearer ...`. The answers are in `relay/answers.py`.
+`Authorization: Bearer ...`. The answers are in `relay/operator/answers.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from aiohttp import web
 
 from mixpay.errors import ChainError, MixpayError
 from mixpay.keystore import write_private
-from relay.answers import ApiFile, ErrorAnswer, SettleAnswer, StatusAnswer
+from relay.operator.answers import ApiFile, ErrorAnswer, SettleAnswer, StatusAnswer
 
 log = logging.getLogger(__name__)
 

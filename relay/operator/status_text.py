@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from mixpay.amounts import moment, shown
-from relay.answers import (
+from relay.operator.answers import (
     CampaignAnswer,
     CaseAnswer,
     PayeeAnswer,

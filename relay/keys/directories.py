@@ -3,10 +3,10 @@
 Rules
   * Everything is signed by the operators, so it does not matter from whom it comes.
   * A relay of which two keys for one epoch are known has equivocated. The proof is kept until the chain has
-    it (`relay/reporter.py`), and no epoch's directory names a key of that relay any more.
+    it (`relay/keys/reporter.py`), and no epoch's directory names a key of that relay any more.
   * A relay that the chain has condemned is treated the same.
   * What others say of this relay's own key is a warning: one that is not ours is never spread, and for its
-    epoch no other one is made (`relay/key_desk.py`).
+    epoch no other one is made (`relay/keys/key_desk.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mixpay.directory import Directory, write_directory
 from mixpay.network import NetworkView
 from mixpay.snapshot import DirectoryError, Snapshot
 from mixpay.types import Epoch, RelayId
-from relay.epoch_keys import PacketKeys
+from relay.keys.epoch_keys import PacketKeys
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,8 @@
+"""What an operator, and the owner of its stake, see and do.
+
+api.py           the HTTP interface, on loopback        api_client.py   the command line's side of it
+answers.py       what it answers, as types              operations.py   made from the daemon's parts
+report.py        what a relay says about itself: pure   status_text.py  the same as text
+registration.py  stake, register, equip, leave, withdraw
+releases.py      in which release an owner's command works
+"""
