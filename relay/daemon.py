@@ -127,7 +127,7 @@ class Daemon:
         self.mixer: Mixer[Outgoing] = Mixer(config.limits.mixer_packets)
         self.router = Router(
             self.me, self.books, tags, self.mixer, self.mailboxes, self.metrics, self.clock,
-            lambda: self.state.chain_time, self.hooks.link, config.limits.link_queue,
+            lambda: self.state.chain_time, self.hooks.link, config.limits.link_queue, os.urandom,
         )  # fmt: skip
         self.hooks.router = self.router
 

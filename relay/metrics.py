@@ -28,6 +28,14 @@ class Metrics:
         self.chain_height = Gauge("mixpay_chain_height", "Newest block followed", registry=self.registry)
 
         self._reasons: set[str] = set()
+        self._roles: dict[str, Counter] = {}
+
+    def carried(self, role: str) -> None:
+        """Count a packet accepted. Called for each one, so the counter is looked up once."""
+        counter = self._roles.get(role)
+        if counter is None:
+            counter = self._roles[role] = self.packets.labels(role)
+        counter.inc()
 
     def dropped(self, reason: str, packets: int = 1) -> None:
         """Count packets that go nowhere."""

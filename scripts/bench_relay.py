@@ -94,7 +94,7 @@ class Bench:
         mixer: Mixer[Outgoing] = Mixer(1 << 20)
         self.router = Router(
             self.me, self.books, TagStore(EPOCH, 1 << 20), mixer, Mailboxes(self.me), self.metrics,
-            time.monotonic, lambda: 0, self.hooks.link, 1 << 20,
+            time.monotonic, lambda: 0, self.hooks.link, 1 << 20, os.urandom,
         )  # fmt: skip
         self.hooks.router = self.router
         self.desk = Desk(self.books, self.router, self.metrics, time.monotonic)

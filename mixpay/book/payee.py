@@ -133,19 +133,24 @@ class PayeeBook(SettlingPayee):
         self._places[seq] = ticket
         return *effects, _ack(ticket), TicketTaken(run.number, ticket.position, seq)
 
-    def refusal(self, seq: int, value: Value, price: Amount) -> str | None:
-        """Return why a new ticket would be refused, or None. Cheap: ask before the packet is opened."""
+    def refusal(
+        self, seq: int, value: Value, price: Amount, ahead: int = 0, ahead_value: int = 0
+    ) -> str | None:
+        """Return why a new ticket would be refused, or None. Cheap: ask before the packet is opened.
+
+        `ahead`: number of tickets that may be accepted before it, `ahead_value` what they come to.
+        """
         if self.refused is not None or self._open.demand is not None:
             return reasons.LINK_REFUSED
         if seq <= self._state.floor and seq not in self._late:
             return reasons.STALE_TICKET
-        owed = self._acked_amount() + value * (self._open.price or price)
+        owed = self._acked_amount() + (ahead_value + value) * (self._open.price or price)
         return refusal(
             self.limits,
             self._channel,
             self._state.cumulative,
             price,
-            unsigned=self._acked_unsigned(),
+            unsigned=self._acked_unsigned() + ahead,
             owed=owed,
         )
 

@@ -230,6 +230,9 @@ _ROWS: Vocabulary[Row] = Vocabulary(_KINDS)
 ISSUED = _KIND_OF[IssuedTicket]
 """The kind that `ForgetTickets` deletes from, by number."""
 
+APPENDED: frozenset[type[Row]] = frozenset((PlacedTicket, Response))
+"""Rows of one size that are written once and only removed with their batch: a store may join their bytes."""
+
 OF_A_BATCH = (2, 3, 4, 5, 6, 7, 10)
 """The kinds that `ForgetBatch` deletes from, up to a number."""
 
@@ -251,6 +254,15 @@ def key_of(row: Row) -> Key:
 def encode(row: Row) -> bytes:
     """Return a row's bytes. Raises ValueError if a field does not fit."""
     return _ROWS.encode(row)
+
+
+def decode_all(data: bytes) -> list[Row]:
+    """Return the rows in `data`: one, or several of a kind that is appended. Raises PeerError as `decode`."""
+    kind = _KINDS.get(data[0]) if data else None
+    if kind not in APPENDED:
+        return [decode(data)]
+    size = _ROWS.size_of(kind)
+    return [_ROWS.decode(data, at, min(at + size, len(data))) for at in range(0, len(data), size)]
 
 
 def decode(data: bytes) -> Row:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import cast
 
 from mixpay.book.events import BatchSettled, Effect, Refuse, TicketLost, TicketOpened
 from mixpay.errors import PeerError
@@ -45,11 +47,15 @@ class Desk:
         """Carry out frames in their order. Raises PeerError for one that has no place here."""
         take = self._from_payer if side is Side.PAYER else self._from_payee
         with self._books.step() as step:
-            for frame in arrived:
-                if isinstance(frame, frames.Refuse):
-                    self._refused(peer, frame.reason)
-                else:
-                    take(peer, frame, step)
+            for kind, alike in groupby(arrived, type):
+                if kind is frames.Packet and side is Side.PAYER:
+                    self._router.on_packets(peer, cast(list[frames.Packet], list(alike)), step)
+                    continue
+                for frame in alike:
+                    if isinstance(frame, frames.Refuse):
+                        self._refused(peer, frame.reason)
+                    else:
+                        take(peer, frame, step)
 
     def _refused(self, peer: RelayId, reason: str) -> None:
         if reason == SHUTTING_DOWN:
@@ -58,9 +64,6 @@ class Desk:
         self._metrics.refused("by_peer")
 
     def _from_payer(self, payer: RelayId, frame: frames.LinkFrame, step: Step) -> None:
-        if isinstance(frame, frames.Packet):
-            self._router.on_packet(payer, frame, step)
-            return
         book, now = self._books.payee(payer), self._clock()
         match frame:
             case frames.Batch():

@@ -11,7 +11,7 @@ What was promised to a peer is on disk before it is promised (docs/design.md §1
 """
 
 from relay.store.engine import Store, StoreFailed, StoreLimits, StoreStats
-from relay.store.ops import Add, Delete, DeleteRange, Put, StoreOp
+from relay.store.ops import Add, Append, Delete, DeleteRange, Put, StoreOp
 from relay.store.relay import (
     RelayStore,
     StoredPoolVoucher,
@@ -34,6 +34,7 @@ from relay.store.relay import (
 
 __all__ = [
     "Add",
+    "Append",
     "Delete",
     "DeleteRange",
     "Put",

@@ -1,7 +1,7 @@
 """Changes of the database as values, and the net effect of a group of them.
 
-All but `Add` say what a row *is* afterwards, so carrying one out again changes nothing. A group is committed
-whole or not at all.
+All but `Add` say what a row *is* afterwards, so carrying a group out again changes only counters. A group is
+committed whole or not at all.
 """
 
 from __future__ import annotations
@@ -65,6 +65,19 @@ class DeleteRange:
 
 
 @dataclass(frozen=True, slots=True)
+class Append:
+    """Store `data` in one row with what the same group appends under keys that differ in the last part only.
+
+    The row stands under the first of these keys. So records that are written, read and removed together cost
+    the disk one row. No key may come twice.
+    """
+
+    table: Table
+    key: Key
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Add:
     """Raise a counter; the only change that counts each time."""
 
@@ -72,7 +85,7 @@ class Add:
     amount: int = 1
 
 
-StoreOp: TypeAlias = Put | Delete | DeleteRange | Add
+StoreOp: TypeAlias = Put | Append | Delete | DeleteRange | Add
 
 
 class Group:
@@ -84,10 +97,12 @@ class Group:
 
     def __init__(self) -> None:
         self.ranges: list[DeleteRange] = []
-        self.rows: defaultdict[Table, dict[Key, bytes | None]] = defaultdict(dict)
+        self.rows: defaultdict[Table, dict[Key, bytes | bytearray | None]] = defaultdict(dict)
         """What rows hold afterwards; None: the row is gone."""
         self.counters: dict[str, int] = {}
         self.size = 0
+        self._heads: dict[tuple[Table, Key], Key] = {}
+        """Under which key a row stands that is appended to, by all but the last part."""
 
     def extend(self, ops: Iterable[StoreOp]) -> None:
         """Add changes that come after those before."""
@@ -96,12 +111,23 @@ class Group:
             match op:
                 case Put():
                     self.rows[op.table][op.key] = op.data
+                case Append():
+                    self._append(op)
                 case Delete():
                     self.rows[op.table][op.key] = None
                 case DeleteRange():
                     self._cut(op)
                 case Add():
                     self.counters[op.counter] = self.counters.get(op.counter, 0) + op.amount
+
+    def _append(self, op: Append) -> None:
+        rows, group = self.rows[op.table], (op.table, op.key[:-1])
+        head = self._heads.get(group)
+        row = rows.get(head) if head is not None else None
+        if isinstance(row, bytearray):
+            row += op.data
+        else:
+            self._heads[group], rows[op.key] = op.key, bytearray(op.data)
 
     @property
     def forgets(self) -> bool:

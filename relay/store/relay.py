@@ -14,11 +14,12 @@ from mixpay.book.events import ForgetBatch, ForgetTickets
 from mixpay.book.events import Store as StoreRow
 from mixpay.descriptors import Equivocation
 from mixpay.errors import MixpayError
+from mixpay.geometry import REPLAY_TAG_SIZE
 from mixpay.passes import Pass, PassRecord, Scope, TickTaken
 from mixpay.types import Amount, Epoch, RelayId
 from relay.store import files
 from relay.store.engine import Store
-from relay.store.ops import Add, Delete, DeleteRange, Put, StoreOp
+from relay.store.ops import Add, Append, Delete, DeleteRange, Put, StoreOp
 from relay.store.tables import (
     BOOKS,
     EQUIVOCATIONS,
@@ -59,7 +60,8 @@ def book_ops(side: int, peer: RelayId, effect: StoreRow | ForgetTickets | Forget
     """What a channel book wants of the disk. `side` tells a peer's two books apart."""
     match effect:
         case StoreRow():
-            return [Put(BOOKS, (side, peer, *book.key_of(effect.row)), book.encode(effect.row))]
+            change = Append if type(effect.row) in book.APPENDED else Put
+            return [change(BOOKS, (side, peer, *book.key_of(effect.row)), book.encode(effect.row))]
         case ForgetTickets():
             return [Delete(BOOKS, (side, peer, book.ISSUED, seq, 0)) for seq in effect.seqs]
         case ForgetBatch():
@@ -68,7 +70,7 @@ def book_ops(side: int, peer: RelayId, effect: StoreRow | ForgetTickets | Forget
 
 def tag_op(epoch: Epoch, tag: bytes) -> StoreOp:
     """Keep a replay tag, 16 bytes."""
-    return Put(TAGS, (epoch, tag))
+    return Append(TAGS, (epoch, tag), tag)
 
 
 def key_op(epoch: Epoch, secret: bytes) -> StoreOp:
@@ -162,13 +164,17 @@ class RelayStore(Store):
         """The rows of every channel book, by side and peer, each in the order of their keys."""
         found: dict[tuple[int, RelayId], list[book.Row]] = defaultdict(list)
         for (side, peer, *_), data in self.rows(BOOKS):
-            found[side, RelayId(peer)].append(self._read(book.decode, data))
+            found[side, RelayId(peer)] += self._read(book.decode_all, data)
         return found
 
     def tags(self, floor: Epoch) -> Iterator[tuple[Epoch, bytes]]:
         """Replay tags of all epochs from `floor`."""
-        for (epoch, tag), _ in self.rows(TAGS, low=floor, high=LAST_U32):
-            yield Epoch(epoch), tag
+        for (epoch, head), data in self.rows(TAGS, low=floor, high=LAST_U32):
+            tags = data or head  # written one by one by earlier versions
+            if len(tags) % REPLAY_TAG_SIZE:
+                raise files.damaged(self.path, "tags of another size")
+            for at in range(0, len(tags), REPLAY_TAG_SIZE):
+                yield Epoch(epoch), tags[at : at + REPLAY_TAG_SIZE]
 
     def packet_keys(self) -> dict[Epoch, bytes]:
         """Secret packet keys by epoch."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from relay.store.ops import Table
 
 BOOKS = Table("books", ("side", "peer", "kind", "number", "place"))
-"""Rows of the channel books (`mixpay.book.rows`)."""
+"""Rows of the channel books (`mixpay.book.rows`); of kinds that are appended, all of one commit in one."""
 
 TAGS = Table("tags", ("epoch", "tag"))
-"""Replay tags by key epoch; no data."""
+"""Replay tags by key epoch, 16 bytes each: `data` has those of one commit, and `tag` is the first of them."""
 
 PACKET_KEYS = Table("packet_keys", ("epoch",))
 """Secret packet keys, X25519, 32 bytes."""

@@ -250,7 +250,7 @@ class Node:
         self.mixer: Mixer = Mixer(settings.get("mixer", 1_000))
         self.router = Router(
             self.me, self.books, self.tags, self.mixer, self.mailboxes, self.metrics, clock,
-            lambda: self.state.chain_time, self.hooks.link, settings.get("queue", 1_000),
+            lambda: self.state.chain_time, self.hooks.link, settings.get("queue", 1_000), dice,
         )  # fmt: skip
         self.hooks.router = self.router
         self.desk = Desk(self.books, self.router, self.metrics, clock)

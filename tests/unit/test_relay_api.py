@@ -16,11 +16,12 @@ import court_facts
 from mixpay.errors import ChainUnavailable, MixpayError, UserError
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, Amount, RelayId
-from relay import cli, report
+from relay import cli
 from relay.court import CourtReport
 from relay.court import desk as court_desk
 from relay.court.actions import Expire, Matter
 from relay.metrics import Metrics
+from relay.operator import report
 from relay.operator.answers import (
     ApiFile,
     Balances,

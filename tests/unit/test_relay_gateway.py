@@ -27,7 +27,7 @@ from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
 from mixpay.types import Epoch, RelayId
 from mixpay.wire import client, frames
 from registry_samples import operator_key
-from relay import connections, gateway
+from relay.clients import connections, gateway
 from relay.clients.gateway import Gateway
 from relay.keys.directories import encode_descriptor
 from relay.path.books import Side

@@ -157,6 +157,15 @@ async def test_sameTicketAgain_getsTheSameAckAndIsForwardedOnce(parts: Parts, mi
     assert len(mix.mixer) == 1
 
 
+async def test_sameTicketTwiceAtOnce_getsTheSameAckAndIsForwardedOnce(parts: Parts, mix: Node) -> None:
+    built = parts.packet()
+    answers = await bring(parts, mix, frame(built), frame(built), frame(parts.packet()))
+    acks = only(answers, frames.Acks)[0].acks
+    assert len(acks) == 3
+    assert len(set(acks)) == 1
+    assert len(mix.mixer) == 1
+
+
 async def test_replay_isKnownAfterARestart(parts: Parts, mix: Node) -> None:
     built = parts.packet()
     await bring(parts, mix, frame(built))
@@ -174,6 +183,25 @@ async def test_lockOfAnotherPacket_isWrongLock(parts: Parts, mix: Node) -> None:
 async def test_hintOfAnotherRelay_isWrongHint(parts: Parts, mix: Node) -> None:
     built, other = parts.packet(), parts.packet()
     await refused(parts, mix, frame(built, hint=other.hint), "wrong_hint")
+
+
+async def test_wrongHintsAmongMany_areRefusedAlone(parts: Parts, mix: Node) -> None:
+    """Many hints are checked at once; the packets that came with a wrong one are none the worse."""
+    built = [parts.packet() for _ in range(12)]
+    sent = [frame(packet, seq=seq) for seq, packet in enumerate(built, start=1)]
+    sent[3] = frame(built[3], seq=4, hint=built[4].hint)
+    sent[7] = frame(built[7], seq=8, hint=bytes(33))
+    answers = await bring(parts, mix, *sent)
+    refusals = [answer for answer in answers if isinstance(answer, frames.RefuseTickets)]
+    assert [(ticket.seq, ticket.reason) for ticket in refusals[0].tickets] == [
+        (4, "wrong_hint"),
+        (8, "wrong_hint"),
+    ]
+    acks = next(answer for answer in answers if isinstance(answer, frames.Acks)).acks
+    assert [ack.seq for ack in acks] == [1, 2, 3, 5, 6, 7, 9, 10, 11, 12]
+    assert len(mix.mixer) == 10
+    again = await bring(parts, mix, frame(built[3], seq=13))  # it was not used up
+    assert only(again, frames.Acks)
 
 
 async def test_hintThatIsNoPoint_isWrongHint(parts: Parts, mix: Node) -> None:

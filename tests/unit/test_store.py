@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.store import Add, Delete, DeleteRange, Put, Store, StoreFailed, StoreLimits, StoreOp
+from relay.store import Add, Append, Delete, DeleteRange, Put, Store, StoreFailed, StoreLimits, StoreOp
 from relay.store.ops import Group
 from relay.store.sql import carry_out
 from relay.store.tables import BOOKS, MESSAGES, MIGRATIONS, SETTINGS, TAGS
@@ -165,5 +165,41 @@ def test_group_does_what_its_changes_do_one_by_one(ops: list[StoreOp], size: int
     assert outcome(together) == outcome([[op] for op in ops])
 
 
+additions = st.tuples(st.integers(0, 1), st.integers(0, 1))
+steps = st.one_of(additions, st.builds(DeleteRange, st.just(BOOKS), st.tuples(st.integers(0, 1))))
+
+
+@given(st.lists(steps, max_size=40), st.integers(1, 40))
+def test_what_is_appended_is_kept_in_one_row_of_a_commit(
+    changes: list[tuple[int, int] | DeleteRange], size: int
+) -> None:
+    """The last part of a key counts up, as places of a batch do; a range removes what came before it only."""
+    ops: list[StoreOp] = []
+    expected: dict[tuple[int, ...], bytes] = {}
+    for place, change in enumerate(changes):
+        if isinstance(change, DeleteRange):
+            ops.append(change)
+            expected = {key: data for key, data in expected.items() if key[0] != change.prefix[0]}
+            continue
+        key, data = (change[0], 7, change[1], 0), bytes([place])
+        ops.append(Append(BOOKS, (*key, place), data))
+        expected[key] = expected.get(key, b"") + data
+    database = sqlite3.connect(":memory:")
+    database.executescript(MIGRATIONS[0])
+    commits = [ops[start : start + size] for start in range(0, len(ops), size)]
+    for some in commits:
+        group = Group()
+        group.extend(some)
+        carry_out(database, group)
+    rows = database.execute("SELECT * FROM books ORDER BY side, kind, place").fetchall()
+    found: dict[tuple[int, ...], bytes] = {}
+    for *key_, _, data in rows:
+        found[tuple(key_)] = found.get(tuple(key_), b"") + data
+    assert found == expected
+    assert len(rows) <= len(expected) * len(commits)
+    assert all(place == data[0] for *_, place, data in rows)
+
+
 def test_changes_do_not_show_their_data() -> None:
     assert "secret" not in repr(setting("a", b"secret"))
+    assert "secret" not in repr(Append(BOOKS, (0, 1, 2, 3, 4), b"secret"))

@@ -17,7 +17,7 @@ from mixpay.passes import Pass, PassRecord, Scope, TickTaken
 from mixpay.types import Amount, Epoch, RelayId, Value
 from relay import store as relay_store
 from relay.store import Put, RelayStore, StoredPoolVoucher, StoreOp
-from relay.store.tables import BOOKS
+from relay.store.tables import BOOKS, TAGS
 
 PEER = RelayId(7)
 BODY = 2048
@@ -66,6 +66,41 @@ async def test_book_rows_come_back_by_side_and_peer(path: Path) -> None:
         assert set(found) == {(0, PEER), (1, PEER), (0, RelayId(8))}
         assert sorted(map(repr, found[0, PEER])) == sorted(map(repr, rows))
         assert found[1, PEER] == [ticket]
+
+
+async def test_tickets_and_responses_of_a_commit_share_a_row(path: Path) -> None:
+    placed = [book.PlacedTicket(1, n, 9 - n, bytes([n]) * 20, Value(4), bytes(32)) for n in range(6)]
+    answered = [book.Response(1, n, bytes([n]) * 32) for n in (4, 0, 3)]
+    first, second = stored(0, PEER, [*placed[:4], answered[0]]), stored(0, PEER, [*placed[4:], *answered[1:]])
+    async with after(path, first, second) as kept:
+        assert len(kept.rows(BOOKS)) == 4
+        found = kept.book_rows()[0, PEER]
+        assert [row for row in found if isinstance(row, book.PlacedTicket)] == placed
+        assert {row for row in found if isinstance(row, book.Response)} == set(answered)
+
+
+async def test_rows_of_earlier_versions_are_read(path: Path) -> None:
+    """Which kept tickets, responses and tags one by one."""
+    rows = [book.PlacedTicket(1, n, n, bytes(20), Value(4), bytes(32)) for n in range(3)]
+    ops: list[StoreOp] = [Put(BOOKS, (0, PEER, *book.key_of(row)), book.encode(row)) for row in rows]
+    ops += [Put(TAGS, (1, bytes([n]) * 16)) for n in range(3)]
+    more = [*stored(0, PEER, [book.Response(1, 2, bytes(32))]), relay_store.tag_op(Epoch(1), b"t" * 16)]
+    async with after(path, ops, more) as kept:
+        assert kept.book_rows()[0, PEER] == [*rows, book.Response(1, 2, bytes(32))]
+        assert {tag for _, tag in kept.tags(Epoch(0))} == {*(bytes([n]) * 16 for n in range(3)), b"t" * 16}
+
+
+@pytest.mark.parametrize("data", [b"", b"\x02", b"\x02" * 78, b"\x04" * 82 + b"\x02"])
+async def test_joined_rows_that_are_cut_short_are_told(path: Path, data: bytes) -> None:
+    async with after(path, [Put(BOOKS, (0, PEER, 2, 1, 0), data)]) as kept:
+        with pytest.raises(UserError, match="damaged"):
+            kept.book_rows()
+
+
+async def test_tags_of_another_size_are_told(path: Path) -> None:
+    async with after(path, [Put(TAGS, (1, b"t" * 16), b"t" * 17)]) as kept:
+        with pytest.raises(UserError, match="damaged"):
+            list(kept.tags(Epoch(0)))
 
 
 async def test_row_takes_the_place_of_the_one_with_its_key(path: Path) -> None:
