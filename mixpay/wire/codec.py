@@ -168,7 +168,7 @@ class _Fixed:
         kinds = (f"{c.most}s" if isinstance(c, Raw) else _STRUCT_CODES[c.most] for c in codecs.values())
         self._struct = struct.Struct(">" + "".join(kinds))
         self.least = self.most = self._struct.size
-        self._get = attrgetter(*codecs) if len(codecs) > 1 else _as_tuple(attrgetter(*codecs))
+        self._get = _getter(list(codecs))
         # struct pads or cuts byte strings in silence, so their sizes are checked first.
         self._sizes = [
             (index, codec.most) for index, codec in enumerate(codecs.values()) if isinstance(codec, Raw)
@@ -196,17 +196,19 @@ class _Mixed:
 
     def __init__(self, cls: type, codecs: Mapping[str, Codec]) -> None:
         self._cls = cls
-        self._codecs = dict(codecs)
+        self._encoders = [codec.encode for codec in codecs.values()]
+        self._decoders = [codec.decode for codec in codecs.values()]
+        self._get = _getter(list(codecs))
         self.least = sum(codec.least for codec in codecs.values())
         self.most = sum(codec.most for codec in codecs.values())
 
     def encode(self, value: Any) -> bytes:
-        return b"".join(codec.encode(getattr(value, name)) for name, codec in self._codecs.items())
+        return b"".join([encode(part) for encode, part in zip(self._encoders, self._get(value), strict=True)])
 
     def decode(self, data: bytes, at: int) -> tuple[Any, int]:
         values = []
-        for codec in self._codecs.values():
-            value, at = codec.decode(data, at)
+        for decode in self._decoders:
+            value, at = decode(data, at)
             values.append(value)
         return self._cls(*values), at
 
@@ -239,8 +241,11 @@ def _take(data: bytes, at: int, size: int) -> bytes:
     return piece
 
 
-def _as_tuple(get: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
-    return lambda value: (get(value),)
+def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """What returns the values of these fields as a tuple, however many."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
 
 
 Frame = TypeVar("Frame")

@@ -26,9 +26,21 @@ class EpochKeys:
     hop_price: Amount
     public: bytes
     secret: bytes = field(repr=False)
+    _answers: dict[tuple[RelayId, RelayId, int], bool] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def may_come(self, payer: RelayId, relay: RelayId, layer: int) -> bool:
-        """Whether `payer` forwards to `relay` packets that have `layer` (1 to 4, the mailbox) there."""
+        """Whether `payer` forwards to `relay` packets that have `layer` (1 to 4, the mailbox) there.
+
+        Asked for each packet, so an answer is kept.
+        """
+        answer = self._answers.get((payer, relay, layer))
+        if answer is None:
+            answer = self._answers[payer, relay, layer] = self._may_come(payer, relay, layer)
+        return answer
+
+    def _may_come(self, payer: RelayId, relay: RelayId, layer: int) -> bool:
         if self.snapshot.by_id(payer) is None or self.snapshot.by_id(relay) is None:
             return False
         if layer > 1 and self.layers.layer(payer) != layer - 1:

@@ -42,6 +42,8 @@ from mixpay.types import Account, Epoch, Random, RelayId
 from mixpay.wire import frames
 from relay.store import RelayStore, StoreOp, book_ops, mailbox_ops, role_op, tag_op
 
+_FOR_DISK = (Store, ForgetTickets, ForgetBatch)
+
 
 class Side(IntEnum):
     """Which of a peer's two books: the one in which it pays us, or the one in which we pay it."""
@@ -98,13 +100,13 @@ class Step:
     ) -> None:
         """Take the effects of a peer's book; `packet` is what goes with the ticket among them."""
         for effect in effects:
-            if isinstance(effect, Store | ForgetTickets | ForgetBatch):
+            if isinstance(effect, _FOR_DISK):
                 self.ops.extend(book_ops(side, peer, effect))
-            elif isinstance(effect, TicketOpened):
+            elif type(effect) is TicketOpened:
                 # At once, so that the response it completes is in the same transaction.
                 self._hooks.ticket_opened(effect, self)
             else:
-                if packet is not None and isinstance(effect, SendTicket):
+                if packet is not None and type(effect) is SendTicket:
                     self.packets[peer, effect.seq] = packet
                 self.after.append((side, peer, effect))
 

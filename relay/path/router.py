@@ -155,14 +155,13 @@ class Router:
             return None
 
     def _take(self, payer: RelayId, found: _Opened, fault: str | None, step: Step) -> None:
-        """Book an opened packet, unless it has a fault, or one that came with it changed the answer."""
+        """Book an opened packet, unless it has a fault, or came twice."""
         frame, peeled, book = found.frame, found.peeled, self._books.payee(payer)
         value, price, epoch = Value(frame.value), found.keys.hop_price, Epoch(frame.key_epoch)
         try:
+            if fault is not None:
+                raise PeerError(fault)
             if not book.known(frame.seq):
-                fault = fault or book.refusal(frame.seq, value, price)
-                if fault is not None:
-                    raise PeerError(fault)
                 if not self._tags.add(epoch, peeled.tag):
                     raise PeerError("replayed")
                 step.tag(epoch, peeled.tag)
@@ -172,8 +171,9 @@ class Router:
             return
         effects = book.accept(frame.seq, frame.lock, peeled.ack, value, price=price, now=self._clock())
         step.add(Side.PAYER, payer, effects)
-        for taken in (effect for effect in effects if isinstance(effect, TicketTaken)):
-            self._proceed(payer, found, taken, step)
+        for effect in effects:
+            if type(effect) is TicketTaken:
+                self._proceed(payer, found, effect, step)
 
     def _refuse(self, payer: RelayId, seq: int, reason: str, step: Step) -> None:
         self._metrics.dropped(reason)
@@ -239,8 +239,9 @@ class Router:
         now = self._clock()
         for outgoing in self._mixer.due(now):
             self._enqueue(outgoing, now)
-        for relay in list(self._waiting):
-            self._flush(relay, now)
+        with self._books.step() as step:
+            for relay in list(self._waiting):
+                self._flush(relay, now, step)
         self._metrics.held.set(len(self._mixer))
 
     def awaited(self) -> Collection[RelayId]:
@@ -258,18 +259,18 @@ class Router:
             return
         queue.append((now, outgoing))
 
-    def _flush(self, relay: RelayId, now: float) -> None:
+    def _flush(self, relay: RelayId, now: float, step: Step) -> None:
         queue = self._waiting[relay]
         while queue:
             since, outgoing = queue[0]
-            if not self._issue(outgoing, now):
+            if not self._issue(outgoing, now, step):
                 if now - since <= MAX_WAIT:
                     return
                 self._drop(outgoing, "waited_too_long")
             queue.popleft()
         del self._waiting[relay]
 
-    def _issue(self, outgoing: Outgoing, now: float) -> bool:
+    def _issue(self, outgoing: Outgoing, now: float, step: Step) -> bool:
         """Give the next relay its ticket and packet; False while the link or a limit says wait."""
         keys = self._epochs.get(outgoing.epoch)
         if keys is None:
@@ -293,8 +294,7 @@ class Router:
         )
         if isinstance(effects, Wait):
             return False
-        with self._books.step() as step:
-            step.add(Side.PAYEE, outgoing.relay, effects, packet=(outgoing.epoch, outgoing.packet))
+        step.add(Side.PAYEE, outgoing.relay, effects, packet=(outgoing.epoch, outgoing.packet))
         return True
 
     def _is_paid_for(self, origin: bytes) -> bool:
@@ -317,7 +317,8 @@ class Router:
     def cut_off(self, payee: RelayId) -> None:
         """A next hop broke the rules: no ticket goes to it any more, and no answer will come from it."""
         if payee in self._waiting:
-            self._flush(payee, self._clock())
+            with self._books.step() as step:
+                self._flush(payee, self._clock(), step)
         self._submissions.lose_all(payee, PeerError(LINK_REFUSED))
 
     # ------------------------------------------------------------------ acks from payees
@@ -367,5 +368,6 @@ class Router:
         origin, future = self._submissions.add(mix)
         now = self._clock()
         self._enqueue(Outgoing(mix, lock, hint, Value(HOPS - 1), epoch, packet, origin), now)
-        self._flush(mix, now)
+        with self._books.step() as step:
+            self._flush(mix, now, step)
         return future
