@@ -45,6 +45,9 @@ api_port = 0
 # Seconds between two looks at the chain.
 poll_interval = 2.0
 
+# Processes that open packets beside the daemon's own: as many as it may use cores. 0: it opens them itself.
+workers = 0
+
 # Issuers of the campaigns whose passes this relay accepts: campaign number = URL.
 [issuers]
 {issuers}
@@ -167,6 +170,7 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = "0.0.0.0"  # noqa: S104 - a relay serves the network; the operator may narrow it
     api_port: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = 0
     poll_interval: Seconds = 2.0
+    workers: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
     issuers: dict[str, str] = {}
     limits: Limits = Limits()
     settlement: Settlement = Settlement()

@@ -43,10 +43,13 @@ from relay.links import Identity, LinkDialer, LinkServer, PayerLink
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide, debts
 from relay.operator.operations import RelayOperations
+from relay.path.arrivals import Outgoing
 from relay.path.books import Books, Purse, Side
 from relay.path.desk import Desk, RelayHooks, SideEvents
 from relay.path.mixer import Mixer
-from relay.path.router import Outgoing, Router
+from relay.path.opening import InlineOpener
+from relay.path.router import Router
+from relay.path.workers import WorkerPool
 from relay.redeem.campaign_issuers import CampaignIssuers
 from relay.redeem.issuer_desk import IssuerDesk, RelayIdentity
 from relay.redeem.pool_view import ChainPool
@@ -125,9 +128,10 @@ class Daemon:
         self.mailboxes.restore(store.mailboxes(), store.message_index())
         self.passes = EntryPassBook.from_records(store.passes(self.state.chain_id, self.state.pool))
         self.mixer: Mixer[Outgoing] = Mixer(config.limits.mixer_packets)
+        self.workers = WorkerPool(config.workers, InlineOpener(os.urandom, tags.seen))
         self.router = Router(
             self.me, self.books, tags, self.mixer, self.mailboxes, self.metrics, self.clock,
-            lambda: self.state.chain_time, self.hooks.link, config.limits.link_queue, os.urandom,
+            lambda: self.state.chain_time, self.hooks.link, config.limits.link_queue, self.workers,
         )  # fmt: skip
         self.hooks.router = self.router
 
@@ -241,6 +245,7 @@ class Daemon:
     async def start(self) -> None:
         """Listen and begin. Raises OSError when a port is not to be had, ChainError without a chain."""
         config = self.home.config
+        await self.workers.start()
         await self.keys.use()
         await self.server.start(config.listen, self.endpoint.link_port)
         await self.gateway.start(config.listen, self.endpoint.client_port, self.home.link_seed)
@@ -289,6 +294,7 @@ class Daemon:
         await self.gateway.stop()
         await self.server.stop()
         await self.dialer.stop()
+        await self.workers.stop()
         await self.store.close()
 
 

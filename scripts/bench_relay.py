@@ -29,10 +29,12 @@ from mixpay.types import Account, Amount, Epoch, Position, RelayId, Value
 from mixpay.wire import frames
 from relay.keys.epoch_keys import EpochKeys
 from relay.metrics import Metrics
+from relay.path.arrivals import Outgoing
 from relay.path.books import Books, Purse, Side
 from relay.path.desk import Desk, RelayHooks
 from relay.path.mixer import Mixer
-from relay.path.router import Outgoing, Router
+from relay.path.opening import InlineOpener
+from relay.path.router import Router
 from relay.store import RelayStore
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,9 +94,10 @@ class Bench:
         accounts = {relay: Account(eip712.account_of(key)) for relay, key in self.operators.items()}
         self.books = Books(purse, LIMITS, self.store, self.hooks, accounts.__getitem__, os.urandom, 0.0)
         mixer: Mixer[Outgoing] = Mixer(1 << 20)
+        tags = TagStore(EPOCH, 1 << 20)
         self.router = Router(
-            self.me, self.books, TagStore(EPOCH, 1 << 20), mixer, Mailboxes(self.me), self.metrics,
-            time.monotonic, lambda: 0, self.hooks.link, 1 << 20, os.urandom,
+            self.me, self.books, tags, mixer, Mailboxes(self.me), self.metrics,
+            time.monotonic, lambda: 0, self.hooks.link, 1 << 20, InlineOpener(os.urandom, tags.seen),
         )  # fmt: skip
         self.hooks.router = self.router
         self.desk = Desk(self.books, self.router, self.metrics, time.monotonic)

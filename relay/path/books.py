@@ -204,6 +204,11 @@ class Books:
             book = self._payers[payee] = self._new_payer(payee)
         return book
 
+    @property
+    def congested(self) -> bool:
+        """Whether so much waits for the disk that no new work should be taken on."""
+        return self._store.congested
+
     # ------------------------------------------------------------------ steps
 
     @contextmanager

@@ -22,6 +22,7 @@ from mixpay.wire import frames
 from relay.links import Link
 from relay.links.events import SHUTTING_DOWN
 from relay.metrics import Metrics
+from relay.path.arrivals import MAX_UNDER_WAY
 from relay.path.books import Books, FrameSink, Side, Step
 from relay.path.router import Router
 
@@ -36,6 +37,8 @@ class Desk:
         self._router = router
         self._metrics = metrics
         self._clock = clock
+        self._paused: list[Link] = []
+        router.arrivals.relieved = self.relieve
 
     def opened(self, side: Side, peer: RelayId) -> None:
         """A link is up: repeat what still matters."""
@@ -56,6 +59,20 @@ class Desk:
                         self._refused(peer, frame.reason)
                     else:
                         take(peer, frame, step)
+
+    def relax(self, link: Link) -> None:
+        """Read no more from a payer while there is more to do than can be done: its packets wait with it."""
+        if self._router.arrivals.under_way >= MAX_UNDER_WAY or self._books.congested:
+            link.pause()
+            self._paused.append(link)
+
+    def relieve(self) -> None:
+        """Read again from payers, if enough is done."""
+        free = self._router.arrivals.under_way < MAX_UNDER_WAY // 2 and not self._books.congested
+        if self._paused and free:
+            paused, self._paused = self._paused, []
+            for link in paused:
+                link.resume()
 
     def _refused(self, peer: RelayId, reason: str) -> None:
         if reason == SHUTTING_DOWN:
@@ -98,6 +115,7 @@ class Desk:
 
     def tick(self) -> None:
         """Let every book do what time asks for: sign, cut, redeem, repeat, give up."""
+        self.relieve()
         now = self._clock()
         with self._books.step() as step:
             for payer, payee_book in list(self._books.payees.items()):
@@ -132,6 +150,8 @@ class SideEvents:
     def received(self, link: Link, frames_: Sequence[frames.LinkFrame]) -> None:
         """See `LinkEvents`."""
         self._desk.received(self._side, link.peer, frames_)
+        if self._side is Side.PAYER:
+            self._desk.relax(link)
 
     def closed(self, link: Link, reason: str) -> None:
         """See `LinkEvents`."""

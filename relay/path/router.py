@@ -1,36 +1,32 @@
 """The data path of a relay: what happens to a packet between arrival and departure (docs/design.md §12).
 
-    PACKET ▶ peel ▶ replay? ▶ lock ok? ▶ book ─┬─▶ on disk ▶ ack ▶ mixer (delay) ▶ next ticket ▶ next link
-                                               └─▶ on disk ▶ ack ▶ mailbox
+    arrivals.py ▶ mixer (delay) ▶ next ticket ▶ next link
     ack from the next relay ▶ response ▶ book
-    a client's tick (gateway.py) ▶ first ticket ▶ first mix ▶ its ack ▶ client
+    a client's tick (clients/gateway.py) ▶ first ticket ▶ first mix ▶ its ack ▶ client
 
-A ticket's value tells the layer its packet has here (value = 5 - layer). Everything about a packet that must
-survive a crash is written in the transaction that is committed before its ack leaves. A packet waits for its
-next link at most `MAX_WAIT` seconds; every drop has a reason.
+A packet waits for its next link at most `MAX_WAIT` seconds; every drop has a reason.
 """
 
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 
-from mixpay import packet as packets
 from mixpay import proof
-from mixpay.book.events import SendRefuseTicket, TicketLost, TicketOpened, TicketTaken, Wait
+from mixpay.book.events import TicketLost, TicketOpened, Wait
 from mixpay.book.limits import LIMITS, LINK_REFUSED, NO_ACK, STALE_TICKET
 from mixpay.errors import PeerError
-from mixpay.mailbox import Delivered, Mailboxes
+from mixpay.mailbox import Mailboxes
 from mixpay.replay import TagStore
-from mixpay.types import HOPS, MIX_LAYERS, Amount, Epoch, Random, RelayId, Value
+from mixpay.types import HOPS, Epoch, RelayId, Value
 from mixpay.wire import frames
 from relay.keys.epoch_keys import EpochKeys
 from relay.metrics import Metrics
+from relay.path.arrivals import ORIGIN, Arrivals, Outgoing
 from relay.path.books import Books, FrameSink, Side, Step
 from relay.path.mixer import Mixer
+from relay.path.opening import Opener
 from relay.path.submissions import Submissions
 
 MAX_WAIT = 20.0
@@ -45,37 +41,9 @@ TICKET_REASONS = LIMITS | frozenset(
 )
 """Why a relay like this one refuses tickets, or loses them."""
 
-_ORIGIN = struct.Struct(">IQI32s")
-MAILBOX_LAYER = MIX_LAYERS + 1
-
-Peeled = packets.Forward | packets.Deliver
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A packet on its way to its next relay, with the ticket that will pay for it."""
-
-    relay: RelayId
-    lock: bytes = field(repr=False)
-    hint: bytes = field(repr=False)
-    value: Value
-    epoch: Epoch
-    packet: bytes = field(repr=False)
-    origin: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A packet that was opened, and whose lock is right. `next_hint`: long form; None at the last layer."""
-
-    frame: frames.Packet
-    keys: EpochKeys
-    peeled: Peeled
-    next_hint: bytes | None = field(repr=False)
-
 
 class Router:
-    """Peels, checks, books and forwards. All calls come from the event loop."""
+    """Takes packets in, holds them, sends them on. All calls come from the event loop."""
 
     def __init__(
         self,
@@ -89,19 +57,18 @@ class Router:
         chain_time: Callable[[], int],
         links: Callable[[Side, RelayId], FrameSink | None],
         link_queue: int,
-        random: Random,
+        opener: Opener,
     ) -> None:
         self._me = me
         self._books = books
-        self._tags = tags
         self._mixer = mixer
-        self._mailboxes = mailboxes
         self._metrics = metrics
         self._clock = clock
-        self._chain_time = chain_time
         self._links = links
         self._link_queue = link_queue
-        self._random = random
+        self.arrivals = Arrivals(
+            me, books, tags, mailboxes, metrics, clock, chain_time, opener, hold=self._mix
+        )
         self._epochs: dict[Epoch, EpochKeys] = {}
         self._waiting: dict[RelayId, deque[tuple[float, Outgoing]]] = {}
         self._submissions = Submissions()
@@ -109,124 +76,11 @@ class Router:
     def use_epochs(self, epochs: dict[Epoch, EpochKeys], floor: Epoch) -> None:
         """Take the key epochs whose packets are accepted from now on, and the oldest of them."""
         self._epochs = epochs
-        self._tags.raise_floor(floor)
-
-    # ------------------------------------------------------------------ packets from payers
+        self.arrivals.use_epochs(epochs, floor)
 
     def on_packets(self, payer: RelayId, arrived: Sequence[frames.Packet], step: Step) -> None:
-        """Take packets that came together: those found good are acknowledged and go on once `step` is on
-        disk.
-        """
-        opened: list[_Opened] = []
-        value = 0
-        for frame in arrived:
-            found = self._examine(payer, frame, len(opened), value, step)
-            if found is not None:
-                opened.append(found)
-                value += frame.value
-        # All hints at once: each costs a third of what it costs alone.
-        pairs = [(found.peeled.ack, found.frame.hint) for found in opened]
-        wrong = frozenset(proof.bad_acks(pairs, self._random))
-        for index, found in enumerate(opened):
-            self._take(payer, found, "wrong_hint" if index in wrong else None, step)
-
-    def _examine(
-        self, payer: RelayId, frame: frames.Packet, ahead: int, ahead_value: int, step: Step
-    ) -> _Opened | None:
-        """Open a packet and check its lock; None if it was taken before, or is refused here.
-
-        `ahead`: how many that came with it are open already, `ahead_value` what they come to.
-        """
-        book = self._books.payee(payer)
-        if book.known(frame.seq):
-            again = book.accept(frame.seq, frame.lock, b"", Value(frame.value), price=Amount(0), now=0.0)
-            step.add(Side.PAYER, payer, again)
-            return None
-        try:
-            keys = self._keys(payer, frame)
-            reason = book.refusal(frame.seq, Value(frame.value), keys.hop_price, ahead, ahead_value)
-            if reason is not None:  # asked before the packet is opened: a flood costs little
-                raise PeerError(reason)
-            peeled = self._open(keys, frame)
-            next_hint = peeled.next_hint if isinstance(peeled, packets.Forward) else None
-            return _Opened(frame, keys, peeled, proof.check_lock(peeled.own, frame.lock, next_hint))
-        except PeerError as error:
-            self._refuse(payer, frame.seq, error.reason, step)
-            return None
-
-    def _take(self, payer: RelayId, found: _Opened, fault: str | None, step: Step) -> None:
-        """Book an opened packet, unless it has a fault, or came twice."""
-        frame, peeled, book = found.frame, found.peeled, self._books.payee(payer)
-        value, price, epoch = Value(frame.value), found.keys.hop_price, Epoch(frame.key_epoch)
-        try:
-            if fault is not None:
-                raise PeerError(fault)
-            if not book.known(frame.seq):
-                if not self._tags.add(epoch, peeled.tag):
-                    raise PeerError("replayed")
-                step.tag(epoch, peeled.tag)
-                step.then(lambda: self._tags.written(1))
-        except PeerError as error:
-            self._refuse(payer, frame.seq, error.reason, step)
-            return
-        effects = book.accept(frame.seq, frame.lock, peeled.ack, value, price=price, now=self._clock())
-        step.add(Side.PAYER, payer, effects)
-        for effect in effects:
-            if type(effect) is TicketTaken:
-                self._proceed(payer, found, effect, step)
-
-    def _refuse(self, payer: RelayId, seq: int, reason: str, step: Step) -> None:
-        self._metrics.dropped(reason)
-        step.add(Side.PAYER, payer, (SendRefuseTicket(seq, reason),))
-
-    def _keys(self, payer: RelayId, frame: frames.Packet) -> EpochKeys:
-        """The keys of the packet's epoch, if its payer may send it here with this value."""
-        keys = self._epochs.get(Epoch(frame.key_epoch))
-        if keys is None:
-            raise PeerError("wrong_epoch", f"no key for epoch {frame.key_epoch}")
-        layer = HOPS - frame.value
-        if not 1 <= layer <= MAILBOX_LAYER:
-            raise PeerError("wrong_value")
-        if not keys.may_come(payer, self._me, layer):
-            raise PeerError("wrong_predecessor")
-        return keys
-
-    def _open(self, keys: EpochKeys, frame: frames.Packet) -> Peeled:
-        layer, epoch = HOPS - frame.value, Epoch(frame.key_epoch)
-
-        def is_replay(tag: bytes) -> bool:
-            return self._tags.seen(epoch, tag)
-
-        peeled = packets.peel(keys.context, keys.secret, keys.public, layer, frame.packet, is_replay)
-        if isinstance(peeled, packets.Forward) and not keys.may_go(self._me, peeled.next_relay, layer):
-            raise PeerError("wrong_successor")
-        return peeled
-
-    def _proceed(self, payer: RelayId, found: _Opened, taken: TicketTaken, step: Step) -> None:
-        frame, peeled = found.frame, found.peeled
-        if isinstance(peeled, packets.Deliver):
-            self._metrics.carried("mailbox")
-            step.count("mailbox")
-            book = self._books.payee(payer)
-            opened = book.on_response(taken.batch, taken.position, peeled.own, self._clock())
-            step.add(Side.PAYER, payer, opened)
-            self._deliver(peeled, step)
-            return
-        self._metrics.carried("mix")
-        step.count("mix")
-        origin = _ORIGIN.pack(payer, taken.batch, taken.position, peeled.own)
-        outgoing = Outgoing(
-            peeled.next_relay, peeled.next_lock, found.next_hint or peeled.next_hint, Value(frame.value - 1),
-            Epoch(frame.key_epoch), peeled.packet, origin,
-        )  # fmt: skip
-        step.then(lambda: self._mix(outgoing, peeled.delay_ms / 1000))
-
-    def _deliver(self, peeled: packets.Deliver, step: Step) -> None:
-        outcome = self._mailboxes.deliver(peeled.mailbox_id, peeled.user_data, self._chain_time())
-        if isinstance(outcome, Delivered):
-            step.mailbox(outcome.effects)
-        else:
-            self._metrics.dropped(f"mailbox_{outcome.reason}")
+        """Packets came from a payer: see `Arrivals`."""
+        self.arrivals.on_packets(payer, arrived, step)
 
     def _mix(self, outgoing: Outgoing, delay: float) -> None:
         if not self._mixer.add(self._clock(), delay, outgoing):
@@ -303,7 +157,7 @@ class Router:
         """
         if self._submissions.is_origin(origin):
             return True
-        payer, batch, _, _ = _ORIGIN.unpack(origin)
+        payer, batch, _, _ = ORIGIN.unpack(origin)
         return self._books.payee(RelayId(payer)).takes_responses(batch)
 
     def _drop(self, outgoing: Outgoing, reason: str) -> None:
@@ -328,7 +182,7 @@ class Router:
         if self._submissions.is_origin(opened.origin):
             step.then(lambda: self._submissions.acknowledge(opened.origin, opened.ack))
             return
-        number, batch, position, own = _ORIGIN.unpack(opened.origin)
+        number, batch, position, own = ORIGIN.unpack(opened.origin)
         payer, response = RelayId(number), proof.response(own, opened.ack)
         self._metrics.receipts.inc()
         book = self._books.payee(payer)

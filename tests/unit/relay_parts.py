@@ -49,6 +49,7 @@ from relay.metrics import Metrics
 from relay.path.books import Books, Purse, Side
 from relay.path.desk import Desk, RelayHooks
 from relay.path.mixer import Mixer
+from relay.path.opening import InlineOpener
 from relay.path.router import Router
 from relay.state import State
 from relay.store import RelayStore
@@ -250,7 +251,8 @@ class Node:
         self.mixer: Mixer = Mixer(settings.get("mixer", 1_000))
         self.router = Router(
             self.me, self.books, self.tags, self.mixer, self.mailboxes, self.metrics, clock,
-            lambda: self.state.chain_time, self.hooks.link, settings.get("queue", 1_000), dice,
+            lambda: self.state.chain_time, self.hooks.link, settings.get("queue", 1_000),
+            InlineOpener(dice, self.tags.seen),
         )  # fmt: skip
         self.hooks.router = self.router
         self.desk = Desk(self.books, self.router, self.metrics, clock)
