@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mixpay import eip712, keystore
+from mixpay import amounts, eip712, keystore
 from mixpay.client.directories import collect
 from mixpay.client.errors import RelayUnavailable
 from mixpay.client.relays import session
@@ -31,6 +31,9 @@ from mixpay.types import Account, Amount, Epoch, RelayId
 
 CAPITAL = "0.15"
 """Tokens each operator works with: channels of 0.02 tokens to the next relays, and less than is swept."""
+
+LASTING = "0.6"
+"""The same where a network lasts: in time every relay has a channel to every other one."""
 
 GAS = "1"
 """Ether."""
@@ -72,6 +75,11 @@ class Place:
         """Of the owner, beside the relay's folder."""
         return self.home.with_name(f"{self.name}-owner.key")
 
+    @property
+    def password_file(self) -> Path:
+        """Of the key store, beside the relay's folder, if somebody shall start the relay by hand."""
+        return self.home.with_name(f"{self.name}.password")
+
     def command(self, *arguments: str) -> Command:
         """`mixpay-relay` in this relay's folder."""
         environment = {"MIXPAY_RELAY_HOME": str(self.home), keystore.PASSWORD_VARIABLE: self.password}
@@ -81,8 +89,10 @@ class Place:
 class DemoRelays:
     """All relays of the demo."""
 
-    def __init__(self, count: int, folder: Path, ports: Sequence[int], processes: Processes) -> None:
-        self._processes = processes
+    def __init__(
+        self, count: int, folder: Path, ports: Sequence[int], processes: Processes, capital: str = CAPITAL
+    ) -> None:
+        self._processes, self._capital = processes, capital
         self.places = [
             Place(
                 number,
@@ -101,15 +111,16 @@ class DemoRelays:
         """`mixpay-relay init` for all."""
         self._all("init", lambda place: self.init_arguments(place, chain, campaign, issuer))
 
-    @staticmethod
-    def init_arguments(place: Place, chain: DemoChain, campaign: int, issuer: str) -> list[str]:
+    def init_arguments(self, place: Place, chain: DemoChain, campaign: int, issuer: str) -> list[str]:
         """What an operator gives to `init`."""
         ports = ["--link-port", str(place.link_port), "--client-port", str(place.client_port)]
         where = ["--host", "127.0.0.1", "--set", "listen=127.0.0.1", *ports]
         pace = ["--set", f"poll_interval={_POLL_INTERVAL}"]
         network = ["--rpc", chain.url, "--deployment", str(chain.deployment_file)]
         owner = ["--owner", f"0x{place.owner.hex()}", "--issuer", f"{campaign}={issuer}"]
-        return [*network, *where, *pace, *owner, "--light-keys"]
+        kept = amounts.parse(self._capital) // chain.deployment.parameters.hop_price
+        money = ["--set", f"treasury.float={kept}"]
+        return [*network, *where, *pace, *owner, *money, "--light-keys"]
 
     def register(self, chain: DemoChain) -> None:
         """Give the owners stake, capital and gas, then `mixpay-relay register` for all."""
@@ -119,13 +130,18 @@ class DemoRelays:
             _write_secret(place.key_file, place.owner_key.hex())
         self._all(
             "register",
-            lambda place: ["--owner-key-file", str(place.key_file), "--capital", CAPITAL, "--gas", GAS],
+            lambda place: ["--owner-key-file", str(place.key_file), "--capital", self._capital, "--gas", GAS],
         )
 
     def run(self) -> None:
         """Start all daemons."""
         for place in self.places:
             self._processes.start(place.name, place.command("run"))
+
+    def write_passwords(self) -> None:
+        """For those who start a relay by hand."""
+        for place in self.places:
+            _write_secret(place.password_file, place.password)
 
     def claim(self) -> None:
         """`mixpay-relay claim` for all. One that says that something still waits (1) is asked again later."""
