@@ -7,8 +7,9 @@ say now, so that a node that has lost old events is found out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from mixpay import deployment as deployments
@@ -17,7 +18,6 @@ from mixpay.chain import abi
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.events import Decoder, Event
 from mixpay.chain.history import Query, search
-from mixpay.chain.records import Receipt
 from mixpay.chain.rpc import Rpc, connect
 from mixpay.deployment import Deployment
 from mixpay.epochs import Schedule
@@ -72,7 +72,6 @@ class _Reader:
 
     def __init__(self, rpc: Rpc, operator: Account, head: int) -> None:
         self._rpc, self._operator, self.head = rpc, operator, head
-        self._receipts: dict[bytes, Receipt] = {}
         self._times: dict[int, int] = {}
         self.paid: set[bytes] = set()
         """Transactions of the operator's whose gas is in an entry."""
@@ -91,11 +90,12 @@ class _Reader:
         self._check(booked, contracts, relay)
         schedule = Schedule(deployment.genesis, deployment.epoch_length, deployment.term_length)
         entries = []
-        for booking in booked:
-            gas = self._gas(booking.event.transaction)
-            if gas is not None or any(getattr(booking, name) for name in MONEY):
+        for transaction, together in groupby(booked, key=lambda booking: booking.event.transaction):
+            gas = self._gas(transaction)
+            for booking in _told(list(together), gas is not None):
                 time = self._time(booking.event.block)
                 entries.append(Entry(number, schedule.epoch_at(time), time, booking, gas))
+                gas = None
         return entries
 
     def _events(self, deployment: Deployment, relay: RelayId) -> Iterable[Event]:
@@ -117,13 +117,10 @@ class _Reader:
                 )
 
     def _gas(self, transaction: bytes) -> int | None:
-        """What a transaction cost us, once; None if somebody else paid for it, or it was told before."""
-        if transaction not in self._receipts:
-            receipt = self._rpc.receipt(transaction)
-            if receipt is None:
-                raise ChainUnavailable(f"the chain at {self._rpc.shown} changed while it was read; try again")
-            self._receipts[transaction] = receipt
-        receipt = self._receipts[transaction]
+        """What a transaction cost us; None if somebody else paid for it, or another release has told it."""
+        receipt = self._rpc.receipt(transaction)
+        if receipt is None:
+            raise ChainUnavailable(f"the chain at {self._rpc.shown} changed while it was read; try again")
         if receipt.sender != self._operator or transaction in self.paid:
             return None
         self.paid.add(transaction)
@@ -136,6 +133,12 @@ class _Reader:
                 raise ChainUnavailable(f"{self._rpc.shown} has lost block {number}; use another endpoint")
             self._times[number] = block.timestamp
         return self._times[number]
+
+
+def _told(together: Sequence[Booking], paid: bool) -> Sequence[Booking]:
+    """Of a transaction's bookings those that move money; if none does, one for the gas that was paid."""
+    moving = [booking for booking in together if any(getattr(booking, name) for name in MONEY)]
+    return moving or together[: int(paid)]
 
 
 def _queries(deployment: Deployment, operator: Account, relay: RelayId) -> list[Query]:
