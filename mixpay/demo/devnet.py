@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -83,6 +83,8 @@ class Devnet:
         self._stage, self._requests, self._folder = stage, requests, place.folder
         self._processes = place.processes
         self._network = Network(place.folder, stage, place.processes, place.chain, capital=LASTING)
+        self._again: Mapping[str, str] = {}
+        """What starts a process by hand, by its name."""
         self._told: Epoch | None = None
         self._ready: Epoch | None = None
 
@@ -90,6 +92,7 @@ class Devnet:
         """From nothing to relays that serve."""
         self._network.begin()
         self._network.relays.write_passwords()
+        self._again = {**self._network.relays.by_hand(), "sponsor": self._network.sponsor.by_hand()}
         self._told = self._ready = self._network.chain.tick()
 
     def facts(self) -> Facts:
@@ -136,17 +139,17 @@ class Devnet:
         if epoch != self._told:
             self._told = epoch
             self._stage.say(f"epoch {epoch} has begun; it ends at {self._end(epoch)}")
+            if not self._network.prepared(epoch):  # the clock has jumped: this computer slept
+                self._stage.say(
+                    "the sponsor has no keys for it: no new passes and addresses until the next one"
+                )
         if epoch != self._ready and self._network.ready(epoch):
             self._ready = epoch
             self._stage.say(f"epoch {epoch}: all relays are ready")
 
     def _report_ended(self) -> None:
-        places = {place.name: place for place in self._network.relays.places}
         for name, what in self._processes.take_ended().items():
-            self._stage.say(what)
-            if name in places:
-                home, password = places[name].home, places[name].password_file
-                self._stage.say(f"  again: mixpay-relay run --home {home} --password-file {password}")
+            self._stage.say(f"{what}; to start it again:\n  {self._again[name]}")
 
     def _end(self, epoch: Epoch) -> str:
         """When an epoch ends, by this computer's clock."""

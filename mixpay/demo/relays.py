@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 import secrets
+import shlex
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -127,7 +128,7 @@ class DemoRelays:
         tokens = Amount(chain.deployment.parameters.stake + TOKEN)
         for place in self.places:
             chain.give(place.owner, _OWNER_ETHER, tokens)
-            _write_secret(place.key_file, place.owner_key.hex())
+            write_secret(place.key_file, place.owner_key.hex())
         self._all(
             "register",
             lambda place: ["--owner-key-file", str(place.key_file), "--capital", self._capital, "--gas", GAS],
@@ -141,7 +142,11 @@ class DemoRelays:
     def write_passwords(self) -> None:
         """For those who start a relay by hand."""
         for place in self.places:
-            _write_secret(place.password_file, place.password)
+            write_secret(place.password_file, place.password)
+
+    def by_hand(self) -> Mapping[str, str]:
+        """What starts each relay by hand, by its name, once its password is written."""
+        return {p.name: by_hand("mixpay-relay run", p.home, p.password_file) for p in self.places}
 
     def claim(self) -> None:
         """`mixpay-relay claim` for all. One that says that something still waits (1) is asked again later."""
@@ -221,6 +226,12 @@ def free_ports(count: int) -> list[int]:
             taken.close()
 
 
-def _write_secret(path: Path, text: str) -> None:
+def by_hand(program: str, home: Path, password_file: Path) -> str:
+    """A command for another terminal."""
+    return shlex.join([*program.split(), "--home", str(home), "--password-file", str(password_file)])
+
+
+def write_secret(path: Path, text: str) -> None:
+    """A new file that only its owner can read."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)

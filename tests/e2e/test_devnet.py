@@ -49,6 +49,7 @@ class Terminal:
     """Another terminal, into which printed lines are pasted. It remembers the variables that they set."""
 
     def __init__(self, tools: Path) -> None:
+        self._tools = tools
         self._environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
         self._variables = ""
 
@@ -64,6 +65,16 @@ class Terminal:
         )
         assert done.returncode in expect, f"{line}: {done.stderr}"
         return done.stdout
+
+    def background(self, line: str) -> subprocess.Popen[bytes]:
+        """Run one command, and do not wait for it."""
+        return subprocess.Popen(
+            shlex.split(line),
+            executable=str(self._tools / shlex.split(line)[0]),
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def assign(self, line: str) -> None:
         """Run a line that sets variables."""
@@ -111,7 +122,7 @@ def test_devnet_isUsedByWhatItPrints_andLeavesNothing(devnet: Marked, tools: Pat
     devnet.wait_until("epoch 3", lambda: "epoch 3: all relays are ready" in devnet.stderr, limit=120)
     exchange(terminal, lines, "hello again")
 
-    _lose_a_relay(devnet)
+    _lose_a_relay(devnet, terminal)
     devnet.process.send_signal(signal.SIGINT)
     for _ in range(20):
         devnet.process.send_signal(signal.SIGINT)
@@ -121,17 +132,22 @@ def test_devnet_isUsedByWhatItPrints_andLeavesNothing(devnet: Marked, tools: Pat
     assert list(devnet.temporary.iterdir()) == []
 
 
-def _lose_a_relay(devnet: Marked) -> None:
-    """A relay dies: that is said, and how to start it again; the others go on."""
+def _lose_a_relay(devnet: Marked, terminal: Terminal) -> None:
+    """A relay dies: that is said, and how to start it again, which works; the others go on."""
     running = {pid: line for pid, line in devnet.alive().items() if "relay.cli run" in line}
     os.kill(next(iter(running)), signal.SIGKILL)
-    again = re.compile(r"again: mixpay-relay run --home (\S+) --password-file (\S+)")
+    again = re.compile(r"(relay-\d) ended by itself: .*; to start it again:\n  (mixpay-relay run .*)\n")
     devnet.wait_until("the report", lambda: again.search(devnet.stderr) is not None)
+    assert len(running) - 1 == sum("relay.cli run" in line for line in devnet.alive().values())
     found = again.search(devnet.stderr)
     assert found is not None
-    assert f"{Path(found[1]).name} ended by itself" in devnet.stderr
-    assert (Path(found[1]) / "relay.toml").exists() and Path(found[2]).stat().st_mode & 0o077 == 0
-    assert len(running) - 1 == sum("relay.cli run" in line for line in devnet.alive().values())
+    home = one(commands(devnet.stdout), "mixpay-relay status ").replace("relay-1", found[1])
+    started = terminal.background(found[2])
+    try:
+        devnet.wait_until("the relay to be back", lambda: "epoch 3" in terminal.paste(home, expect=(0, 1, 2)))
+    finally:
+        started.terminate()
+        started.wait(30)
 
 
 def test_devnet_interruptedBeforeItServes_leavesNothing(devnet: Marked) -> None:
