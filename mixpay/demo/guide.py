@@ -70,7 +70,7 @@ def _time(facts: Facts) -> Iterator[str]:
     yield f"Time is this computer's; an epoch lasts {length:g} h. Epoch {epoch} ends at {ends}."
     yield "Relays and sponsor renew their keys by themselves. A user's address is good for one epoch:"
     yield "after it `mixpay address` prints the next one; passes are fetched when they are needed."
-    yield "To begin the next epoch now (what is under way then, or not fetched, is lost):"
+    yield "To begin the next epoch now:"
     yield ""
     yield f"  kill -USR1 {facts.pid}"
 

@@ -92,12 +92,16 @@ def one(lines: list[str], beginning: str) -> str:
     return found
 
 
-def exchange(terminal: Terminal, lines: list[str], text: str) -> None:
-    """Bob's address, Alice's message, its arrival: with the printed lines."""
+def send(terminal: Terminal, lines: list[str], text: str) -> None:
+    """Bob's address, Alice's message: with the printed lines."""
     terminal.assign(one(lines, "address="))
     terminal.paste(one(lines, "mixpay send ").replace('"hello"', shlex.quote(text)))
-    receive, deadline = one(lines, "mixpay receive "), time.monotonic() + _ARRIVAL
-    while terminal.paste(receive).strip() != text:
+
+
+def receive(terminal: Terminal, lines: list[str], text: str) -> None:
+    """The message's arrival, with the printed line."""
+    fetch, deadline = one(lines, "mixpay receive "), time.monotonic() + _ARRIVAL
+    while terminal.paste(fetch).strip() != text:
         assert time.monotonic() < deadline, "the message did not arrive"
 
 
@@ -113,14 +117,18 @@ def test_devnet_isUsedByWhatItPrints_andLeavesNothing(devnet: Marked, tools: Pat
     for line in lines:
         if line.startswith("mixpay init "):
             terminal.paste(line)
-    exchange(terminal, lines, "hello")
+    send(terminal, lines, "hello")
+    receive(terminal, lines, "hello")
     assert "epoch 2" in terminal.paste(one(lines, "mixpay-relay status "))
     assert "settled" in terminal.paste(one(lines, "mixpay-relay claim "), expect=(0, 1))
 
     assert ",staked," in terminal.paste(one(lines, "mixpay-relay income "))
+    send(terminal, lines, "under way")
     terminal.paste(one(lines, "kill -USR1 "))
     devnet.wait_until("epoch 3", lambda: "epoch 3: all relays are ready" in devnet.stderr, limit=120)
-    exchange(terminal, lines, "hello again")
+    receive(terminal, lines, "under way")
+    send(terminal, lines, "hello again")
+    receive(terminal, lines, "hello again")
 
     _lose_a_relay(devnet, terminal)
     devnet.process.send_signal(signal.SIGINT)
