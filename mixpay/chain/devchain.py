@@ -129,7 +129,7 @@ class DevChain:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                     cwd=scratch,
-                    env=os.environ | ({} if self._fork is None else {_FORK_VARIABLE: self._fork}),
+                    env=self._environment(scratch),
                 )
             self._rpc = Rpc(f"http://{self._listening(self._process, log)}")
             self._rpc.chain_id()
@@ -137,13 +137,19 @@ class DevChain:
             self.stop()
             raise
 
+    def _environment(self, scratch: Path) -> dict[str, str]:
+        """What the program keeps while it runs, it keeps in `scratch`: ganache leaves it behind."""
+        fork = {} if self._fork is None else {_FORK_VARIABLE: self._fork}
+        return {**os.environ, "TMPDIR": str(scratch), **fork}
+
     def _command(self, scratch: Path) -> list[str]:
         """What is executed, in `scratch`."""
         if self._program == "ganache":
             listen = ["--server.port", str(_free_port()), "--wallet.totalAccounts", "1"]
             chain = ["--chain.chainId", str(self.chain_id), "--chain.hardfork", self._rules or "shanghai"]
             return [find_ganache(), *listen, *chain]
-        command = [find_anvil(), "--port", "0", "--accounts", "1"]
+        # Old states go to the disk once there are hundreds: not to the home of whoever runs this.
+        command = [find_anvil(), "--port", "0", "--accounts", "1", "--cache-path", str(scratch / "states")]
         if self._fork is None:
             command += ["--chain-id", str(self.chain_id)]
         else:

@@ -1,8 +1,9 @@
-"""A contract's whole history of events, and whether it is whole: from its creation on."""
+"""Whole histories of events: of a contract from its creation on, or of what names somebody."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from mixpay.chain.errors import RpcError
 from mixpay.chain.records import Log
@@ -13,19 +14,32 @@ _SPAN = 10_000
 """Blocks asked for at once; nodes limit it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Events of these contracts; with `topics`, those that have them at their places (None: any)."""
+
+    addresses: tuple[Account, ...]
+    topics: tuple[bytes | None, ...] = ()
+
+
 def history(rpc: Rpc, address: Account, since: int) -> Iterator[Log]:
     """Everything that a contract emitted from block `since` on, in order. Raises what `Rpc.logs` raises."""
-    newest, span = rpc.latest().number, _SPAN
+    return search(rpc, [Query((address,))], since, rpc.latest().number)
+
+
+def search(rpc: Rpc, queries: Sequence[Query], since: int, newest: int) -> Iterator[Log]:
+    """What any of the queries finds in blocks `since` to `newest`, each event once, in order."""
+    span = _SPAN
     while since <= newest:
         last = min(since + span - 1, newest)
         try:
-            logs = rpc.logs(since, last, [address])
+            found = {log for query in queries for log in rpc.logs(since, last, query.addresses, query.topics)}
         except RpcError:
             if span == 1:
                 raise
             span = max(1, span // 2)
             continue
-        yield from logs
+        yield from sorted(found, key=lambda log: (log.block, log.index))
         since = last + 1
 
 

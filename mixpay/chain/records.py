@@ -41,6 +41,7 @@ class Receipt:
     succeeded: bool
     gas_used: int
     gas_price: int
+    sender: Account
     contract: Account | None
     logs: tuple[Log, ...]
 
@@ -116,6 +117,7 @@ def parse_receipt(item: dict[str, Any]) -> Receipt:
         succeeded=to_int(item["status"]) == 1,
         gas_used=to_int(item["gasUsed"]),
         gas_price=to_int(item.get("effectiveGasPrice", "0x0")),
+        sender=Account(from_hex(item["from"])),
         contract=Account(from_hex(created)) if created else None,
         logs=tuple(parse_log(log) for log in item["logs"]),
     )

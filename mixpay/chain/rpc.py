@@ -132,9 +132,17 @@ class Rpc:
         found = self.request("eth_getTransactionReceipt", to_hex(transaction))
         return None if found is None else parse_receipt(found)
 
-    def logs(self, first: int, last: int, addresses: Sequence[Account]) -> list[Log]:
-        """All events of these contracts in blocks first to last, in order."""
-        query = {"fromBlock": hex(first), "toBlock": hex(last), "address": [to_hex(a) for a in addresses]}
+    def logs(
+        self, first: int, last: int, addresses: Sequence[Account], topics: Sequence[bytes | None] = ()
+    ) -> list[Log]:
+        """All events of these contracts in blocks first to last, in order.
+
+        `topics`: only those that have these ones, 32 bytes, at their places; None: whatever stands there.
+        """
+        query: dict[str, object] = {"fromBlock": hex(first), "toBlock": hex(last)}
+        query["address"] = [to_hex(address) for address in addresses]
+        if topics:
+            query["topics"] = [None if topic is None else to_hex(topic) for topic in topics]
         found = [parse_log(item) for item in self.request("eth_getLogs", query)]
         return sorted(found, key=lambda log: (log.block, log.index))
 

@@ -4,5 +4,6 @@ main.py     the group of commands
 user.py     init, address, send, receive
 sponsor.py  sponsor: create and fund a campaign, serve passes
 demo.py     demo: the whole loop on a chain of its own
+devnet.py   devnet: the same network, until Ctrl-C
 common.py   options, passwords, results, exit statuses
 """

@@ -17,6 +17,7 @@ _COMMANDS = {
     "receive": ("mixpay.cli.user:receive", "Fetch your messages."),
     "sponsor": ("mixpay.cli.sponsor:sponsor", "Pay for your users' messages."),
     "demo": ("mixpay.cli.demo:demo", "Watch the whole loop on a chain of its own."),
+    "devnet": ("mixpay.cli.devnet:devnet", "Run a network of your own, for experiments."),
 }
 
 

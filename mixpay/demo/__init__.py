@@ -7,9 +7,12 @@ chain.py       anvil or ganache, the contracts, a faucet, a clock that can be mo
 relays.py      nine operators, by the commands they type
 sponsor.py     a sponsor, by the commands it types
 users.py       Alice and Bob, by the commands they type
+devnet.py      the network without the story, until Ctrl-C (`mixpay devnet`)
+guide.py       what that prints: the commands that use it
 status.py      asking a relay's own interface
+ground.py      a folder, processes and a chain of their own, and their end
 processes.py   operating-system processes, their logs, and their end
-guard.py       their end if the demo itself is killed
+guard.py       their end if the demo itself is killed; watch.py tells it what there is
 stage.py       showing where the story is
 
 reader.py      what the chain says

@@ -50,6 +50,18 @@ class DemoChain:
         """Move the chain's clock to the beginning of an epoch."""
         self._chain.advance_time(to=self.schedule.start(epoch))
 
+    def tick(self) -> Epoch:
+        """Mine a block, so that the chain's time is this computer's again, and return the epoch.
+
+        Between blocks the chain's time stands still, and nothing but transactions makes blocks.
+        """
+        self._chain.mine()
+        return self.epoch()
+
+    def epoch(self) -> Epoch:
+        """Of the newest block."""
+        return self.schedule.epoch_at(self.rpc.latest().timestamp)
+
     def head(self) -> int:
         """Number of the newest block."""
         return self.rpc.latest().number

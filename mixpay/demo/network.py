@@ -21,7 +21,7 @@ from mixpay.demo.chain import DemoChain
 from mixpay.demo.evidence import Counts, Evidence
 from mixpay.demo.processes import DemoFailed, Processes
 from mixpay.demo.reader import read_chain
-from mixpay.demo.relays import DemoRelays, free_ports
+from mixpay.demo.relays import CAPITAL, DemoRelays, free_ports
 from mixpay.demo.sponsor import DemoSponsor
 from mixpay.demo.stage import Detail, Stage
 from mixpay.demo.status import Status
@@ -62,18 +62,27 @@ class Usage:
 
 
 class Network:
-    """Chain, sponsor and relays, in `folder`. Whoever makes one ends its processes."""
+    """Chain, sponsor and relays, in `folder`. Whoever makes one ends its processes.
+
+    `capital`: tokens that each operator works with.
+    """
 
     chain: DemoChain
 
     def __init__(
-        self, folder: Path, stage: Stage, processes: Processes, devchain: DevChain, relays: int = RELAYS
+        self,
+        folder: Path,
+        stage: Stage,
+        processes: Processes,
+        devchain: DevChain,
+        relays: int = RELAYS,
+        capital: str = CAPITAL,
     ) -> None:
         self._folder, self._stage, self._devchain = folder, stage, devchain
         self.processes = processes
         ports = free_ports(2 * relays + 1)
         self._count = relays
-        self.relays = DemoRelays(relays, folder, ports[1:], processes)
+        self.relays = DemoRelays(relays, folder, ports[1:], processes, capital)
         self.sponsor = DemoSponsor(folder, ports[0], processes)
         self._since = 0
 
@@ -127,9 +136,14 @@ class Network:
             self.chain.enter(PERIOD)
             self.wait("all relays to be ready", self.ready)
 
-    def ready(self) -> bool | None:
-        """True when all relays are in the period, linked, and know all packet keys; else None."""
-        return self.relays.ready(self.chain, PERIOD)
+    def ready(self, epoch: Epoch = PERIOD) -> bool | None:
+        """True when all relays are in this epoch, linked, and know all packet keys; else None."""
+        return self.relays.ready(self.chain, epoch)
+
+    def prepared(self, epoch: Epoch) -> bool:
+        """Whether an epoch can begin: its relays are fixed, and the sponsor has keys for it."""
+        fixed = self.chain.contracts.registry.is_frozen(epoch)
+        return fixed and bool(self.sponsor.has_keys(self.chain, epoch))
 
     # ------------------------------------------------------------------ the end
 

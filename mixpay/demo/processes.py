@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from mixpay.demo.watch import Guard
 from mixpay.errors import MixpayError
 
 T = TypeVar("T")
@@ -52,40 +53,6 @@ class Command:
         return [sys.executable, "-m", self.module, *self.arguments]
 
 
-class _Guard:
-    """The process that outlives us for a moment if we are killed."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "mixpay.demo.guard"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def started(self, group: int) -> None:
-        """A process group is there."""
-        self._tell(f"+{group}\n")
-
-    def ended(self, group: int) -> None:
-        """It is there no more."""
-        self._tell(f"-{group}\n")
-
-    def _tell(self, line: str) -> None:
-        if self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):  # somebody ended it; we can do without
-                self._process.stdin.write(line.encode())
-                self._process.stdin.flush()
-
-    def dismiss(self) -> None:
-        """Nothing is left to guard."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.close()
-        self._process.wait()
-
-
 class Processes:
     """The processes of one demo, with their logs in `folder`. `run` may be called from several threads."""
 
@@ -94,10 +61,11 @@ class Processes:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._closed = False
-        self._guard: _Guard | None = None
+        self._guard: Guard | None = None
         self._staying: dict[str, subprocess.Popen[bytes]] = {}
         self._passing: set[subprocess.Popen[bytes]] = set()
-        self._interrupted = threading.Event()
+        self._interrupted = False
+        """Not an Event: a second signal within its `set` would wait for the first one, forever."""
         self._failed = threading.Event()
 
     # ------------------------------------------------------------------ interruption
@@ -117,11 +85,11 @@ class Processes:
 
     def interrupt(self) -> None:
         """Let everything that waits end with Interrupted."""
-        self._interrupted.set()
+        self._interrupted = True
 
     def check_interrupted(self) -> None:
         """Raise Interrupted if the demo was asked to end."""
-        if self._interrupted.is_set():
+        if self._interrupted:
             raise Interrupted
 
     # ------------------------------------------------------------------ starting
@@ -201,7 +169,7 @@ class Processes:
             self.check_interrupted()
             if self._closed:
                 raise DemoFailed("the demo is ending")
-            self._guard = self._guard or _Guard()
+            self._guard = self._guard or Guard()
             process = subprocess.Popen(
                 command.argv(),
                 stdin=subprocess.DEVNULL,
@@ -237,12 +205,34 @@ class Processes:
     def check(self) -> None:
         """Raise DemoFailed if a process that should stay has ended; Interrupted."""
         self.check_interrupted()
+        for name in self._ended():
+            raise DemoFailed(self._obituary(name))
+
+    def take_ended(self) -> dict[str, str]:
+        """The processes that should stay and have ended, by name, with what is to be said of each.
+
+        They are told once: from then on nobody expects them to stay.
+        """
+        ended = self._ended()
         with self._lock:
-            staying = list(self._staying.items())
-        for name, process in staying:
-            if process.poll() is not None:
-                path = self.log_path(name)
-                raise DemoFailed(f"{name} ended by itself: {_last_line(path)} (log: {path})")
+            for name in ended:
+                self._tell_ended(self._staying.pop(name))
+        return {name: self._obituary(name) for name in ended}
+
+    def _ended(self) -> list[str]:
+        with self._lock:
+            return [name for name, process in self._staying.items() if process.poll() is not None]
+
+    def _obituary(self, name: str) -> str:
+        path = self.log_path(name)
+        return f"{name} ended by itself: {_last_line(path)} (log: {path})"
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass. Raises Interrupted at once if that was asked for."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.check_interrupted()
+            time.sleep(_POLL)
 
     def log_path(self, name: str) -> Path:
         """Where a process writes."""
@@ -288,8 +278,11 @@ class Processes:
             process.wait()
         with self._lock:
             self._passing.discard(process)
-            if self._guard is not None:
-                self._guard.ended(process.pid)
+            self._tell_ended(process)
+
+    def _tell_ended(self, process: subprocess.Popen[bytes]) -> None:
+        if self._guard is not None:
+            self._guard.ended(process.pid)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -10,13 +10,14 @@ import asyncio
 import os
 import random
 import secrets
+import shlex
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mixpay import eip712, keystore
+from mixpay import amounts, eip712, keystore
 from mixpay.client.directories import collect
 from mixpay.client.errors import RelayUnavailable
 from mixpay.client.relays import session
@@ -31,6 +32,9 @@ from mixpay.types import Account, Amount, Epoch, RelayId
 
 CAPITAL = "0.15"
 """Tokens each operator works with: channels of 0.02 tokens to the next relays, and less than is swept."""
+
+LASTING = "0.6"
+"""The same where a network lasts: in time every relay has a channel to every other one."""
 
 GAS = "1"
 """Ether."""
@@ -72,6 +76,11 @@ class Place:
         """Of the owner, beside the relay's folder."""
         return self.home.with_name(f"{self.name}-owner.key")
 
+    @property
+    def password_file(self) -> Path:
+        """Of the key store, beside the relay's folder, if somebody shall start the relay by hand."""
+        return self.home.with_name(f"{self.name}.password")
+
     def command(self, *arguments: str) -> Command:
         """`mixpay-relay` in this relay's folder."""
         environment = {"MIXPAY_RELAY_HOME": str(self.home), keystore.PASSWORD_VARIABLE: self.password}
@@ -81,8 +90,10 @@ class Place:
 class DemoRelays:
     """All relays of the demo."""
 
-    def __init__(self, count: int, folder: Path, ports: Sequence[int], processes: Processes) -> None:
-        self._processes = processes
+    def __init__(
+        self, count: int, folder: Path, ports: Sequence[int], processes: Processes, capital: str = CAPITAL
+    ) -> None:
+        self._processes, self._capital = processes, capital
         self.places = [
             Place(
                 number,
@@ -101,31 +112,41 @@ class DemoRelays:
         """`mixpay-relay init` for all."""
         self._all("init", lambda place: self.init_arguments(place, chain, campaign, issuer))
 
-    @staticmethod
-    def init_arguments(place: Place, chain: DemoChain, campaign: int, issuer: str) -> list[str]:
+    def init_arguments(self, place: Place, chain: DemoChain, campaign: int, issuer: str) -> list[str]:
         """What an operator gives to `init`."""
         ports = ["--link-port", str(place.link_port), "--client-port", str(place.client_port)]
         where = ["--host", "127.0.0.1", "--set", "listen=127.0.0.1", *ports]
         pace = ["--set", f"poll_interval={_POLL_INTERVAL}"]
         network = ["--rpc", chain.url, "--deployment", str(chain.deployment_file)]
         owner = ["--owner", f"0x{place.owner.hex()}", "--issuer", f"{campaign}={issuer}"]
-        return [*network, *where, *pace, *owner, "--light-keys"]
+        kept = amounts.parse(self._capital) // chain.deployment.parameters.hop_price
+        money = ["--set", f"treasury.float={kept}"]
+        return [*network, *where, *pace, *owner, *money, "--light-keys"]
 
     def register(self, chain: DemoChain) -> None:
         """Give the owners stake, capital and gas, then `mixpay-relay register` for all."""
         tokens = Amount(chain.deployment.parameters.stake + TOKEN)
         for place in self.places:
             chain.give(place.owner, _OWNER_ETHER, tokens)
-            _write_secret(place.key_file, place.owner_key.hex())
+            write_secret(place.key_file, place.owner_key.hex())
         self._all(
             "register",
-            lambda place: ["--owner-key-file", str(place.key_file), "--capital", CAPITAL, "--gas", GAS],
+            lambda place: ["--owner-key-file", str(place.key_file), "--capital", self._capital, "--gas", GAS],
         )
 
     def run(self) -> None:
         """Start all daemons."""
         for place in self.places:
             self._processes.start(place.name, place.command("run"))
+
+    def write_passwords(self) -> None:
+        """For those who start a relay by hand."""
+        for place in self.places:
+            write_secret(place.password_file, place.password)
+
+    def by_hand(self) -> Mapping[str, str]:
+        """What starts each relay by hand, by its name, once its password is written."""
+        return {p.name: by_hand("mixpay-relay run", p.home, p.password_file) for p in self.places}
 
     def claim(self) -> None:
         """`mixpay-relay claim` for all. One that says that something still waits (1) is asked again later."""
@@ -205,6 +226,12 @@ def free_ports(count: int) -> list[int]:
             taken.close()
 
 
-def _write_secret(path: Path, text: str) -> None:
+def by_hand(program: str, home: Path, password_file: Path) -> str:
+    """A command for another terminal."""
+    return shlex.join([*program.split(), "--home", str(home), "--password-file", str(password_file)])
+
+
+def write_secret(path: Path, text: str) -> None:
+    """A new file that only its owner can read."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)

@@ -11,6 +11,7 @@ import msgspec
 from mixpay import keystore
 from mixpay.demo.chain import DemoChain
 from mixpay.demo.processes import Command, Processes
+from mixpay.demo.relays import by_hand, write_secret
 from mixpay.demo.status import OPENER
 from mixpay.parameters import TOKEN
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX
@@ -30,9 +31,10 @@ class DemoSponsor:
 
     def __init__(self, folder: Path, port: int, processes: Processes) -> None:
         self._home, self._port, self._processes = folder / "sponsor", port, processes
+        self._password = secrets.token_urlsafe(12)
         self._environment = {
             "MIXPAY_SPONSOR_HOME": str(self._home),
-            keystore.PASSWORD_VARIABLE: secrets.token_urlsafe(12),
+            keystore.PASSWORD_VARIABLE: self._password,
         }
         self.campaign = 0
 
@@ -53,6 +55,12 @@ class DemoSponsor:
     def serve(self) -> None:
         """Start to issue passes."""
         self._processes.start("sponsor", self._command("serve"))
+
+    def by_hand(self) -> str:
+        """What starts it by hand: writes its password into a file for that, beside its folder."""
+        path = self._home.with_name("sponsor.password")
+        write_secret(path, self._password)
+        return by_hand("mixpay sponsor serve", self._home, path)
 
     def has_keys(self, chain: DemoChain, epoch: Epoch) -> bool | None:
         """True when the chain has the keys of an epoch and its term, else None."""

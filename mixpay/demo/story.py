@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from mixpay.chain.devchain import DevChain
+from mixpay.demo.ground import ground
 from mixpay.demo.network import Finding, Network, Usage
 from mixpay.demo.parcel import Parcel
-from mixpay.demo.processes import Processes
 from mixpay.demo.relays import roles
 from mixpay.demo.report import Outcome
 from mixpay.demo.stage import Detail, Stage
@@ -31,25 +27,10 @@ def play(parcel: Parcel, stage: Stage, *, keep: bool, program: str = "anvil") ->
 
     What they leave behind is removed unless `keep` is set or something did not hold. Raises MixpayError.
     """
-    folder = Path(tempfile.mkdtemp(prefix="mixpay-demo-"))
-    processes = Processes(folder / "logs")
-    chain = DevChain(log=folder / "logs" / f"{program}.log", program=program)
-    held = False
-    with processes.watching_signals(), ExitStack() as ending:
-        # Once more in any case: the terminal may be gone, and showing the step below fail.
-        ending.callback(chain.stop)
-        ending.callback(processes.stop)
-        try:
-            outcome = Story(parcel, folder, stage, Network(folder, stage, processes, chain)).perform()
-            held = not list(outcome.failures())
-        finally:
-            with stage.step("all processes end"):
-                processes.stop()
-                chain.stop()
-            if held and not keep:
-                shutil.rmtree(folder, ignore_errors=True)
-            else:
-                stage.say(f"logs and everybody's folders: {folder}")
+    with ground(stage, "demo", program) as place:
+        network = Network(place.folder, stage, place.processes, place.chain)
+        outcome = Story(parcel, place.folder, stage, network).perform()
+        place.keep = keep or bool(list(outcome.failures()))
     return replace(outcome, steps=tuple(stage.steps), seconds=stage.seconds)
 
 

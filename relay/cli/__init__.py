@@ -3,6 +3,7 @@
     init.py      init: a relay's folder
     owner.py     register, leave, withdraw: what the owner does on the chain
     service.py   run, status, claim: the daemon
+    income.py    income: what the chain tells of its money
     options.py   what they share
 
 Exit statuses are those of `mixpay` (`mixpay.cli.common`).
@@ -23,6 +24,7 @@ _COMMANDS = {
     "run": ("relay.cli.service:run", "Serve until interrupted."),
     "status": ("relay.cli.service:status", "What it carries, earns and waits for."),
     "claim": ("relay.cli.service:claim", "Settle and claim everything now."),
+    "income": ("relay.cli.income:income", "What it has earned and spent, as the chain tells it."),
     "leave": ("relay.cli.owner:leave", "Leave the network."),
     "withdraw": ("relay.cli.owner:withdraw", "Pay the stake out."),
 }

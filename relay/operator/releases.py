@@ -65,6 +65,16 @@ class OperatorReleases:
             raise UserError(f"this operator has relays in releases {numbers}: say which with --release")
         return self._deployment(found[0]) if found else self._known
 
+    def all(self, number: int | None = None) -> list[tuple[int, Deployment]]:
+        """The contracts of all releases that this program knows, by number, or of `number` alone.
+
+        Raises UserError if there is no such release, CannotFollow, ChainError.
+        """
+        if number is not None:
+            span = self._span(number)
+            return [(span.number, self._deployment(span))]
+        return [(span.number, deployment) for span, deployment in self._followed()]
+
     def _is(self, deployment: Deployment, has_to_do: _RelayTest) -> bool:
         registry = RelayRegistry(self._rpc, deployment.registry)
         relay = registry.relay_of(self._operator)

@@ -157,3 +157,26 @@ def test_end_endsOneOnly(processes: Processes, make: Make) -> None:
     assert not is_alive(first)
     assert processes.pids() == [second]
     processes.check()
+
+
+# ---------------------------------------------------------------------- processes that may end
+
+
+def test_takeEnded_tellsOnce_andNobodyExpectsThemAnyMore(processes: Processes, make: Make) -> None:
+    processes.start("brief", make("print('my last word')"))
+    processes.start("lasting", make(_SLEEP))
+    deadline = time.monotonic() + 20
+    while not (ended := processes.take_ended()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert list(ended) == ["brief"]
+    assert "brief ended by itself: my last word" in ended["brief"]
+    assert processes.take_ended() == {}
+    processes.check()
+
+
+def test_pause_endsWithAnInterruption(processes: Processes) -> None:
+    processes.pause(0.01)
+    processes.interrupt()
+    with pytest.raises(Interrupted):
+        processes.pause(60)
