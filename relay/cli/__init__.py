@@ -3,6 +3,7 @@
     init.py      init: a relay's folder
     owner.py     register, leave, withdraw: what the owner does on the chain
     service.py   run, status, claim: the daemon
+    backup.py    backup, restore: the folder in one file, and back
     options.py   what they share
 
 Exit statuses are those of `mixpay` (`mixpay.cli.common`).
@@ -23,6 +24,8 @@ _COMMANDS = {
     "run": ("relay.cli.service:run", "Serve until interrupted."),
     "status": ("relay.cli.service:status", "What it carries, earns and waits for."),
     "claim": ("relay.cli.service:claim", "Settle and claim everything now."),
+    "backup": ("relay.cli.backup:backup", "Copy the relay's folder into one file."),
+    "restore": ("relay.cli.backup:restore", "Put a backup back."),
     "leave": ("relay.cli.owner:leave", "Leave the network."),
     "withdraw": ("relay.cli.owner:withdraw", "Pay the stake out."),
 }
