@@ -59,13 +59,14 @@ def restore(source: Path, folder: Path) -> Done:
     """
     try:
         make_private_folder(folder.parent)
-        beside = folder if folder.exists() else folder.parent  # a folder may be a file system of its own
+        is_there = folder.exists()
+        beside = folder if is_there else folder.parent  # a folder may be a file system of its own
         with tempfile.TemporaryDirectory(prefix=".restore.", dir=beside) as place:
             stage = Path(place) / "folder"
             stage.mkdir(0o700)
             contents = archive.read(source, stage)
             _check(source, stage, contents)
-            if beside is folder.parent:
+            if not is_there:
                 return _fresh(stage, folder, contents)
             with _locked(_databases(folder) | set(contents.databases), folder):
                 return _mend(stage, folder, contents)

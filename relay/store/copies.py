@@ -36,7 +36,8 @@ def copy(source: Path, target: Path, migrations: Sequence[str] = MIGRATIONS) -> 
         database = sqlite3.connect(target.absolute().as_uri(), uri=True, isolation_level=None)
         try:
             database.execute("PRAGMA trusted_schema = OFF")
-            database.execute("ATTACH ? AS source", (f"{source.absolute().as_uri()}?mode=ro",))
+            # Nothing is written to it. But a reader that could not write would leave journals behind.
+            database.execute("ATTACH ? AS source", (f"{source.absolute().as_uri()}?mode=rw",))
             database.execute("BEGIN")
             version = _checked(source, database, migrations)
             _fill(database)
@@ -64,10 +65,14 @@ def _fill(database: sqlite3.Connection) -> None:
 
 
 def require_sound(path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
-    """Raise UserError unless this is a sound database of a relay, of a version that we know."""
+    """Raise UserError unless this is a sound database of a relay, of a version that we know.
+
+    Nobody writes to it meanwhile. A damaged one stays as it is, journals and all.
+    """
     if not path.is_file():
         raise UserError(f"there is no database {path}")
-    database = files.open_reader(path)
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
     try:
         with files.explained(path):
             files.check(path, database)
