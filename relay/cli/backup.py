@@ -66,4 +66,6 @@ def restore(folder: Path, file: Path, as_json: bool) -> None:
     result(as_json, fields, "\n".join(lines))
     if done.deployment_missing:
         say('the deployment file is not where it was: set  deployment = "deployment.json"  in relay.toml')
-    say(SERVES_NO_MORE if not done.whole else f"{', '.join(done.whole)} as before; else {SERVES_NO_MORE}")
+    if done.whole:
+        say(f"{', '.join(done.whole)}: as before, for other databases do not matter to it")
+    say(SERVES_NO_MORE)

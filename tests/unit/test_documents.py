@@ -15,7 +15,7 @@ from relay.cli import cli as mixpay_relay
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {"mixpay": mixpay, "mixpay-relay": mixpay_relay}
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/deploying.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/deploying.md", "docs/operating.md")
 
 
 def shown() -> Iterator[tuple[str, str]]:
@@ -58,4 +58,4 @@ def test_makeTargetExists(document: str, target: str) -> None:
 def test_linkedFilesExist() -> None:
     for name in DOCUMENTS:
         for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):
-            assert (ROOT / link).exists(), f"{name} links to {link}"
+            assert ((ROOT / name).parent / link).exists(), f"{name} links to {link}"
