@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,7 @@ async def backed_up(home: Sample, source: Path, epoch: int = 4) -> None:
 
 
 def is_restored(folder: Path, release: int) -> bool:
-    home = Home.open(folder, PASSWORD)
-    return type(home)(**{**{n: getattr(home, n) for n in home.__slots__}, "release": release}).restored
+    return replace(Home.open(folder, PASSWORD), release=release).restored
 
 
 # ---------------------------------------------------------------------- no folder there
