@@ -69,15 +69,15 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
             os.fsync(file.fileno())
         Path(draft).chmod(mode)
         Path(draft).replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         if draft is not None:
             Path(draft).unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _sync(folder: Path) -> None:
-    """Have the names in a folder on disk."""
+def sync(folder: Path) -> None:
+    """Have the names in a folder on disk. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

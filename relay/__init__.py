@@ -10,6 +10,7 @@ Where a packet goes:  links/ (from a relay) or clients/ (from a client)  ▶  pa
     redeem/    passes become vouchers, at their issuers or at the pool
     treasury/  vouchers become money: channels, claims, sweeps
     court/     batches that payers do not settle, and cases against us
+    backup/    the folder in one file, and back
     operator/  what an operator sees and does: HTTP interface, status, registration
     cli/       `mixpay-relay`
 

@@ -101,7 +101,7 @@ class Daemon:
         try:
             self.record = SignedEpochs(home.signed_epochs, view.registry_domain)
             keys = PacketKeys(self.store.packet_keys(), os.urandom, self.record.newest)
-            self.state = State(me, view, keys, home.operator_key)
+            self.state = State(me, view, keys, home.operator_key, restored=home.restored)
             self._make_data_path()
             self._make_edges()
             self._make_court(rpc)
@@ -120,8 +120,9 @@ class Daemon:
         self.accounts.look_up({peer for _, peer in store.book_rows()})
         self.hooks = RelayHooks(self.metrics)
         self.books = Books(
-            purse, book_limits(config), store, self.hooks, self.accounts.of, os.urandom, self.clock()
-        )
+            purse, book_limits(config), store, self.hooks, self.accounts.of, os.urandom, self.clock(),
+            restored=self.state.restored,
+        )  # fmt: skip
         floor = self.state.floor
         tags = TagStore(floor, _TAGS, store.tags(floor))
         self.mailboxes = Mailboxes(self.me)

@@ -1,7 +1,8 @@
 """The files of a relay's folder, and what `init` puts there.
 
 relay.toml     settings, each explained
-keys/          key store: operator (secp256k1), link (Ed25519 seed); beside them, the epochs signed for
+keys/          key store: operator (secp256k1), link (Ed25519 seed); beside them, the epochs signed for, and
+               what was restored from a backup
 relay.sqlite   the daemon's database; that of a later release N of the network is relay-N.sqlite
 api.json       how to talk to the running daemon
 """
@@ -25,6 +26,7 @@ from mixpay.keystore import Kdf
 from mixpay.types import Account
 from relay import config as configs
 from relay.config import RelayConfig, decode
+from relay.keys import restored
 
 if TYPE_CHECKING:  # it loads the chain library, which --help must not wait for
     from mixpay.releases import Span
@@ -34,6 +36,7 @@ KEYS = "keys"
 OPERATOR_KEY = "operator"
 LINK_KEY = "link"
 SIGNED_EPOCHS = "signed-epochs"
+RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,16 @@ class Home:
         """The record of `relay.keys.signed_epochs`, of all releases."""
         return self.path / KEYS / SIGNED_EPOCHS
 
+    @property
+    def restored(self) -> bool:
+        """Whether the database of this release is an older copy, or a new one in the place of one that was
+        lost. Raises UserError if that cannot be told."""
+        record = restored.read(self.path / KEYS / RESTORED)
+        return record is not None and self.database.name not in record.whole
+
     def database_of(self, release: int) -> Path:
         """The database of a release."""
-        return self.path / ("relay.sqlite" if release == 0 else f"relay-{release}.sqlite")
+        return self.path / database_name(release)
 
     def at(self, span: Span, deployment: Deployment) -> Home:
         """The same for a release."""
@@ -87,6 +97,11 @@ class Home:
             keystore.load(keys, OPERATOR_KEY, password),
             keystore.load(keys, LINK_KEY, password),
         )
+
+
+def database_name(release: int) -> str:
+    """The name of the file for a release."""
+    return "relay.sqlite" if release == 0 else f"relay-{release}.sqlite"
 
 
 class _KeyFile(msgspec.Struct):

@@ -22,10 +22,16 @@ from relay.keys.epoch_keys import EpochKeys, PacketKeys
 
 
 class State:
-    """The network as one relay sees it. `key`: the operator's, 32 bytes; it signs descriptors."""
+    """The network as one relay sees it. `key`: the operator's, 32 bytes; it signs descriptors.
 
-    def __init__(self, me: RelayId, view: NetworkView, keys: PacketKeys, key: bytes) -> None:
+    `restored`: its database is an older copy (`relay/keys/restored.py`), so it serves no more.
+    """
+
+    def __init__(
+        self, me: RelayId, view: NetworkView, keys: PacketKeys, key: bytes, *, restored: bool = False
+    ) -> None:
         self.me = me
+        self.restored = restored
         self.view = view
         self.keys = keys
         self.campaigns: dict[int, Campaign] = {}
@@ -146,8 +152,11 @@ class State:
         """What it takes to check a pass of this campaign and kind now.
 
         Raises PassError `wrong_campaign` for a campaign this relay does not serve, `wrong_key` if the
-        pool holds another key or none, `not_ready` if the chain has not fixed the period.
+        pool holds another key or none, `not_ready` if the chain has not fixed the period, or this relay
+        serves no more.
         """
+        if self.restored:
+            raise PassError("not_ready", "this relay was restored from a backup and carries no packets")
         if scope.campaign not in self.campaigns:
             raise PassError("wrong_campaign", f"this relay does not serve campaign {scope.campaign}")
         try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from mixpay.book import limits as reasons
 from mixpay.book.events import Effects, Refuse, Store
 from mixpay.book.limits import Limits
 from mixpay.book.rows import BatchPrice, Channel, Commitment, Cut, LinkState, PlacedTicket, Row, SignedBatch
@@ -51,10 +52,16 @@ class Totals:
 
 
 class LinkBook(Generic[AnyRun]):
-    """The open batch, the cut one (at most one at a time), and what is left of all settled ones."""
+    """The open batch, the cut one (at most one at a time), and what is left of all settled ones.
 
-    def __init__(self, limits: Limits, new_run: Callable[[int], AnyRun]) -> None:
+    `restored`: the rows are an older copy, so the peer may hold tickets, acks, batches and vouchers that this
+    side has forgotten. Such a book takes part in no new ticket, for numbers and places would be given twice,
+    and it blames nobody: what looks like a fault may be true. What it knows it still settles.
+    """
+
+    def __init__(self, limits: Limits, new_run: Callable[[int], AnyRun], *, restored: bool = False) -> None:
         self.limits = limits
+        self.restored = restored
         self._new_run = new_run
         self._state = LinkState()
         self._channel = Channel()
@@ -77,6 +84,11 @@ class LinkBook(Generic[AnyRun]):
     def _runs(self) -> tuple[AnyRun, ...]:
         """Return the living batches, oldest first."""
         return (self._open,) if self._cut is None else (self._cut, self._open)
+
+    @property
+    def no_tickets(self) -> str | None:
+        """Why no ticket passes, or None."""
+        return self.refused or (reasons.RESTORED if self.restored else None)
 
     def _run(self, number: int) -> AnyRun | None:
         """Return a living batch by its number."""
@@ -108,6 +120,8 @@ class LinkBook(Generic[AnyRun]):
 
     def _accuse(self, reason: str) -> Effects:
         """Remember the peer's fault; no ticket passes this link until further notice."""
+        if self.restored:
+            return ()
         return self._change(refusal=(reason,)), Refuse(reason)
 
     def _acked_amount(self) -> int:

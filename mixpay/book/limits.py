@@ -25,6 +25,8 @@ CHANNEL_EXHAUSTED = "channel_exhausted"
 CREDIT_EXHAUSTED = "credit_exhausted"
 CHANNEL_CLOSING = "channel_closing"
 LINK_REFUSED = "link_refused"
+RESTORED = "restored"
+"""This side's book was put back from an older copy."""
 LIMITS = frozenset(
     (UNSIGNED_WINDOW, MAX_UNSETTLED, CHANNEL_EXHAUSTED, CREDIT_EXHAUSTED, CHANNEL_CLOSING, LINK_REFUSED)
 )

@@ -78,7 +78,7 @@ class PayeeBook(SettlingPayee):
     """What one payer owes this relay. `domain` is that of Channels.
 
     `rows` are all that was stored, in any order, none for a new link; responses under way get their time
-    anew.
+    anew. `restored`: see `LinkBook`.
     """
 
     def __init__(
@@ -90,8 +90,9 @@ class PayeeBook(SettlingPayee):
         *,
         rows: Iterable[Row] = (),
         now: float = 0.0,
+        restored: bool = False,
     ) -> None:
-        super().__init__(domain, payer, payee, limits)
+        super().__init__(domain, payer, payee, limits, restored=restored)
         self._told = False
         self._opened_at = now  # when the open batch got its first ticket
         self._deadline = now + limits.response_timeout  # for the responses of the cut batch
@@ -140,7 +141,7 @@ class PayeeBook(SettlingPayee):
 
         `ahead`: number of tickets that may be accepted before it, `ahead_value` what they come to.
         """
-        if self.refused is not None or self._open.demand is not None:
+        if self.no_tickets is not None or self._open.demand is not None:
             return reasons.LINK_REFUSED
         if seq <= self._state.floor and seq not in self._late:
             return reasons.STALE_TICKET
@@ -304,7 +305,7 @@ class PayeeBook(SettlingPayee):
             deposit=self._channel.deposit,
             claimed=self._channel.claimed,
             room=room(self.limits, self._channel, state.cumulative, price),
-            refused=self.refused,
+            refused=self.no_tickets,
         )
 
 

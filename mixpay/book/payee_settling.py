@@ -14,6 +14,8 @@ Rules
   is asked for that batch any more: its receipts, all without signature, are given up, and a payer that comes
   back settles it for nothing, before it settles the next one for what is demanded.
 - What is demanded of an open batch is all that it will ever be worth, so it takes no tickets.
+- A book that was restored from an older copy takes a voucher for batches that it has forgotten, if it is for
+  no less than what the book can prove up to there: it is all that will ever be paid of them.
 - A total without a signature is just what the court pays, even if a payer had signed for more than was due.
 """
 
@@ -37,8 +39,10 @@ _TOO_MUCH = 2**95
 class SettlingPayee(LinkBook[ReceiptRun], ABC):
     """What `payer` owes `payee`, without how it came about. `domain` is that of Channels."""
 
-    def __init__(self, domain: eip712.Domain, payer: Account, payee: Account, limits: Limits) -> None:
-        super().__init__(limits, ReceiptRun)
+    def __init__(
+        self, domain: eip712.Domain, payer: Account, payee: Account, limits: Limits, *, restored: bool = False
+    ) -> None:
+        super().__init__(limits, ReceiptRun, restored=restored)
         self.payer = payer
         self.payee = payee
         self._domain = domain
@@ -55,6 +59,8 @@ class SettlingPayee(LinkBook[ReceiptRun], ABC):
         run, state = self._run(upto_batch), self._state
         if upto_batch <= state.upto_batch:
             return self._renew(cumulative, upto_batch, signature)
+        if self.restored:
+            return self._recover(cumulative, upto_batch, signature, now)
         due = None if run is None else self._due(run)
         if run is None or due is None or cumulative >= _TOO_MUCH:
             return self._accuse(reasons.WRONG_VOUCHER)
@@ -64,6 +70,15 @@ class SettlingPayee(LinkBook[ReceiptRun], ABC):
             return () if state.is_judged else self._accuse(reasons.WRONG_VOUCHER)
         value = self._settled_value(run, cumulative)
         return in_order(self._settle(upto_batch, cumulative, value, signature), self._after(now))
+
+    def _recover(self, cumulative: Amount, upto_batch: int, signature: bytes, now: float) -> Effects:
+        """A voucher that may be for what was forgotten. What it is for in hop prices, nobody can tell."""
+        proven = sum(run.provable * run.price for run in self._runs() if run.number <= upto_batch)
+        if not self._state.cumulative + proven <= cumulative < _TOO_MUCH:
+            return ()
+        if not self._is_signed(cumulative, upto_batch, signature):
+            return ()
+        return in_order(self._settle(upto_batch, cumulative, Value(0), signature), self._after(now))
 
     def _is_signed(self, cumulative: Amount, upto_batch: int, signature: bytes) -> bool:
         message = eip712.Voucher(self.payer, self.payee, cumulative, upto_batch)

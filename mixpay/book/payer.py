@@ -87,7 +87,7 @@ class PayerBook(SettlingPayer):
 
     `key` (32 bytes) signs for the payer's account in `domain` (Channels); `random` draws samples and the
     weights of batched checks. `rows` are all that was stored, in any order, none for a new link; tickets
-    under way get their time anew.
+    under way get their time anew. `restored`: see `LinkBook`.
     """
 
     def __init__(
@@ -100,8 +100,9 @@ class PayerBook(SettlingPayer):
         *,
         rows: Iterable[Row] = (),
         now: float = 0.0,
+        restored: bool = False,
     ) -> None:
-        super().__init__(domain, key, payee, limits)
+        super().__init__(domain, key, payee, limits, restored=restored)
         self._random = random
         self._paused_until = self._sign_at = now
         self._last_refused = 0
@@ -132,7 +133,7 @@ class PayerBook(SettlingPayer):
         return Store(ticket), SendTicket(ticket.seq, lock, _short(hint), value)
 
     def _why_wait(self, amount: int, price: Amount, now: float) -> str | None:
-        if self.refused is not None:
+        if self.no_tickets is not None:
             return reasons.LINK_REFUSED
         if now < self._paused_until:
             return reasons.PAYEE_REFUSES
@@ -197,8 +198,9 @@ class PayerBook(SettlingPayer):
 
     def _accuse(self, reason: str) -> Effects:
         """Refuse the link for good: no ack counts any more, so no ticket need say where it came from."""
-        seqs = self._promises.upto(self._promises.next_seq)
-        return in_order(self._drop(seqs), super()._accuse(reason))
+        accused = super()._accuse(reason)
+        seqs = self._promises.upto(self._promises.next_seq) if accused else ()
+        return in_order(self._drop(seqs), accused)
 
     def _sift(self, acks: Iterable[Ack]) -> tuple[list[_Fresh], set[int], str | None]:
         """Return the acks that come next in their batches, the batches of known ones, and the first fault."""
@@ -353,7 +355,7 @@ class PayerBook(SettlingPayer):
             deposit=self._channel.deposit,
             claimed=self._channel.claimed,
             room=room(self.limits, self._channel, state.cumulative, price),
-            refused=self.refused,
+            refused=self.no_tickets,
         )
 
 

@@ -14,6 +14,9 @@ Rules
   receipts as well: it may still have true ones, and win the court's costs with them.
 - No case claims more of a batch than we signed it for, nor is a batch judged twice. So what can be claimed is
   admitted, once we have read all that was judged.
+- A book that was restored from an older copy knows neither all batches nor all acknowledged tickets. It
+  admits every case: the court opens none but upon a voucher and a batch that we have signed, or a judgement,
+  for no more than the batch's value; and such a book signs no new batches, so no number stands for two.
 - So our total is never more than what was ever acknowledged, and the costs that were judged.
 """
 
@@ -46,8 +49,10 @@ _NOTHING = Amount(0)
 class SettlingPayer(LinkBook[Run]):
     """What we owe `payee`, without how it came about. `key` (32 bytes) signs in `domain` (Channels)."""
 
-    def __init__(self, domain: eip712.Domain, key: bytes, payee: Account, limits: Limits) -> None:
-        super().__init__(limits, Run)
+    def __init__(
+        self, domain: eip712.Domain, key: bytes, payee: Account, limits: Limits, *, restored: bool = False
+    ) -> None:
+        super().__init__(limits, Run, restored=restored)
         self.payer = eip712.account_of(key)
         self.payee = payee
         self._domain = domain
@@ -110,6 +115,8 @@ class SettlingPayer(LinkBook[Run]):
     def admits(self, number: int, total: Amount, costs: Amount = _NOTHING) -> bool:
         """Say whether a case that claims an all-time total up to a batch is to be admitted. `costs` in token
         units: all that were judged so far."""
+        if self.restored:
+            return True
         if number <= self._state.upto_batch:
             return total <= max(self._settlements.most + costs, self._state.cumulative)
         run = self._run(number)  # a batch that the case skips is not in what it claims

@@ -4,6 +4,7 @@
     owner.py     register, leave, withdraw: what the owner does on the chain
     service.py   run, status, claim: the daemon
     income.py    income: what the chain tells of its money
+    backup.py    backup, restore: the folder in one file, and back
     options.py   what they share
 
 Exit statuses are those of `mixpay` (`mixpay.cli.common`).
@@ -25,6 +26,8 @@ _COMMANDS = {
     "status": ("relay.cli.service:status", "What it carries, earns and waits for."),
     "claim": ("relay.cli.service:claim", "Settle and claim everything now."),
     "income": ("relay.cli.income:income", "What it has earned and spent, as the chain tells it."),
+    "backup": ("relay.cli.backup:backup", "Copy the relay's folder into one file."),
+    "restore": ("relay.cli.backup:restore", "Put a backup back."),
     "leave": ("relay.cli.owner:leave", "Leave the network."),
     "withdraw": ("relay.cli.owner:withdraw", "Pay the stake out."),
 }

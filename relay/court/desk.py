@@ -126,6 +126,7 @@ class CourtDesk:
             for batch in await asyncio.to_thread(lambda: list(self._reader.poll())):
                 self._take(batch)
             self._strangers |= await asyncio.to_thread(self._find, self._unknown())
+            self._make_lost_books()
             self._tell_books()
             todo = await self._plan()
         except ChainError as error:
@@ -154,6 +155,14 @@ class CourtDesk:
         found = {account: self._registry.relay_of(account) for account in accounts}
         self._accounts.look_up(relay for relay in found.values() if relay)
         return found
+
+    def _make_lost_books(self) -> None:
+        """Have a book of every relay that has a case against us: without one it would go unanswered."""
+        for pair in self._docket.pairs():
+            if pair.payer == self._me and self._docket.case(pair) is not None:
+                relay = self._relay(pair.payee, Side.PAYEE)
+                if relay:
+                    self._books.payer(relay)
 
     def _relay(self, account: Account, side: Side) -> RelayId:
         """Whose account it is; 0 if nobody's."""

@@ -16,7 +16,8 @@ and after that in this order, so that a crash between any two does no harm:
 
     drawn ▶ in the database ▶ in the record ▶ signed and shown to others
 
-An epoch whose key was signed but is lost is not served; the next one is.
+An epoch whose key was signed but is lost is not served; the next one is. A relay whose database was restored
+from a backup makes no keys at all (`relay/keys/restored.py`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from collections.abc import Awaitable, Callable
 
 from mixpay.types import Epoch
 from relay.keys.gossip import Heard
+from relay.keys.restored import SERVES_NO_MORE
 from relay.keys.signed_epochs import SignedEpochs
 from relay.path.router import Router
 from relay.state import State
@@ -99,6 +101,8 @@ class KeyDesk:
 
     def _next(self) -> Epoch | None:
         """The first epoch, this or a later one, that lacks a key and may have one."""
+        if self._state.restored:
+            return None
         state, newest = self._state, self._state.keys.newest
         wanted = (epoch for epoch in state.living_epochs() if epoch >= state.epoch and state.is_member(epoch))
         return next((epoch for epoch in wanted if newest is None or epoch > newest), None)
@@ -132,6 +136,8 @@ class KeyDesk:
     def notes(self) -> list[str]:
         """What the operator has to know about keys."""
         state, notes = self._state, []
+        if state.restored:
+            return [SERVES_NO_MORE]
         if self._waiting is not None:
             notes.append(f"no packet key for epoch {self._waiting} yet: {_GAP}")
         newest = state.keys.newest

@@ -43,7 +43,7 @@ class SignedEpochs:
     def __init__(self, path: Path, domain: Domain) -> None:
         self._path = path
         self._place = f"{domain.chain_id} 0x{domain.contract.hex()}"
-        self._newest = _read(path).get(self._place)
+        self._newest = read_all(path).get(self._place)
 
     @property
     def newest(self) -> Epoch | None:
@@ -52,7 +52,7 @@ class SignedEpochs:
 
     def read(self) -> Epoch | None:
         """The newest epoch on disk; another release's daemon may have added it. Blocks; raises UserError."""
-        self._newest = _read(self._path).get(self._place, self._newest)
+        self._newest = read_all(self._path).get(self._place, self._newest)
         return self._newest
 
     def add(self, epoch: Epoch) -> None:
@@ -60,21 +60,32 @@ class SignedEpochs:
         if self._newest is not None and epoch <= self._newest:
             return
         with _WRITING:
-            epochs = _read(self._path)
+            epochs = read_all(self._path)
             newest = epochs[self._place] = max(epoch, epochs.get(self._place, epoch))
-            self._write(_HEAD + "".join(f"{place} {last}\n" for place, last in sorted(epochs.items())))
+            _write(self._path, epochs)
             self._newest = newest
 
-    def _write(self, text: str) -> None:
-        try:
-            make_private_folder(self._path.parent)
-        except OSError as error:
-            raise UserError(f"cannot write {self._path}: {error.strerror}") from None
-        write_whole(self._path, text.encode())
+
+def join(path: Path, other: Path) -> None:
+    """Have in `path`, for each registry, the newer epoch of both records. Raises UserError."""
+    with _WRITING:
+        epochs, more = read_all(path), read_all(other)
+        newest = {place: max(epochs.get(place, last), last) for place, last in more.items()}
+        if more:
+            _write(path, epochs | newest)
 
 
-def _read(path: Path) -> dict[str, Epoch]:
-    """The last epoch by deployment; empty if there is no file."""
+def _write(path: Path, epochs: dict[str, Epoch]) -> None:
+    try:
+        make_private_folder(path.parent)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    lines = (f"{place} {last}\n" for place, last in sorted(epochs.items()))
+    write_whole(path, (_HEAD + "".join(lines)).encode())
+
+
+def read_all(path: Path) -> dict[str, Epoch]:
+    """The last epoch by chain and registry; empty if there is no file. Raises UserError."""
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except FileNotFoundError:

@@ -151,7 +151,11 @@ class Books:
         account_of: Callable[[RelayId], Account],
         random: Random,
         now: float,
+        *,
+        restored: bool = False,
     ) -> None:
+        """`restored`: whether the store is an older copy, so that books may be missing, too."""
+        self._restored = restored
         self._purse = purse
         self._limits = limits
         self._store = store
@@ -169,14 +173,16 @@ class Books:
     def _new_payee(self, payer: RelayId, rows: Iterable[Row] = (), now: float = 0.0) -> PayeeBook:
         purse = self._purse
         return PayeeBook(
-            purse.domain, self._account_of(payer), purse.account, self._limits, rows=rows, now=now
-        )
+            purse.domain, self._account_of(payer), purse.account, self._limits, rows=rows, now=now,
+            restored=self._restored,
+        )  # fmt: skip
 
     def _new_payer(self, payee: RelayId, rows: Iterable[Row] = (), now: float = 0.0) -> PayerBook:
         purse, payee_account = self._purse, self._account_of(payee)
         return PayerBook(
-            purse.domain, purse.key, payee_account, self._limits, self._random, rows=rows, now=now
-        )
+            purse.domain, purse.key, payee_account, self._limits, self._random, rows=rows, now=now,
+            restored=self._restored,
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ finding books
 

@@ -6,6 +6,7 @@
     tables.py   what is kept; how old files become new ones
     files.py    opening a file: locked, sound, ours, of a known version
     sql.py      the statements
+    copies.py   a copy for a backup, while the writer writes; whether a file is sound
 
 What was promised to a peer is on disk before it is promised (docs/design.md §12).
 """

@@ -56,14 +56,14 @@ def open_writer(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
 
     Raises UserError. The caller holds the lock.
     """
-    with _explained(path):
+    with explained(path):
         path.touch(0o600)
         path.chmod(0o600)  # a copy that was put back may be open to others, and there are keys in it
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             for pragma in _PRAGMAS:
                 database.execute(f"PRAGMA {pragma}").fetchall()
-            _check(path, database)
+            check(path, database)
             _migrate(path, database, migrations)
         except BaseException:
             database.close()
@@ -73,11 +73,11 @@ def open_writer(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that only reads, beside the one that writes. Raises UserError."""
-    with _explained(path):
+    with explained(path):
         return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
-class _explained:
+class explained:
     """Turns errors of the disk and of SQLite into words for the operator."""
 
     def __init__(self, path: Path) -> None:
@@ -99,8 +99,9 @@ class _explained:
 def damaged(path: Path, detail: str) -> UserError:
     """The error for a file that is not, or no longer, a relay's database."""
     return UserError(
-        f"{path} is damaged or not a relay's database ({detail}): put back a copy. Without one, move the file"
-        " away; tickets and passes that are not settled are then lost, the stake and the ledger are not"
+        f"{path} is damaged or not a relay's database ({detail}): put back a backup with `mixpay-relay "
+        "restore`. Without one, move the file away; tickets and passes that are not settled are then lost, "
+        "the stake and the ledger are not"
     )
 
 
@@ -109,19 +110,28 @@ def _number(database: sqlite3.Connection, pragma: str) -> int:
     return value
 
 
-def _check(path: Path, database: sqlite3.Connection) -> None:
-    tables = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    if tables and _number(database, "application_id") != APPLICATION_ID:
+def check(path: Path, database: sqlite3.Connection, schema: str = "main") -> None:
+    """Raise UserError if it is damaged, or another program's. An empty one is neither."""
+    tables = database.execute(f"SELECT count(*) FROM {schema}.sqlite_schema").fetchone()[0]  # noqa: S608 -- ours
+    if tables and _number(database, f"{schema}.application_id") != APPLICATION_ID:
         raise damaged(path, "it belongs to another program")
-    verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    verdict = database.execute(f"PRAGMA {schema}.quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise damaged(path, verdict)
 
 
-def _migrate(path: Path, database: sqlite3.Connection, migrations: Sequence[str]) -> None:
-    version = _number(database, "user_version")
+def version_of(
+    path: Path, database: sqlite3.Connection, migrations: Sequence[str], schema: str = "main"
+) -> int:
+    """Which steps were taken. Raises UserError if there are some that we do not know."""
+    version = _number(database, f"{schema}.user_version")
     if version > len(migrations):
         raise UserError(f"{path} was written by a newer release of the relay: install that one")
+    return version
+
+
+def _migrate(path: Path, database: sqlite3.Connection, migrations: Sequence[str]) -> None:
+    version = version_of(path, database, migrations)
     for step in range(version, len(migrations)):
         script = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {step + 1};"
         try:

@@ -37,12 +37,13 @@ class Party:
         self.view.refresh()
         self.begin()
 
-    def begin(self, rpc: Rpc | None = None) -> None:
-        """Start, or start again from what is on disk."""
+    def begin(self, rpc: Rpc | None = None, *, restored: bool = False) -> None:
+        """Start, or start again from what is on disk; `restored`: that is an older copy, known as one."""
         rpc = rpc or self.world.rpc
         self.node = Node(
-            self.view, self.relay, self.folder, self.clock, Limits(), rpc=rpc, key=self.operator.key
-        )
+            self.view, self.relay, self.folder, self.clock, Limits(), rpc=rpc, key=self.operator.key,
+            restored=restored,
+        )  # fmt: skip
         self.desk = self.desk_at(rpc)
 
     def desk_at(self, rpc: Rpc) -> CourtDesk:

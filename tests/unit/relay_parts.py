@@ -235,14 +235,17 @@ class Node:
         self.record = SignedEpochs(folder / f"relay{relay}-signed-epochs", view.registry_domain)
         drawn = random or (lambda size: packet_secret(relay))
         keys = PacketKeys(self.store.packet_keys(), drawn, self.record.newest)
-        self.state = State(self.me, view, keys, key)
+        restored = bool(settings.get("restored"))
+        self.state = State(self.me, view, keys, key, restored=restored)
         contracts = Contracts(rpc, deployment)
         self.accounts = Accounts(contracts)
         self.accounts.learn(self.state)
         domain = eip712.channels_domain(deployment.chain_id, deployment.channels)
         purse = Purse(key, eip712.account_of(key), domain)
         dice = Random(relay).randbytes  # noqa: S311 - tests repeat
-        self.books = Books(purse, limits, self.store, self.hooks, self.accounts.of, dice, clock())
+        self.books = Books(
+            purse, limits, self.store, self.hooks, self.accounts.of, dice, clock(), restored=restored
+        )
         floor = self.state.floor
         self.tags = TagStore(floor, settings.get("tags", 1_000), self.store.tags(floor))
         self.mailboxes = Mailboxes(self.me)
@@ -375,7 +378,7 @@ class Parts:
         self._dice = Random(11)  # noqa: S311 - tests repeat
 
     async def node(self, relay: int, limits: Limits | None = None, **settings: int) -> Node:
-        """A relay, made if it is not there: with `settings` tags, mixer, queue."""
+        """A relay, made if it is not there: with `settings` tags, mixer, queue, restored (0 or 1)."""
         if relay not in self.nodes:
             around = self.view, relay, self.folder, self.clock
             node = Node(*around, limits or self.limits, self._random, **settings)

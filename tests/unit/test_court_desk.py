@@ -243,6 +243,24 @@ async def test_payerThatLostItsDisk_learnsWhatWasJudged(parties: Parties, tmp_pa
     assert parties.owed.state.signature == parties.owing.state.signature != b""
 
 
+async def test_payerThatWasRestored_admitsWhatItHasForgotten_andPaysNoCosts(
+    parties: Parties, tmp_path: Path
+) -> None:
+    """The case above, but for `restore`: what the payee brings bears the payer's signatures."""
+    await parties.fall_silent()
+    await parties.go_to_court()
+    await parties.payer.node.close()
+    parties.payer.folder = tmp_path / "new"
+    parties.payer.folder.mkdir()
+    parties.payer.begin(restored=True)
+    parties.world.chain.advance_time(DEMO.answer_window // 2)
+    assert did(await parties.payer.desk.run_once()) == [Admit, Answer]
+    assert parties.judged() == AMOUNT
+    await settle_blocks(parties)
+    assert (parties.owed.state.cumulative, parties.owed.state.upto_batch) == (AMOUNT, 1)
+    assert parties.owed.state.signature == parties.owing.state.signature != b""
+
+
 async def test_caseThatAReorganisationTookBack_isOpenedAgain(parties: Parties) -> None:
     await parties.fall_silent()
     await parties.payee.desk.run_once()

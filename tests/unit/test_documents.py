@@ -58,4 +58,4 @@ def test_makeTargetExists(document: str, target: str) -> None:
 def test_linkedFilesExist() -> None:
     for name in DOCUMENTS:
         for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):
-            assert (ROOT / link).exists() or ((ROOT / name).parent / link).exists(), f"{name} links to {link}"
+            assert ((ROOT / name).parent / link).exists(), f"{name} links to {link}"

@@ -113,7 +113,9 @@ def shell(world: World, owner: User, opened: Callable[[World, User], Shell]) -> 
 # ------------------------------------------------------------------ help
 
 
-@pytest.mark.parametrize("command", ["init", "register", "run", "status", "claim", "leave", "withdraw"])
+@pytest.mark.parametrize(
+    "command", ["init", "register", "run", "status", "claim", "backup", "restore", "leave", "withdraw"]
+)
 def test_every_help_shows_an_example(command: str) -> None:
     result = CliRunner().invoke(cli.cli, [command, "--help"])
     assert result.exit_code == 0

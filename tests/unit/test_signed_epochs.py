@@ -10,7 +10,7 @@ import pytest
 from mixpay import eip712
 from mixpay.errors import UserError
 from mixpay.types import Epoch
-from relay.keys.signed_epochs import SignedEpochs
+from relay.keys.signed_epochs import SignedEpochs, join, read_all
 
 DOMAIN = eip712.registry_domain(31337, b"\x11" * 20)
 OTHER = eip712.registry_domain(31337, b"\x22" * 20)
@@ -47,6 +47,22 @@ def test_daemonsOfSeveralReleases_shareTheFile(tmp_path: Path) -> None:
     same.add(Epoch(3)), one.add(Epoch(9)), same.add(Epoch(3))
     assert (SignedEpochs(path, DOMAIN).newest, SignedEpochs(path, OTHER).newest) == (9, 2)
     assert (one.read(), other.read(), same.newest) == (9, 2, 8)
+
+
+def test_joinedRecords_haveTheNewerEpochOfEachRegistry(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "keys" / "other"
+    join(one, other)
+    assert not one.exists()
+    SignedEpochs(one, DOMAIN).add(Epoch(7))
+    join(one, other)
+    assert list(read_all(one).values()) == [7]
+    join(other, one)
+    SignedEpochs(other, DOMAIN).add(Epoch(9)), SignedEpochs(other, OTHER).add(Epoch(2))
+    SignedEpochs(one, OTHER).add(Epoch(3))
+    for _ in range(2):
+        join(one, other)
+        assert (SignedEpochs(one, DOMAIN).newest, SignedEpochs(one, OTHER).newest) == (9, 3)
+    assert (SignedEpochs(other, DOMAIN).newest, SignedEpochs(other, OTHER).newest) == (9, 2)
 
 
 def test_record_isWrittenOnlyWhenItGrows(tmp_path: Path) -> None:
