@@ -151,7 +151,7 @@ SECOND_ENCODINGS = (
 
 @pytest.mark.parametrize("key", SECOND_ENCODINGS)
 def test_descriptor_refusesKeyInAnotherEncoding(key: bytes) -> None:
-    """A client refuses to build packets for such a key: a relay that signed one would stop whoever drew it."""
+    """A client refuses to build packets for such a key: one that was signed would stop whoever drew it."""
     signed = sign_descriptor(operator_key(1), RelayId(1), Epoch(9), key, DOMAIN)
     refused("bad_descriptor", lambda: signed.check(RECORDS[0].operator, DOMAIN))
 
