@@ -112,18 +112,28 @@ class Gateway:
 
     async def start(self, host: str, port: int, seed: bytes) -> None:
         """Listen. Raises OSError when the address is not to be had."""
+        self._runner = self.runner()
+        await self._runner.setup()
+        self._connections = Connections(self._runner, self._limit + _DOCUMENT_CONNECTIONS)
+        await self._connections.listen(host, port, tls.server_context(seed))
+
+    def runner(self) -> web.AppRunner:
+        """What answers requests, on whatever connection they come."""
         app = web.Application(middlewares=[self._heard], client_max_size=_MAX_BODY)
         app.router.add_get("/v1/directory", self._directory)
         app.router.add_get("/v1/descriptor", self._descriptor)
         app.router.add_post("/v1/equivocation", self._equivocation)
         app.router.add_get("/v1/entry", self._entry)
         app.router.add_get("/v1/mailbox", self._mailbox)
-        self._runner = web.AppRunner(
-            app, access_log=None, logger=_http_log, shutdown_timeout=1.0, keepalive_timeout=IDLE_SECONDS
+        return web.AppRunner(
+            app,
+            access_log=None,
+            logger=_http_log,
+            shutdown_timeout=1.0,
+            keepalive_timeout=IDLE_SECONDS,
+            # A body that nobody asked for is not waited for, or a client that left would keep its place.
+            lingering_time=0,
         )
-        await self._runner.setup()
-        self._connections = Connections(self._runner, self._limit + _DOCUMENT_CONNECTIONS)
-        await self._connections.listen(host, port, tls.server_context(seed))
 
     @web.middleware
     async def _heard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:

@@ -599,6 +599,14 @@ async def test_connectionThatAsksNothing_isClosed_andSocketsStay(
         assert await talk.ask(present(mine(door))) == client.PassOk(0)
 
 
+async def test_bodyThatNobodyAskedFor_isNotWaitedFor(door: Door) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port, ssl=tls.client_context())
+    writer.write(b"POST /v1/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert (await reader.read()).startswith(b"HTTP/1.1 404")
+    writer.close()
+
+
 # ---------------------------------------------------------------------- mailboxes
 
 SEED = bytes(range(32))
