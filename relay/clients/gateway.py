@@ -188,7 +188,7 @@ class Gateway:
         socket = web.WebSocketResponse(max_msg_size=client.MAX_MESSAGE_BYTES, heartbeat=30.0, compress=False)
         self._clients += 1
         try:
-            await socket.prepare(request)
+            await _shake(socket, request)
             try:
                 yield socket
             except PeerError as error:
@@ -231,6 +231,14 @@ class Gateway:
             session = MailboxSession(self._mailboxes, os.urandom(NONCE_BYTES))
             await session.serve(self._frames(socket, session.is_known), lambda frame: _say(socket, frame))
         return socket
+
+
+async def _shake(socket: web.WebSocketResponse, request: web.Request) -> None:
+    """The WebSocket's handshake. Raises HTTPBadRequest if the request asks for none."""
+    try:
+        await socket.prepare(request)
+    except UnicodeEncodeError:  # aiohttp's own answer quotes the header, which is no text
+        raise web.HTTPBadRequest(text="no WebSocket handshake\n") from None
 
 
 def _number(request: web.Request, name: str, default: int) -> int:
