@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from fuzz.target import Broken
 
+_T = TypeVar("_T")
 _TURNS = 60
 """Turns of the loop that a task may take to come to rest; those that fetch or answer take fewer than ten."""
 
@@ -71,19 +72,21 @@ def _unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     _errors.append(context)
 
 
-def run(work: Coroutine[Any, Any, None]) -> None:
+def run(work: Coroutine[Any, Any, _T]) -> _T:
     """Run it to its end. Raises what it raises, and Broken if it left a task, or an error, behind."""
-    loop().run_until_complete(_run(work))
+    result = loop().run_until_complete(_run(work))
     if _errors:
         found = _errors.pop()
         _errors.clear()
         raise Broken(str(found.get("message"))) from found.get("exception")
+    return result
 
 
-async def _run(work: Coroutine[Any, Any, None]) -> None:
-    await work
+async def _run(work: Coroutine[Any, Any, _T]) -> _T:
+    result = await work
     if not await until(lambda: len(asyncio.all_tasks()) == 1):
         raise Broken(f"tasks are left: {asyncio.all_tasks()}")
+    return result
 
 
 async def until(holds: Callable[[], bool]) -> bool:

@@ -140,8 +140,8 @@ async def _incoming(said: list[bytes]) -> AsyncIterator[client.ClientFrame]:
         await settle(2)
 
 
-async def _hold(kind: int, said: list[bytes]) -> None:
-    """A connection of a client from its beginning to its end."""
+async def _hold(kind: int, said: list[bytes]) -> list[client.ClientFrame]:
+    """A connection of a client from its beginning to its end: what it was answered."""
     answers: list[client.ClientFrame] = []
 
     async def say(frame: client.ClientFrame) -> None:
@@ -157,20 +157,24 @@ async def _hold(kind: int, said: list[bytes]) -> None:
         await session.serve(_incoming(said), say)
     await settle(2)
     require(len(answers) <= len(said) + 1, "a message has at most one answer")
-    for answer in answers:
-        client.encode(answer)
+    return answers
 
 
 def run_sessions(data: bytes) -> None:
+    """What a client says on one connection."""
+    if data:
+        for answer in answers(data):
+            client.encode(answer)
+
+
+def answers(data: bytes) -> list[client.ClientFrame]:
     """First byte: bit 0 mailbox or entry; bit 1: it begins with a good pass."""
-    if not data:
-        return
     kind = KIND_MAILBOX if data[0] & 1 else KIND_ENTRY
     said = _said(data[1:])
     if data[0] & 2:
         first = samples()[4] if kind == KIND_MAILBOX else samples()[0]
         said.insert(0, client.encode(first))
-    run(_hold(kind, said))
+    return run(_hold(kind, said))
 
 
 def _session_seeds() -> list[bytes]:

@@ -18,6 +18,7 @@ from fuzz import world
 from fuzz.target import Target, chunks, require
 from fuzz.targets import clients, directories, passes
 from fuzz.wires import Wire, loop, run, settle, until
+from mixpay.errors import ChainUnavailable
 from mixpay.mailbox import Mailboxes
 from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Redemption
 from mixpay.sponsor import api, service
@@ -53,8 +54,8 @@ def _server(runner: web.AppRunner) -> web.Server:
     return runner.server
 
 
-async def _request(server: web.Server, data: bytes) -> None:
-    """One connection, from its first byte to its end. Bits of the first byte: how it is cut."""
+async def _request(server: web.Server, data: bytes) -> bytes:
+    """One connection, from its first byte to its end: what it was answered. First byte: how it is cut."""
     wire, handler = Wire(), server()
     handler.connection_made(wire)
     for piece in chunks(data[1:], data[0] & 0x7F):
@@ -69,6 +70,12 @@ async def _request(server: web.Server, data: bytes) -> None:
         b"HTTP/1.1 500" not in wire.written[:16] and b"\nHTTP/1.1 500" not in wire.written, "no handler fails"
     )
     require(not server.connections, "a connection that is over is forgotten")
+    return bytes(wire.written)
+
+
+def asked(server: web.Server, data: bytes) -> bytes:
+    """What a server of ours answers to a seed."""
+    return run(_request(server, data))
 
 
 def _http(line: str, body: bytes = b"", *headers: str, step: int = 0) -> bytes:
@@ -207,16 +214,16 @@ def _sponsor_seeds() -> list[bytes]:
 
 
 class _Operations:
-    """A daemon that answers with errors, which is all that a stranger may learn."""
+    """A daemon that has no chain: its answers are not what is fuzzed."""
 
     def status(self, release: int | None = None) -> StatusAnswer:
-        raise PassError("none", "this is a test")
+        raise ChainUnavailable("this is a test")
 
     def metrics(self, release: int | None = None) -> bytes:
         return b"" if release is None else str(release).encode()
 
     async def settle(self) -> SettleAnswer:
-        raise PassError("none", "this is a test")
+        raise ChainUnavailable("this is a test")
 
 
 @cache

@@ -7,13 +7,16 @@ makes us keep is measured.
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from fuzz import campaign, mutator
 from fuzz.target import Broken, Target, chunks
-from fuzz.targets import TARGETS
+from fuzz.targets import TARGETS, clients, http
+from mixpay.wire import client
 
 EACH = 40_000
 """Mutations, shared out among the targets as their speeds are."""
@@ -30,6 +33,33 @@ def test_seeds_are_what_targets_take(target: Target) -> None:
     assert max(map(len, seeds)) <= target.longest
     for seed in (*seeds, b"", b"\0", b"\xff" * target.longest):
         target.run(seed)
+
+
+def test_seeds_reach_what_lies_behind_the_parsers() -> None:
+    """A good pass is taken, a mailbox is made and emptied; or mutations would test refusals."""
+    found = [
+        [type(answer) for answer in clients.answers(seed)] for seed in TARGETS["client_sessions"].seeds()
+    ]
+    passed, made = client.PassOk, client.MailboxTerms
+    assert found[:2] == [[passed], [passed, client.Down, client.Down, client.Down]]
+    assert found[3] == [client.Challenge, made, client.MailboxMessages, client.Done]
+    statuses = {a.status for a in clients.answers(TARGETS["client_sessions"].seeds()[1])[1:]}  # type: ignore[union-attr]
+    assert statuses == {client.DownStatus.ACKNOWLEDGED}
+
+
+@pytest.mark.parametrize(
+    ("server", "name", "statuses"),
+    [
+        (lambda: http._gateway()[0], "http_gateway", "200 200 400 200 400 204 400 204 101 101 101 101 400"),
+        (http._sponsor, "http_sponsor", "200 200 400 200 400 200 400 405"),
+        (http._operator, "http_operator", "200 400 400 400 401 404"),
+    ],
+)
+def test_requests_are_answered_as_in_production(
+    server: Callable[[], web.Server], name: str, statuses: str
+) -> None:
+    answered = [http.asked(server(), seed) for seed in TARGETS[name].seeds()]
+    assert [answer.split(b" ", 2)[1].decode() for answer in answered] == statuses.split()
 
 
 @every_target
