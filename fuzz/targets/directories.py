@@ -62,7 +62,7 @@ def _directory_seeds() -> list[bytes]:
 
 @cache
 def _desk() -> Directories:
-    """One relay's directories: it learns from inputs, and is none the worse."""
+    """One relay's directories."""
     return world.state(1).directories
 
 
@@ -79,7 +79,10 @@ def run_descriptor(data: bytes) -> None:
         book = DescriptorBook(world.view().snapshot(world.EPOCH), world.view().registry_domain)
         require(book.add(descriptor), "the first one is new")
         require(len(descriptor.packet_key) == 32, "only keys are kept")
-        _desk().learn(descriptor)
+        desk = _desk()
+        desk.equivocations.clear()  # what an earlier input left
+        desk._known.clear()
+        desk.learn(descriptor)
     except DirectoryError:
         return
 

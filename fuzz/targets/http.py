@@ -102,6 +102,9 @@ def run_gateway(data: bytes) -> None:
     if not data:
         return
     server, gateway = _gateway()
+    # What an earlier input left is forgotten: an input does the same whatever came before it.
+    gateway._passes = EntryPassBook()
+    gateway._state.directories.equivocations.clear()
     run(_request(server, data))
     require(gateway._clients == 0, "a client that left is not counted")
 
@@ -132,7 +135,7 @@ def _gateway_seeds() -> list[bytes]:
         _http("GET /v1/directory"),
         _http("GET /v1/directory?epoch=2"),
         _http("GET /v1/directory?epoch=99999999999"),
-        _http("GET /v1/descriptor?epoch=2&relay=1"),
+        _http(f"GET /v1/descriptor?epoch=2&relay={world.me(KIND_ENTRY)}"),
         _http("GET /v1/descriptor?relay=%ff%00"),
         _http("POST /v1/equivocation", proof),
         _http("POST /v1/equivocation", proof[:-1], step=9),
