@@ -1,7 +1,7 @@
 # Everything here sets up what it needs first, once: the stamps below say what was installed from which lists.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo verify-deployment test test-unit test-contracts test-e2e contracts coverage halmos campaign mutants gas bench lint artifacts check-artifacts clean
+.PHONY: help setup demo verify-deployment test test-unit test-contracts test-e2e contracts coverage halmos campaign mutants fuzz gas bench lint artifacts check-artifacts clean
 
 # The tool chain comes from the checkout; brownie finds the compiler where SOLCX_BINARY_PATH says.
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
@@ -11,6 +11,7 @@ PYTHON_READY := .venv/.ready
 NODE_READY := node_modules/.ready
 READY := $(PYTHON_READY) $(NODE_READY)
 HALMOS_READY := .venv-halmos/.ready
+FUZZ_READY := .venv-fuzz/.ready
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -30,6 +31,11 @@ $(HALMOS_READY): requirements/halmos.txt $(PYTHON_READY)
 	@echo "setup: halmos in .venv-halmos"
 	@.venv/bin/python -m venv .venv-halmos
 	@.venv-halmos/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/halmos.txt
+	@touch $@
+
+# The fuzzer has wheels for few platforms; only who asks for it gets it, or is told what runs everywhere.
+$(FUZZ_READY): requirements/fuzz.txt scripts/setup_fuzz.sh $(PYTHON_READY)
+	@scripts/setup_fuzz.sh
 	@touch $@
 
 demo: $(READY) ## the whole loop on a local chain; FILE=path sends that file, CHAIN=ganache takes that chain
@@ -67,6 +73,9 @@ gas: $(READY) ## gas of whole transactions against their goals and the snapshot;
 
 mutants: $(READY) ## mutation testing of the contracts, on copies; N=30: so many, drawn at random; SHARE=0.2: a fifth
 	@python -m scripts.contracts.run_mutants $(if $(N),--sample $(N)) $(if $(SEED),--seed $(SEED)) $(if $(SHARE),--share $(SHARE))
+
+fuzz: $(READY) $(FUZZ_READY) ## coverage-guided fuzzing of what strangers reach; N=10000000 inputs, SEED=1; writes reports/fuzz.json
+	@python -m fuzz $(if $(N),--inputs $(N)) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## microseconds of a packet, by part; writes reports/
 	@python scripts/bench_packet.py

@@ -85,6 +85,8 @@ def parse(text: str) -> Address:
     Raises UserError that says what is wrong: the beginning, the length, a character, or the checksum.
     """
     word = text.strip()
+    if not word.isascii():  # the small form of some foreign letters is one of ours
+        raise UserError("this is not an address: it holds characters that do not occur in addresses")
     if word != word.lower() and word != word.upper():
         raise UserError("this is not an address: it mixes capital and small letters; copy it again")
     word = word.lower()

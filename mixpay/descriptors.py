@@ -11,10 +11,8 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nacl.bindings import crypto_scalarmult
-from nacl.exceptions import CryptoError
-
 from mixpay import eip712
+from mixpay.crypto import x25519
 from mixpay.snapshot import DirectoryError, Snapshot
 from mixpay.types import Account, Epoch, RelayId
 
@@ -42,9 +40,9 @@ class Descriptor:
             raise DirectoryError("bad_descriptor", f"the descriptor of relay {self.relay} is malformed")
         self.check_signature(operator, domain)
         try:
-            crypto_scalarmult(_SCALAR, self.packet_key)
-        except (CryptoError, RuntimeError):
-            raise DirectoryError("bad_descriptor", f"relay {self.relay} gave a key without secrets") from None
+            x25519.exchange(_SCALAR, self.packet_key)
+        except x25519.WeakKey as error:  # nobody could build a packet for it
+            raise DirectoryError("bad_descriptor", f"the key of relay {self.relay}: {error}") from None
 
     def check_signature(self, operator: Account, domain: eip712.Domain) -> None:
         """Raise DirectoryError `bad_descriptor` unless the operator signed it; the key may be useless."""

@@ -20,13 +20,12 @@ from enum import IntEnum
 from nacl.bindings import (
     crypto_aead_chacha20poly1305_ietf_decrypt,
     crypto_aead_chacha20poly1305_ietf_encrypt,
-    crypto_scalarmult,
     crypto_scalarmult_base,
 )
 from nacl.exceptions import CryptoError
-from nacl.exceptions import RuntimeError as SodiumError
 
 from mixpay.address import Address
+from mixpay.crypto import x25519
 from mixpay.errors import PeerError, UserError
 from mixpay.types import Random
 
@@ -116,7 +115,7 @@ def fragment_count(length: int) -> int:
 def seal(fragment: Fragment, receiver: Address, random: Random) -> bytes:
     """2,048 bytes only the receiver can open; no two seals of one fragment can be told to be the same.
 
-    Raises UserError if the receiver's identity is not a usable key (a point of low order).
+    Raises UserError if the receiver's identity is not a usable key (`x25519.WeakKey`).
     """
     ephemeral_secret = random(_KEY_BYTES)
     ephemeral = crypto_scalarmult_base(ephemeral_secret)
@@ -206,12 +205,11 @@ def _digest(start: bytes, content: bytes) -> bytes:
 
 
 def _shared(secret: bytes, public: bytes) -> bytes | None:
-    """X25519; None for a point of low order, whose result is zero whatever the secret (RFC 7748 §6.1)."""
+    """X25519; None for a point of low order, or not in its one encoding: nobody honest sends either."""
     try:
-        shared = crypto_scalarmult(secret, public)
-    except SodiumError:
+        return x25519.exchange(secret, public)
+    except x25519.WeakKey:
         return None
-    return shared if any(shared) else None
 
 
 def _key(shared: bytes, ephemeral: bytes, receiver: Address) -> bytes:

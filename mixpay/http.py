@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TypeVar
 
 import aiohttp
+import msgspec
 
 HTTP_ERRORS = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 """What a request raises when the other side does not answer as it should."""
+
+
+_Body = TypeVar("_Body")
+
+
+class NotJson(ValueError):
+    """A body is not what it should be; says what is wrong with it."""
+
+
+def read_json(body: bytes, kind: type[_Body]) -> _Body:
+    """Read a stranger's JSON. Raises NotJson."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the latter for text that is not UTF-8
+        raise NotJson(str(error)) from None
 
 
 class TooLong(aiohttp.ClientError):

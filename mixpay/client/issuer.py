@@ -30,7 +30,10 @@ _Answer = TypeVar("_Answer", CampaignAnswer, SignAnswer)
 
 def checked_url(url: str) -> str:
     """The address of a sponsor. Raises UserError if it is none."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets around what is no IPv6 address
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(f"not the address of a sponsor: {url!r}; it looks like https://sponsor.example")
     return url.rstrip("/")

@@ -13,7 +13,7 @@ import msgspec
 import tenacity
 
 from mixpay.errors import MixpayError, PeerError
-from mixpay.http import HTTP_ERRORS, describe, read_at_most
+from mixpay.http import HTTP_ERRORS, NotJson, describe, read_at_most, read_json
 from mixpay.sponsor.api import POOL_QUERY, ErrorAnswer
 from mixpay.types import Account
 
@@ -76,8 +76,8 @@ class RemoteIssuer:
         body = None if request is None else msgspec.json.encode(request)
         received: bytes = await attempts(self._once, path, body)
         try:
-            return msgspec.json.decode(received, type=answer)
-        except msgspec.MsgspecError as error:
+            return read_json(received, answer)
+        except NotJson as error:
             raise IssuerSilent(f"the sponsor at {self._url} answers nonsense: {error}") from None
 
     async def _once(self, path: str, body: bytes | None) -> bytes:
@@ -100,8 +100,8 @@ class RemoteIssuer:
         if response.status == 200:
             return received
         try:
-            refusal = msgspec.json.decode(received, type=ErrorAnswer)
-        except msgspec.MsgspecError:
+            refusal = read_json(received, ErrorAnswer)
+        except NotJson:
             raise IssuerSilent(
                 f"no sponsor answers at {self._url}: HTTP status {response.status}; is the address right?"
             ) from None

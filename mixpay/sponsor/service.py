@@ -18,6 +18,7 @@ from aiohttp import web
 
 from mixpay.accounts import parse_account
 from mixpay.errors import ChainError
+from mixpay.http import NotJson, read_json
 from mixpay.network import NetworkView
 from mixpay.passes import REDEMPTION_SIZE
 from mixpay.registry_replica import NotFrozen
@@ -184,8 +185,8 @@ async def _body(request: web.Request, kind: type[_Request], limit: int) -> _Requ
     if len(body) > limit:
         raise IssuerError("too_large", f"a request to this path has at most {limit} bytes")
     try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+        return read_json(body, kind)
+    except NotJson as error:
         raise IssuerError("malformed", str(error)) from None
 
 

@@ -112,18 +112,28 @@ class Gateway:
 
     async def start(self, host: str, port: int, seed: bytes) -> None:
         """Listen. Raises OSError when the address is not to be had."""
+        self._runner = self.runner()
+        await self._runner.setup()
+        self._connections = Connections(self._runner, self._limit + _DOCUMENT_CONNECTIONS)
+        await self._connections.listen(host, port, tls.server_context(seed))
+
+    def runner(self) -> web.AppRunner:
+        """What answers requests, on whatever connection they come."""
         app = web.Application(middlewares=[self._heard], client_max_size=_MAX_BODY)
         app.router.add_get("/v1/directory", self._directory)
         app.router.add_get("/v1/descriptor", self._descriptor)
         app.router.add_post("/v1/equivocation", self._equivocation)
         app.router.add_get("/v1/entry", self._entry)
         app.router.add_get("/v1/mailbox", self._mailbox)
-        self._runner = web.AppRunner(
-            app, access_log=None, logger=_http_log, shutdown_timeout=1.0, keepalive_timeout=IDLE_SECONDS
+        return web.AppRunner(
+            app,
+            access_log=None,
+            logger=_http_log,
+            shutdown_timeout=1.0,
+            keepalive_timeout=IDLE_SECONDS,
+            # A body that nobody asked for is not waited for, or a client that left would keep its place.
+            lingering_time=0,
         )
-        await self._runner.setup()
-        self._connections = Connections(self._runner, self._limit + _DOCUMENT_CONNECTIONS)
-        await self._connections.listen(host, port, tls.server_context(seed))
 
     @web.middleware
     async def _heard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -178,7 +188,7 @@ class Gateway:
         socket = web.WebSocketResponse(max_msg_size=client.MAX_MESSAGE_BYTES, heartbeat=30.0, compress=False)
         self._clients += 1
         try:
-            await socket.prepare(request)
+            await _shake(socket, request)
             try:
                 yield socket
             except PeerError as error:
@@ -221,6 +231,14 @@ class Gateway:
             session = MailboxSession(self._mailboxes, os.urandom(NONCE_BYTES))
             await session.serve(self._frames(socket, session.is_known), lambda frame: _say(socket, frame))
         return socket
+
+
+async def _shake(socket: web.WebSocketResponse, request: web.Request) -> None:
+    """The WebSocket's handshake. Raises HTTPBadRequest if the request asks for none."""
+    try:
+        await socket.prepare(request)
+    except UnicodeEncodeError:  # aiohttp's own answer quotes the header, which is no text
+        raise web.HTTPBadRequest(text="no WebSocket handshake\n") from None
 
 
 def _number(request: web.Request, name: str, default: int) -> int:

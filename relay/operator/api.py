@@ -70,11 +70,7 @@ class ApiServer:
 
         The caller makes sure that one daemon at a time uses the folder: an older `api.json` is replaced.
         """
-        app = web.Application(middlewares=[self._guard], client_max_size=1024)
-        app.router.add_get(STATUS_PATH, self._status)
-        app.router.add_get(METRICS_PATH, self._metrics)
-        app.router.add_post(SETTLE_PATH, self._settle)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = self.runner()
         await self._runner.setup()
         listening = socket.create_server((HOST, port))
         await web.SockSite(self._runner, listening).start()
@@ -82,6 +78,14 @@ class ApiServer:
         self._path.unlink(missing_ok=True)
         write_private(self._path, msgspec.json.encode(ApiFile(port=chosen, token=self._token)))
         return chosen
+
+    def runner(self) -> web.AppRunner:
+        """What answers requests, on whatever connection they come."""
+        app = web.Application(middlewares=[self._guard], client_max_size=1024)
+        app.router.add_get(STATUS_PATH, self._status)
+        app.router.add_get(METRICS_PATH, self._metrics)
+        app.router.add_post(SETTLE_PATH, self._settle)
+        return web.AppRunner(app, access_log=None, shutdown_timeout=1.0, lingering_time=0)
 
     async def stop(self) -> None:
         """Answer nobody any more; a settlement under way ends where it is, and loses nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mixpay import eip712, merkle
+from mixpay.crypto import x25519
 from mixpay.crypto.hashing import keccak256
 from mixpay.descriptors import Descriptor, sign_descriptor
 from mixpay.snapshot import Frozen, RelayRecord, Snapshot
@@ -51,7 +52,7 @@ def frozen(of: Snapshot) -> Frozen:
 
 
 def packet_key(relay: int, epoch: int) -> bytes:
-    return name(f"packet key of epoch {epoch}", relay)
+    return x25519.public_key(name(f"packet key of epoch {epoch}", relay))
 
 
 def descriptor(relay: int, epoch: int = 0) -> Descriptor:

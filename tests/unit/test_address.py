@@ -87,6 +87,16 @@ def test_parse_saysWhatIsWrong(text: str, says: str) -> None:
         parse(text)
 
 
+def test_parse_refusesForeignLettersWhoseSmallFormIsOurs() -> None:
+    """The sign of the kelvin is a capital letter, and its small one is our k."""
+    address = next(
+        a for n in range(1, 99) if "k" in str(a := Address(bytes(4), RelayId(n), bytes(16), bytes(32)))
+    )
+    assert parse(str(address).upper()) == address
+    with pytest.raises(UserError, match="do not occur in addresses"):
+        parse(str(address).upper().replace("K", "\u212a"))
+
+
 @pytest.mark.parametrize("first", ["q", "p"])
 def test_parse_failsForRelayZeroOrDirtyPadding(first: str) -> None:
     symbols = [0] * 90

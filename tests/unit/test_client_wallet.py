@@ -141,9 +141,10 @@ async def test_somethingElseThanASponsor_isUnavailable(alice: User):
         await runner.cleanup()
 
 
-async def test_sponsorWithAMalformedAddress_isTheUsersMistake(alice: User):
+@pytest.mark.parametrize("url", ["sponsor.example", "http://[v1.]/", "http://[::1"])
+async def test_sponsorWithAMalformedAddress_isTheUsersMistake(alice: User, url: str):
     with pytest.raises(UserError, match="not the address of a sponsor"):
-        Issuer(alice.http, "sponsor.example", DEPLOYMENT.pool)
+        Issuer(alice.http, url, DEPLOYMENT.pool)
 
 
 async def test_ticks_areNeverHandedOutTwice_whateverHappens(alice: User):

@@ -142,6 +142,20 @@ def test_descriptor_refusesKeyWithoutSecrets(key: bytes) -> None:
     refused("bad_descriptor", lambda: signed.check(RECORDS[0].operator, DOMAIN))
 
 
+SECOND_ENCODINGS = (
+    (9 + (1 << 255)).to_bytes(32, "little"),
+    (9 + (1 << 255) - 19).to_bytes(32, "little"),
+    packet_key(1, 9)[:31] + bytes([packet_key(1, 9)[31] | 0x80]),
+)
+
+
+@pytest.mark.parametrize("key", SECOND_ENCODINGS)
+def test_descriptor_refusesKeyInAnotherEncoding(key: bytes) -> None:
+    """A client refuses to build packets for such a key: one that was signed would stop whoever drew it."""
+    signed = sign_descriptor(operator_key(1), RelayId(1), Epoch(9), key, DOMAIN)
+    refused("bad_descriptor", lambda: signed.check(RECORDS[0].operator, DOMAIN))
+
+
 def test_book_refusesWhatDoesNotBelongThere() -> None:
     book = DescriptorBook(SNAPSHOT, DOMAIN)
     assert book.add(descriptor(1, 9)) is True

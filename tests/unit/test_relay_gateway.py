@@ -599,6 +599,24 @@ async def test_connectionThatAsksNothing_isClosed_andSocketsStay(
         assert await talk.ask(present(mine(door))) == client.PassOk(0)
 
 
+@pytest.mark.parametrize("header", [b"Upgrade: we\x98socket", b"Sec-WebSocket-Version: \x98"])
+async def test_handshakeThatIsNoText_isABadRequest(door: Door, header: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port, ssl=tls.client_context())
+    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nConnection: close\r\nSec-WebSocket-Key: x\r\n"
+    writer.write(b"GET /v1/entry HTTP/1.1\r\nHost: x\r\n" + header + b"\r\n" + upgrade + b"\r\n")
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+    writer.close()
+
+
+async def test_bodyThatNobodyAskedFor_isNotWaitedFor(door: Door) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port, ssl=tls.client_context())
+    writer.write(b"POST /v1/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert (await reader.read()).startswith(b"HTTP/1.1 404")
+    writer.close()
+
+
 # ---------------------------------------------------------------------- mailboxes
 
 SEED = bytes(range(32))

@@ -84,6 +84,8 @@ async def test_ask_doesNotRepeatARefusal() -> None:
     [
         ((404, b"<html>"), "no sponsor answers at .*HTTP status 404"),
         ((200, b"<html>"), "answers nonsense"),
+        ((200, b'{"\xff":1}'), "answers nonsense"),
+        ((400, b'{"error":"\xff"}'), "no sponsor answers at .*HTTP status 400"),
         ((302, b""), "HTTP status 302"),
         ((200, bytes(MAX_ANSWER + 1)), "does not answer: more than"),
     ],

@@ -235,6 +235,8 @@ async def test_http_answersBadRequestsInJson(world: World) -> None:
         (api.SIGN_PATH, b"", 400, "malformed"),
         (api.SIGN_PATH, b"[]", 400, "malformed"),
         (api.SIGN_PATH, b"\xff", 400, "malformed"),
+        (api.SIGN_PATH, b'{"kind":1,"period":2,"blinded":"\xff"}', 400, "malformed"),
+        (api.SIGN_PATH, b'{"\xff":1}', 400, "malformed"),
         (api.SIGN_PATH, b'{"kind":1,"period":2,%b}' % blinded, 400, "malformed"),
         (api.SIGN_PATH, b'{"kind":3,"period":2,%b}' % blinded, 400, "malformed"),
         (api.SIGN_PATH, b'{"kind":1,"period":2,%b,"more":1}' % blinded, 400, "malformed"),

@@ -1,4 +1,14 @@
+"""X25519 against RFC 7748 and against mathematics: what Project Wycheproof tries, made here anew.
+
+The curve is v² = u³ + 486662·u² + u over 2²⁵⁵ − 19. Every u is on it or on its twist, and the ladder works on
+both; so low order is looked for on both, by an addition of our own that knows no list.
+"""
+
+from __future__ import annotations
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nacl.bindings import crypto_scalarmult
 from nacl.exceptions import CryptoError
 
@@ -20,7 +30,7 @@ ORDER_8 = (
 )
 LOW_ORDER = [0, 1, P - 1, *ORDER_8]
 TOP_BIT = [2**255 + value for value in (*LOW_ORDER, 9, P - 2)]
-NOT_CANONICAL = [P, P + 1, P + 9, 2**255 - 1, 2**256 - 1, *TOP_BIT]
+NOT_CANONICAL = [*range(P, 2**255), 2 * P, 2 * P + 1, P + 1, P + 9, 2**255 - 1, 2**256 - 1, *TOP_BIT]
 
 
 def test_gives_the_vectors_of_rfc_7748() -> None:
@@ -37,6 +47,103 @@ def test_gives_the_vectors_of_rfc_7748() -> None:
 def test_exchange_refuses_points_of_low_order(value: int) -> None:
     with pytest.raises(x25519.WeakKey, match="low order"):
         x25519.exchange(SECRET, encoded(value))
+
+
+# RFC 7748, section 5.2: scalar, u, result. The second u has its top bit set, which is no encoding here.
+SCALAR_1 = "a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4"
+U_1 = "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c"
+RESULT_1 = "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552"
+SCALAR_2 = "4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d"
+U_2 = "e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a493"
+RESULT_2 = "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957"
+
+
+def test_gives_the_first_vector_of_section_5() -> None:
+    assert x25519.exchange(bytes.fromhex(SCALAR_1), bytes.fromhex(U_1)).hex() == RESULT_1
+
+
+def test_gives_the_second_vector_for_its_one_encoding_only() -> None:
+    with pytest.raises(x25519.WeakKey, match="encoding"):
+        x25519.exchange(bytes.fromhex(SCALAR_2), bytes.fromhex(U_2))
+    canonical = int.from_bytes(bytes.fromhex(U_2), "little") % 2**255
+    assert x25519.exchange(bytes.fromhex(SCALAR_2), encoded(canonical)).hex() == RESULT_2
+
+
+def test_gives_the_iterated_vector() -> None:
+    scalar, point = encoded(9), encoded(9)
+    for _ in range(1000):
+        scalar, point = x25519.exchange(scalar, encoded(int.from_bytes(point, "little") % 2**255 % P)), scalar
+    assert scalar.hex() == "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"
+
+
+def double(u: int) -> int | None:
+    """u of twice a point; None for the point at infinity. Holds on the curve and on its twist."""
+    divisor = 4 * u * (u * u + 486662 * u + 1) % P
+    return None if divisor == 0 else (u * u - 1) ** 2 * pow(divisor, -1, P) % P
+
+
+def has_low_order(u: int) -> bool:
+    """Whether eight times the point is nothing: the cofactor is 8 on the curve, 4 on the twist."""
+    doubled: int | None = u
+    for _ in range(3):
+        doubled = None if doubled is None else double(doubled)
+    return doubled is None
+
+
+def test_the_points_of_order_8_are_what_doubling_says() -> None:
+    assert {double(u) for u in ORDER_8} == {1}  # which has order 4, and 0 order 2
+    assert double(1) == double(P - 1) == 0
+    assert all(map(has_low_order, LOW_ORDER))
+
+
+@given(st.integers(0, P - 1) | st.sampled_from([*LOW_ORDER, 2, 9, P - 2]))
+def test_exchange_refuses_what_has_low_order_and_takes_the_rest(u: int) -> None:
+    if has_low_order(u):
+        with pytest.raises(x25519.WeakKey, match="low order"):
+            x25519.exchange(SECRET, encoded(u))
+    else:
+        assert any(x25519.exchange(SECRET, encoded(u)))
+
+
+@pytest.mark.parametrize(
+    "secret", [bytes(32), b"\xff" * 32, encoded(1), encoded(2**254), encoded(2**255 - 1)]
+)
+def test_every_secret_is_clamped_to_a_good_one(secret: bytes) -> None:
+    """Extreme private keys: none makes an exchange with a good key fail, or agree on nothing."""
+    public = x25519.public_key(SECRET)
+    assert x25519.exchange(secret, public) == x25519.exchange(SECRET, x25519.public_key(secret))
+
+
+@pytest.mark.parametrize(
+    "u", [2, 4, 16, 2**254, P - 2, P - 9, int("ab" * 31, 16), 2**51 - 1, 2**102, 2**204 - 1]
+)
+def test_edges_of_the_field_and_points_of_the_twist_are_taken(u: int) -> None:
+    """What an implementation with a wrong carry gets wrong; half of them are on the twist, which is safe."""
+    shared = x25519.exchange(SECRET, encoded(u))
+    assert any(shared) and int.from_bytes(shared, "little") < P
+    assert shared == encoded(ladder(SECRET, u))
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(2, P - 2))
+def test_exchange_agrees_with_a_ladder_in_plain_python(secret: bytes, u: int) -> None:
+    if not has_low_order(u):
+        assert x25519.exchange(secret, encoded(u)) == encoded(ladder(secret, u))
+
+
+def ladder(secret: bytes, u: int) -> int:
+    """X25519 as RFC 7748 writes it (section 5), with numbers of any size."""
+    k = int.from_bytes(secret, "little") & ~7 & (2**255 - 1) | 2**254
+    x2, z2, x3, z3 = 1, 0, u, 1
+    for bit in range(254, -1, -1):
+        if k >> bit & 1:
+            x2, z2, x3, z3 = x3, z3, x2, z2
+        a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
+        e = a * a - b * b
+        x3, z3 = (d * a + c * b) ** 2 % P, u * (d * a - c * b) ** 2 % P
+        x2, z2 = a * a * b * b % P, e * (a * a + 121665 * e) % P
+        if k >> bit & 1:
+            x2, z2, x3, z3 = x3, z3, x2, z2
+    return x2 * pow(z2, -1, P) % P
 
 
 @pytest.mark.parametrize("value", LOW_ORDER)
