@@ -213,8 +213,12 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _check_url(name: str, text: str) -> None:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # brackets that are no IPv6 address
+        is_web = False
+    if not is_web:
         raise ValueError(f"{name}: {text!r} is no address like http://127.0.0.1:8545")
 
 

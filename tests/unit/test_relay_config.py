@@ -90,6 +90,7 @@ def test_no_text_breaks_out_of_its_setting(deployment: str, value: str) -> None:
         ({"owner": "0x" + "00" * 20}, "zero account"),
         ({"owner": "0x" + "Ab" * 20}, "checksum"),
         ({"rpc_url": "127.0.0.1:8545"}, "rpc_url"),
+        ({"rpc_url": "http://[::1:8545"}, "rpc_url"),
         ({"issuers": {1: "ftp://a"}}, "issuer of campaign 1"),
         ({"deployment": ""}, "deployment"),
     ],
