@@ -22,7 +22,7 @@ library BlindRsa {
         view
         returns (bool)
     {
-        if (!_isBelow(signature, modulus)) return false;
+        if (!isBelow(signature, modulus)) return false;
         bytes memory input = abi.encodePacked(_SIZE, _EXPONENT_SIZE, _SIZE, signature, _EXPONENT, modulus);
         (bool done, bytes memory power) = _MODEXP.staticcall(input);
         return done && keccak256(power) == keccak256(abi.encodePacked(encode(digest)));
@@ -41,7 +41,8 @@ library BlindRsa {
         encoded[7] = h << 8 | bytes32(uint256(0xbc));
     }
 
-    function _isBelow(bytes32[8] calldata a, bytes32[8] calldata b) private pure returns (bool) {
+    /// @dev Whether a < b.
+    function isBelow(bytes32[8] calldata a, bytes32[8] calldata b) internal pure returns (bool) {
         uint256 i = 0;
         while (i != 7 && a[i] == b[i]) ++i;
         return a[i] < b[i];

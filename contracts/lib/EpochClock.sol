@@ -7,8 +7,8 @@ import {INetwork} from "../interfaces/INetwork.sol";
 /// @title Epochs of chain time, without asking Network each time
 /// @dev Genesis and epoch length never change in Network, so a copy made at deployment is as good and saves a call.
 abstract contract EpochClock {
-    uint64 private immutable _genesis;
-    uint32 private immutable _epochLength;
+    uint256 private immutable _genesis;
+    uint256 private immutable _epochLength;
 
     /// @param network Whose clock is copied
     constructor(INetwork network) {
@@ -24,14 +24,14 @@ abstract contract EpochClock {
     /// @dev First second of an epoch.
     function _epochStart(uint32 epoch) internal view returns (uint256) {
         unchecked {
-            return _genesis + uint256(epoch) * _epochLength; // 64 bits, and 32 by 32
+            return _genesis + epoch * _epochLength; // 64 bits, and 32 by 32
         }
     }
 
     /// @dev First second after an epoch.
     function _epochEnd(uint32 epoch) internal view returns (uint256) {
         unchecked {
-            return _genesis + (uint256(epoch) + 1) * _epochLength; // as above
+            return _epochStart(epoch) + _epochLength; // as above
         }
     }
 }

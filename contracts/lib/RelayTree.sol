@@ -35,7 +35,7 @@ library RelayTree {
             empty = _hash(empty, empty);
             index >>= 1;
             ++level;
-            if (used) tree.nodes[_key(level, index)] = node;
+            if (used) tree.nodes[level << 32 | index] = node;
         }
     }
 
@@ -50,29 +50,27 @@ library RelayTree {
         for (uint256 width = 1; width < count; width <<= 1) {
             ++depth;
         }
-        return tree.nodes[_key(depth, 0)];
+        return tree.nodes[depth << 32];
     }
 
-    /// @dev A node over at least one position up to `lastPosition`: stored if its right half is used.
+    /// @dev A node over at least one position up to `lastPosition`, stored or not.
     function _node(Tree storage tree, uint256 level, uint256 index, uint256 lastPosition)
         private
         view
-        returns (bytes32)
+        returns (bytes32 node)
     {
-        if (level == 0 || (2 * index + 1) << (level - 1) <= lastPosition) return tree.nodes[_key(level, index)];
-        --level;
-        return _hash(_node(tree, level, 2 * index, lastPosition), _empty(level));
-    }
-
-    /// @dev The empty subtree of a height.
-    function _empty(uint256 height) private pure returns (bytes32 node) {
-        for (; height != 0; --height) {
-            node = _hash(node, node);
+        uint256 stored = level;
+        while (stored != 0 && (index << 1 | 1) << (stored - 1) > lastPosition) {
+            index <<= 1;
+            --stored;
         }
-    }
-
-    function _key(uint256 level, uint256 index) private pure returns (uint256) {
-        return level << 32 | index;
+        node = tree.nodes[stored << 32 | index];
+        if (stored == level) return node;
+        bytes32 empty = bytes32(0);
+        for (uint256 height = 0; height < level; ++height) {
+            if (height >= stored) node = _hash(node, empty);
+            empty = _hash(empty, empty);
+        }
     }
 
     /// @dev The other child of the same parent.

@@ -14,7 +14,7 @@ library Signatures {
         if (signature.length != 65) return false;
         bytes32 r;
         uint256 s;
-        uint256 v;
+        uint8 v;
         assembly ("memory-safe") {
             r := calldataload(signature.offset)
             s := calldataload(add(signature.offset, 0x20))

@@ -38,7 +38,7 @@ _TEXT = """# What the contracts cost
 
 `make gas` measures it: whole transactions (`gasUsed` of receipts, calldata included) on a local chain with the
 Prague rules, random accounts without zero bytes, 18-decimal amounts, balances not zero before a call unless the
-name says otherwise. It writes `reports/gas.json`, and fails where a figure differs by more than 0.5 % (court_finish: 5 %, redeem_pass: 1 %) from
+name says otherwise. It writes `reports/gas.json`, and fails where a figure differs by more than 0.5 % (court_finish: 2 %, redeem_pass: 1 %) from
 `docs/gas-snapshot.json` or misses its goal. After a wanted change: `make gas WRITE=1`, which writes the snapshot
 and this page.
 

@@ -15,6 +15,10 @@ contract BlindRsaCaller {
     {
         return BlindRsa.isSigned(digest, signature, modulus);
     }
+
+    function isBelow(bytes32[8] calldata a, bytes32[8] calldata b) external pure returns (bool) {
+        return BlindRsa.isBelow(a, b);
+    }
 }
 
 contract BlindRsaTest is RsaSigner {
@@ -28,6 +32,22 @@ contract BlindRsaTest is RsaSigner {
             for (uint256 j = 0; j < 8; ++j) {
                 vm.assertEq(again[j], k.signature[j]); // one signature for a message
             }
+        }
+    }
+
+    /// @dev Numbers of any length in common: the first word in which they differ says it, and equal ones are not below each other.
+    function testFuzz_isBelow(bytes32[8] memory a, uint256 alike, uint256 delta) public view {
+        alike %= 8;
+        bytes32[8] memory b;
+        for (uint256 i = 0; i < 8; ++i) {
+            b[i] = i < alike ? a[i] : ~a[i]; // what follows says the contrary, or not
+        }
+        vm.assertFalse(rsa.isBelow(a, a));
+        uint256 word = uint256(a[alike]);
+        if (word != 0) {
+            b[alike] = bytes32(word - 1 - delta % word);
+            vm.assertTrue(rsa.isBelow(b, a));
+            vm.assertFalse(rsa.isBelow(a, b));
         }
     }
 

@@ -51,6 +51,19 @@ contract RelayRegistryEpochsTest is Fixture {
         vm.assertLe(costs[1], costs[0] + 10_000);
     }
 
+    /// @dev In a gap that a later touch has closed, an epoch costs what lies between it and the last one drawn, and no more.
+    function test_frozen_inAGap_costsItsLength() public {
+        registry.freeze();
+        uint32 drawn = network.currentEpoch() + 1;
+        goTo(drawn + 400);
+        registry.freeze();
+        for (uint32 between = 100; between <= 300; between += 100) {
+            uint256 gas = gasleft();
+            registry.frozen(drawn + between);
+            vm.assertLe(gas - gasleft(), 10_000 + 4000 * uint256(between));
+        }
+    }
+
     /// @dev The registry's epochs are Network's, for ever: also when twice the time since genesis has passed, and numbers are large.
     function test_epochs_areTheNetworks_forALongTime() public {
         vm.warp(4 * uint256(GENESIS) + 5 * uint256(EPOCH));
