@@ -139,12 +139,19 @@ def test_finish_failsIfTheSamplesAreNotThose(start):
     seed = trial.draw()
     wait(ANSWER_WINDOW)
     good = trial.evidence.samples(seed)
-    for bad in (b"", good[:-1], good + b"\0", changed(good, 1, 0x80)):
+    for bad in (b"", good + b"\0"):
         with reverts("InvalidSamples"):
             trial.try_finish(bad)
+    with reverts("NoReceipt"):
+        trial.try_finish(changed(good, 1, 0x80))  # a place beyond the tree
     head = 1 + 4 * good[0]
     others = [changed(good, place) for place in (0, 4, head, head + 39, head + 71, len(good) - 1)]
-    for bad in [*others, trial.evidence.samples(changed(seed, 0)), trial.evidence.samples(bytes(32))]:
+    for bad in [
+        good[:-1],
+        *others,
+        trial.evidence.samples(changed(seed, 0)),
+        trial.evidence.samples(bytes(32)),
+    ]:
         with pytest.raises(VirtualMachineError, match=REFUSED):
             trial.try_finish(bad)
     trial.finish(good)
