@@ -105,7 +105,7 @@ async def serving(world: World) -> AsyncIterator[Issuer]:
             yield Issuer(ready.result(), session, world)
     finally:
         stop.set()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, 90)  # a transaction under way waits for a chain that may be away
 
 
 def spent(world: World, owned: OwnedPass, number: int) -> bytes:
