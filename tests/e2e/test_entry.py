@@ -157,6 +157,8 @@ async def settle(world: RelayWorld) -> None:
 
     def agreed() -> bool:
         for payer, payee in pairs():
+            if payee.me not in payer.books.payers:
+                return False  # the link is open on one side only yet
             ours = payee.books.payees[payer.me].totals(price)
             theirs = payer.books.payers[payee.me].totals(price)
             if ours.unsettled or theirs.unsettled or ours.cumulative != theirs.cumulative:
