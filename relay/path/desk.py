@@ -118,6 +118,7 @@ class Desk:
         self.relieve()
         now = self._clock()
         with self._books.step() as step:
+            self._router.tick(step)
             for payer, payee_book in list(self._books.payees.items()):
                 step.add(Side.PAYER, payer, payee_book.tick(now))
             for payee, payer_book in list(self._books.payers.items()):

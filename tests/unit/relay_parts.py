@@ -48,6 +48,7 @@ from relay.links import Identity, LinkDialer
 from relay.metrics import Metrics
 from relay.path.books import Books, Purse, Side
 from relay.path.desk import Desk, RelayHooks
+from relay.path.flows import Flows
 from relay.path.mixer import Mixer
 from relay.path.opening import InlineOpener
 from relay.path.router import Router
@@ -256,6 +257,7 @@ class Node:
             self.me, self.books, self.tags, self.mixer, self.mailboxes, self.metrics, clock,
             lambda: self.state.chain_time, self.hooks.link, settings.get("queue", 1_000),
             InlineOpener(dice, self.tags.seen),
+            Flows(self.me, self.state.directories.knows, self.store.flows()),
         )  # fmt: skip
         self.hooks.router = self.router
         self.desk = Desk(self.books, self.router, self.metrics, clock)
@@ -429,6 +431,10 @@ class Parts:
     def random(self, size: int) -> bytes:
         """Bytes, other ones each time and the same in each run."""
         return self._dice.randbytes(size)
+
+    async def bring(self, node: Node, *packets: frames.Packet) -> list[frames.LinkFrame]:
+        """The entry of the usual path brings a mix packets; returns what it is answered."""
+        return await node.hear(Side.PAYER, self.path()[0], *packets)
 
     # ------------------------------------------------------------------ links in memory
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest_asyncio
 
 from mixpay.book.rows import Channel as ChannelRow
 from mixpay.mailbox import Created, Mailboxes, mailbox_id_of
@@ -20,14 +16,6 @@ from relay_parts import EPOCH, Node, Parts
 NEXT = EPOCH + 1
 QUIET = TreasuryReport(holdings=Holdings(Amount(0), Amount(0), 1), winding_up=True)
 """A treasury that has looked, and found nothing to do."""
-
-
-@pytest_asyncio.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    """Nine relays, of which two have had a packet on their link."""
-    parts = Parts(tmp_path)
-    yield parts
-    await parts.close()
 
 
 async def last_hop(parts: Parts) -> tuple[Node, Node]:
