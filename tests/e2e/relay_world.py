@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from mixpay import deployment as deployments
@@ -195,3 +196,20 @@ class RelayWorld:
 
         mixes = [hop(relay, delay_ms) for relay in path]
         return build(view.key_context(epoch), mixes, hop(mailbox, 0), box, 0, os.urandom(2048), os.urandom)
+
+
+@asynccontextmanager
+async def running(folder: Path, *, campaign: bool = False) -> AsyncIterator[RelayWorld]:
+    """A world that serves, on a chain of its own; with a campaign, if asked for."""
+    with DevChain() as chain:
+        world = RelayWorld(chain, folder)
+        if campaign:
+            world.open_campaign()
+        world.register()
+        try:
+            await world.start()
+            if campaign:
+                await until(lambda: all(d.state.campaigns for d in world.daemons), "the campaign to be known")
+            yield world
+        finally:
+            await world.stop()
