@@ -7,7 +7,7 @@ from dataclasses import replace
 from mixpay.book.rows import Channel as ChannelRow
 from mixpay.mailbox import Created, Mailboxes, mailbox_id_of
 from mixpay.parameters import DEMO
-from mixpay.types import Account, Amount, RelayId
+from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.store import StoredPoolVoucher
 from relay.treasury import Holdings, PoolFacts, Postponed, Subject, TreasuryReport
 from relay.winding_up import left_to_do
@@ -82,6 +82,24 @@ async def test_debtsOfOthers_countNoMore_onceTheirStakesAreGone(parts: Parts) ->
     epochs = DEMO.unbonding // DEMO.epoch_length + 1
     parts.chain.at(NEXT + epochs, 1)
     assert left(payee, report) == ["it closes"], "our own channels are another matter"
+
+
+async def test_debtToAPayeeThatIsGone_isWaitedFor_untilOurOwnStakeIsFree(parts: Parts) -> None:
+    """The network goes on, only we have left."""
+    payer, payee = await last_hop(parts)
+    parts.chain.leave(payer.me)  # its stake is free at second 2^40
+    for epoch in (NEXT, NEXT + 1):
+        parts.chain.freeze(epoch)
+        parts.chain.at(epoch, DEMO.key_grace)
+    assert payer.state.is_over and not payer.state.is_overdue
+    assert f"1 hop prices are not settled with relay {payee.me}" in left(payer)
+    start = parts.view.schedule.start(Epoch(0))
+    epochs = (2**40 - start) // DEMO.epoch_length
+    for epoch in (epochs, epochs + 1, epochs + 2):
+        parts.chain.freeze(epoch)
+    parts.chain.at(epochs + 1, DEMO.key_grace)
+    assert payer.state.is_overdue and not payer.state.stakes_are_gone
+    assert left(payer) == [f"relay {parts.path()[2]} has not settled 2 hop prices"], "whose stake is there"
 
 
 async def test_poolVoucher_isPaidBefore(parts: Parts) -> None:
