@@ -136,12 +136,12 @@ class Chain:
         self.replica.updated(RelayId(relay), key, endpoint)
         self.tell(events.Updated(*self._place(), RelayId(relay), key, endpoint))
 
-    def leave(self, relay: int) -> None:
-        """A relay leaves."""
+    def leave(self, relay: int, withdrawable_at: int = 2**40) -> None:
+        """A relay leaves; its stake is free at that second of chain time."""
         record = self.view.relay(RelayId(relay))
         assert record is not None
         self.replica.left(RelayId(relay), record.position)
-        self.tell(events.Left(*self._place(), RelayId(relay), record.position, 2**40))
+        self.tell(events.Left(*self._place(), RelayId(relay), record.position, withdrawable_at))
 
     def condemn(self, relay: int, reporter: Account) -> None:
         """A relay that signed two keys is shown to the court, and evicted."""

@@ -87,17 +87,14 @@ async def test_debtsOfOthers_countNoMore_onceTheirStakesAreGone(parts: Parts) ->
 async def test_debtToAPayeeThatIsGone_isWaitedFor_untilOurOwnStakeIsFree(parts: Parts) -> None:
     """The network goes on, only we have left."""
     payer, payee = await last_hop(parts)
-    parts.chain.leave(payer.me)  # its stake is free at second 2^40
+    parts.chain.leave(payer.me, parts.view.schedule.start(Epoch(NEXT + 2)))
     for epoch in (NEXT, NEXT + 1):
         parts.chain.freeze(epoch)
         parts.chain.at(epoch, DEMO.key_grace)
     assert payer.state.is_over and not payer.state.is_overdue
     assert f"1 hop prices are not settled with relay {payee.me}" in left(payer)
-    start = parts.view.schedule.start(Epoch(0))
-    epochs = (2**40 - start) // DEMO.epoch_length
-    for epoch in (epochs, epochs + 1, epochs + 2):
-        parts.chain.freeze(epoch)
-    parts.chain.at(epochs + 1, DEMO.key_grace)
+    parts.chain.freeze(NEXT + 2)
+    parts.chain.at(NEXT + 2, DEMO.key_grace)
     assert payer.state.is_overdue and not payer.state.stakes_are_gone
     assert left(payer) == [f"relay {parts.path()[2]} has not settled 2 hop prices"], "whose stake is there"
 
