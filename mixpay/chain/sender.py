@@ -26,6 +26,10 @@ ran out of gas had no effect, so it is sent again with the next margin."""
 _BUMP = 1.25
 """Of both fees in a replacement; nodes ask for 1.10 or 1.125."""
 
+_MOST_PRICE = 10_000 * 10**9
+_MOST_TIP = 500 * 10**9
+"""Wei per gas, offered at first. Whoever makes blocks gets it, so a node must not name just any figure."""
+
 _RESEND_SECONDS = 15.0
 """A node may have lost what it took: signed bytes are sent again this often."""
 
@@ -160,8 +164,8 @@ class Sender:
     def _market(self) -> Fees:
         base = self._rpc.latest().base_fee
         if base is None:
-            return Fees(self._rpc.gas_price(), None)
-        tip = self._rpc.priority_fee()
+            return Fees(min(self._rpc.gas_price(), _MOST_PRICE), None)
+        tip = min(self._rpc.priority_fee(), _MOST_TIP)
         return Fees(2 * base + tip, tip)
 
     def _check_ether(self, call: Call, gas: int, fees: Fees) -> None:
