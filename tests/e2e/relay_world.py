@@ -31,6 +31,8 @@ EPOCH = Epoch(2)
 """The first epoch in which the relays serve."""
 ETHER = 10**18
 CAMPAIGN = 1
+START = 120.0
+"""Seconds for nine relays to meet, on a machine that has other work."""
 NO_ISSUER = "http://127.0.0.1:9"
 """Nobody redeems passes here: periods do not end in these tests."""
 
@@ -131,7 +133,7 @@ class RelayWorld:
         self.to_epoch(1)
         await until(lambda: self.contracts.registry.is_frozen(Epoch(2)), "epoch 2 to be fixed")
         self.to_epoch(2)
-        await until(self._ready, "all relays to be ready")
+        await until(self._ready, "all relays to be ready", START)
 
     def _ready(self) -> bool:
         return all(
@@ -149,7 +151,7 @@ class RelayWorld:
         place = self.daemons.index(before)
         self.daemons[place] = assemble(before.home)
         await self.daemons[place].start()
-        await until(self._ready, "all relays to be ready again")
+        await until(self._ready, "all relays to be ready again", START)
         return self.daemons[place]
 
     async def stop(self) -> None:
