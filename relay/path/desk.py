@@ -116,9 +116,9 @@ class Desk:
     def tick(self) -> None:
         """Let every book do what time asks for: sign, cut, redeem, repeat, give up."""
         self.relieve()
+        self._router.tick()
         now = self._clock()
         with self._books.step() as step:
-            self._router.tick(step)
             for payer, payee_book in list(self._books.payees.items()):
                 step.add(Side.PAYER, payer, payee_book.tick(now))
             for payee, payer_book in list(self._books.payers.items()):

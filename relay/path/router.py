@@ -171,11 +171,11 @@ class Router:
         self._metrics.dropped(reason)
         self._submissions.lose(outgoing.origin, PeerError(reason))
 
-    def tick(self, step: Step) -> None:
+    def tick(self) -> None:
         """See which next hops are usable, and keep what went to each."""
         now = self._clock()
         self.flows.survey(lambda relay: self._is_reachable(relay, now))
-        step.ops += self.flows.to_keep(now)
+        self._books.keep(self.flows.to_keep(now))
 
     def _is_reachable(self, relay: RelayId, now: float) -> bool:
         """Whether packets to a next hop leave at once, as far as can be seen."""
