@@ -255,6 +255,21 @@ def render(
     return text
 
 
+def changed(text: str, settings: Mapping[str, str]) -> str:
+    """The text of a configuration with other values, written as TOML has them, for settings of its top level.
+
+    A line that is not there is added at the top. Raises UserError if what comes out is no configuration.
+    """
+    for name, value in settings.items():
+        head, section, rest = text.partition("\n[")
+        line = re.compile(rf"(?m)^[ \t]*{re.escape(name)}[ \t]*=.*$")
+        found = line.search(head)
+        before, after = (head[: found.start()], head[found.end() :]) if found else ("", f"\n{head}")
+        text = f"{before}{name} = {value}{after}{section}{rest}"
+    decode(text.encode(), "the configuration")
+    return text
+
+
 def _with_setting(text: str, name: str, value: str) -> str:
     """The text with the line of one setting replaced."""
     section, _, key = name.rpartition(".")

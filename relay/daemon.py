@@ -33,6 +33,7 @@ from relay.chainside import Accounts, ChainSide
 from relay.clients.gateway import Gateway
 from relay.config import RelayConfig
 from relay.court import Clerk, CourtDesk, Reader, Terms
+from relay.draining import Drain
 from relay.home import Home
 from relay.keys.epoch_keys import PacketKeys
 from relay.keys.gossip import Gossip
@@ -42,6 +43,7 @@ from relay.keys.signed_epochs import SignedEpochs
 from relay.links import Identity, LinkDialer, LinkServer, PayerLink
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide, debts
+from relay.operator.leaving import Leaving
 from relay.operator.operations import RelayOperations
 from relay.path.arrivals import Outgoing
 from relay.path.books import Books, Purse, Side
@@ -106,6 +108,7 @@ class Daemon:
             self._make_edges()
             self._make_court(rpc)
             self._make_money(rpc)
+            self.leaving = Leaving(self.state, self.contracts.registry, self.left_to_do)
         except BaseException:
             self.store.abandon()
             raise
@@ -135,6 +138,7 @@ class Daemon:
             lambda: self.state.chain_time, self.hooks.link, config.limits.link_queue, self.workers,
         )  # fmt: skip
         self.hooks.router = self.router
+        self.drain = Drain(self.router, self.books, store)
 
     def _make_edges(self) -> None:
         home = self.home

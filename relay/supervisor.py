@@ -15,9 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import resource
-import signal
-from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -28,8 +26,9 @@ from mixpay.errors import ChainError, UserError
 from mixpay.network import NetworkView
 from mixpay.releases import CannotFollow, Releases, Span
 from relay.daemon import Daemon, not_registered, runs_relay
+from relay.draining import Drain, Draining
 from relay.home import Home
-from relay.operator.answers import ReleaseAnswer, SettleAnswer, StatusAnswer
+from relay.operator.answers import DrainAnswer, ReleaseAnswer, SettleAnswer, StatusAnswer
 from relay.operator.api import ApiServer
 from relay.operator.report import joined
 from relay.store import StoreFailed
@@ -40,14 +39,39 @@ _PAUSE = 5
 """Looks at the chain between two looks at the releases."""
 
 
+class Beside(Protocol):
+    """What runs in the process beside the relay of its folder: relays of retired keys."""
+
+    def drains(self) -> list[Drain]:
+        """Of all its daemons."""
+
+    def notes(self) -> list[str]:
+        """What the operator should know of it."""
+
+
+class _Nothing:
+    """Nothing else runs."""
+
+    def drains(self) -> list[Drain]:
+        return []
+
+    def notes(self) -> list[str]:
+        return []
+
+
+NOTHING_BESIDE = _Nothing()
+
+
 class Supervisor:
     """The daemons of one operator, and its interface to them. Blocks while it is made.
 
     Raises UserError, ChainError.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, beside: Beside = NOTHING_BESIDE) -> None:
+        """`beside`: what else runs in the process."""
         self._home = home
+        self._beside = beside
         self._rpc = connect(home.config.rpc_url, home.deployment)
         self._sender = Sender(self._rpc, home.operator_key)
         self._first = NetworkView(self._rpc, home.deployment)
@@ -58,10 +82,11 @@ class Supervisor:
         self._done: dict[int, str] = {}
         self._advice: dict[int, ReleaseAnswer] = {}
         """What is to be said of releases without a daemon."""
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when nothing is left to do, or with what made a daemon fail."""
+        self.ended: asyncio.Future[None]
+        """From `start` on. Done when nothing is left to do, or with what made a daemon fail."""
         self._task: asyncio.Task[None] | None = None
         self._api = ApiServer(home.path, self)
+        self._draining = Draining(lambda: [*self.drains(), *beside.drains()])
 
     # ------------------------------------------------------------------ life
 
@@ -70,6 +95,7 @@ class Supervisor:
 
         Raises UserError if there is none, OSError when a port is not to be had, ChainError without a chain.
         """
+        self.ended = asyncio.get_running_loop().create_future()
         for span in self._releases.spans():
             await self._attend(span)
         if not self.daemons:
@@ -105,6 +131,8 @@ class Supervisor:
             await asyncio.sleep(_PAUSE * self._home.config.poll_interval)
             await self._end_what_is_done()
             try:
+                for daemon in list(self.daemons.values()):
+                    await asyncio.to_thread(daemon.leaving.read)
                 if not self.daemons:  # nobody else reads of new releases then
                     await asyncio.to_thread(self._first.refresh)
                 for span in self._releases.spans():
@@ -148,6 +176,8 @@ class Supervisor:
         except BaseException:
             await daemon.stop()
             raise
+        if self._draining.begun:
+            daemon.drain.begin()
         self._advice.pop(span.number, None)
         self.daemons[span.number] = daemon
         daemon.failed.add_done_callback(self._fail)
@@ -191,7 +221,15 @@ class Supervisor:
 
     def status(self, release: int | None = None) -> StatusAnswer:
         """See `Operations`."""
-        return msgspec.structs.replace(self._daemon(release).operations.status(), releases=self._answers())
+        daemon = self._daemon(release)
+        answer = daemon.operations.status()
+        return msgspec.structs.replace(
+            answer,
+            releases=self._answers(),
+            leaving=daemon.leaving.answer(),
+            draining=self._draining.answer() if self._draining.begun else None,
+            notes=[*answer.notes, *self._beside.notes()],
+        )
 
     def metrics(self, release: int | None = None) -> bytes:
         """See `Operations`."""
@@ -202,6 +240,25 @@ class Supervisor:
         numbers = sorted(self.daemons)
         answers = await asyncio.gather(*(self.daemons[number].operations.settle() for number in numbers))
         return joined(dict(zip(numbers, answers, strict=True)))
+
+    async def drain(self, wait: float) -> DrainAnswer:
+        """See `Operations`."""
+        await self._draining.drain(wait)
+        return self._draining.answer()
+
+    def resume(self) -> DrainAnswer:
+        """See `Operations`."""
+        self._draining.resume()
+        return self._draining.answer()
+
+    def progress(self) -> str:
+        """How far the relays that have left have come, in a line."""
+        found = (daemon.leaving.answer() for daemon in self.daemons.values())
+        return "; ".join(answer.progress for answer in found if answer) or "the chain was not asked yet"
+
+    def drains(self) -> list[Drain]:
+        """Of all daemons."""
+        return [daemon.drain for daemon in self.daemons.values()]
 
     def _daemon(self, release: int | None) -> Daemon:
         """The daemon of a release; of the one in force, or else the newest, if not told. Raises UserError."""
@@ -237,35 +294,3 @@ def _answer(span: Span, relay: int | None, state: str, notes: list[str]) -> Rele
     return ReleaseAnswer(
         number=span.number, begins=span.begins, ends=span.ends, relay=relay, state=state, notes=notes
     )
-
-
-def run(path: Path, password: str) -> None:
-    """Serve until SIGINT or SIGTERM, or nothing is left to do. Raises UserError, ChainError, OSError,
-    StoreFailed."""
-    asyncio.run(_serve(Home.open(path, password)))
-
-
-def _allow_files() -> None:
-    """Open as many files as the system allows: links and clients may be more than the usual 1,024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-async def _serve(home: Home) -> None:
-    _allow_files()
-    supervisor = Supervisor(home)
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    try:
-        await supervisor.start()
-        waiting: asyncio.Future[object] = asyncio.ensure_future(stopped.wait())
-        ending: asyncio.Future[object] = asyncio.shield(supervisor.ended)
-        await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-    finally:
-        await supervisor.stop()
-    if supervisor.ended.done():
-        supervisor.ended.result()

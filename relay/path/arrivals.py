@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from mixpay import packet as packets
 from mixpay.book.events import SendRefuseTicket, TicketTaken
+from mixpay.book.limits import DRAINING
 from mixpay.errors import PeerError
 from mixpay.mailbox import Delivered, Mailboxes
 from mixpay.replay import TagStore
@@ -80,6 +81,8 @@ class Arrivals:
         self._hold = hold
         self._epochs: dict[Epoch, EpochKeys] = {}
         self._under_way: defaultdict[RelayId, _UnderWay] = defaultdict(_UnderWay)
+        self.closed = False
+        """Whether no new packets are taken: this relay drains (`relay/draining.py`)."""
         self.under_way = 0
         """Packets that are being opened."""
         self.relieved: Callable[[], None] = lambda: None
@@ -115,6 +118,8 @@ class Arrivals:
             return False
         book, ahead = self._books.payee(payer), self._under_way[payer]
         try:
+            if self.closed:
+                raise PeerError(DRAINING)
             price = self._keys(payer, frame).hop_price
             reason = book.refusal(frame.seq, Value(frame.value), price, ahead.tickets, ahead.value)
             if reason is not None:

@@ -102,6 +102,11 @@ class Router:
         """The next hops that packets wait for."""
         return self._waiting.keys()
 
+    @property
+    def held(self) -> int:
+        """How many packets are held for their delay."""
+        return len(self._mixer)
+
     def waiting(self, relay: RelayId) -> int:
         """How many packets wait for this next hop."""
         return len(self._waiting.get(relay, ()))
@@ -209,6 +214,8 @@ class Router:
             raise PeerError("no_such_mix", f"relay {mix} is not a next hop of this entry")
         if self._is_cut_off(mix):
             raise PeerError(LINK_REFUSED, f"relay {mix} broke the rules")
+        if self.arrivals.closed:
+            raise PeerError("busy", "this relay drains")
         if self.waiting(mix) >= self._link_queue // 2:
             raise PeerError("busy", f"too much waits for relay {mix}")
 

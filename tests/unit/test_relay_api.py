@@ -25,6 +25,7 @@ from relay.operator import report
 from relay.operator.answers import (
     ApiFile,
     Balances,
+    DrainAnswer,
     ErrorAnswer,
     Income,
     Roles,
@@ -73,6 +74,16 @@ class Daemon:
     answer: SettleAnswer = SETTLED
     settlements: int = 0
     may_settle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    drained: DrainAnswer = DrainAnswer(draining=True, complete=True)
+    asked: list[float] = field(default_factory=list)
+
+    async def drain(self, wait: float) -> DrainAnswer:
+        self.asked.append(wait)
+        return self.drained
+
+    def resume(self) -> DrainAnswer:
+        return DrainAnswer(draining=False, complete=False)
 
     def status(self, release: int | None = None) -> StatusAnswer:
         if self.trouble is not None:

@@ -114,7 +114,9 @@ def shell(world: World, owner: User, opened: Callable[[World, User], Shell]) -> 
 
 
 @pytest.mark.parametrize(
-    "command", ["init", "register", "run", "status", "claim", "backup", "restore", "leave", "withdraw"]
+    "command",
+    ["init", "register", "run", "status", "claim", "drain", "backup", "restore"]
+    + ["rotate-key", "leave", "withdraw"],
 )
 def test_every_help_shows_an_example(command: str) -> None:
     result = CliRunner().invoke(cli.cli, [command, "--help"])
@@ -324,13 +326,13 @@ def test_the_owners_key_may_be_a_key_file(
 def test_leave_and_withdraw_tell_the_date_and_pay_everything_out(
     shell: Shell, world: World, owner: User
 ) -> None:
-    assert "was never registered" in shell.owner_types("leave")[2]
+    assert "was never registered" in shell.owner_types("leave", "--yes")[2]
     shell.answer("register", "--capital", "20", "--gas", "0.5")
     assert "run `mixpay-relay leave` first" in shell.owner_types("withdraw")[2]
-    left = shell.answer("leave")
+    left = shell.answer("leave", "--yes")
     assert left["new"]
     due = left["withdrawable_at"]
-    status, out, _ = shell.owner_types("leave")
+    status, out, _ = shell.owner_types("leave", "--yes")
     assert (status, out.startswith(f"relay {left['relay']} had left already")) == (0, True)
     assert moment(due) in out
     status, _, err = shell.owner_types("withdraw")
@@ -344,12 +346,12 @@ def test_leave_and_withdraw_tell_the_date_and_pay_everything_out(
     assert (paid["stake"], paid["ledger"]) == (str(DEMO.stake), "0")
     assert world.contracts.token.balance_of(owner.account) == DEMO.stake + 50 * TOKEN
     assert "nothing is left of the stake" in shell.owner_types("withdraw")[1]
-    assert "its stake was paid out" in shell.owner_types("leave")[2]
+    assert "its stake was paid out" in shell.owner_types("leave", "--yes")[2]
 
 
 def test_withdraw_to_another_account(shell: Shell, world: World) -> None:
     shell.answer("register")
-    world.chain.advance_time(to=shell.answer("leave")["withdrawable_at"])
+    world.chain.advance_time(to=shell.answer("leave", "--yes")["withdrawable_at"])
     to = world.user().account
     status, out, _ = shell.owner_types("withdraw", "--to", show_account(to))
     assert (status, out) == (0, f"{shown(DEMO.stake)} tokens of stake paid to {show_account(to)}\n")
@@ -363,7 +365,7 @@ def test_withdraw_pays_what_the_court_has_left(shell: Shell, world: World, owner
     world.court_says("condemn", relay, world.user().account)
     registry = world.contracts.registry
     assert registry.stake_left(relay) == DEMO.stake - 7 * TOKEN
-    evicted = shell.answer("leave")
+    evicted = shell.answer("leave", "--yes")
     assert not evicted["new"]
     assert "has left or was evicted" in shell.owner_types("register")[2]
     world.chain.advance_time(to=evicted["withdrawable_at"])
@@ -379,7 +381,7 @@ def test_withdraw_says_that_nothing_is_left(shell: Shell, world: World) -> None:
     relay = RelayId(shell.answer("register")["relay"])
     world.court_says("slash", relay, DEMO.stake)
     world.court_says("condemn", relay, world.user().account)
-    world.chain.advance_time(to=shell.answer("leave")["withdrawable_at"])
+    world.chain.advance_time(to=shell.answer("leave", "--yes")["withdrawable_at"])
     status, out, _ = shell.owner_types("withdraw")
     assert (status, out) == (
         0,
@@ -396,8 +398,8 @@ def test_nobody_elses_relay_leaves(
     path = shell.home / "relay.toml"
     path.write_text(path.read_text().replace(show_account(owner.account), show_account(thief.account)))
     shell.key_file.write_text(thief.key.hex())
-    for command in ("leave", "withdraw"):
-        status, _, err = shell.owner_types(command)
+    for command in (("leave", "--yes"), ("withdraw",)):
+        status, _, err = shell.owner_types(*command)
         assert status == 2
         assert f"is owned by {show_account(owner.account)}" in err
 
