@@ -239,7 +239,8 @@ class Daemon:
         """Why this relay has to go on; nothing, once it serves no more and all is settled and paid."""
         vouchers, money = self.money.redeemer.vouchers.values(), self.money.treasury.last
         ours = self.state, self.books, self.passes, self.mailboxes
-        return left_to_do(*ours, vouchers, money, cases=len(self.court.last.matters))
+        cases, back = len(self.court.last.matters), self.leaving.stake_back
+        return left_to_do(*ours, vouchers, money, cases=cases, stake_back=back)
 
     def _store_failed(self, failure: StoreFailed) -> None:
         if not self.failed.done():

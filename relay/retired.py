@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -93,6 +93,11 @@ class RetiredRelays:
         await asyncio.sleep(self._pause)
 
     # ------------------------------------------------------------------ what the process asks
+
+    @property
+    def running(self) -> Mapping[Path, Supervisor]:
+        """Those that run, by folder."""
+        return self._running
 
     def drains(self) -> list[Drain]:
         """Of all daemons that run."""

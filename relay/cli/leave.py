@@ -79,7 +79,7 @@ def _texts(capital: object) -> dict[str, str | None]:
 
 
 def _in_channels(folder: Path, release: int | None) -> Amount | None:
-    """What the relay's channels hold beyond what is claimed, as its daemon knows; None if that does not run."""
+    """What the relay's channels hold that is not claimed, as its daemon knows; None if that does not run."""
     try:
         payees = ApiClient(folder).status(release).payees
     except MixpayError:

@@ -30,6 +30,11 @@ class Leaving:
             self._stake = self._registry.stake_left(me)
             self._plan = departure(view.schedule, parameters, left_at(bound, parameters))
 
+    @property
+    def stake_back(self) -> int | None:
+        """When the stake is free, once that is known."""
+        return self._plan.stake_back if self._plan is not None else None
+
     def answer(self) -> LeavingAnswer | None:
         """None while the relay is registered, or the chain was not asked yet."""
         plan = self._plan

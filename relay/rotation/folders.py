@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from mixpay.errors import UserError
@@ -77,9 +78,10 @@ def promote(folder: Path) -> None:
             (successor / CONFIG).unlink()
         for path in sorted(successor.glob(_DATABASES)):  # if somebody has run it there
             path.replace(folder / path.name)
-        for leftover in (*successor.glob("*.lock"), successor / "api.json"):
+        # Drafts are what a process that was killed was about to write.
+        for leftover in (*successor.glob("*.lock"), *successor.glob("*.new"), successor / "api.json"):
             leftover.unlink(missing_ok=True)
-        if successor.exists():
+        with suppress(OSError):  # what we do not know we do not delete
             successor.rmdir()
         sync(folder)
     except OSError as error:

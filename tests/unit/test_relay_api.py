@@ -75,12 +75,12 @@ class Daemon:
     settlements: int = 0
     may_settle: asyncio.Event = field(default_factory=asyncio.Event)
 
-    drained: DrainAnswer = DrainAnswer(draining=True, complete=True)
+    drained: list[DrainAnswer] = field(default_factory=list)
     asked: list[float] = field(default_factory=list)
 
     async def drain(self, wait: float) -> DrainAnswer:
         self.asked.append(wait)
-        return self.drained
+        return self.drained.pop(0)
 
     def resume(self) -> DrainAnswer:
         return DrainAnswer(draining=False, complete=False)

@@ -115,8 +115,10 @@ def shell(world: World, owner: User, opened: Callable[[World, User], Shell]) -> 
 
 @pytest.mark.parametrize(
     "command",
-    ["init", "register", "run", "status", "claim", "drain", "backup", "restore"]
-    + ["rotate-key", "leave", "withdraw"],
+    [
+        *("init", "register", "run", "status", "claim", "drain", "backup", "restore"),
+        *("rotate-key", "leave", "withdraw"),
+    ],
 )
 def test_every_help_shows_an_example(command: str) -> None:
     result = CliRunner().invoke(cli.cli, [command, "--help"])
