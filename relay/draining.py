@@ -78,7 +78,7 @@ class Draining:
 
     def __init__(self, drains: Callable[[], Sequence[Drain]]) -> None:
         self._drains = drains
-        self._task: asyncio.Future[list[None]] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def begun(self) -> bool:
@@ -95,8 +95,16 @@ class Draining:
         if self._task is None or (self._task.done() and self._task.exception() is not None):
             for drain in self._drains():
                 drain.begin()
-            self._task = asyncio.gather(*(drain.empty() for drain in self._drains()))
+            self._task = asyncio.create_task(self._empty())
         await asyncio.wait((self._task,), timeout=wait)
+
+    async def _empty(self) -> None:
+        await asyncio.gather(*(drain.empty() for drain in self._drains()))
+
+    def stop(self) -> None:
+        """Wait for nothing any more."""
+        if self._task is not None:
+            self._task.cancel()
 
     def resume(self) -> None:
         """Take packets again."""

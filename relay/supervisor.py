@@ -109,6 +109,7 @@ class Supervisor:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._draining.stop()
         await self._api.stop()
         for daemon in list(self.daemons.values()):
             with contextlib.suppress(StoreFailed):
