@@ -45,6 +45,7 @@ from relay.metrics import Metrics
 from relay.moneyside import MoneySide, debts
 from relay.operator.leaving import Leaving
 from relay.operator.operations import RelayOperations
+from relay.operator.ports import port_of
 from relay.path.arrivals import Outgoing
 from relay.path.books import Books, Purse, Side
 from relay.path.desk import Desk, RelayHooks, SideEvents
@@ -249,12 +250,15 @@ class Daemon:
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
-        """Listen and begin. Raises OSError when a port is not to be had, ChainError without a chain."""
+        """Listen and begin. Raises UserError when a port is not to be had, ChainError without a chain."""
         config = self.home.config
         await self.workers.start()
         await self.keys.use()
-        await self.server.start(config.listen, self.endpoint.link_port)
-        await self.gateway.start(config.listen, self.endpoint.client_port, self.home.link_seed)
+        place = config.listening(self.endpoint)
+        with port_of("links", place.host, place.link_port):
+            await self.server.start(place.host, place.link_port)
+        with port_of("clients", place.host, place.client_port):
+            await self.gateway.start(place.host, place.client_port, self.home.link_seed)
         self._begin(self._every(_PULSE, self._pulse))
         self._begin(self._every(_TICK, self._tick))
         self._begin(self._every(_HOUSEKEEPING, self._housekeeping))

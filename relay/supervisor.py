@@ -28,8 +28,10 @@ from mixpay.releases import CannotFollow, Releases, Span
 from relay.daemon import Daemon, not_registered, runs_relay
 from relay.draining import Drain, Draining
 from relay.home import Home
+from relay.operator.announced import require_reachable
 from relay.operator.answers import DrainAnswer, ReleaseAnswer, SettleAnswer, StatusAnswer
-from relay.operator.api import ApiServer
+from relay.operator.api import HOST, ApiServer
+from relay.operator.ports import port_of
 from relay.operator.report import joined
 from relay.store import StoreFailed
 
@@ -93,14 +95,15 @@ class Supervisor:
     async def start(self) -> None:
         """Start a daemon for each release with a relay of this operator's.
 
-        Raises UserError if there is none, OSError when a port is not to be had, ChainError without a chain.
+        Raises UserError if there is none, or a port is not to be had, ChainError without a chain.
         """
         self.ended = asyncio.get_running_loop().create_future()
         for span in self._releases.spans():
             await self._attend(span)
         if not self.daemons:
             raise self._nothing_to_run()
-        await self._api.start(self._home.config.api_port)
+        with port_of("the operator", HOST, self._home.config.api_port):
+            await self._api.start(self._home.config.api_port)
         self._task = asyncio.create_task(self._follow())
         self._task.add_done_callback(self._fail)
 
@@ -173,6 +176,8 @@ class Supervisor:
             return
         daemon = Daemon(home, self._rpc, me, view, self._sender)
         try:
+            if view.relay(me) is not None:  # one that has left may have lost its name, and has to wind up
+                await asyncio.to_thread(self._check_place, daemon)
             await daemon.start()
         except BaseException:
             await daemon.stop()
@@ -183,6 +188,13 @@ class Supervisor:
         self.daemons[span.number] = daemon
         daemon.failed.add_done_callback(self._fail)
         log.info("release %d: relay %d", span.number, me)
+
+    def _check_place(self, daemon: Daemon) -> None:
+        """Raise UserError if nobody can reach what is registered. Blocks."""
+        chain, config = daemon.home.deployment.chain_id, daemon.home.config
+        told = require_reachable(daemon.endpoint.host, chain, private=config.private_network)
+        if told:
+            log.warning("%s", told)
 
     def _advise_to_register(self, span: Span, *, over: bool, used: bool) -> None:
         if over or used:  # a key serves one relay in a registry

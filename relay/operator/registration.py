@@ -26,6 +26,7 @@ from mixpay.registry_tree import relay_leaf
 from mixpay.types import Account, Amount, RelayId
 from relay import config as configs
 from relay.home import CONFIG, KEYS, LINK_KEY, OPERATOR_KEY, operator_account
+from relay.operator.announced import require_reachable
 from relay.operator.departure import Capital, Outlook, outlook
 from relay.operator.releases import OperatorReleases
 
@@ -169,6 +170,10 @@ class Owner:
         operator_key = keystore.load(keys, OPERATOR_KEY, password)
         link_key = tls.link_key_of(keystore.load(keys, LINK_KEY, password))
         endpoint = str(Endpoint(self.config.host, *ports)) if ports else self.config.endpoint
+        private = self.config.private_network
+        told = require_reachable(self.config.host, self._deployment.chain_id, private=private)
+        if told:
+            self._say(f"note: {told}")
         self._enter(self._releases.to_register(self._wanted))
         self._releases.check_free(self._deployment, link_key, endpoint)
         registry = self._contracts.registry

@@ -26,7 +26,11 @@ def make_successor(folder: Path, plan: Plan, password: str, kdf: Kdf) -> Account
     if not (successor / CONFIG).exists():
         text = (folder / CONFIG).read_text(encoding="utf-8")
         ports = {"link_port": str(plan.link_port), "client_port": str(plan.client_port)}
-        place = {"deployment": quoted(str(_seen_from(folder, text, Path(".."))))}
+        address = configs.decode(text.encode(), str(folder / CONFIG)).listen_address
+        place = {
+            "deployment": quoted(str(_seen_from(folder, text, Path("..")))),
+            "listen": quoted(address),  # inner ports, if there are any, are the old relay's
+        }
         initialise(successor, configs.changed(text, ports | place), password, kdf)
     return operator_account(successor)
 

@@ -9,79 +9,33 @@ epoch 6    they are closed, the owner is paid out; the old stake follows when it
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
 
-from mixpay.accounts import show_account
+from folder_world import PASSWORD, FolderWorld
 from mixpay.chain.devchain import DevChain
 from mixpay.keystore import Kdf
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.types import Account, Amount, Epoch
-from relay import config as configs
-from relay.config import TreasuryRules
 from relay.daemon import Daemon
-from relay.home import Home, initialise
+from relay.home import Home
 from relay.operator.answers import StatusAnswer
 from relay.operator.api_client import ApiClient
 from relay.retired import RetiredRelays
 from relay.rotation.rotate import Rotated, Rotation
 from relay.supervisor import Supervisor
-from relay_world import ETHER, RelayWorld, free_ports, until
+from relay_world import ETHER, free_ports, until
 
-PASSWORD = "pw"
 CAPITAL = Amount(TOKEN * 3 // 20)
 """Not enough to be swept to the owner."""
 
 
-class RotationWorld(RelayWorld):
-    """The first relay has a folder as `mixpay-relay init` makes it, and runs in the relay process's parts."""
-
-    treasury = TreasuryRules(fund=2_000, top_up_below=500, float_=1_000_000)
-
-    def _home(self, number: int, ports: list[int]) -> Home:
-        if number:
-            return super()._home(number, ports)
-        text = configs.render(
-            rpc_url=self.chain.url,
-            deployment=str(self.folder / "deployment.json"),
-            host="127.0.0.1",
-            listen="127.0.0.1",
-            link_port=ports[0],
-            client_port=ports[1],
-            owner=show_account(self.faucet.account),
-            settings={"poll_interval": "0.1", "treasury.fund": "2000", "treasury.top_up_below": "500"},
-        )
-        initialise(self.folder / "relay", text, PASSWORD, Kdf.LIGHT)
-        return Home.open(self.folder / "relay", PASSWORD)
-
-    def ready(self, daemon: Daemon, epoch: int) -> bool:
-        links = daemon.dialer.links.values()
-        directories = daemon.state.directories
-        return (
-            daemon.state.epoch == epoch
-            and Epoch(epoch) in daemon.state.epoch_keys()
-            and not directories.missing(Epoch(epoch))
-            and bool(links)
-        )
-
-    async def carry(self, entry: Daemon, epoch: int, packets: int) -> None:
-        """Send packets from an entry through all first mixes in turn, each to some mailbox relay."""
-        layers = self.layers(Epoch(epoch))
-        for _ in range(packets):
-            mailbox = next(d for d in reversed(self.daemons) if d is not entry and self.ready(d, epoch))
-            path = layers.draw_path(entry.me, mailbox.me, lambda relay: True, os.urandom)
-            built = self.packet(path, mailbox.me, os.urandom(16), epoch=Epoch(epoch))
-            sent = entry.router.submit(built.first_relay, Epoch(epoch), built.lock, built.hint, built.packet)
-            await asyncio.wait_for(sent, 20)
-
-
 @pytest_asyncio.fixture
-async def world(tmp_path: Path) -> AsyncIterator[RotationWorld]:
+async def world(tmp_path: Path) -> AsyncIterator[FolderWorld]:
     with DevChain() as chain:
-        world = RotationWorld(chain, tmp_path)
+        world = FolderWorld(chain, tmp_path)
         world.register()
         try:
             await world.start()
@@ -93,7 +47,7 @@ async def world(tmp_path: Path) -> AsyncIterator[RotationWorld]:
 class Process:
     """What `mixpay-relay run` runs, and the commands that are typed beside it."""
 
-    def __init__(self, world: RotationWorld) -> None:
+    def __init__(self, world: FolderWorld) -> None:
         self.world, self.folder = world, world.folder / "relay"
         self.retired = RetiredRelays.open(self.folder, PASSWORD)
         self.new = Supervisor(Home.open(self.folder, PASSWORD), self.retired)
@@ -115,7 +69,7 @@ class Process:
         return await asyncio.to_thread(lambda: ApiClient(self.folder).status())
 
 
-async def test_operatorKeyIsChanged_withoutAnEpochOrAUnitLost_I1_I3_I7_I8(world: RotationWorld) -> None:
+async def test_operatorKeyIsChanged_withoutAnEpochOrAUnitLost_I1_I3_I7_I8(world: FolderWorld) -> None:
     old, others = world.daemons[0], world.daemons[1:]
     account, contracts = old.account, world.contracts
     for entry in world.daemons:
@@ -176,7 +130,7 @@ async def test_operatorKeyIsChanged_withoutAnEpochOrAUnitLost_I1_I3_I7_I8(world:
         await process.stop()
 
 
-def rotate(world: RotationWorld, running: Process | None = None) -> Rotated:
+def rotate(world: FolderWorld, running: Process | None = None) -> Rotated:
     """`mixpay-relay rotate-key ...`, and once more."""
     rotation = Rotation(world.folder / "relay", world.owner_key, PASSWORD, lambda _: None, Kdf.LIGHT)
     if running is None:
@@ -195,23 +149,23 @@ def only_notice_runs(daemon: Daemon) -> bool:
     return bool(left) and all("closes at" in why for why in left)
 
 
-def in_channels(world: RotationWorld, payer: Account) -> int:
+def in_channels(world: FolderWorld, payer: Account) -> int:
     """What an account's channels hold that is not claimed."""
     pairs = (world.contracts.channels.channel(payer, daemon.account) for daemon in world.daemons)
     return sum(channel.deposit - channel.claimed for channel in pairs)
 
 
-def paid_to(world: RotationWorld, payee: Account) -> int:
+def paid_to(world: FolderWorld, payee: Account) -> int:
     channels = world.contracts.channels
     return sum(channels.channel(daemon.account, payee).claimed for daemon in world.daemons)
 
 
-def paid_by(world: RotationWorld, payer: Account) -> int:
+def paid_by(world: FolderWorld, payer: Account) -> int:
     channels = world.contracts.channels
     return sum(channels.channel(payer, daemon.account).claimed for daemon in world.daemons)
 
 
-def require_settled(world: RotationWorld, account: Account, others: list[Daemon]) -> None:
+def require_settled(world: FolderWorld, account: Account, others: list[Daemon]) -> None:
     """I7, I3: every book of the others about the old relay is even with the chain, and nothing is open."""
     for other in others:
         for payer, payee_book in other.books.payees.items():
