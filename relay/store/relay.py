@@ -75,7 +75,7 @@ def tag_op(epoch: Epoch, tag: bytes) -> StoreOp:
 
 def key_op(epoch: Epoch, secret: bytes) -> StoreOp:
     """Keep a packet key, 32 bytes."""
-    return Put(PACKET_KEYS, (epoch,), secret)
+    return Put(PACKET_KEYS, (epoch,), bytes(secret))
 
 
 def forget_epoch_ops(epoch: Epoch) -> list[StoreOp]:
