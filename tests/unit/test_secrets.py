@@ -188,7 +188,7 @@ async def test_crashWithKeysAtHand_dumpsNoSecret(
         raise raised
 
     if where == "eip712":
-        with pytest.raises(ValueError, match="digest") as caught:
+        with pytest.raises(ValueError, match="32 bytes") as caught:
             eip712.sign(running.daemon.home.operator_key, b"no digest: at the worst moment")
     elif where == "sender":
         monkeypatch.setattr(Sender, "_push", fail)
