@@ -130,7 +130,7 @@ def test_listen_mayNamePortsOfItsOwn_forTheAnnouncedOnes() -> None:
 
 @pytest.mark.parametrize("listen", ["relay.example:1:2", "10.0.0.5:1", "10.0.0.5:0:2", "10.0.0.5:3:3", ""])
 def test_listenThatIsNone_isNamed(listen: str) -> None:
-    with pytest.raises(UserError, match="listen: .* nor address:link_port:client_port"):
+    with pytest.raises(UserError, match=r"listen: .* nor address:link_port:client_port"):
         rendered(listen=listen)
 
 

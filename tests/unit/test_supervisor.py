@@ -188,7 +188,7 @@ async def test_behindANat_innerPortsAreListenedOn_andOuterOnesAreTold(street: St
 
 async def test_registeredNameThatThereIsNot_isRefusedAtTheStart(street: Street) -> None:
     street.register(Endpoint("no-such-host.invalid", street.ports(), street.ports()))
-    with pytest.raises(UserError, match="the host 'no-such-host.invalid' has no address"):
+    with pytest.raises(UserError, match=r"the host 'no-such-host\.invalid' has no address"):
         await street.run()
 
 
