@@ -71,6 +71,9 @@ class RetiredRelays:
                     (home.path / SETTLED).touch(0o600)
                 except (MixpayError, OSError) as error:
                     await self._rest(home, error)
+                except Exception as error:  # a mistake of ours with one key must not end the relay of another
+                    log.exception("the relay of the old operator key %s", show_account(home.operator))
+                    await self._rest(home, error)
         self._troubles.pop(home.path, None)
         log.info("everything of the old operator key %s is settled", show_account(home.operator))
 

@@ -86,6 +86,21 @@ async def test_oldRelayThatCannotRun_isTriedAgain(scene: Scene) -> None:
     assert (scene.retired / plans.SETTLED).exists()
 
 
+async def test_mistakeOfOurs_isToldAndTriedAgain(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    relays = retired(scene)
+    with monkeypatch.context() as patched:
+        patched.setattr("relay.retired.Supervisor", fail)
+        relays.start()
+        await until(lambda: any("a mistake" in note for note in relays.notes()))
+    try:
+        await asyncio.wait_for(relays.ended(), 30)
+    finally:
+        await relays.stop()
+
+
 async def test_rotationThatIsNotFinished_isTold(chain: DevChain, tmp_path: Path) -> None:
     scene = await asyncio.to_thread(make_scene, World(chain), tmp_path / "other")
     scene.begin()
