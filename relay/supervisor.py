@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Protocol
 
 import msgspec
 
@@ -25,6 +24,7 @@ from mixpay.chain.sender import Sender
 from mixpay.errors import ChainError, UserError
 from mixpay.network import NetworkView
 from mixpay.releases import CannotFollow, Releases, Span
+from relay.beside import NOTHING_BESIDE, Beside
 from relay.daemon import Daemon, not_registered, runs_relay
 from relay.draining import Drain, Draining
 from relay.home import Home
@@ -39,29 +39,6 @@ log = logging.getLogger(__name__)
 
 _PAUSE = 5
 """Looks at the chain between two looks at the releases."""
-
-
-class Beside(Protocol):
-    """What runs in the process beside the relay of its folder: relays of retired keys."""
-
-    def drains(self) -> list[Drain]:
-        """Of all its daemons."""
-
-    def notes(self) -> list[str]:
-        """What the operator should know of it."""
-
-
-class _Nothing:
-    """Nothing else runs."""
-
-    def drains(self) -> list[Drain]:
-        return []
-
-    def notes(self) -> list[str]:
-        return []
-
-
-NOTHING_BESIDE = _Nothing()
 
 
 class Supervisor:
