@@ -120,7 +120,7 @@ async def test_operatorKeyIsChanged_withoutAnEpochOrAUnitLost_I1_I3_I7_I8(world:
         received, given = paid_to(world, account) - before[0], paid_by(world, account) - before[1]
         promised = in_channels(world, account)  # covers vouchers that their payees have not claimed yet
         assert swept + promised == capital + received - given, "to the unit (I8)"
-        assert received > given > 0 and contracts.channels.balance_of(account) == 0
+        assert received > 0 and given > 0 and contracts.channels.balance_of(account) == 0
 
         world.chain.advance_time(to=contracts.registry.relay(old.me).withdrawable_at)
         assert (await asyncio.to_thread(rotate, world, process)).stage == "done"
