@@ -281,7 +281,7 @@ def test_take_dropsAMessageWhoseDigestIsWrong_forGood(tmp_path: Path):
     last = pieces[-1]
     forged = envelope.Fragment(last.message_id, last.index, last.total, last.length, bytes(len(last.chunk)))
     bodies = [envelope.seal(piece, user.address, os.urandom) for piece in [*pieces[:-1], forged]]
-    assert inbox.take(user.address.relay, user.term, list(enumerate(bodies)), 0) == []
+    assert inbox.take(user.address.relay, user.term, list(enumerate(bodies, 1)), 0) == []
     assert inbox.dropped == {"digest": 1}
     assert list(user.store.bodies()) == []
     again = envelope.seal(pieces[0], user.address, os.urandom)

@@ -71,8 +71,8 @@ def test_bodies_areThoseOfMessagesNotFinished(path: Path):
         return StoredBody(RelayId(1), Term(2), sequence, message, 9, bytes(2048))
 
     with ClientStore(path) as store:
-        store.put_bodies([body(1, b"a"), body(2, b"b"), body(3, b"a")])
-        store.put_bodies([body(3, b"a")])
+        store.take(RelayId(1), Term(2), 3, [body(1, b"a"), body(2, b"b"), body(3, b"a")])
+        store.take(RelayId(1), Term(2), 3, [body(3, b"a")])
     with ClientStore(path) as store:
         assert [stored.sequence for stored in store.bodies()] == [1, 2, 3]
         store.finish_message(b"a", 9)
@@ -109,7 +109,7 @@ def test_open_refusesAFileOfANewerRelease(path: Path):
 def test_transaction_leavesNothingBehind_whenItFails(path: Path):
     with ClientStore(path) as store:
         with pytest.raises(AttributeError):
-            store.put_bodies([None])  # type: ignore[list-item]
+            store.take(RelayId(1), Term(2), 3, [None])  # type: ignore[list-item]
         with pytest.raises(sqlite3.Error), store._transaction() as db:
             db.execute("INSERT INTO facts VALUES ('x', 'y')")
             db.execute("nonsense")
