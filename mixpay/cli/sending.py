@@ -173,4 +173,11 @@ def _shown_delivery(delivery: Delivery) -> dict[str, Any]:
     paths = [
         {"relays": path.relays, "packets": path.packets, "arrived": path.arrived} for path in delivery.paths()
     ]
-    return shown_report(delivery.report) | shown_standing(delivery.standing) | {"paths": paths}
+    return (
+        shown_report(delivery.report)
+        | shown_standing(delivery.standing)
+        | {
+            "packets_fetched": delivery.fetched,
+            "paths": paths,
+        }
+    )

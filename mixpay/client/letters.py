@@ -34,10 +34,14 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How a message stands when waiting is over, and what it took."""
+    """How a message stands when waiting is over, and what it took.
+
+    `fetched`: packets that were taken out of our mailboxes meanwhile.
+    """
 
     standing: Standing
     report: Report
+    fetched: int
 
     def paths(self) -> Iterator[Path]:
         """The paths of the accepted packets."""
@@ -72,19 +76,21 @@ async def send_acknowledged(
     courier = looking.courier(client.view)
     message_id = courier.outbox.put(message, receiver, reply_to, os.urandom, int(time.time()))
     deadline = time.monotonic() + wait
-    outgoing, told = dict(courier.outbox.waiting())[message_id], set[str]()
+    outgoing, fetched, told = dict(courier.outbox.waiting())[message_id], 0, set[str]()
     courier.awaited.add(message_id)
-    courier.reports[message_id] = Report(message_id, outgoing.total)
+    report = courier.reports[message_id] = Report(message_id, outgoing.total)
     await courier.send_due()
     while (now := dict(courier.outbox.waiting()).get(message_id)) is not None:
         outgoing = now
         if time.monotonic() >= deadline:
-            return Delivery(Standing(message_id, State.WAITING, outgoing), courier.reports[message_id])
+            return Delivery(Standing(message_id, State.WAITING, outgoing), report, fetched)
         await asyncio.sleep(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
-        for trouble in set((await looking.once()).troubles) - told:
+        found = await looking.once()
+        fetched += found.packets
+        for trouble in set(found.troubles) - told:
             told.add(trouble)
             client.tell(f"{trouble}; trying on")
     ours = (end for end in courier.ended if end.message_id == message_id)
     # If it was not us, another command of this user has taken the acknowledgement in.
     ended = next(ours, Standing(message_id, State.ACKNOWLEDGED, outgoing))
-    return Delivery(ended, courier.reports[message_id])
+    return Delivery(ended, report, fetched)
