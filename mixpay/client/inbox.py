@@ -154,6 +154,7 @@ class Inbox:
             if outcome.reason in ("preamble", "digest"):
                 # All of it is there, and it is no message: nothing that comes can mend it.
                 self._forgotten.add(outcome.message_id)
+                self._store.drop_message(outcome.message_id)
                 self._store.finish_message(outcome.message_id, now)
             return False, outcome.reason in ("duplicate", "finished"), []
         for message_id in outcome.evicted:

@@ -74,12 +74,17 @@ class Outbox:
         letter = self.letter(entry.message_id)
         if letter is None or not entry.proves(letter.reply.address, letter.reply.key):
             return None
+        said: list[frozenset[int] | None] = []
+
+        def hear(outgoing: Outgoing) -> None:
+            said.append(entry.have(outgoing.total))
+            outgoing.heard(said[0], now)
+
         try:
-            have = entry.have(len(pieces_of(entry.message_id, letter)))
+            outgoing = self._change(entry.message_id, hear)
         except EnvelopeError:
             return None
-        outgoing = self._change(entry.message_id, lambda outgoing: outgoing.heard(have, now))
-        return None if outgoing is None else Heard(entry.message_id, outgoing, have)
+        return None if outgoing is None else Heard(entry.message_id, outgoing, said[0])
 
     def _change(self, message_id: bytes, change: Callable[[Outgoing], None]) -> Outgoing | None:
         changed: list[Outgoing] = []
