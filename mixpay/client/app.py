@@ -214,6 +214,7 @@ class Receiver:
             async with self._client.home.locked(
                 "receive", lambda: self._client.tell("waiting for another command")
             ):
+                self._hand_over(courier, courier.inbox.catch_up(_now()))
                 await mailboxes.empty(courier.inbox, _now(), partial(self._hand_over, courier), found)
             await courier.send_due()
             if self._acknowledges:

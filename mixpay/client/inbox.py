@@ -59,6 +59,8 @@ class Inbox:
         self._reassembler = Reassembler(limits)
         self._records = Records(identity)
         self._forgotten: set[bytes] = set()
+        self._taken: dict[tuple[RelayId, Term], int] = {}
+        """How far the mailboxes were taken, as far as this one knows."""
         self._addresses: dict[tuple[RelayId, Term], Address] = {}
         self.dropped: Counter[str] = Counter()
         """Bodies of no use, by reason."""
@@ -66,14 +68,23 @@ class Inbox:
     def restore(self, now: int) -> list[Arrived]:
         """Take up what earlier runs stored; messages that were complete but not saved."""
         arrived = []
+        self._taken = self._store.all_taken()
         for stored in list(self._store.bodies()):
             fragment = self._open(stored.relay, stored.term, stored.body)
-            if fragment is not None:
+            if fragment is not None and not self._has(fragment):
                 arrived += self._accept(fragment, stored.at)[2]
         for message_id in self._reassembler.expire(now):
             self._store.drop_message(message_id)
         self._store.forget_finished(now - REMEMBERED_SECONDS)
         return arrived
+
+    def catch_up(self, now: int) -> list[Arrived]:
+        """Take up what another command of this user fetched since we last looked."""
+        return self.restore(now) if self._store.all_taken() != self._taken else []
+
+    def _has(self, fragment: Fragment) -> bool:
+        there = self._reassembler.there(fragment.message_id)
+        return there is not None and fragment.index in there[0]
 
     def take(
         self, relay: RelayId, term: Term, bodies: Sequence[tuple[int, bytes]], now: int
@@ -100,6 +111,8 @@ class Inbox:
         rows = [row for row in kept if row.message_id not in self._forgotten]
         sealed = [self._records.seal_debt(d) for d in debts.values() if d.message_id not in self._forgotten]
         self._store.take(relay, term, upto, rows, sealed)
+        if self._taken.get((relay, term), 0) == before:  # else somebody took something in between
+            self._taken[relay, term] = upto
         self._forgotten.clear()
         return arrived
 
@@ -134,7 +147,8 @@ class Inbox:
 
     def incomplete(self) -> list[Incomplete]:
         """Messages that wait for fragments."""
-        return [Incomplete(*entry) for entry in self._reassembler.pending()]
+        pending = (Incomplete(*entry) for entry in self._reassembler.pending())
+        return [entry for entry in pending if not self._store.is_finished(entry.message_id)]
 
     def _open(self, relay: RelayId, term: Term, body: bytes) -> Fragment | None:
         if (relay, term) not in self._addresses:

@@ -172,6 +172,11 @@ class ClientStore(DeliveryTables):
         row = self._connection.execute(query, (relay, term)).fetchone()
         return int(row[0]) if row else 0
 
+    def all_taken(self) -> dict[tuple[RelayId, Term], int]:
+        """The same of all mailboxes of which something was taken."""
+        rows = self._connection.execute("SELECT relay, term, sequence FROM taken")
+        return {(RelayId(relay), Term(term)): sequence for relay, term, sequence in rows}
+
     def bodies(self) -> Iterator[StoredBody]:
         """All bodies kept, in the order they came."""
         columns = "relay, term, sequence, message, at, body"

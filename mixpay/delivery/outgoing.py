@@ -40,8 +40,9 @@ class Patience:
 
     settled: int = 10
     """After which a packet has arrived, or is lost: far above the 1.7 s that 99 % of them take."""
-    question: int = 20
-    """Silence before the first question; doubled for each further one."""
+    question: int = 15
+    """Silence before each of the first `quick` questions; doubled for each one after them."""
+    quick: int = 3
     longest_question: int = 86_400
     copies: int = 8
     """Packets for one piece at most, questions aside."""
@@ -146,5 +147,6 @@ class Outgoing:
 
     def _question_at(self) -> int:
         patience, record = self._patience, self.record
-        wait = min(patience.question << min(record.questions, 32), patience.longest_question)
+        doublings = min(max(record.questions + 1 - patience.quick, 0), 32)
+        wait = min(patience.question << doublings, patience.longest_question)
         return max(record.heard_at, *record.sent_at) + wait

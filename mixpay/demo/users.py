@@ -22,7 +22,7 @@ _SECONDS_A_PACKET = 0.5
 """What sending may take at most for each packet: six times the mean pace of profile `fast`."""
 
 
-_WAIT = 180
+_WAIT = 300
 """Seconds for an acknowledgement."""
 
 

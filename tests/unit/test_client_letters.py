@@ -39,7 +39,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
 def haste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(letters, "_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(outgoing, "Patience", lambda: Patience(settled=1, question=2))
+    monkeypatch.setattr(outgoing, "Patience", lambda: Patience(settled=1, question=1, longest_question=2))
 
 
 @pytest_asyncio.fixture
@@ -61,7 +61,7 @@ class Program:
     async def address(self) -> Address:
         return await app.make_address(self.client, self.user.identity)
 
-    async def send(self, to: Address, message: Message, wait: float = 60) -> Delivery:
+    async def send(self, to: Address, message: Message, wait: float = 300) -> Delivery:
         return await send_acknowledged(self.client, self.user.identity, to, message, wait)
 
     def receiver(self, *, silent: bool = False) -> app.Receiver:

@@ -302,6 +302,24 @@ def test_finishedMessages_areRememberedForAWhile(tmp_path: Path):
     assert not user.store.is_finished(arrived.message_id)
 
 
+def test_twoCommands_putAMessageTogether_whoeverFetchesItsPieces(tmp_path: Path):
+    """`receive --follow`, and a `send` that waits for its acknowledgement, in one folder."""
+    user = Lonely(tmp_path)
+    one, other = (Inbox(user.store, user.identity, user.address.mark) for _ in range(2))
+    for inbox in (one, other):
+        inbox.restore(0)
+    pieces = envelope.fragments(file_message("a", FILE[:5_000]), os.urandom)
+    for sequence, (inbox, piece) in enumerate(zip((one, other, one), pieces, strict=True), 1):
+        body = envelope.seal(piece, user.address, os.urandom)
+        assert inbox.take(user.address.relay, user.term, [(sequence, body)], 0) == []
+    (arrived,) = one.catch_up(0)
+    assert arrived.message.content == FILE[:5_000]
+    one.saved(arrived.message_id, 0)
+    assert one.catch_up(0) == []
+    assert other.catch_up(0) == []
+    assert other.incomplete() == [], "it was delivered by the first one"
+
+
 class Lonely:
     """A user without a network."""
 

@@ -62,15 +62,15 @@ def test_missingPieces_areDue_onceTheirPacketsHadTimeToArrive() -> None:
 
 def test_silence_isAskedAbout_byTheFirstPieceAlone_everMoreSeldom() -> None:
     outgoing, asked = begun(50), []
-    for now in range(NOW, NOW + WEEK, 10):
+    for now in range(NOW, NOW + WEEK, 5):
         due = outgoing.due(now)
         assert due in ([], [0])
         if due:
             outgoing.sent(0, now)
             asked.append(now)
-    assert [later - now for now, later in pairwise(asked)][:4] == [40, 80, 160, 320]
+    assert [later - now for now, later in pairwise(asked)][:5] == [15, 15, 30, 60, 120]
     assert asked[0] == NOW + PATIENCE.question
-    assert len(asked) < 20
+    assert len(asked) < 24
 
 
 def test_theNewestWordCounts_becauseAReceiverMayLoseWhatItHad() -> None:
@@ -109,5 +109,5 @@ def test_sender_ends_andSendsEachPieceAFewTimesOnly_whateverAReceiverSays(total,
         if have is not None:
             outgoing.heard({index for index in have if index < total}, now)
     assert outgoing.state(now) is State.GIVEN_UP
-    assert packets <= total * PATIENCE.copies + 20
+    assert packets <= total * PATIENCE.copies + 24
     assert packets == sum(outgoing.record.copies) + outgoing.record.questions
