@@ -29,6 +29,7 @@ _QUIET = 3.0
 _LIMIT = 60.0
 _SHARE = 24
 """It is killed once it holds a receipt, and one more for so many packets: a third of them go through it."""
+_TOO_SHORT = "the file had arrived before a mix could be killed: name a larger one with --file"
 _LAYERS = (2, 3)
 """The first mix's death would be the entry's to notice, not the receiver's."""
 
@@ -69,7 +70,7 @@ class KillStory(Story):
         sent = self._send_through_death(to, self.alice.address(), rounds)
         victim = self._victim
         if victim is None:
-            raise DemoFailed("the file was sent before a mix could be killed: name a larger one with --file")
+            raise DemoFailed(_TOO_SHORT)
         with self.stage.step(f"relay {victim.status.id} starts again"):
             self.network.relays.run_again(victim.place)
             self.network.wait("the relay", self.network.ready)
@@ -108,12 +109,17 @@ class KillStory(Story):
         return {relay.id: layers.layer(relay.id) for relay in view.snapshot(PERIOD).relays}
 
     def _kill(self, layers: dict[RelayId, int], spared: set[RelayId]) -> Victim | None:
-        """Kill a mix that holds receipts, and packets under way; None if there is none now."""
+        """Kill a mix that holds receipts, and packets under way; None if there is none now.
+
+        Raises DemoFailed if there will be none any more.
+        """
+        arrived = 0
         for place in self.network.relays.places:
             try:
                 status = read_status(place.home)
             except NoStatus:
                 continue
+            arrived += status.roles.mailbox
             layer = layers[status.id]
             value = HOPS - layer
             if status.id in spared or layer not in _LAYERS or status.roles.entry:
@@ -121,6 +127,8 @@ class KillStory(Story):
             if status.unproven and status.proven >= value * (1 + self.parcel.packets // _SHARE):
                 self.network.relays.kill(place)
                 return Victim(place, status, status.unproven // value)
+        if arrived >= self.parcel.packets:
+            raise DemoFailed(_TOO_SHORT)
         return None
 
     def _is_handed_in(self, victim: Victim) -> bool:

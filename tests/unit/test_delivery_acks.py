@@ -84,3 +84,9 @@ def test_acknowledgement_isNeverShownAsAMessage() -> None:
     (message,) = messages([Entry.of(bytes(16), REPLY, None, 1)])
     assert message == Message(Kind.ACK, "", message.content)
     assert "\\x01" not in repr(Entry.of(bytes(16), REPLY, None, 1))
+
+
+def test_acknowledgement_knownAnswer() -> None:
+    """docs/formats.md: message id, proof, size of the bits, bits 0 and 9 of ten."""
+    (message,) = messages([Entry.of(b"\2" * 16, REPLY, frozenset([0, 9]), 10)])
+    assert message.content.hex() == ("02020202020202020202020202020202013bfd490d6abea2edbc624e8e6183f7020102")
