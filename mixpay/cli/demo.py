@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from mixpay.chain.devchain import PROGRAMS
+from mixpay.cli.local_chain import chain_option
 from mixpay.demo import report as reports
 from mixpay.demo.kill import KillStory
 from mixpay.demo.parcel import large_parcel, read_parcel
@@ -27,13 +27,7 @@ _FAILED, _INTERRUPTED = 1, 130
     type=click.Path(path_type=Path),
     help="What Alice sends, at most 1 MiB. Default: README.md; with --kill, 96 KiB of random bytes.",
 )
-@click.option(
-    "--chain",
-    type=click.Choice(PROGRAMS),
-    default=PROGRAMS[0],
-    show_default=True,
-    help="The program that is the local chain.",
-)
+@chain_option
 @click.option(
     "--kill",
     is_flag=True,

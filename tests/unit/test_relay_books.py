@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from relay.store import StoreFailed
 from relay_parts import EPOCH, PRICE, Node, Parts, account, frame, only
 
 LOCK, HINT = bytes(20), b"\2" + bytes(32)
-
-
-@pytest_asyncio.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    made = Parts(tmp_path)
-    yield made
-    await made.close()
 
 
 @pytest_asyncio.fixture
@@ -81,7 +73,7 @@ async def test_failedDisk_promisesNothing(parts: Parts, mix: Node) -> None:
 
 async def test_step_isWrittenEvenIfItsBlockFails(mix: Node) -> None:
     with pytest.raises(ZeroDivisionError), mix.books.step() as step:
-        step.count("mix")
+        step.changes.count("mix")
         raise ZeroDivisionError
     await mix.written()
     assert mix.store.roles() == {"mix": 1}
@@ -98,7 +90,7 @@ async def test_emptyStep_writesNothing(mix: Node) -> None:
 async def test_stepWithoutRows_keepsItsPlaceInTheOrder(mix: Node) -> None:
     order: list[str] = []
     with mix.books.step() as step:
-        step.count("mix")
+        step.changes.count("mix")
         step.then(lambda: order.append("first"))
     with mix.books.step() as step:
         step.then(lambda: order.append("second"))
