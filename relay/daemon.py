@@ -39,7 +39,7 @@ from relay.keys.gossip import Gossip
 from relay.keys.key_desk import KeyDesk
 from relay.keys.reporter import Reporter
 from relay.keys.signed_epochs import SignedEpochs
-from relay.links import Identity, LinkDialer, LinkServer, PayerLink
+from relay.links import Identity, LinkDialer, LinkLimits, LinkServer, PayerLink
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide, debts
 from relay.operator.operations import RelayOperations
@@ -80,6 +80,17 @@ def book_limits(config: RelayConfig) -> Limits:
         ack_timeout=limits.ack_timeout,
         settle_tickets=settlement.tickets,
         settle_period=settlement.period,
+    )
+
+
+def link_limits(config: RelayConfig) -> LinkLimits:
+    """The limits of links, those for strangers as the operator set them."""
+    rules = config.strangers
+    return LinkLimits(
+        max_handshakes=rules.handshakes,
+        handshakes_of_address=rules.handshakes_of_address,
+        arrivals_per_second=rules.per_second,
+        handshake_timeout=rules.handshake_seconds,
     )
 
 
@@ -140,12 +151,13 @@ class Daemon:
         home = self.home
         identity = Identity(self.me, home.link_seed)
         self.desk = Desk(self.books, self.router, self.metrics, self.clock)
-        self.server = LinkServer(identity, self._link_key, SideEvents(Side.PAYER, self.desk, self.metrics))
+        events = SideEvents(Side.PAYER, self.desk, self.metrics)
+        self.server = LinkServer(identity, self._link_key, events, link_limits(home.config))
         self.dialer = LinkDialer(identity, SideEvents(Side.PAYEE, self.desk, self.metrics))
         self.hooks.links = {Side.PAYER: self.server.links.get, Side.PAYEE: self.dialer.links.get}
         self.gateway = Gateway(
             self.state, self.router, self.passes, self.mailboxes, self.store, self.metrics,
-            home.config.limits.clients,
+            home.config.limits.clients, home.config.strangers,
         )  # fmt: skip
         self.gossip = Gossip(self.state, self.clock, os.urandom)
         self.keys = KeyDesk(

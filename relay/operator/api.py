@@ -18,7 +18,6 @@ import asyncio
 import hmac
 import logging
 import secrets
-import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +25,7 @@ from typing import Protocol
 import msgspec
 from aiohttp import web
 
+from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor
 from mixpay.errors import ChainError, MixpayError
 from mixpay.keystore import write_private
 from relay.operator.answers import ApiFile, ErrorAnswer, SettleAnswer, StatusAnswer
@@ -37,6 +37,11 @@ API_FILE = "api.json"
 STATUS_PATH, METRICS_PATH, SETTLE_PATH = "/status", "/metrics", "/settle"
 MAX_WAIT = 600.0
 _BEARER = "Bearer "
+_CROWD = CrowdLimits(at_once=64, of_address=64, per_second=100.0)
+"""Whoever is on this machine can connect; without the token it gets no further than that."""
+
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Operations(Protocol):
@@ -64,6 +69,7 @@ class ApiServer:
         self._token = secrets.token_urlsafe(32)
         self._settling: asyncio.Task[SettleAnswer] | None = None
         self._runner: web.AppRunner | None = None
+        self._door: WebDoor | None = None
 
     async def start(self, port: int) -> int:
         """Listen on loopback and return the port; port 0 takes a free one. Raises OSError if it is taken.
@@ -72,35 +78,46 @@ class ApiServer:
         """
         self._runner = self.runner()
         await self._runner.setup()
-        listening = socket.create_server((HOST, port))
-        await web.SockSite(self._runner, listening).start()
-        chosen: int = listening.getsockname()[1]
+        self._door = WebDoor(
+            self._runner, _CROWD, lambda reason: log.debug("a request was refused: %s", reason)
+        )
+        self._door.listen(HOST, port, None)
+        chosen = self._door.port
         self._path.unlink(missing_ok=True)
         write_private(self._path, msgspec.json.encode(ApiFile(port=chosen, token=self._token)))
         return chosen
 
     def runner(self) -> web.AppRunner:
         """What answers requests, on whatever connection they come."""
-        app = web.Application(middlewares=[self._guard], client_max_size=1024)
+        app = web.Application(middlewares=[self._heard, self._guard], client_max_size=1024)
         app.router.add_get(STATUS_PATH, self._status)
         app.router.add_get(METRICS_PATH, self._metrics)
         app.router.add_post(SETTLE_PATH, self._settle)
-        return web.AppRunner(app, access_log=None, shutdown_timeout=1.0, lingering_time=0)
+        return web.AppRunner(app, access_log=None, logger=HTTP_LOG, shutdown_timeout=1.0, lingering_time=0)
 
     async def stop(self) -> None:
         """Answer nobody any more; a settlement under way ends where it is, and loses nothing."""
         if self._settling is not None:
             self._settling.cancel()
             await asyncio.gather(self._settling, return_exceptions=True)
+        if self._door is not None:
+            await self._door.close()
         if self._runner is not None:
             self._path.unlink(missing_ok=True)
             await self._runner.cleanup()
             self._runner = None
 
     @web.middleware
-    async def _guard(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def _heard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if self._door is not None:
+            try:
+                self._door.heard(request)
+            except web.HTTPException as error:
+                return _refusal(error)
+        return await handler(request)
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Refuse strangers; turn errors into answers."""
         given = request.headers.get("Authorization", "")
         # Bytes, because compare_digest takes no text beyond ASCII.
@@ -109,7 +126,7 @@ class ApiServer:
         try:
             return await handler(request)
         except web.HTTPException as error:
-            return _error(error.status, "not_found" if error.status == 404 else "malformed", error.reason)
+            return _refusal(error)
         except ChainError as error:
             return _error(503, "chain_unavailable", str(error))
         except MixpayError as error:
@@ -157,6 +174,11 @@ def _seconds(text: str) -> float | None:
 
 def _json(status: int, answer: msgspec.Struct) -> web.Response:
     return web.Response(status=status, body=msgspec.json.encode(answer), content_type="application/json")
+
+
+def _refusal(error: web.HTTPException) -> web.Response:
+    labels = {404: "not_found", 429: "too_fast"}
+    return _error(error.status, labels.get(error.status, "malformed"), error.reason)
 
 
 def _error(status: int, error: str, detail: str) -> web.Response:

@@ -21,14 +21,16 @@ from mixpay import tls
 from mixpay.crypto import x25519
 from mixpay.descriptors import Equivocation, sign_descriptor
 from mixpay.directory import read_directory
+from mixpay.door import WebTimes
 from mixpay.mailbox import mailbox_id_of, sign_challenge
 from mixpay.packet import GEOMETRY
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
 from mixpay.types import Epoch, RelayId
 from mixpay.wire import client, frames
 from registry_samples import operator_key
-from relay.clients import connections, gateway
+from relay.clients import gateway
 from relay.clients.gateway import Gateway
+from relay.config import Strangers
 from relay.keys.directories import encode_descriptor
 from relay.path.books import Side
 from relay_parts import (
@@ -108,8 +110,18 @@ class Door:
 
 
 @asynccontextmanager
-async def serving(parts: Parts, node: Node, limit: int = 50) -> AsyncIterator[Door]:
-    served = Gateway(node.state, node.router, node.passes, node.mailboxes, node.store, node.metrics, limit)
+async def serving(
+    parts: Parts,
+    node: Node,
+    limit: int = 50,
+    times: WebTimes | None = None,
+    strangers: Strangers | None = None,
+) -> AsyncIterator[Door]:
+    served = Gateway(
+        node.state, node.router, node.passes, node.mailboxes, node.store, node.metrics, limit,
+        strangers or Strangers(),
+    )  # fmt: skip
+    served.times = times or WebTimes()
     with sockets.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     await served.start("127.0.0.1", port, link_seed(node.me))
@@ -586,11 +598,8 @@ async def test_clientWhosePassWasTaken_mayStay_untilItIsSilentForLong(
     assert door.node.refusals("client_silent") == 1
 
 
-async def test_connectionThatAsksNothing_isClosed_andSocketsStay(
-    door: Door, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "FIRST_REQUEST_SECONDS", 0.1)
-    async with door.entry() as talk:
+async def test_connectionThatAsksNothing_isClosed_andSocketsStay(parts: Parts, node: Node) -> None:
+    async with serving(parts, node, times=WebTimes(first_request=0.1)) as door, door.entry() as talk:
         reader, writer = await asyncio.open_connection("127.0.0.1", door.port, ssl=tls.client_context())
         async with asyncio.timeout(5):
             with contextlib.suppress(ConnectionError):
