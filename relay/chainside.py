@@ -116,6 +116,8 @@ class ChainSide:
         self._spare_since: dict[RelayId, float] = {}
         self._beside: dict[str, asyncio.Task[None]] = {}
         self._troubles: dict[str, str] = {}
+        self.read_at: float | None = None
+        """When the chain was last read without an error, by the clock."""
 
     @property
     def trouble(self) -> str | None:
@@ -161,6 +163,7 @@ class ChainSide:
             if self._troubles.get(what) != str(error):
                 log.warning("%s: %s", what, error)
             self._troubles[what] = str(error)
+            self._metrics.troubles.labels(what).inc()
         else:
             self._troubles.pop(what, None)
 
@@ -173,6 +176,7 @@ class ChainSide:
         except ChainError:
             self._read.clear()  # what it found before it failed, nobody will tell us
             raise
+        self.read_at = self._clock()
         self._metrics.chain_height.set(batches[-1].head)
         for batch in batches:
             if batch.reverted_to is not None:

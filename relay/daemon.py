@@ -42,6 +42,7 @@ from relay.keys.signed_epochs import SignedEpochs
 from relay.links import Identity, LinkDialer, LinkLimits, LinkServer, PayerLink
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide, debts
+from relay.operator.gauges import Gauges, Watched
 from relay.operator.operations import RelayOperations
 from relay.path.arrivals import Outgoing
 from relay.path.books import Books, Purse, Side
@@ -135,7 +136,7 @@ class Daemon:
             restored=self.state.restored,
         )  # fmt: skip
         floor = self.state.floor
-        tags = TagStore(floor, _TAGS, store.tags(floor))
+        tags = self.tags = TagStore(floor, _TAGS, store.tags(floor))
         self.mailboxes = Mailboxes(self.me)
         self.mailboxes.restore(store.mailboxes(), store.message_index())
         self.passes = EntryPassBook.from_records(store.passes(self.state.chain_id, self.state.pool))
@@ -222,6 +223,32 @@ class Daemon:
             waiting=self.router.waiting,
             trouble=lambda: self.chain.trouble,
             notes=lambda: [*self.keys.notes(), *self.reporter.notes()],
+            clock=self.clock,
+        )
+
+        self.metrics.registry.register(Gauges(self._watched()))
+
+    def _watched(self) -> Watched:
+        return Watched(
+            release=self.home.release,
+            config=self.home.config,
+            state=self.state,
+            store=self.store,
+            books=self.books,
+            desk=self.desk,
+            router=self.router,
+            mixer=self.mixer,
+            tags=self.tags,
+            mailboxes=self.mailboxes,
+            passes=self.passes,
+            workers=self.workers,
+            server=self.server,
+            links_out=self._open_links_out,
+            gateway=self.gateway,
+            chain=self.chain,
+            money=self.money,
+            court=self.court,
+            notes=self.operations.all_notes,
             clock=self.clock,
         )
 

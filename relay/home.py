@@ -5,6 +5,7 @@ keys/          key store: operator (secp256k1), link (Ed25519 seed); beside them
                what was restored from a backup
 relay.sqlite   the daemon's database; that of a later release N of the network is relay-N.sqlite
 api.json       how to talk to the running daemon
+metrics.token  what Prometheus shows to read the metrics
 """
 
 from __future__ import annotations

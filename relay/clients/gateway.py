@@ -328,7 +328,7 @@ class EntrySession:
         self._router.check_first_mix(frame.first_mix, epoch)  # before the tick is spent
         taken = self._passes.accept_tick(self._pass_id, Tick(frame.chain, frame.k, frame.link))
         await self._store.written([tick_op(taken), role_op("entry")])
-        self._metrics.packets.labels("entry").inc()
+        self._metrics.carried("entry")
         return await self._router.submit(frame.first_mix, epoch, frame.lock, frame.hint, frame.packet)
 
 

@@ -70,6 +70,8 @@ class LinkServer:
             handshake_timeout=limits.handshake_timeout,
             shutdown_timeout=limits.close_timeout,
         )
+        self.strangers = self._door.crowd
+        """Those who have not proven yet who they are."""
         self._links: dict[RelayId, PayeeConnection] = {}
         self._shaking: set[PayeeConnection] = set()
 

@@ -9,7 +9,8 @@
 Without a release, status and metrics are of the one in force.
 
 `api.json` in the relay's folder (mode 0600) says port and token; every request carries the token as
-`Authorization: Bearer ...`. The answers are in `relay/operator/answers.py`.
+`Authorization: Bearer ...`. The answers are in `relay/operator/answers.py`. The token in `metrics.token` is
+good for /metrics only; it is made once and kept.
 """
 
 from __future__ import annotations
@@ -26,17 +27,19 @@ import msgspec
 from aiohttp import web
 
 from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor
-from mixpay.errors import ChainError, MixpayError
-from mixpay.keystore import write_private
+from mixpay.errors import ChainError, MixpayError, UserError
+from mixpay.keystore import check_private, write_private
 from relay.operator.answers import ApiFile, ErrorAnswer, SettleAnswer, StatusAnswer
 
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 API_FILE = "api.json"
+METRICS_TOKEN_FILE = "metrics.token"  # noqa: S105 -- its name
 STATUS_PATH, METRICS_PATH, SETTLE_PATH = "/status", "/metrics", "/settle"
 MAX_WAIT = 600.0
 _BEARER = "Bearer "
+_SHORTEST = 32
 _CROWD = CrowdLimits(at_once=64, of_address=64, per_second=100.0)
 """Whoever is on this machine can connect; without the token it gets no further than that."""
 
@@ -67,6 +70,7 @@ class ApiServer:
         self._path = home / API_FILE
         self._operations = operations
         self._token = secrets.token_urlsafe(32)
+        self._metrics_token = metrics_token(home)
         self._settling: asyncio.Task[SettleAnswer] | None = None
         self._runner: web.AppRunner | None = None
         self._door: WebDoor | None = None
@@ -120,8 +124,10 @@ class ApiServer:
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Refuse strangers; turn errors into answers."""
         given = request.headers.get("Authorization", "")
-        # Bytes, because compare_digest takes no text beyond ASCII.
-        if not hmac.compare_digest(given.encode(errors="surrogateescape"), (_BEARER + self._token).encode()):
+        tokens = [self._token, *([self._metrics_token] if request.path == METRICS_PATH else [])]
+        # All of them, and bytes, because compare_digest takes no text beyond ASCII.
+        said = given.encode(errors="surrogateescape")
+        if not sum(hmac.compare_digest(said, (_BEARER + token).encode()) for token in tokens):
             return _error(401, "unauthorized", f"the token in {API_FILE} is needed")
         try:
             return await handler(request)
@@ -152,6 +158,21 @@ class ApiServer:
         if not done:
             return _error(202, "running", "the settlement is under way; ask again to wait for it")
         return _json(200, self._settling.result())
+
+
+def metrics_token(home: Path) -> str:
+    """What opens /metrics and nothing else; made if there is none.
+
+    Raises UserError if others could read the file.
+    """
+    path = home / METRICS_TOKEN_FILE
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32).encode())
+    check_private(path, 0o600)
+    token = path.read_text(encoding="ascii", errors="replace").strip()
+    if len(token) < _SHORTEST:
+        raise UserError(f"{path} holds no token: remove it, and a new one is made")
+    return token
 
 
 def _release(request: web.Request) -> int | None:

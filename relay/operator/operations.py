@@ -50,7 +50,7 @@ class RelayOperations:
         """See `Operations`."""
         state, config, view = self.state, self.config, self.state.view
         links_in, links_out = self.links_in(), self.links_out()
-        money = report.Money(state.hop_price, self.money.treasury.last, self.money.redeemer.last)
+        money = self._money()
         payers = [
             report.payer_answer(relay, book, money, config.settlement, linked=relay in links_in)
             for relay, book in sorted(self.books.payees.items())
@@ -84,8 +84,15 @@ class RelayOperations:
             cases=report.case_answers(self.court.last),
             drops=report.reasons(self.metrics_of.drops),
             refusals=report.reasons(self.metrics_of.refusals),
-            notes=[*self.notes(), *report.account_notes(money, self.trouble(), self.court.last)],
+            notes=self.all_notes(),
         )
+
+    def all_notes(self) -> list[str]:
+        """What concerns the operator."""
+        return [*self.notes(), *report.account_notes(self._money(), self.trouble(), self.court.last)]
+
+    def _money(self) -> report.Money:
+        return report.Money(self.state.hop_price, self.money.treasury.last, self.money.redeemer.last)
 
     def _layer(self) -> int | None:
         state = self.state

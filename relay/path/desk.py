@@ -65,6 +65,12 @@ class Desk:
         if self._router.arrivals.under_way >= MAX_UNDER_WAY or self._books.congested:
             link.pause()
             self._paused.append(link)
+            self._metrics.pauses.inc()
+
+    @property
+    def paused(self) -> int:
+        """Links that are not read at the moment."""
+        return len(self._paused)
 
     def relieve(self) -> None:
         """Read again from payers, if enough is done."""
@@ -99,6 +105,7 @@ class Desk:
         effects: Iterable[Effect]
         match frame:
             case frames.Acks():
+                self._metrics.acks.inc(len(frame.acks))
                 effects = book.on_acks([(a.batch, a.position, a.seq, a.ack) for a in frame.acks], now)
             case frames.RefuseTickets():
                 refusals = (book.on_ticket_refused(t.seq, t.reason, now) for t in frame.tickets)
@@ -192,7 +199,8 @@ class RelayHooks:
         """See `Hooks`."""
         if side is Side.PAYER:
             self.cut_off.pop((side, peer), None)  # a right voucher puts a payer's faults right
-        log.info("batch %d with relay %d settled: %d hop prices", settled.number, peer, settled.value)
+        self._metrics.settled(side.name.lower(), settled.value)
+        log.debug("batch %d with relay %d settled: %d hop prices", settled.number, peer, settled.value)
 
     def claim_due(self, payer: RelayId) -> None:
         """See `Hooks`."""

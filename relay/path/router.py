@@ -148,6 +148,7 @@ class Router:
         )
         if isinstance(effects, Wait):
             return False
+        self._metrics.issued.inc()
         step.add(Side.PAYEE, outgoing.relay, effects, packet=(outgoing.epoch, outgoing.packet))
         return True
 

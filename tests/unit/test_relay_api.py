@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 import court_facts
+from mixpay.door import CrowdLimits
 from mixpay.errors import ChainUnavailable, MixpayError, UserError
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, Amount, RelayId
@@ -21,7 +22,7 @@ from relay.court import CourtReport
 from relay.court import desk as court_desk
 from relay.court.actions import Expire, Matter
 from relay.metrics import Metrics
-from relay.operator import report
+from relay.operator import api, report
 from relay.operator.answers import (
     ApiFile,
     Balances,
@@ -31,7 +32,7 @@ from relay.operator.answers import (
     SettleAnswer,
     StatusAnswer,
 )
-from relay.operator.api import ApiServer
+from relay.operator.api import ApiServer, metrics_token
 from relay.operator.api_client import ApiClient, DaemonTrouble
 from relay.operator.status_text import settle_text, status_text
 from relay.redeem.redeemer import Redeemed, RedeemReport
@@ -141,6 +142,44 @@ async def test_strangers_learn_nothing(desk: Desk, method: str, path: str) -> No
     for token in ("", "x", desk.file.token[:-1], "\xff"):
         assert await desk.refusal(method, path, token) == (401, "unauthorized")
     assert desk.daemon.settlements == 0
+
+
+async def test_metrics_token_opens_metrics_and_nothing_else(desk: Desk) -> None:
+    path = desk.home / "metrics.token"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    token = path.read_text()
+    assert await desk.ask("GET", "/metrics", token) == (200, b"mixpay_up 1\n")
+    for method, other in (("GET", "/status"), ("POST", "/settle"), ("POST", "/metrics/settle")):
+        assert (await desk.refusal(method, other, token))[0] in (401, 404)
+    assert desk.daemon.settlements == 0
+    assert metrics_token(desk.home) == token  # kept over a restart
+
+
+def test_metrics_token_that_others_read_or_that_is_short_is_refused(tmp_path: Path) -> None:
+    metrics_token(tmp_path)
+    path = tmp_path / "metrics.token"
+    path.chmod(0o644)
+    with pytest.raises(UserError, match="chmod 600"):
+        metrics_token(tmp_path)
+    path.chmod(0o600)
+    path.write_text("\n")
+    with pytest.raises(UserError, match="holds no token"):
+        metrics_token(tmp_path)
+
+
+async def test_too_many_requests_are_told_to_come_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "_CROWD", CrowdLimits(at_once=9, of_address=9, per_second=0.1, burst=4))
+    server = ApiServer(tmp_path, Daemon())
+    await server.start(0)
+    file = msgspec.json.decode((tmp_path / "api.json").read_bytes(), type=ApiFile)
+    async with aiohttp.ClientSession() as session:
+        desk = Desk(Daemon(), server, session, file, tmp_path)
+        for _ in range(3):  # guessing a token is work, too
+            assert await desk.refusal("GET", "/status", "x" * 43) == (401, "unauthorized")
+        assert await desk.refusal("GET", "/status", "x" * 43) == (429, "too_fast")
+    await server.stop()
 
 
 async def test_other_paths_and_methods_are_refused(desk: Desk) -> None:
