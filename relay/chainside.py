@@ -228,6 +228,14 @@ class ChainSide:
         log.info("fixing epoch %d", following)
         await asyncio.to_thread(self._sender.send, self._contracts.registry.freeze())
 
+    def freeze_in(self) -> float | None:
+        """Seconds until it is our turn to fix the next epoch; None if it is fixed."""
+        epoch = self._state.epoch
+        if self._state.view.is_frozen(Epoch(epoch + 1)):
+            return None
+        seen = self._epoch_seen[1] if self._epoch_seen is not None else self._clock()
+        return max(0.0, seen + self._turn(epoch) * _FREEZE_TURN - self._clock())
+
     def _turn(self, epoch: Epoch) -> int:
         """This relay's place in the epoch's order, which is another in each."""
         if not self._state.view.is_frozen(epoch):

@@ -32,7 +32,8 @@ from mixpay.types import RelayId, Value
 from relay.chainside import Accounts, ChainSide
 from relay.clients.gateway import Gateway
 from relay.config import RelayConfig
-from relay.court import Clerk, CourtDesk, Reader, Terms
+from relay.court import Clerk, CourtDesk, Terms
+from relay.court import Reader as CourtReader
 from relay.home import Home
 from relay.keys.epoch_keys import PacketKeys
 from relay.keys.gossip import Gossip
@@ -44,6 +45,7 @@ from relay.metrics import Metrics
 from relay.moneyside import MoneySide, debts
 from relay.operator.gauges import Gauges, Watched
 from relay.operator.operations import RelayOperations
+from relay.operator.prospects import Reader
 from relay.path.arrivals import Outgoing
 from relay.path.books import Books, Purse, Side
 from relay.path.desk import Desk, RelayHooks, SideEvents
@@ -175,7 +177,7 @@ class Daemon:
         follower = Follower(rpc, home.deployment, contracts=["ReceiptCourt"])
         self.court = CourtDesk(
             me=self.account,
-            reader=Reader(rpc, contracts, follower, self.account, self.view),
+            reader=CourtReader(rpc, contracts, follower, self.account, self.view),
             clerk=Clerk(contracts, self.sender),
             registry=contracts.registry,
             accounts=self.accounts,
@@ -217,6 +219,7 @@ class Daemon:
             store=self.store,
             money=self.money,
             court=self.court,
+            prospects=self._prospects(),
             metrics_of=self.metrics,
             links_in=lambda: self.server.links,
             links_out=self._open_links_out,
@@ -227,6 +230,22 @@ class Daemon:
         )
 
         self.metrics.registry.register(Gauges(self._watched()))
+
+    def _prospects(self) -> Reader:
+        return Reader(
+            config=self.home.config,
+            issuers=self.issuers.urls,
+            state=self.state,
+            books=self.books,
+            desk=self.desk,
+            passes=self.passes,
+            money=self.money,
+            court=self.court,
+            chain=self.chain,
+            links_in=lambda: self.server.links,
+            links_out=self._open_links_out,
+            clock=self.clock,
+        )
 
     def _watched(self) -> Watched:
         return Watched(

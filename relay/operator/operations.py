@@ -13,8 +13,10 @@ from relay.court import CourtDesk
 from relay.keys.directories import SOFTWARE
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide
-from relay.operator import report
+from relay.operator import dues, report
+from relay.operator.agenda import agenda
 from relay.operator.answers import Roles, SettleAnswer, StatusAnswer
+from relay.operator.prospects import Reader
 from relay.path.books import Books
 from relay.state import State
 from relay.store import RelayStore
@@ -35,6 +37,7 @@ class RelayOperations:
     store: RelayStore
     money: MoneySide
     court: CourtDesk
+    prospects: Reader
     metrics_of: Metrics
     links_in: Callable[[], Mapping[RelayId, object]]
     links_out: Callable[[], Mapping[RelayId, object]]
@@ -51,17 +54,26 @@ class RelayOperations:
         state, config, view = self.state, self.config, self.state.view
         links_in, links_out = self.links_in(), self.links_out()
         money = self._money()
+        prospect = self.prospects.prospect()
+        rules = prospect.rules
+        owed = {case.relay: dues.owed_by_payer(case, rules) for case in prospect.payers}
+        owing = {case.relay: dues.owed_to_payee(case, rules) for case in prospect.payees}
+        by_campaign = {number: dues.owed_by_campaign(case, rules) for number, case in prospect.campaigns}
         payers = [
-            report.payer_answer(relay, book, money, config.settlement, linked=relay in links_in)
+            report.payer_answer(relay, book, money, owed[relay], linked=relay in links_in)
             for relay, book in sorted(self.books.payees.items())
         ]
         payees = [
-            report.payee_answer(relay, book, money, linked=relay in links_out, waiting=self.waiting(relay))
+            report.payee_answer(
+                relay, book, money, owing[relay], linked=relay in links_out, waiting=self.waiting(relay)
+            )
             for relay, book in sorted(self.books.payers.items())
         ]
         vouchers = self.money.redeemer.vouchers
         at_pool = self.money.redeemer.paid_at_pool()
-        campaigns = report.campaign_answers(self.account, self.issuers, self.passes, vouchers, at_pool, money)
+        campaigns = report.campaign_answers(
+            self.account, self.issuers, self.passes, vouchers, at_pool, money, by_campaign
+        )
         return StatusAnswer(
             relay=state.me,
             operator=show_account(self.account),
@@ -85,6 +97,7 @@ class RelayOperations:
             drops=report.reasons(self.metrics_of.drops),
             refusals=report.reasons(self.metrics_of.refusals),
             notes=self.all_notes(),
+            agenda=report.agenda_answers(agenda(prospect)),
         )
 
     def all_notes(self) -> list[str]:

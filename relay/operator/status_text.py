@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mixpay.amounts import moment, shown
 from relay.operator.answers import (
+    AgendaAnswer,
     CampaignAnswer,
     CaseAnswer,
+    DueAnswer,
     PayeeAnswer,
     PayerAnswer,
     ReleaseAnswer,
@@ -42,6 +44,7 @@ def _lines(s: StatusAnswer) -> Iterator[str]:
     yield from _section("court, against us", (_case(c) for c in s.cases if c.against_us))
     yield from _section("drops", (f"{n} {reason}" for reason, n in sorted(s.drops.items())))
     yield from _section("refusals", (f"{n} {reason}" for reason, n in sorted(s.refusals.items())))
+    yield from _section("next", map(_item, s.agenda))
     yield from _section("notes", s.notes)
     if [release.state for release in s.releases] != ["serving"]:
         yield from _section("releases of the network", map(_release, s.releases))
@@ -60,7 +63,7 @@ def _payer(p: PayerAnswer) -> str:
         f"relay {p.relay}{_link(p.linked)}: {_tokens(p.cumulative)} tokens in vouchers, "
         f"{_tokens(p.claimed)} claimed, {p.unsettled_value} hop prices unsettled"
     )
-    return _with_notes(line, p.notes)
+    return _explained(line, p.dues, p.notes)
 
 
 def _payee(p: PayeeAnswer) -> str:
@@ -68,7 +71,7 @@ def _payee(p: PayeeAnswer) -> str:
         f"relay {p.relay}{_link(p.linked)}: {_tokens(p.cumulative)} tokens in vouchers, "
         f"channel of {_tokens(p.deposit)}, {p.unsettled_value} hop prices unsettled, {p.lost} tickets lost"
     )
-    return _with_notes(line, p.notes)
+    return _explained(line, p.dues, p.notes)
 
 
 def _campaign(c: CampaignAnswer) -> str:
@@ -79,7 +82,7 @@ def _campaign(c: CampaignAnswer) -> str:
     if c.paid_for_passes != "0":
         owed += f", {_tokens(c.paid_for_passes)} tokens paid by the pool for passes"
     held = "".join(f", {ticks} ticks of {period}" for period, ticks in sorted(c.ticks.items()))
-    return _with_notes(f"campaign {c.campaign}: {owed}{held}", c.notes)
+    return _explained(f"campaign {c.campaign}: {owed}{held}", c.dues, c.notes)
 
 
 def _case(c: CaseAnswer) -> str:
@@ -95,6 +98,23 @@ def _release(r: ReleaseAnswer) -> str:
 
 def _link(linked: bool) -> str:
     return "" if linked else " (no link)"
+
+
+def _explained(line: str, dues: Sequence[DueAnswer], notes: Sequence[str]) -> str:
+    """With the reason of each amount that is not paid yet."""
+    return _with_notes(line, [*map(_due, dues), *notes])
+
+
+def _due(d: DueAnswer) -> str:
+    return f"{_tokens(d.amount)} tokens: {d.why}; {d.follows}{_at(d.at)}"
+
+
+def _item(i: AgendaAnswer) -> str:
+    return f"{i.what}: {i.when}" if i.at is None else f"{moment(i.at)}: {i.what}: {i.when}"
+
+
+def _at(moment_of_it: int | None) -> str:
+    return "" if moment_of_it is None else f" ({moment(moment_of_it)})"
 
 
 def _with_notes(line: str, notes: Sequence[str]) -> str:

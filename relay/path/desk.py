@@ -38,13 +38,24 @@ class Desk:
         self._metrics = metrics
         self._clock = clock
         self._paused: list[Link] = []
+        self._began = clock()
+        self._silent: dict[tuple[Side, RelayId], float] = {}
         router.arrivals.relieved = self.relieve
 
     def opened(self, side: Side, peer: RelayId) -> None:
         """A link is up: repeat what still matters."""
+        self._silent.pop((side, peer), None)
         with self._books.step() as step:
             book = self._books.payee(peer) if side is Side.PAYER else self._books.payer(peer)
             step.add(side, peer, book.resend(self._clock()))
+
+    def closed(self, side: Side, peer: RelayId) -> None:
+        """A link is down."""
+        self._silent[side, peer] = self._clock()
+
+    def silent_for(self, side: Side, peer: RelayId) -> float:
+        """Seconds since a link that is down was open last, or since the start."""
+        return self._clock() - self._silent.get((side, peer), self._began)
 
     def received(self, side: Side, peer: RelayId, arrived: Sequence[frames.LinkFrame]) -> None:
         """Carry out frames in their order. Raises PeerError for one that has no place here."""
@@ -162,6 +173,7 @@ class SideEvents:
 
     def closed(self, link: Link, reason: str) -> None:
         """See `LinkEvents`."""
+        self._desk.closed(self._side, link.peer)
         log.info("link with relay %d closed: %s", link.peer, reason)
 
     def dropped(self, peer: RelayId, reason: str, frames: int) -> None:

@@ -24,10 +24,13 @@ from relay.court.actions import Expire, Matter
 from relay.metrics import Metrics
 from relay.operator import api, report
 from relay.operator.answers import (
+    AgendaAnswer,
     ApiFile,
     Balances,
+    DueAnswer,
     ErrorAnswer,
     Income,
+    PayerAnswer,
     Roles,
     SettleAnswer,
     StatusAnswer,
@@ -248,6 +251,40 @@ def test_status_reads_well() -> None:
     assert settle_text(SETTLED) == "everything is settled"
 
 
+def test_status_says_why_something_is_unpaid_and_what_comes_next() -> None:
+    below = DueAnswer(amount=str(12 * 10**12), why="12 tickets: settled at 1,000", follows="then", at=3_600)
+    lacking = DueAnswer(amount="5", why="the channel lacks it", follows="when it tops up", at=None)
+    agenda = [
+        AgendaAnswer(what="settle 12 tickets with relay 5", when="or sooner", at=3_600),
+        AgendaAnswer(what="claim", when="when it is worth it", at=None),
+    ]
+    payer = PayerAnswer(
+        relay=5, account="0x", linked=False, unsettled_value=12, proven_value=12, receipts=0, cumulative="5",
+        claimed="0", claimable="0", deposit="0", closes_at=0, voucher=None, refused=None, notes=["a note"],
+        dues=[below, lacking],
+    )  # fmt: skip
+    status = msgspec.structs.replace(STATUS, payers=[payer], agenda=agenda)
+    text = status_text(status)
+    assert (
+        """payers (who owes us):
+  relay 5 (no link): 0.000000000000000005 tokens in vouchers, 0 claimed, 12 hop prices unsettled
+    - 0.000012 tokens: 12 tickets: settled at 1,000; then (1970-01-01 01:00:00 UTC)
+    - 0.000000000000000005 tokens: the channel lacks it; when it tops up
+    - a note
+"""
+        in text
+    )
+    assert (
+        """
+next:
+  1970-01-01 01:00:00 UTC: settle 12 tickets with relay 5: or sooner
+  claim: when it is worth it
+"""
+        in text
+    )
+    assert msgspec.json.decode(msgspec.json.encode(status), type=StatusAnswer) == status
+
+
 # ------------------------------------------------------------------ what the daemon reports
 
 
@@ -290,7 +327,7 @@ def test_campaigns_are_those_configured_or_owing() -> None:
     operator = Account(b"\x0a" * 20)
     at_pool = {3: Amount(20)}
     one, two, three = report.campaign_answers(
-        operator, {1: "http://a"}, EntryPassBook(), {2: voucher}, at_pool, money()
+        operator, {1: "http://a"}, EntryPassBook(), {2: voucher}, at_pool, money(), {}
     )
     assert (one.campaign, one.issuer, one.voucher) == (1, "http://a", None)
     assert two.issuer is None
