@@ -165,7 +165,8 @@ class ChainSide:
             self._troubles[what] = str(error)
             self._metrics.troubles.labels(what).inc()
         else:
-            self._troubles.pop(what, None)
+            if self._troubles.pop(what, None) is not None:
+                log.info("%s: works again", what)
 
     # ------------------------------------------------------------------ channels
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from mixpay.amounts import moment, shown
 from relay.operator.answers import (
@@ -16,6 +17,8 @@ from relay.operator.answers import (
     SettleAnswer,
     StatusAnswer,
 )
+
+Peer = TypeVar("Peer", PayerAnswer, PayeeAnswer)
 
 
 def status_text(status: StatusAnswer) -> str:
@@ -37,8 +40,8 @@ def _lines(s: StatusAnswer) -> Iterator[str]:
         b = s.balances
         account = f"{_tokens(b.tokens)} tokens, {_tokens(b.ether)} ether"
         yield f"ledger {_tokens(b.ledger)} tokens; account {account}"
-    yield from _section("payers (who owes us)", map(_payer, s.payers))
-    yield from _section("payees (whom we owe)", map(_payee, s.payees))
+    yield from _section("payers (who owes us)", _peers(s.payers, _payer, "owe us nothing, and never did"))
+    yield from _section("payees (whom we owe)", _peers(s.payees, _payee, "are owed nothing, and never were"))
     yield from _section("campaigns", map(_campaign, s.campaigns))
     yield from _section("court, against payers", (_case(c) for c in s.cases if not c.against_us))
     yield from _section("court, against us", (_case(c) for c in s.cases if c.against_us))
@@ -56,6 +59,15 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
         yield ""
         yield f"{title}:"
         yield from (f"  {item}" for item in items)
+
+
+def _peers(peers: Sequence[Peer], line: Callable[[Peer], str], nothing: str) -> Iterator[str]:
+    """Those with whom there is or was something; there may be hundreds of others."""
+    some = [p for p in peers if p.dues or p.notes or p.cumulative != "0" or p.deposit != "0"]
+    yield from map(line, some)
+    if len(some) < len(peers):
+        linked = sum(p.linked for p in peers if p not in some)
+        yield f"{len(peers) - len(some)} others, {linked} of them linked, {nothing}"
 
 
 def _payer(p: PayerAnswer) -> str:
