@@ -100,7 +100,7 @@ _MONEY = (
     Figure("mixpay_court_cases", "Batches in court or on the way: by_us, against_us", ("side",)),
 )
 _CHAIN = (
-    Figure("mixpay_chain_time_timestamp_seconds", "Time of the newest block followed"),
+    Figure("mixpay_chain_timestamp_seconds", "Time of the newest block followed"),
     Figure("mixpay_chain_lag_seconds", "This computer's time less the chain's"),
     Figure("mixpay_chain_read_age_seconds", "Time since the chain was read last without an error"),
     Figure("mixpay_chain_trouble", "1: something that needs the chain failed when it was tried last"),

@@ -223,7 +223,7 @@ def _chain(w: Watched, sheet: Sheet, wall_time: float) -> None:
     if w.chain.read_at is not None:
         sheet.put("mixpay_chain_read_age_seconds", w.clock() - w.chain.read_at)
     now = w.state.chain_time
-    sheet.put("mixpay_chain_time_timestamp_seconds", now)
+    sheet.put("mixpay_chain_timestamp_seconds", now)
     sheet.put("mixpay_chain_lag_seconds", wall_time - now)
 
 
