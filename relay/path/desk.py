@@ -116,7 +116,7 @@ class Desk:
         effects: Iterable[Effect]
         match frame:
             case frames.Acks():
-                self._metrics.acks.inc(len(frame.acks))
+                self._metrics.acks.add(len(frame.acks))
                 effects = book.on_acks([(a.batch, a.position, a.seq, a.ack) for a in frame.acks], now)
             case frames.RefuseTickets():
                 refusals = (book.on_ticket_refused(t.seq, t.reason, now) for t in frame.tickets)

@@ -148,7 +148,7 @@ class Router:
         )
         if isinstance(effects, Wait):
             return False
-        self._metrics.issued.inc()
+        self._metrics.issued.add()
         step.add(Side.PAYEE, outgoing.relay, effects, packet=(outgoing.epoch, outgoing.packet))
         return True
 
@@ -185,7 +185,7 @@ class Router:
             return
         number, batch, position, own = ORIGIN.unpack(opened.origin)
         payer, response = RelayId(number), proof.response(own, opened.ack)
-        self._metrics.receipts.inc()
+        self._metrics.receipts.add()
         book = self._books.payee(payer)
         step.add(Side.PAYER, payer, book.on_response(batch, position, response, self._clock()))
 

@@ -16,7 +16,7 @@ from mixpay.amounts import shown
 from mixpay.parameters import DAY, HOUR, PRODUCTION
 from mixpay.types import HOPS
 from relay.config import Limits, TreasuryRules
-from relay.metrics import Metrics
+from relay.metrics import Metrics, Tally
 from relay.operator.gauge_table import TABLE, described
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +34,8 @@ def registered() -> dict[str, tuple[str, str, str]]:
     """Kind, labels and meaning of every figure that the daemon has, by its name."""
     metrics, found = Metrics(), {}
     own = {c._name: c._labelnames for c in metrics.registry._collector_to_names if hasattr(c, "_labelnames")}
+    tallies = [c for c in metrics.registry._collector_to_names if isinstance(c, Tally)]
+    own |= {tally._name: [tally._label] if tally._label else [] for tally in tallies}
     for family in (*metrics.registry.collect(), *described()):
         if not family.name.startswith("mixpay_"):
             continue

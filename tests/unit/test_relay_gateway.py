@@ -79,8 +79,10 @@ class Talk:
 class Door:
     """A relay's gateway, and a browser in front of it."""
 
-    def __init__(self, parts: Parts, node: Node, port: int, http: aiohttp.ClientSession) -> None:
-        self.parts, self.node, self.port, self.http = parts, node, port, http
+    def __init__(
+        self, parts: Parts, node: Node, port: int, http: aiohttp.ClientSession, served: Gateway
+    ) -> None:
+        self.parts, self.node, self.port, self.http, self.gateway = parts, node, port, http, served
         self.pinned = tls.PinnedKey(tls.link_key_of(link_seed(node.me)))
 
     async def get(self, path: str) -> tuple[int, bytes]:
@@ -127,7 +129,7 @@ async def serving(
     await served.start("127.0.0.1", port, link_seed(node.me))
     connector = aiohttp.TCPConnector(local_addr=(CLIENT, 0))
     async with aiohttp.ClientSession(connector=connector) as http:
-        yield Door(parts, node, port, http)
+        yield Door(parts, node, port, http, served)
     await served.stop()
 
 
@@ -606,6 +608,51 @@ async def test_connectionThatAsksNothing_isClosed_andSocketsStay(parts: Parts, n
                 assert await reader.read() == b""
         writer.close()
         assert await talk.ask(present(mine(door))) == client.PassOk(0)
+
+
+async def test_oneAddress_takesItsPartOfThePlaces_only(parts: Parts, node: Node) -> None:
+    """The attack: one host opens WebSockets and says nothing. Others still come in, and it is shown out."""
+    strangers = Strangers(connections_of_address=3, per_second=1_000.0)
+    async with serving(parts, node, strangers=strangers) as door, contextlib.AsyncExitStack() as crowd:
+        for _ in range(3):
+            await crowd.enter_async_context(door.entry())
+        with pytest.raises(aiohttp.ClientError):
+            await crowd.enter_async_context(door.entry())
+        assert node.refusals("too_many_of_one_address") == 1
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", door.port, ssl=tls.client_context(), local_addr=("127.0.0.9", 0)
+        )
+        writer.write(b"GET /v1/directory HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_documents_areServedAsFastAsIsDecent(parts: Parts, node: Node) -> None:
+    async with serving(parts, node, strangers=Strangers(connections_of_address=1, per_second=1.0)) as door:
+        statuses = [(await door.get("/v1/directory"))[0] for _ in range(5)]
+        assert statuses == [200, 200, 200, 200, 429]  # five at once; the connection was the first
+        assert node.refusals("too_fast") == 1
+
+
+async def test_clientThatDoesNotRead_losesItsPlace(
+    parts: Parts, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers that nobody takes must not be waited for."""
+    monkeypatch.setattr(gateway, "SILENCE_SECONDS", 0.5)
+    async with serving(parts, node) as door:
+        stuck: list[float] = []
+
+        async def send_bytes(_: object, data: bytes) -> None:
+            stuck.append(len(data))
+            await asyncio.Event().wait()
+
+        async with door.mailbox() as (talk, nonce):
+            monkeypatch.setattr(gateway.web.WebSocketResponse, "send_bytes", send_bytes)
+            await talk.say(fetch(door, nonce))
+            await until(lambda: node.refusals("client_silent") == 1)
+        assert stuck
+        await until(lambda: door.gateway.clients == 0)
 
 
 @pytest.mark.parametrize("header", [b"Upgrade: we\x98socket", b"Sec-WebSocket-Version: \x98"])
