@@ -6,8 +6,9 @@
 
 Times are UTC. Levels: INFO is what an operator wants to have read a week later, WARNING what may need him,
 ERROR what cost something, DEBUG everything else; what strangers can cause at will is DEBUG, and counted in
-the metrics. A message that repeats is left out after some times a minute, and it is said how often: a peer
-must not fill the disk. What peers say is escaped, so that nobody writes lines of his own into a log.
+the metrics. What peers cause, and warnings, are left out after some times a minute, and it is said how often:
+nobody must fill the disk. What was done with money is never left out. What peers say is escaped, so that
+nobody writes lines of his own into a log.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import msgspec
 FORMATS = ("text", "logfmt", "json")
 _BURST, _WINDOW = 10, 60.0
 _MOST_KINDS = 1_000
+_PEERS = ("relay.links", "relay.path", "relay.clients", "mixpay.door")
+"""Loggers of what peers and clients cause."""
 _CHATTY = ("aiohttp", "urllib3", "web3", "asyncio")
 """Request lines and RPC addresses belong in nobody's log."""
 
@@ -80,7 +83,7 @@ def _quoted(value: str) -> str:
 
 
 class Repeats(logging.Filter):
-    """Lets `burst` records of a kind pass in each window of time. Critical ones always pass."""
+    """Lets `burst` records of a kind pass in each window of time: of warnings, errors, and what peers cause."""
 
     def __init__(
         self, burst: int = _BURST, window: float = _WINDOW, clock: Callable[[], float] = time.monotonic
@@ -91,7 +94,8 @@ class Repeats(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is written; if some before it were not, it says so."""
-        if record.levelno >= logging.CRITICAL:
+        limited = record.levelno >= logging.WARNING or record.name.startswith(_PEERS)
+        if record.levelno >= logging.CRITICAL or not limited:
             return True
         kind, now = (record.name, record.levelno, str(record.msg)), self._clock()
         began, count = self._seen.get(kind, (now, 0))

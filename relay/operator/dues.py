@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from mixpay.amounts import moment, shown
 from mixpay.book.common import Totals
+from mixpay.book.limits import RESTORED
 from mixpay.book.standing import BatchStanding, Stage, Standing
 from mixpay.types import Amount, RelayId
 from relay.config import CourtRules, Settlement, TreasuryRules
@@ -109,11 +110,20 @@ def _proven(case: PayerCase, batch: BatchStanding, rules: Rules) -> Due:
         return Due(amount, why, case_in_court.follows, case_in_court.at)
     if batch.stage is Stage.COURT:
         return Due(amount, f"{name} was made ready for the court", "a case is opened by the next look at it")
-    if case.totals.refused is not None:
+    return _on_link(case, batch, rules)
+
+
+def _on_link(case: PayerCase, batch: BatchStanding, rules: Rules) -> Due:
+    """What is to be settled with the payer itself."""
+    amount, name = batch.proven, f"batch {batch.number}"
+    if case.totals.refused not in (None, RESTORED):
         why = f"the payer broke a rule ({case.totals.refused}): no ticket of it is taken"
         return Due(amount, why, f"a right voucher mends that; else the court, {_patience(rules)}")
     if case.silent_for is not None:
         return _silent(case, batch, rules)
+    if case.totals.refused == RESTORED:
+        why = f"{name} is in an older copy of our books, and the payer may have another one"
+        return Due(amount, why, f"it is settled if both agree; else the court, {_patience(rules)}")
     if batch.stage is Stage.OPEN:
         return _not_due(case, batch, rules)
     return Due(amount, f"{name} is being settled: {_WAITS[batch.stage]}", *_settling(case, batch, rules))
@@ -212,7 +222,7 @@ def owed_to_payee(case: PayeeCase, rules: Rules) -> list[Due]:
 
 
 def _tickets(case: PayeeCase, amount: Amount) -> Due:
-    if case.totals.refused is not None:
+    if case.totals.refused not in (None, RESTORED):
         why = f"the payee broke a rule ({case.totals.refused}): its tickets are not settled"
         return Due(amount, why, "it can go to court with what it can prove")
     if case.silent_for is not None:

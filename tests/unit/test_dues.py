@@ -127,6 +127,14 @@ def test_faultOfThePayer_isNamed() -> None:
     assert "forged_batch" in due.why and "voucher mends that" in due.follows
 
 
+def test_restoredRelay_blamesNobody() -> None:
+    """Its books are an older copy: what they say of a peer may be true of them only."""
+    totals = replace(voucher(0, refused="restored"), unsettled=Value(7))
+    due = only(owed_by_payer(payer(batch(), totals=totals), RULES))
+    assert "older copy" in due.why and "court" in due.follows
+    assert "broke" not in only(owed_to_payee(PayeeCase(RelayId(5), totals, 0, None), RULES)).why
+
+
 def test_voucherBelowTheThreshold_saysHowMuchLacks() -> None:
     due = only(owed_by_payer(payer(totals=voucher(900, 100, 5_000)), RULES))
     assert due.why == "not worth a claim's gas yet: 0.0008 of 0.02 tokens"

@@ -70,6 +70,11 @@ def test_repetitions_areLeftOut_andCounted() -> None:
     assert repeats.filter(record("something else"))
     assert repeats.filter(record("relay %d refuses", 1, level=logging.ERROR))
     assert all(repeats.filter(record("the disk", level=logging.CRITICAL)) for _ in range(9))
+    done = record("%s: %s", "claimed", "5 tokens", level=logging.INFO)
+    assert all(repeats.filter(done) for _ in range(9))
+    link = record("%s: open", "link", level=logging.INFO)
+    link.name = "relay.links.server"
+    assert [repeats.filter(link) for _ in range(3)] == [True, True, False]
     now[0] = 10.0
     later = record("relay %d refuses", 1)
     assert repeats.filter(later)
