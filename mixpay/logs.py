@@ -83,7 +83,7 @@ def _quoted(value: str) -> str:
 
 
 class Repeats(logging.Filter):
-    """Lets `burst` records of a kind pass in each window of time: of warnings, errors, and what peers cause."""
+    """Lets `burst` records of a kind pass in each window: of warnings, errors, and what peers cause."""
 
     def __init__(
         self, burst: int = _BURST, window: float = _WINDOW, clock: Callable[[], float] = time.monotonic
