@@ -224,6 +224,7 @@ class Daemon:
             links_in=lambda: self.server.links,
             links_out=self._open_links_out,
             waiting=self.router.waiting,
+            limits=self.router.waits,
             trouble=lambda: self.chain.trouble,
             notes=lambda: [*self.keys.notes(), *self.reporter.notes()],
             clock=self.clock,

@@ -10,11 +10,11 @@ Each part says why it waits, and what follows: by whom, when (chain time), or on
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mixpay.amounts import moment, shown
 from mixpay.book.common import Totals
-from mixpay.book.limits import RESTORED
+from mixpay.book.limits import LIMITS, LINK_REFUSED, RESTORED
 from mixpay.book.standing import BatchStanding, Stage, Standing
 from mixpay.types import Amount, RelayId
 from relay.config import CourtRules, Settlement, TreasuryRules
@@ -50,8 +50,8 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class PayerCase:
-    """One payer: its two batches, its newest voucher and its channel. `silent_for`: seconds without a link,
-    None while it is open. `matters`: what is in court between us."""
+    """One payer: its batches, its newest voucher, its channel. `silent_for`: seconds without a link, or None.
+    `matters`: what is in court between us. `limit`: why a further ticket would be refused now, or None."""
 
     relay: RelayId
     standing: Standing
@@ -59,6 +59,7 @@ class PayerCase:
     closes_at: int
     silent_for: float | None
     matters: Sequence[Matter] = ()
+    limit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,10 @@ def _proven(case: PayerCase, batch: BatchStanding, rules: Rules) -> Due:
         return Due(amount, why, case_in_court.follows, case_in_court.at)
     if batch.stage is Stage.COURT:
         return Due(amount, f"{name} was made ready for the court", "a case is opened by the next look at it")
-    return _on_link(case, batch, rules)
+    due = _on_link(case, batch, rules)
+    if case.limit in LIMITS - {LINK_REFUSED}:
+        due = replace(due, why=f"{due.why}; its exposure is used up ({case.limit}), no more is taken of it")
+    return due
 
 
 def _on_link(case: PayerCase, batch: BatchStanding, rules: Rules) -> Due:

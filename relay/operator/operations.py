@@ -43,6 +43,8 @@ class RelayOperations:
     links_out: Callable[[], Mapping[RelayId, object]]
     waiting: Callable[[RelayId], int]
     """Packets that wait for a next hop."""
+    limits: Mapping[RelayId, str]
+    """Which limit they wait for."""
     trouble: Callable[[], str | None]
     """Why the last look at the chain failed."""
     notes: Callable[[], list[str]]
@@ -65,7 +67,13 @@ class RelayOperations:
         ]
         payees = [
             report.payee_answer(
-                relay, book, money, owing[relay], linked=relay in links_out, waiting=self.waiting(relay)
+                relay,
+                book,
+                money,
+                owing[relay],
+                linked=relay in links_out,
+                waiting=self.waiting(relay),
+                limit=self.limits.get(relay),
             )
             for relay, book in sorted(self.books.payers.items())
         ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mixpay.errors import ChainError
 from mixpay.passes import KIND_ENTRY, TICK_VALUE, EntryPassBook, Scope
-from mixpay.types import Amount, Epoch, RelayId
+from mixpay.types import Amount, Epoch, RelayId, Value
 from relay.chainside import ChainSide
 from relay.config import RelayConfig
 from relay.court import CourtDesk
@@ -20,6 +20,9 @@ from relay.path.desk import Desk
 from relay.state import State
 from relay.treasury import TreasuryReport
 from relay.treasury.actions import Subject
+
+_NEW = 1 << 62
+"""The number of a ticket that was never seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Reader:
             book.channel.closes_at,
             None if relay in self.links_in() else self.desk.silent_for(Side.PAYER, relay),
             self._matters(relay),
+            book.refusal(_NEW, Value(1), self.state.hop_price),
         )
 
     def _payee(self, relay: RelayId) -> PayeeCase:

@@ -86,13 +86,21 @@ def payer_answer(
 
 
 def payee_answer(
-    relay: RelayId, book: PayerBook, money: Money, dues: Sequence[Due], *, linked: bool, waiting: int
+    relay: RelayId,
+    book: PayerBook,
+    money: Money,
+    dues: Sequence[Due],
+    *,
+    linked: bool,
+    waiting: int,
+    limit: str | None = None,
 ) -> PayeeAnswer:
-    """What we owe one payee, and why it is not paid yet (`dues`). `waiting`: packets that wait for it."""
+    """What we owe one payee, and why it is not paid yet (`dues`). `waiting`: packets that wait for it, for
+    a `limit` if there is a link."""
     totals, channel = book.totals(money.price), book.channel
     notes = _unsaid(money.notes(Subject.PAYEE, relay), dues)
     if waiting:
-        why = "its limits" if linked else "its link"
+        why = f"its limits ({limit or 'unknown'})" if linked else "its link"
         notes.append(f"{waiting} packets wait for {why}")
     if totals.refused:
         notes.append(f"gets no more tickets: {totals.refused}")

@@ -71,6 +71,8 @@ class Router:
         )
         self._epochs: dict[Epoch, EpochKeys] = {}
         self._waiting: dict[RelayId, deque[tuple[float, Outgoing]]] = {}
+        self.waits: dict[RelayId, str] = {}
+        """Which limit of a next hop's book packets wait for, as long as some do."""
         self._submissions = Submissions()
 
     def use_epochs(self, epochs: dict[Epoch, EpochKeys], floor: Epoch) -> None:
@@ -123,6 +125,7 @@ class Router:
                 self._drop(outgoing, "waited_too_long")
             queue.popleft()
         del self._waiting[relay]
+        self.waits.pop(relay, None)
 
     def _issue(self, outgoing: Outgoing, now: float, step: Step) -> bool:
         """Give the next relay its ticket and packet; False while the link or a limit says wait."""
@@ -147,6 +150,7 @@ class Router:
             origin=outgoing.origin,
         )
         if isinstance(effects, Wait):
+            self.waits[outgoing.relay] = effects.reason
             return False
         self._metrics.issued.add()
         step.add(Side.PAYEE, outgoing.relay, effects, packet=(outgoing.epoch, outgoing.packet))

@@ -127,6 +127,14 @@ def test_faultOfThePayer_isNamed() -> None:
     assert "forged_batch" in due.why and "voucher mends that" in due.follows
 
 
+def test_exposureThatIsUsedUp_isNamed() -> None:
+    due = only(owed_by_payer(payer(batch(), limit="credit_exhausted"), RULES))
+    assert due.why == (
+        "12 tickets: settled at 1,000; its exposure is used up (credit_exhausted), no more is taken of it"
+    )
+    assert "exposure" not in only(owed_by_payer(payer(batch(), limit="link_refused"), RULES)).why
+
+
 def test_restoredRelay_blamesNobody() -> None:
     """Its books are an older copy: what they say of a peer may be true of them only."""
     totals = replace(voucher(0, refused="restored"), unsettled=Value(7))
