@@ -66,6 +66,6 @@ def _stage(run: ReceiptRun, *, waits: bool) -> Stage:
         return Stage.OPEN
     if run.commitment is not None:
         return Stage.SHOWN if run.commitment.points else Stage.ASKED
-    if waits and len(run.responses) < len(run.tickets):
+    if waits and run.opened < run.value:  # every ticket is worth something
         return Stage.RESPONSES
     return Stage.UNSIGNED if run.unsigned else Stage.ASKED
