@@ -74,7 +74,7 @@ handshakes_of_address = 32
 # Connections on the client port from one address; in all there may be 256 more than `clients`.
 connections_of_address = 64
 # New connections, and requests for documents, of one address each second, in the long run.
-per_second = 20.0
+per_second = 50.0
 # Seconds for a TLS handshake on the link port, and again until a relay has proven who it is.
 handshake_seconds = 10.0
 
@@ -140,7 +140,7 @@ class Strangers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handshakes: Count = 256
     handshakes_of_address: Count = 32
     connections_of_address: Count = 64
-    per_second: Annotated[float, msgspec.Meta(ge=0.1, le=1e6)] = 20.0
+    per_second: Annotated[float, msgspec.Meta(ge=0.1, le=1e6)] = 50.0
     handshake_seconds: Seconds = 10.0
 
 

@@ -48,7 +48,7 @@ class LinkLimits:
     """Connections, in all, that have not proven who they are."""
     handshakes_of_address: int = 32
     """Of them, those of one address (of IPv6: of one /64)."""
-    arrivals_per_second: float = 20.0
+    arrivals_per_second: float = 50.0
     """New connections from one address, in the long run."""
     handshake_timeout: float = 10.0
     """For TLS, and again for the proof of the link keys."""
