@@ -23,8 +23,6 @@ import msgspec
 FORMATS = ("text", "logfmt", "json")
 _BURST, _WINDOW = 10, 60.0
 _MOST_KINDS = 1_000
-_PEERS = ("relay.links", "relay.path", "relay.clients", "mixpay.door")
-"""Loggers of what peers and clients cause."""
 _CHATTY = ("aiohttp", "urllib3", "web3", "asyncio")
 """Request lines and RPC addresses belong in nobody's log."""
 
@@ -86,15 +84,21 @@ class Repeats(logging.Filter):
     """Lets `burst` records of a kind pass in each window: of warnings, errors, and what peers cause."""
 
     def __init__(
-        self, burst: int = _BURST, window: float = _WINDOW, clock: Callable[[], float] = time.monotonic
+        self,
+        burst: int = _BURST,
+        window: float = _WINDOW,
+        clock: Callable[[], float] = time.monotonic,
+        limited: tuple[str, ...] = (),
     ) -> None:
+        """`limited`: loggers of what peers and clients cause."""
         super().__init__()
+        self._limited = limited
         self._burst, self._window, self._clock = burst, window, clock
         self._seen: dict[tuple[str, int, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is written; if some before it were not, it says so."""
-        limited = record.levelno >= logging.WARNING or record.name.startswith(_PEERS)
+        limited = record.levelno >= logging.WARNING or record.name.startswith(self._limited)
         if record.levelno >= logging.CRITICAL or not limited:
             return True
         kind, now = (record.name, record.levelno, str(record.msg)), self._clock()
@@ -112,8 +116,9 @@ class Repeats(logging.Filter):
 _FORMATTERS: dict[str, type[_Line]] = {"text": _Text, "logfmt": _Logfmt, "json": _Json}
 
 
-def begin(stream: TextIO, form: str, *, verbose: bool) -> None:
-    """Write everything that is logged to `stream`, in one of FORMATS; `verbose`: from DEBUG on.
+def begin(stream: TextIO, form: str, *, verbose: bool, limited: tuple[str, ...] = ()) -> None:
+    """Write everything that is logged to `stream`, in one of FORMATS; `verbose`: from DEBUG on; `limited`:
+    see `Repeats`.
 
     A program that has its own handlers keeps them alone.
     """
@@ -121,7 +126,7 @@ def begin(stream: TextIO, form: str, *, verbose: bool) -> None:
     if not root.handlers:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(_FORMATTERS[form]())
-        handler.addFilter(Repeats())
+        handler.addFilter(Repeats(limited=limited))
         root.addHandler(handler)
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     for chatty in _CHATTY:

@@ -137,6 +137,6 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def log_to_stderr(form: str, verbose: bool) -> None:
-    """What a program that serves says while it does."""
-    logs.begin(sys.stderr, form, verbose=verbose)
+def log_to_stderr(form: str, verbose: bool, limited: tuple[str, ...] = ()) -> None:
+    """What a program that serves says while it does. `limited`: loggers of what others cause."""
+    logs.begin(sys.stderr, form, verbose=verbose, limited=limited)

@@ -23,6 +23,9 @@ from relay.home import CONFIG
 from relay.operator.api_client import ApiClient
 from relay.operator.status_text import settle_text, status_text
 
+_LIMITED = ("relay.links", "relay.path", "relay.clients", "mixpay.door")
+"""Loggers of what peers and clients cause: nobody must fill the disk."""
+
 
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay-relay run")
 @options.home
@@ -33,7 +36,7 @@ def run(folder: Path, password_file: Path | None, log_format: str, verbose: bool
     """Serve until interrupted."""
     config.load(folder / CONFIG)
     password = ask_password(password_file)
-    log_to_stderr(log_format, verbose)
+    log_to_stderr(log_format, verbose, _LIMITED)
     from relay import supervisor  # noqa: PLC0415 loads everything, which --help must not wait for
 
     try:

@@ -64,7 +64,7 @@ def test_traceback_staysReadable() -> None:
 
 def test_repetitions_areLeftOut_andCounted() -> None:
     now = [0.0]
-    repeats = logs.Repeats(burst=2, window=10.0, clock=lambda: now[0])
+    repeats = logs.Repeats(burst=2, window=10.0, clock=lambda: now[0], limited=("relay.links",))
     same = [repeats.filter(record("relay %d refuses", number)) for number in range(5)]
     assert same == [True, True, False, False, False]
     assert repeats.filter(record("something else"))

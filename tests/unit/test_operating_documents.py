@@ -142,7 +142,7 @@ def unit() -> dict[str, list[str]]:
 def test_unit_runsACommandThatThereIs_inTheFolderOfTheDocument() -> None:
     (command,) = unit()["ExecStart"]
     words = command.split()
-    assert words[:2] == ["/opt/mixpay/bin/mixpay-relay", "run"]
+    assert words[:2] == ["/usr/local/lib/mixpay/bin/mixpay-relay", "run"]
     (home,) = unit()["Environment"]
     assert home == "MIXPAY_RELAY_HOME=/var/lib/mixpay/relay"
     assert "/var/lib/mixpay/relay" in INSTALL and words[0].rsplit("/", 1)[0] in INSTALL
@@ -162,7 +162,7 @@ def test_unit_isSystemds_andWellHardened(tmp_path: Path) -> None:
     program, copy = tmp_path / "mixpay-relay", tmp_path / "mixpay-relay.service"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    copy.write_text(UNIT.read_text().replace("/opt/mixpay/bin/mixpay-relay", str(program)))
+    copy.write_text(UNIT.read_text().replace("/usr/local/lib/mixpay/bin/mixpay-relay", str(program)))
     verified = subprocess.run(
         ["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False, timeout=60
     )
