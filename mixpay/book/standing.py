@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mixpay.book.run import ReceiptRun
+from mixpay.book.receipt_run import ReceiptRun
 from mixpay.types import Amount
 
 
@@ -54,7 +54,7 @@ class Standing:
 def batch_standing(run: ReceiptRun, *, waits: bool) -> BatchStanding:
     """One batch. `waits`: whether responses are still waited for."""
     proven = Amount(run.opened * run.price)
-    return BatchStanding(run.number, len(run.tickets), Amount(run.amount), proven, _stage(run, waits=waits))
+    return BatchStanding(run.number, run.count, Amount(run.amount), proven, _stage(run, waits=waits))
 
 
 def _stage(run: ReceiptRun, *, waits: bool) -> Stage:

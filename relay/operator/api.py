@@ -70,16 +70,18 @@ class ApiServer:
         self._path = home / API_FILE
         self._operations = operations
         self._token = secrets.token_urlsafe(32)
-        self._metrics_token = metrics_token(home)
+        self._metrics_token: str | None = None
         self._settling: asyncio.Task[SettleAnswer] | None = None
         self._runner: web.AppRunner | None = None
         self._door: WebDoor | None = None
 
     async def start(self, port: int) -> int:
-        """Listen on loopback and return the port; port 0 takes a free one. Raises OSError if it is taken.
+        """Listen on loopback and return the port; port 0 takes a free one. Raises OSError if it is taken,
+        UserError if others could read the token for metrics.
 
         The caller makes sure that one daemon at a time uses the folder: an older `api.json` is replaced.
         """
+        self._metrics_token = metrics_token(self._path.parent)
         self._runner = self.runner()
         await self._runner.setup()
         self._door = WebDoor(
@@ -124,7 +126,9 @@ class ApiServer:
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Refuse strangers; turn errors into answers."""
         given = request.headers.get("Authorization", "")
-        tokens = [self._token, *([self._metrics_token] if request.path == METRICS_PATH else [])]
+        tokens = [self._token]
+        if request.path == METRICS_PATH and self._metrics_token is not None:
+            tokens.append(self._metrics_token)
         # All of them, and bytes, because compare_digest takes no text beyond ASCII.
         said = given.encode(errors="surrogateescape")
         if not sum(hmac.compare_digest(said, (_BEARER + token).encode()) for token in tokens):
