@@ -340,7 +340,7 @@ def test_campaigns_are_those_configured_or_owing() -> None:
         voucher, Amount(10), Epoch(4), Amount(25), closes_at=9, window=9
     )  # 60 more, caps leave 25
     run = money(pool=(known,))
-    found = report.campaign_answers(operator, {}, EntryPassBook(), {2: voucher}, at_pool, run)
+    found = report.campaign_answers(operator, {}, EntryPassBook(), {2: voucher}, at_pool, run, {})
     income = report.income([], [], found)
     assert (income.received, income.claimed, income.unclaimed) == ("55", "30", "25"), "I5"
     text = status_text(msgspec.structs.replace(STATUS, campaigns=[three]))
