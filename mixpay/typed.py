@@ -19,7 +19,7 @@ _known: set[object] = set()
 
 
 def typed(kind: type[Kind]) -> type[Kind]:
-    """Return the type, about which msgspec knows all from now on: `msgspec.json.decode(data, type=typed(T))`."""
+    """Return the type, about which msgspec knows all from now on: `decode(data, type=typed(T))`."""
     if kind not in _known:
         with _lock:
             msgspec.json.Decoder(kind)
