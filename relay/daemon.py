@@ -45,6 +45,7 @@ from relay.moneyside import MoneySide, debts
 from relay.operator.operations import RelayOperations
 from relay.path.arrivals import Outgoing
 from relay.path.books import Books, Purse, Side
+from relay.path.cut_off import CutOffs
 from relay.path.desk import Desk, RelayHooks, SideEvents
 from relay.path.mixer import Mixer
 from relay.path.opening import InlineOpener
@@ -119,6 +120,7 @@ class Daemon:
         self.accounts.learn(self.state)
         self.accounts.look_up({peer for _, peer in store.book_rows()})
         self.hooks = RelayHooks(self.metrics)
+        self.hooks.cut_offs = self.cut_offs = CutOffs(store, lambda: self.state.chain_time)
         self.books = Books(
             purse, book_limits(config), store, self.hooks, self.accounts.of, os.urandom, self.clock(),
             restored=self.state.restored,
@@ -208,6 +210,7 @@ class Daemon:
             links_in=lambda: self.server.links,
             links_out=self._open_links_out,
             waiting=self.router.waiting,
+            cut_off_since=self.cut_offs.since,
             trouble=lambda: self.chain.trouble,
             notes=lambda: [*self.keys.notes(), *self.reporter.notes()],
             clock=self.clock,

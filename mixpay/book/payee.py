@@ -73,6 +73,9 @@ from mixpay.book.run import ReceiptRun
 from mixpay.types import Account, Amount, Value
 from mixpay.wire.frames import SAMPLES
 
+_NEXT = 2**64 - 1
+"""A ticket number that none was given yet."""
+
 
 class PayeeBook(SettlingPayee):
     """What one payer owes this relay. `domain` is that of Channels.
@@ -154,6 +157,10 @@ class PayeeBook(SettlingPayee):
             unsigned=self._acked_unsigned() + ahead,
             owed=owed,
         )
+
+    def at_limit(self, price: Amount) -> str | None:
+        """Return why the next ticket, even one of the least value, would be refused for a limit, or None."""
+        return self.refusal(_NEXT, Value(1), price)
 
     def takes_responses(self, batch: int) -> bool:
         """Say whether a response that comes now would be paid: not once the root of the receipts is out."""

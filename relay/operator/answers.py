@@ -55,6 +55,11 @@ class PayerAnswer(msgspec.Struct, frozen=True, kw_only=True):
     closes_at: int
     voucher: VoucherAnswer | None
     refused: str | None
+    """Why it is cut off, as a label."""
+    refused_since: int | None = None
+    """Chain time."""
+    remedy: str | None = None
+    """What brings it back."""
     notes: list[str]
 
 
@@ -74,6 +79,11 @@ class PayeeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     claimed: str
     closes_at: int
     refused: str | None
+    """Why it is cut off, as a label."""
+    refused_since: int | None = None
+    """Chain time."""
+    remedy: str | None = None
+    """What brings it back."""
     notes: list[str]
 
 

@@ -15,7 +15,7 @@ from relay.metrics import Metrics
 from relay.moneyside import MoneySide
 from relay.operator import report
 from relay.operator.answers import Roles, SettleAnswer, StatusAnswer
-from relay.path.books import Books
+from relay.path.books import Books, Side
 from relay.state import State
 from relay.store import RelayStore
 
@@ -40,6 +40,8 @@ class RelayOperations:
     links_out: Callable[[], Mapping[RelayId, object]]
     waiting: Callable[[RelayId], int]
     """Packets that wait for a next hop."""
+    cut_off_since: Callable[[Side, RelayId], int | None]
+    """In chain time."""
     trouble: Callable[[], str | None]
     """Why the last look at the chain failed."""
     notes: Callable[[], list[str]]
@@ -52,13 +54,19 @@ class RelayOperations:
         links_in, links_out = self.links_in(), self.links_out()
         money = report.Money(state.hop_price, self.money.treasury.last, self.money.redeemer.last)
         payers = [
-            report.payer_answer(relay, book, money, config.settlement, linked=relay in links_in)
+            report.payer_answer(
+                relay, book, money, config.settlement,
+                linked=relay in links_in, since=self.cut_off_since(Side.PAYER, relay),
+            )
             for relay, book in sorted(self.books.payees.items())
-        ]
+        ]  # fmt: skip
         payees = [
-            report.payee_answer(relay, book, money, linked=relay in links_out, waiting=self.waiting(relay))
+            report.payee_answer(
+                relay, book, money, linked=relay in links_out, waiting=self.waiting(relay),
+                now=self.clock(), since=self.cut_off_since(Side.PAYEE, relay),
+            )
             for relay, book in sorted(self.books.payers.items())
-        ]
+        ]  # fmt: skip
         vouchers = self.money.redeemer.vouchers
         at_pool = self.money.redeemer.paid_at_pool()
         campaigns = report.campaign_answers(self.account, self.issuers, self.passes, vouchers, at_pool, money)

@@ -13,6 +13,7 @@ from mixpay.passes import KIND_ENTRY, EntryPassBook
 from mixpay.types import Account, Amount, RelayId
 from relay.config import Settlement
 from relay.court import CourtReport
+from relay.operator import standing
 from relay.operator.answers import (
     ActionAnswer,
     Balances,
@@ -26,6 +27,7 @@ from relay.operator.answers import (
     SettleAnswer,
     VoucherAnswer,
 )
+from relay.path.books import Side
 from relay.redeem.redeemer import RedeemReport
 from relay.store import StoredPoolVoucher
 from relay.treasury import Holdings, Postponed, Subject, TreasuryReport
@@ -47,15 +49,20 @@ class Money:
 
 
 def payer_answer(
-    relay: RelayId, book: PayeeBook, money: Money, settlement: Settlement, *, linked: bool
+    relay: RelayId,
+    book: PayeeBook,
+    money: Money,
+    settlement: Settlement,
+    *,
+    linked: bool,
+    since: int | None = None,
 ) -> PayerAnswer:
-    """What one payer owes us."""
+    """What one payer owes us. `since`: when it was cut off, in chain time."""
     totals, channel, state = book.totals(money.price), book.channel, book.state
     notes = money.notes(Subject.PAYER, relay)
     if totals.unsettled:
         notes.append(_unsettled(totals.unsettled, settlement, linked))
-    if totals.refused:
-        notes.append(f"takes no more of its tickets: {totals.refused}")
+    notes += standing.payer_notes(book, money.price, since)
     voucher = None
     if state.signature:
         voucher = VoucherAnswer(
@@ -79,6 +86,8 @@ def payer_answer(
         closes_at=channel.closes_at,
         voucher=voucher,
         refused=totals.refused,
+        refused_since=since if totals.refused else None,
+        remedy=standing.remedy(Side.PAYER, totals.refused) if totals.refused else None,
         notes=notes,
     )
 
@@ -90,15 +99,25 @@ def _unsettled(value: int, settlement: Settlement, linked: bool) -> str:
     return f"{value} hop prices are not settled: that is done {when}"
 
 
-def payee_answer(relay: RelayId, book: PayerBook, money: Money, *, linked: bool, waiting: int) -> PayeeAnswer:
-    """What we owe one payee. `waiting`: packets that wait for it."""
+def payee_answer(
+    relay: RelayId,
+    book: PayerBook,
+    money: Money,
+    *,
+    linked: bool,
+    waiting: int,
+    now: float = 0.0,
+    since: int | None = None,
+) -> PayeeAnswer:
+    """What we owe one payee. `waiting`: packets that wait for it; `now`: of the books' clock; `since`: when
+    it was cut off, in chain time.
+    """
     totals, channel = book.totals(money.price), book.channel
     notes = money.notes(Subject.PAYEE, relay)
     if waiting:
         why = "its limits" if linked else "its link"
         notes.append(f"{waiting} packets wait for {why}")
-    if totals.refused:
-        notes.append(f"gets no more tickets: {totals.refused}")
+    notes += standing.payee_notes(book, money.price, now, since)
     return PayeeAnswer(
         relay=relay,
         account=show_account(book.payee),
@@ -111,6 +130,8 @@ def payee_answer(relay: RelayId, book: PayerBook, money: Money, *, linked: bool,
         claimed=str(totals.claimed),
         closes_at=channel.closes_at,
         refused=totals.refused,
+        refused_since=since if totals.refused else None,
+        remedy=standing.remedy(Side.PAYEE, totals.refused) if totals.refused else None,
         notes=notes,
     )
 

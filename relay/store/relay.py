@@ -154,6 +154,11 @@ def setting_op(name: str, value: bytes) -> StoreOp:
     return Put(SETTINGS, (name,), value)
 
 
+def forget_setting_op(name: str) -> StoreOp:
+    """Drop what was kept under a name."""
+    return Delete(SETTINGS, (name,))
+
+
 # ---------------------------------------------------------------------- memories
 
 
