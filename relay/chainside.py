@@ -26,7 +26,7 @@ from mixpay.chain.sender import Sender
 from mixpay.chain.views import Channel
 from mixpay.crypto.hashing import keccak256
 from mixpay.endpoint import EndpointError, parse_endpoint
-from mixpay.errors import ChainError, PeerError, UserError
+from mixpay.errors import ChainError, ChainUnavailable, PeerError, UserError
 from mixpay.layers import Role
 from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.keys.epoch_keys import EpochKeys
@@ -52,6 +52,11 @@ _FREEZE_TURN = 3.0
 """Seconds between one relay's turn to fix the next epoch and the next relay's."""
 _LINGER = 60.0
 """Seconds that a link stays after it was needed: the last voucher may have to be repeated on it."""
+
+_AWAY = (
+    "while the chain does not answer, packets go on within the limits, and money waits: nothing is lost. If "
+    "it takes long, set another rpc_url in relay.toml and start the relay again"
+)
 
 
 class Accounts:
@@ -116,11 +121,17 @@ class ChainSide:
         self._spare_since: dict[RelayId, float] = {}
         self._beside: dict[str, asyncio.Task[None]] = {}
         self._troubles: dict[str, str] = {}
+        self._away: set[str] = set()
+        """What waits for an endpoint that does not answer."""
 
     @property
     def trouble(self) -> str | None:
         """What failed the last time it was tried, and why, for the operator; None if nothing did."""
         return "; ".join(dict.fromkeys(self._troubles.values())) or None
+
+    def notes(self) -> list[str]:
+        """What the operator can do about it."""
+        return [_AWAY] if self._away else []
 
     async def run(self, interval: float) -> None:
         """Look, every `interval` seconds, until cancelled."""
@@ -161,8 +172,10 @@ class ChainSide:
             if self._troubles.get(what) != str(error):
                 log.warning("%s: %s", what, error)
             self._troubles[what] = str(error)
+            (self._away.add if isinstance(error, ChainUnavailable) else self._away.discard)(what)
         else:
             self._troubles.pop(what, None)
+            self._away.discard(what)
 
     # ------------------------------------------------------------------ channels
 

@@ -212,7 +212,7 @@ class Daemon:
             waiting=self.router.waiting,
             cut_off_since=self.cut_offs.since,
             trouble=lambda: self.chain.trouble,
-            notes=lambda: [*self.keys.notes(), *self.reporter.notes()],
+            notes=lambda: [*self.chain.notes(), *self.keys.notes(), *self.reporter.notes()],
             clock=self.clock,
         )
 

@@ -1,8 +1,11 @@
 """The fault scenarios, by what fails.
 
+links.py     links and frames       peers.py     peers that lie, or do not pay
+chain.py     the chain, its endpoint, and the gas for it
+disk.py      disks, databases, clocks
+
 world.py     the network that is troubled, and what must be true of its money at the end
-wire.py      a wire between relays        node.py   an RPC endpoint
-links.py
+wire.py      a wire between relays          node.py     an RPC endpoint          liar.py     a mouth
 """
 
 from __future__ import annotations
@@ -14,6 +17,6 @@ from pathlib import Path
 sys.path += [str(Path(__file__).resolve().parents[2] / "tests" / kind) for kind in ("e2e", "unit")]
 
 from chaos.scenario import Scenario
-from chaos.scenarios import links
+from chaos.scenarios import chain, links
 
-SCENARIOS: tuple[Scenario, ...] = (*links.SCENARIOS,)
+SCENARIOS: tuple[Scenario, ...] = (*links.SCENARIOS, *chain.SCENARIOS)

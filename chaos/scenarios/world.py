@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from chaos.scenario import require
+from chaos.scenario import NotHeld, require
 from chaos.scenarios.node import Node
 from chaos.scenarios.wire import Wire
 from mixpay.book import PayeeBook, PayerBook
@@ -39,6 +39,8 @@ from relay_world import EPOCH, RelayWorld, until
 PRICE = DEMO.hop_price
 OUTSIDE, INSIDE = "127.0.0.1", "127.0.0.2"
 """Where relays are announced, and where those behind wires listen."""
+RESPONSES = 8.0
+"""Seconds that a batch waits for its last responses."""
 Way: TypeAlias = tuple[RelayId, tuple[RelayId, ...], RelayId]
 """Of a packet: entry, mixes, mailbox."""
 Prepare: TypeAlias = Callable[[Daemon], None]
@@ -96,6 +98,8 @@ class FaultWorld(RelayWorld):
 
     def _assemble(self, home: Home) -> Daemon:
         daemon = super()._assemble(home)
+        # What is lost on the way is waited for half as long as an operator's relay does.
+        daemon.books._limits = replace(daemon.books._limits, response_timeout=RESPONSES)
         self._prepare(daemon)
         return daemon
 
@@ -200,6 +204,8 @@ class FaultWorld(RelayWorld):
             ack = await asyncio.wait_for(answer, limit)
         except PeerError as error:
             return error.reason
+        except TimeoutError:
+            return "no answer"
         require(ack == built.first_ack, "an acknowledgement opens nothing")
         self.sent[body[:16]] = body
         return None
@@ -217,7 +223,9 @@ class FaultWorld(RelayWorld):
             chosen = way() if callable(way) else way
             under_way.append(asyncio.ensure_future(self.send(chosen, limit)))
             await asyncio.sleep(pause)
-        return Counter(await asyncio.gather(*under_way))
+        ends = Counter(await asyncio.gather(*under_way))
+        self.none_failed()
+        return ends
 
     def arrived(self) -> list[bytes]:
         """The beginnings of what lies in the mailboxes."""
@@ -245,7 +253,11 @@ class FaultWorld(RelayWorld):
                 daemon.desk.settle()
             return not any(book.totals(PRICE).unsettled for _, _, book in self.payees(aside))
 
-        await until(are_settled, "all batches to be settled", limit)
+        try:
+            await until(are_settled, "all batches to be settled", limit)
+        except TimeoutError as error:
+            left = [(payer, payee, book.totals(PRICE)) for payer, payee, book in self.payees(aside)]
+            raise TimeoutError(f"{error}: {[entry for entry in left if entry[2].unsettled]}") from None
         await until(lambda: not self.unequal(aside), "both books of each link to be equal", limit)
 
     def honest(self, aside: Collection[RelayId] = ()) -> list[Daemon]:
@@ -307,8 +319,15 @@ class FaultWorld(RelayWorld):
         """Of a relay's operator."""
         return self.relay(relay).account
 
+    def none_failed(self, aside: Collection[RelayId] = ()) -> None:
+        """No daemon has ended for a reason of its own."""
+        for daemon in self.honest(aside):
+            if daemon.failed.done():
+                raise NotHeld(f"relay {daemon.me} failed: {daemon.failed.exception()!r}")
+
     async def all_is_well(self, aside: Collection[RelayId] = (), *, lossless: bool = False) -> None:
         """The end of most scenarios: nothing lost, nothing twice, books equal, income exact, all claimed."""
+        self.none_failed(aside)
         if lossless:
             await self.all_arrived()
         await self.settle(aside=aside)
