@@ -50,6 +50,8 @@ _CHANNEL_EVENTS = (
 )
 _FREEZE_TURN = 3.0
 """Seconds between one relay's turn to fix the next epoch and the next relay's."""
+_LOOKS_A_NOTICE = 8
+"""So often within a closing channel's notice each channel is read, whatever events say."""
 _LINGER = 60.0
 """Seconds that a link stays after it was needed: the last voucher may have to be repeated on it."""
 
@@ -116,7 +118,9 @@ class ChainSide:
         self._reporter = reporter
         self._metrics = metrics
         self._clock = clock
-        self._read: set[tuple[Side, RelayId]] = set()
+        self._read: dict[tuple[Side, RelayId], int] = {}
+        """Books that know their channels, and since when (chain time)."""
+        self._read_again = max(1, state.view.deployment.parameters.notice // _LOOKS_A_NOTICE)
         self._epoch_seen: tuple[Epoch, float] | None = None
         self._spare_since: dict[RelayId, float] = {}
         self._beside: dict[str, asyncio.Task[None]] = {}
@@ -193,15 +197,18 @@ class ChainSide:
             found = [event for event in batch.events if isinstance(event, _CHANNEL_EVENTS)]
             changed = {(event.payer, event.payee) for event in found}
             if changed:
-                self._read = {book for book in self._read if self._pair(*book) not in changed}
+                self._read = {b: at for b, at in self._read.items() if self._pair(*b) not in changed}
 
     async def _update_channels(self) -> None:
-        """Tell books of their channels: new books, and those whose channel changed."""
+        """Tell books of their channels: new books, those whose channel changed, and those not asked for long:
+        a node that keeps an event from us must not cost us the notice of a closing.
+        """
+        now = self._state.chain_time
         for side, peer in self._all_books():
-            if (side, peer) not in self._read:
+            if now - self._read.get((side, peer), -self._read_again) >= self._read_again:
                 channel = await asyncio.to_thread(self._contracts.channels.channel, *self._pair(side, peer))
                 self._tell(side, peer, channel)
-                self._read.add((side, peer))
+                self._read[side, peer] = now
 
     def _all_books(self) -> list[tuple[Side, RelayId]]:
         payers = [(Side.PAYER, peer) for peer in self._books.payees]

@@ -121,15 +121,16 @@ class Daemon:
         self.accounts.look_up({peer for _, peer in store.book_rows()})
         self.hooks = RelayHooks(self.metrics)
         self.hooks.cut_offs = self.cut_offs = CutOffs(store, lambda: self.state.chain_time)
-        self.books = Books(
-            purse, book_limits(config), store, self.hooks, self.accounts.of, os.urandom, self.clock(),
-            restored=self.state.restored,
-        )  # fmt: skip
-        floor = self.state.floor
-        tags = TagStore(floor, _TAGS, store.tags(floor))
-        self.mailboxes = Mailboxes(self.me)
-        self.mailboxes.restore(store.mailboxes(), store.message_index())
-        self.passes = EntryPassBook.from_records(store.passes(self.state.chain_id, self.state.pool))
+        with store.understood():
+            self.books = Books(
+                purse, book_limits(config), store, self.hooks, self.accounts.of, os.urandom, self.clock(),
+                restored=self.state.restored,
+            )  # fmt: skip
+            floor = self.state.floor
+            tags = TagStore(floor, _TAGS, store.tags(floor))
+            self.mailboxes = Mailboxes(self.me)
+            self.mailboxes.restore(store.mailboxes(), store.message_index())
+            self.passes = EntryPassBook.from_records(store.passes(self.state.chain_id, self.state.pool))
         self.mixer: Mixer[Outgoing] = Mixer(config.limits.mixer_packets)
         self.workers = WorkerPool(config.workers, InlineOpener(os.urandom, tags.seen))
         self.router = Router(

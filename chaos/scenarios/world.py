@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from chaos.scenario import NotHeld, require
-from chaos.scenarios.node import Node
+from chaos.scenarios.node import Node, honest
 from chaos.scenarios.wire import Wire
 from mixpay.book import PayeeBook, PayerBook
 from mixpay.chain.devchain import DevChain
@@ -34,6 +34,7 @@ from relay.daemon import Daemon, Home
 from relay.home import initialise
 from relay.operator.answers import StatusAnswer
 from relay.operator.status_text import status_text
+from relay.store import mailbox_ops
 from relay_world import EPOCH, RelayWorld, until
 
 PRICE = DEMO.hop_price
@@ -74,6 +75,8 @@ class FaultWorld(RelayWorld):
         """Relays that hold no links: nobody waits for theirs."""
         self._others: list[Wire] = []
         self.passwords: list[str] = []
+        self._receipts: Counter[RelayId] = Counter()
+        """Of earlier runs: a daemon's counters begin anew."""
         self.boxes: dict[RelayId, bytes] = {}
         self.sent: dict[bytes, bytes] = {}
         """What packets carry that were acknowledged by their first mix, by its beginning."""
@@ -133,7 +136,9 @@ class FaultWorld(RelayWorld):
         key = os.urandom(32)
         box = mailbox_id_of(key)
         made = daemon.mailboxes.create(box, key, 2**40, daemon.state.chain_time)
-        require(isinstance(made, Created), "no mailbox could be made")
+        if not isinstance(made, Created):
+            raise NotHeld("no mailbox could be made")
+        daemon.store.write(mailbox_ops(made.effects))
         self.boxes[daemon.me] = box
 
     async def stop(self) -> None:
@@ -145,6 +150,7 @@ class FaultWorld(RelayWorld):
     async def start_again(self, relay: RelayId, **changes: Any) -> Daemon:
         """A relay that was stopped comes back, with other settings perhaps."""
         place = next(at for at, daemon in enumerate(self.daemons) if daemon.me == relay)
+        self._receipts[relay] += _receipts(self.daemons[place])
         home = self.homes[place]
         if changes:
             home = replace(home, config=msgspec.structs.replace(home.config, **changes))
@@ -289,7 +295,7 @@ class FaultWorld(RelayWorld):
         for daemon in self.honest(aside):
             books = [book for payer, payee, book in self.payees(aside) if payee == daemon.me]
             settled = sum(book.state.receipts for book in books)
-            responses = int(daemon.metrics.receipts._value.get())
+            responses = self._receipts[daemon.me] + _receipts(daemon)
             receipts = responses + daemon.store.roles().get("mailbox", 0)
             require(settled == receipts, f"relay {daemon.me}: {receipts} receipts, {settled} settled")
             for book in books:
@@ -355,7 +361,13 @@ async def world(
             await made.start()
             yield made
         finally:
+            node.behave = honest
             await made.stop()
+
+
+def _receipts(daemon: Daemon) -> int:
+    """Responses that a daemon has completed since its start."""
+    return int(daemon.metrics.receipts._value.get())
 
 
 async def sees(what: str, condition: Callable[[], object], limit: float = 30.0) -> None:

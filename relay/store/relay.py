@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -164,6 +165,14 @@ def forget_setting_op(name: str) -> StoreOp:
 
 class RelayStore(Store):
     """The store of one relay. All reads raise UserError when what they find is damaged."""
+
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """Around what is made of rows: raises UserError when they contradict each other."""
+        try:
+            yield
+        except (ValueError, LookupError, TypeError) as error:
+            raise files.damaged(self.path, f"rows that do not fit together: {error}") from error
 
     def book_rows(self) -> Mapping[tuple[int, RelayId], list[book.Row]]:
         """The rows of every channel book, by side and peer, each in the order of their keys."""

@@ -163,6 +163,21 @@ async def test_newsReadBeforeARefreshFailed_isNotLost(pair: Pair, monkeypatch: p
     assert pair.book.channel.closes_at > 0
 
 
+async def test_closingThatTheNodeKeepsToItself_isReadInItsNotice(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attack: a node, and a payer that closes, against a payee that trusts events."""
+    pair.fund(1)
+    await pair.payee.chain.once()
+    monkeypatch.setattr(pair.rpc, "logs", lambda *args: [])
+    pair.request_close()
+    await pair.payee.chain.once()
+    assert pair.book.channel.closes_at == 0
+    pair.world.chain.advance_time(DEMO.notice // 8)
+    await pair.payee.chain.once()
+    assert pair.book.channel.closes_at == pair.on_chain.closes_at > pair.payee.state.chain_time
+
+
 async def test_depositThatAReorganisedChainTookBack_isForgotten(pair: Pair) -> None:
     before = pair.on_chain
     snapshot = pair.world.rpc.request("evm_snapshot")
