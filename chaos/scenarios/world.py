@@ -40,7 +40,7 @@ from relay_world import EPOCH, RelayWorld, until
 PRICE = DEMO.hop_price
 OUTSIDE, INSIDE = "127.0.0.1", "127.0.0.2"
 """Where relays are announced, and where those behind wires listen."""
-RESPONSES = 8.0
+RESPONSES = 6.0
 """Seconds that a batch waits for its last responses."""
 Way: TypeAlias = tuple[RelayId, tuple[RelayId, ...], RelayId]
 """Of a packet: entry, mixes, mailbox."""
@@ -101,7 +101,7 @@ class FaultWorld(RelayWorld):
 
     def _assemble(self, home: Home) -> Daemon:
         daemon = super()._assemble(home)
-        # What is lost on the way is waited for half as long as an operator's relay does.
+        # What is lost on the way is not waited for as long as an operator's relay does.
         daemon.books._limits = replace(daemon.books._limits, response_timeout=RESPONSES)
         self._prepare(daemon)
         return daemon
@@ -271,12 +271,11 @@ class FaultWorld(RelayWorld):
         return [daemon for daemon in self.daemons if daemon.me not in aside]
 
     def payees(self, aside: Collection[RelayId] = ()) -> list[tuple[RelayId, RelayId, PayeeBook]]:
-        """Payer, payee, and the payee's book, of all links between honest relays."""
+        """Payer, payee, and the payee's book, of all links on which an honest relay is paid."""
         return [
             (payer, daemon.me, book)
             for daemon in self.honest(aside)
             for payer, book in daemon.books.payees.items()
-            if payer not in aside
         ]
 
     def unequal(self, aside: Collection[RelayId] = ()) -> list[str]:
@@ -315,6 +314,8 @@ class FaultWorld(RelayWorld):
         """Payer, payee and what the chain has not paid yet of the payee's voucher."""
         found = []
         for payer, payee, book in self.payees(aside):
+            if payer in aside:
+                continue
             claimed = self.contracts.channels.channel(self.account(payer), self.account(payee)).claimed
             require(claimed <= book.state.cumulative, f"{payer} to {payee}: more claimed than promised")
             if claimed < book.state.cumulative:
