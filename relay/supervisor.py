@@ -17,6 +17,7 @@ import contextlib
 import logging
 import resource
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -36,6 +37,8 @@ from relay.store import StoreFailed
 
 log = logging.getLogger(__name__)
 
+_THREADS = 64
+"""Some six parts of each release's daemon ask the chain; there are two or three releases at most."""
 _PAUSE = 5
 """Looks at the chain between two looks at the releases."""
 
@@ -245,6 +248,14 @@ def run(path: Path, password: str) -> None:
     asyncio.run(_serve(Home.open(path, password)))
 
 
+def _allow_waiting() -> None:
+    """Let many threads wait for a chain that says nothing: what names stand for is looked up in threads, too,
+    and links must not wait for the chain.
+    """
+    executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="waiting")
+    asyncio.get_running_loop().set_default_executor(executor)
+
+
 def _allow_files() -> None:
     """Open as many files as the system allows: links and clients may be more than the usual 1,024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -254,6 +265,7 @@ def _allow_files() -> None:
 
 async def _serve(home: Home) -> None:
     _allow_files()
+    _allow_waiting()
     supervisor = Supervisor(home)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -17,6 +17,6 @@ from pathlib import Path
 sys.path += [str(Path(__file__).resolve().parents[2] / "tests" / kind) for kind in ("e2e", "unit")]
 
 from chaos.scenario import Scenario
-from chaos.scenarios import chain, links, peers
+from chaos.scenarios import chain, disk, links, peers
 
-SCENARIOS: tuple[Scenario, ...] = (*links.SCENARIOS, *chain.SCENARIOS, *peers.SCENARIOS)
+SCENARIOS: tuple[Scenario, ...] = (*links.SCENARIOS, *chain.SCENARIOS, *disk.SCENARIOS, *peers.SCENARIOS)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from chaos.scenario import NotHeld, require, scenario
 from chaos.scenarios.node import (
@@ -26,7 +28,7 @@ from mixpay.chain.records import Call, to_hex
 from mixpay.chain.sender import Sender
 from mixpay.errors import ChainError
 from mixpay.parameters import DEMO
-from mixpay.types import Account
+from mixpay.types import Account, RelayId
 from relay.daemon import Daemon
 
 CREDIT = 60
@@ -61,12 +63,12 @@ def _within_credit(net: FaultWorld) -> None:
         require(promised <= CREDIT * PRICE, f"{payer} owes {payee} {promised}, above the credit")
 
 
-def _is_told(net: FaultWorld, relay: int) -> bool:
+def _is_told(net: FaultWorld, relay: RelayId) -> bool:
     notes = [note for note in net.status(relay).notes if "no answer from the RPC endpoint" in note]
     return bool(notes) and any("rpc_url" in note for note in net.status(relay).notes)
 
 
-_NONSENSE = (
+_NONSENSE: tuple[Any, ...] = (
     Reset(),
     Page(502),
     Page(429),
@@ -99,15 +101,19 @@ def _out_of_its_mind(request: Message, ask: Ask) -> Answer:
     return result(request, said)
 
 
+def _is_asked(net: FaultWorld, times: int) -> bool:
+    return net.node.asked > times
+
+
 async def _errors(folder: Path) -> None:
     """Answers of every wrong kind end no daemon, hold up no packet, and cost no unit."""
     async with world(folder) as net:
         net.node.behave = _out_of_its_mind
         for _ in range(5):
-            before = net.node.asked
+            more = net.node.asked + 50
             ends = await net.carry(20, pause=0.02)
             require(ends == {None: 20}, f"packets waited for the chain: {ends}")
-            await sees("the node to be asked", lambda before=before: net.node.asked > before + 50)
+            await sees("the node to be asked", partial(_is_asked, net, more))
         net.node.behave = honest
         await net.all_is_well(lossless=True)
 

@@ -16,10 +16,14 @@ Change: TypeAlias = Callable[[RelayId, LinkFrame], Iterable[LinkFrame]]
 
 
 class _Mouth:
-    """A link, as far as books care."""
+    """A link whose frames are others."""
 
     def __init__(self, link: Link, change: Change) -> None:
         self._link, self._change = link, change
+
+    @property
+    def peer(self) -> RelayId:
+        return self._link.peer
 
     @property
     def is_open(self) -> bool:
@@ -32,6 +36,12 @@ class _Mouth:
     def refuse(self, reason: str) -> None:
         self._link.refuse(reason)
 
+    def pause(self) -> None:
+        self._link.pause()
+
+    def resume(self) -> None:
+        self._link.resume()
+
 
 def speaks(daemon: Daemon, side: Side, change: Change) -> None:
     """From now on `change` decides what a relay says to its peers of that side."""
@@ -39,7 +49,7 @@ def speaks(daemon: Daemon, side: Side, change: Change) -> None:
 
     def links(peer: RelayId) -> Link | None:
         link = find(peer)
-        return None if link is None else _Mouth(link, change)  # type: ignore[return-value] -- enough for books
+        return None if link is None else _Mouth(link, change)
 
     daemon.hooks.links = {**daemon.hooks.links, side: links}
 

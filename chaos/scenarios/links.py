@@ -142,7 +142,7 @@ async def _truncated(folder: Path) -> None:
 
 async def _versions(folder: Path) -> None:
     """An older and a newer relay hold no links; each refusal is counted and told; the others go on."""
-    odd = {1: WIRE_VERSION - 1, 2: WIRE_VERSION + 1}
+    odd = {RelayId(1): WIRE_VERSION - 1, RelayId(2): WIRE_VERSION + 1}
 
     def age(daemon: Daemon) -> None:
         version = odd.get(daemon.me, WIRE_VERSION)

@@ -59,6 +59,7 @@ def as_of(block: int) -> Behaviour:
 
     def behave(request: Message, ask: Ask) -> Answer:
         then = hex(block)
+        params: list[Any]
         method, params = (
             request["method"],
             [then if p in ("latest", "pending") else p for p in request["params"]],

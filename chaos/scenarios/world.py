@@ -22,6 +22,7 @@ from chaos.scenario import NotHeld, require
 from chaos.scenarios.node import Node, honest
 from chaos.scenarios.wire import Wire
 from mixpay.book import PayeeBook, PayerBook
+from mixpay.book.common import LinkBook
 from mixpay.chain.devchain import DevChain
 from mixpay.errors import PeerError
 from mixpay.keystore import Kdf
@@ -30,8 +31,8 @@ from mixpay.packet import Hop, build
 from mixpay.parameters import DEMO
 from mixpay.types import Account, Amount, RelayId
 from relay import config as configs
-from relay.daemon import Daemon, Home
-from relay.home import initialise
+from relay.daemon import Daemon
+from relay.home import Home, initialise
 from relay.operator.answers import StatusAnswer
 from relay.operator.status_text import status_text
 from relay.store import mailbox_ops
@@ -265,6 +266,11 @@ class FaultWorld(RelayWorld):
             left = [(payer, payee, book.totals(PRICE)) for payer, payee, book in self.payees(aside)]
             raise TimeoutError(f"{error}: {[entry for entry in left if entry[2].unsettled]}") from None
         await until(lambda: not self.unequal(aside), "both books of each link to be equal", limit)
+
+    def refused(self) -> list[str]:
+        """Why links are refused, by whomever."""
+        books = [book for d in self.daemons for book in (*d.books.payees.values(), *d.books.payers.values())]
+        return [book.refused for book in books if isinstance(book, LinkBook) and book.refused]
 
     def honest(self, aside: Collection[RelayId] = ()) -> list[Daemon]:
         """Those that are not aside."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mixpay.endpoint import Endpoint
 from mixpay.errors import UserError
 from mixpay.parameters import DEMO
 from mixpay.types import Account, Amount, Epoch
+from relay import supervisor
 from relay.config import RelayConfig
 from relay.home import Home
 from relay.supervisor import Supervisor
@@ -169,3 +171,15 @@ async def test_relayThatHasLeft_endsWhenNothingIsLeft_andSoDoesTheProcess(street
     assert process.daemons == {}
     with pytest.raises(UserError, match=r"everything is settled in release 0.*withdraw --release 0"):
         process.status()
+
+
+async def test_chainThatSaysNothing_doesNotHoldUpTheLookupOfNames() -> None:
+    supervisor._allow_waiting()
+    loop, over = asyncio.get_running_loop(), threading.Event()
+    waiting = [loop.run_in_executor(None, over.wait) for _ in range(36)]
+    try:
+        async with asyncio.timeout(10):
+            assert await loop.getaddrinfo("localhost", 1)
+    finally:
+        over.set()
+        await asyncio.gather(*waiting)
