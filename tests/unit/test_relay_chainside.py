@@ -281,9 +281,11 @@ async def test_outage_isToldOnceAndThenOver(pair: Pair, caplog: pytest.LogCaptur
             while pair.payee.chain.trouble is None or "eth_getBlockByNumber" in pair.rpc.fails:
                 await asyncio.sleep(0.005)
     assert "no answer" in pair.payee.chain.trouble
+    assert ["rpc_url" in note for note in pair.payee.chain.notes()] == [True]
     async with asyncio.timeout(10):
         while pair.payee.chain.trouble is not None:
             await asyncio.sleep(0.005)
+    assert pair.payee.chain.notes() == []
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
