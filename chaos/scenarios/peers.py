@@ -231,7 +231,7 @@ async def _mismatched(folder: Path) -> None:
                 root, run = bytes(31) + b"\1", net.owes(liar.me, peer)._run(frame.number)
                 if run is None:
                     return ()
-                value, price = Value(sum(t.value for t in run.tickets[: frame.count])), run.price
+                value, price = run.value_of(frame.count), run.price
                 names = liar.daemon.account, net.account(peer)
                 message = eip712.Batch(*names, frame.number, frame.count, value, price, root)
                 signed = eip712.sign(liar.daemon.home.operator_key, message.digest(domain))

@@ -9,12 +9,13 @@ import os
 import random
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
+from unittest import mock
 
 import msgspec
 
@@ -23,6 +24,7 @@ from chaos.scenarios.node import Node, honest
 from chaos.scenarios.wire import Wire
 from mixpay.book import PayeeBook, PayerBook
 from mixpay.book.common import LinkBook
+from mixpay.book.events import Effects
 from mixpay.chain.devchain import DevChain
 from mixpay.errors import PeerError
 from mixpay.keystore import Kdf
@@ -76,8 +78,8 @@ class FaultWorld(RelayWorld):
         """Relays that hold no links: nobody waits for theirs."""
         self._others: list[Wire] = []
         self.passwords: list[str] = []
-        self._receipts: Counter[RelayId] = Counter()
-        """Of earlier runs: a daemon's counters begin anew."""
+        self.receipts: Counter[Account] = Counter()
+        """Responses that books have taken, by payee: tickets proven relayed."""
         self.boxes: dict[RelayId, bytes] = {}
         self.sent: dict[bytes, bytes] = {}
         """What packets carry that were acknowledged by their first mix, by its beginning."""
@@ -151,7 +153,6 @@ class FaultWorld(RelayWorld):
     async def start_again(self, relay: RelayId, **changes: Any) -> Daemon:
         """A relay that was stopped comes back, with other settings perhaps."""
         place = next(at for at, daemon in enumerate(self.daemons) if daemon.me == relay)
-        self._receipts[relay] += _receipts(self.daemons[place])
         home = self.homes[place]
         if changes:
             home = replace(home, config=msgspec.structs.replace(home.config, **changes))
@@ -296,12 +297,10 @@ class FaultWorld(RelayWorld):
         return found
 
     def income_is_exact(self, aside: Collection[RelayId] = ()) -> None:
-        """I8: every receipt a relay ever had is in its vouchers, and nothing else is."""
+        """I8: every receipt a relay has had is in its vouchers, and nothing else is."""
         for daemon in self.honest(aside):
-            books = [book for payer, payee, book in self.payees(aside) if payee == daemon.me]
-            settled = sum(book.state.receipts for book in books)
-            responses = self._receipts[daemon.me] + _receipts(daemon)
-            receipts = responses + daemon.store.roles().get("mailbox", 0)
+            books = [book for _, payee, book in self.payees(aside) if payee == daemon.me]
+            settled, receipts = sum(book.state.receipts for book in books), self.receipts[daemon.account]
             require(settled == receipts, f"relay {daemon.me}: {receipts} receipts, {settled} settled")
             for book in books:
                 totals = book.totals(PRICE)
@@ -365,16 +364,26 @@ async def world(
         made.apart = apart
         made.register()
         try:
-            await made.start()
-            yield made
+            with _counted(made.receipts):
+                await made.start()
+                yield made
         finally:
             node.behave = honest
             await made.stop()
 
 
-def _receipts(daemon: Daemon) -> int:
-    """Responses that a daemon has completed since its start."""
-    return int(daemon.metrics.receipts._value.get())
+@contextmanager
+def _counted(receipts: Counter[Account]) -> Iterator[None]:
+    """Count every response that a book takes: beside the books, to hold against what they pay."""
+    take = PayeeBook.on_response
+
+    def on_response(book: PayeeBook, batch: int, position: int, response: bytes, now: float) -> Effects:
+        effects = take(book, batch, position, response, now)
+        receipts[book.payee] += bool(effects)
+        return effects
+
+    with mock.patch.object(PayeeBook, "on_response", on_response):
+        yield
 
 
 async def sees(what: str, condition: Callable[[], object], limit: float = 30.0) -> None:
