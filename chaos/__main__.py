@@ -26,11 +26,13 @@ from chaos.scenario import NotHeld, Scenario
 from chaos.scenarios import SCENARIOS
 from chaos.traffic import Traffic
 from chaos.world import RELAYS, World
-from mixpay.demo.ground import ground
+from mixpay.demo.ground import Ground, ground
+from mixpay.demo.processes import Interrupted
 from mixpay.demo.stage import Stage
 from mixpay.errors import MixpayError
 
 KILLS, SHORT = 300, 15
+INTERRUPTED = 130
 RATE = 60.0
 """Packets a second, all users together."""
 REPORTS = Path(__file__).resolve().parents[1] / "reports"
@@ -49,19 +51,29 @@ class Options(argparse.Namespace):
 
 
 def campaign(stage: Stage, kills: int, seed: int, *, keep: bool) -> Outcome:
-    """The kills, in a network of their own. Raises MixpayError."""
-    with ground(stage, "chaos", "anvil") as place:
-        world = World(place.folder, stage, place.processes, place.chain)
-        world.begin()
-        users = Traffic(place.folder / "users", RELAYS, RATE, seed)
-        try:
-            world.user("users")
-            users.start()
-            outcome = Campaign(world, users, kills, seed, stage.say).run()
-        finally:
-            users.stop()
-        place.keep = keep or not outcome.holds
+    """The kills, in a network of their own. Raises Interrupted."""
+    outcome = Outcome()
+    try:
+        with ground(stage, "chaos", "anvil") as place:
+            _campaign(stage, place, outcome, kills, seed)
+            place.keep = keep or not outcome.holds
+    except Interrupted:
+        raise
+    except MixpayError as error:
+        outcome.trouble = str(error)
     return outcome
+
+
+def _campaign(stage: Stage, place: Ground, outcome: Outcome, kills: int, seed: int) -> None:
+    world = World(place.folder, stage, place.processes, place.chain)
+    world.begin()
+    users = Traffic(place.folder / "users", RELAYS, RATE, seed)
+    try:
+        world.user("users")
+        users.start()
+        Campaign(world, users, outcome, kills, seed, stage.say).run()
+    finally:
+        users.stop()
 
 
 def run_scenario(scenario: Scenario) -> str:
@@ -71,6 +83,8 @@ def run_scenario(scenario: Scenario) -> str:
             scenario.run(Path(folder))
         except NotHeld as error:
             return str(error)
+        except Interrupted:
+            raise
         except MixpayError as error:
             return f"did not come to its end: {error}"
     return report.HELD
@@ -117,18 +131,16 @@ def chosen(given: Options) -> tuple[bool, tuple[Scenario, ...]]:
 
 
 def main() -> int:
-    """Exit status: 0 all held, 1 something did not, or could not be seen."""
+    """Exit status: 0 all held, 1 something did not, or could not be seen, 130 interrupted."""
     given = options()
     stage = Stage(Console(stderr=True))
     with_kills, scenarios = chosen(given)
-    kills = None
     try:
-        if with_kills:
-            kills = campaign(stage, given.kills, given.seed, keep=given.keep)
+        kills = campaign(stage, given.kills, given.seed, keep=given.keep) if with_kills else None
         held = run_scenarios(scenarios, stage.say)
-    except MixpayError as error:
+    except Interrupted as error:
         print(f"chaos: {error}", file=sys.stderr)
-        return 1
+        return INTERRUPTED
     about = report.as_json(kills, held, given.seed, stage.seconds)
     report.write(given.reports, kills, about)
     wrong = list(report.failures(kills, given.kills, held))

@@ -67,6 +67,8 @@ class Outcome:
     objections: tuple[str, ...] = ()
     """What a verifier has against the chain's money."""
     unclaimed: int = 0
+    trouble: str = ""
+    """Why the campaign could not go on."""
 
     @property
     def in_flight(self) -> int:
@@ -81,23 +83,29 @@ class Outcome:
     @property
     def holds(self) -> bool:
         """Whether nothing was found."""
-        return self.judgement.holds and not (self.broken or self.objections or self.unclaimed)
+        return self.judgement.holds and not (self.broken or self.objections or self.unclaimed or self.trouble)
 
 
 class Campaign:
-    """One campaign. `tell`: a line for whoever watches."""
+    """One campaign. `outcome`: filled as it goes; `tell`: a line for whoever watches."""
 
     def __init__(
-        self, world: World, users: Traffic, kills: int, seed: int, tell: Callable[[str], None]
+        self,
+        world: World,
+        users: Traffic,
+        outcome: Outcome,
+        kills: int,
+        seed: int,
+        tell: Callable[[str], None],
     ) -> None:
         self._world, self._users, self._wanted, self._tell = world, users, kills, tell
         self._dice = Random(seed)  # noqa: S311 - a campaign can be repeated with the same draws
         self._starting: dict[RelayId, float] = {}
         """Relays that are not back yet, and when they must be."""
         self._began = time.monotonic()
-        self.outcome = Outcome()
+        self.outcome = outcome
 
-    def run(self) -> Outcome:
+    def run(self) -> None:
         """Everything; ends early when something is found. Raises MixpayError if the network breaks down."""
         found, processes = self.outcome, self._world.processes
         processes.wait_for("packets to flow", self._flows, limit=_BACK_LIMIT)
@@ -109,12 +117,11 @@ class Campaign:
             if len(found.kills) % CHECK_EVERY == 0 and len(found.kills) < self._wanted:
                 self._judge()
                 if not found.judgement.holds:
-                    return found
+                    return
                 self._users.resume()
         facts = self._judge()
         if found.judgement.holds:
             self._judge_chain(facts)
-        return found
 
     def _flows(self) -> bool | None:
         self._users.check()
@@ -126,6 +133,7 @@ class Campaign:
         due = time.monotonic() + self._dice.expovariate(1 / MEAN_PAUSE)
         while time.monotonic() < due:
             self._look()
+        self._world.check_time()
         early = self._dice.random() < WHILE_STARTING
         relay = self._draw(early)
         self._world.kill(relay)
@@ -183,7 +191,7 @@ class Campaign:
 
     def _judge_chain(self, facts: Facts) -> None:
         """End the epoch, and look at what was paid."""
-        done = self._world.claim()
+        done = self._world.finish()
         found = judge_chain(facts, self._world.price, done.pool, done.paid)
         judged = self.outcome.judgement
         judged.income_error += found.income_error

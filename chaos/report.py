@@ -18,6 +18,8 @@ IN_FLIGHT_SHARE = 2 / 3
 def failures(kills: Outcome | None, wanted: int, scenarios: Mapping[str, str]) -> Iterator[str]:
     """Why it did not hold; nothing if it did. `scenarios`: by name, "held" or what did not hold."""
     if kills is not None:
+        if kills.trouble:
+            yield f"the campaign did not come to its end: {kills.trouble}"
         yield from kills.broken
         yield from kills.judgement.notes
         yield from kills.objections

@@ -77,6 +77,13 @@ def test_campaignThatEndedEarly_fails() -> None:
     assert failures(outcome(2)) == ["2 kills of 3"]
 
 
+def test_campaignThatCouldNotGoOn_fails() -> None:
+    found = outcome()
+    found.trouble = "relay-3 ended by itself"
+    assert failures(found) == ["the campaign did not come to its end: relay-3 ended by itself"]
+    assert not found.holds
+
+
 def test_killsThatToreNothing_failTheCampaign() -> None:
     found = outcome()
     found.kills = [kill(1), kill(2, 0, 0), kill(3, 0, 0)]
