@@ -281,6 +281,8 @@ class Daemon:
 
     def _tick(self) -> None:
         self.desk.tick()
+        # What was promised on a link that is down: later than its payers wait, its acks would earn nothing.
+        self.dialer.want(self.books.awaited(self.clock()))
 
     def _housekeeping(self) -> None:
         expired = self.mailboxes.expire(self.state.chain_time)

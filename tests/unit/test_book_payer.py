@@ -281,6 +281,30 @@ def test_signature_survivesARestart():
 # Lost tickets
 
 
+def test_missingAcks_areAwaited_asLongAsTheyMayEarnUpstream():
+    """Whoever paid us waits `response_timeout` for our responses: no link may pause for longer."""
+    link = with_tickets(2)
+    assert link.payer.awaits_acks(link.now)
+    link.now += link.limits.ack_timeout + 1
+    link.turn("payer", link.payer.tick(link.now))  # lost, but an ack that comes late is worth as much
+    assert link.payer.awaits_acks(link.now)
+    link.crash("payer")
+    assert link.payer.awaits_acks(link.now)
+    link.now += link.limits.response_timeout
+    assert not link.payer.awaits_acks(link.now)
+
+
+def test_nothingIsAwaited_ifNothingIsMissing_orThePayeeBrokeTheRules():
+    link = with_tickets(1)
+    on_acks(link, ack(0))
+    assert not link.payer.awaits_acks(link.now)
+    link.issue()
+    on_acks(link, (1, 1, 2, bytes(32)))
+    assert link.payer.refused
+    assert not link.payer.awaits_acks(link.now)
+    assert not Link().payer.awaits_acks(0.0)
+
+
 def test_overdueTicket_isLost_makesRoom_andIsStillTakenLate():
     link = with_tickets(8, limits=SMALL)
     lost = link.payer.tick(link.now + 5.0)
