@@ -281,7 +281,7 @@ class Daemon:
 
     def _tick(self) -> None:
         self.desk.tick()
-        # What was promised on a link that is down: later than its payers wait, its acks would earn nothing.
+        # Acks are missing on some that are down, and what these earn is not waited for without end.
         self.dialer.want(self.books.awaited(self.clock()))
 
     def _housekeeping(self) -> None:

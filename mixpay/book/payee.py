@@ -8,7 +8,8 @@ Rules
   when told; one at a time. New tickets go to the next batch. Once batch n is cut, no ticket comes in any
   more up to the highest number in batches before n, so the payer can forget those.
 - A cut batch is redeemed when the payer has signed all of it, and all responses are in or their time is
-  over. The root of the receipts is then fixed: a response that comes later is worth nothing.
+  over. The root of the receipts is then fixed: a response that comes later is worth nothing. Their time is
+  longer while a relay is away that may have them (`expect`), as long as the limits leave room.
 - Openings are given for one set of 16 points only: more would show which single packets have no response.
 - A voucher must be the payer's, for what is due at least. Then tickets and responses are forgotten. The same
   when the court has judged or was shown a voucher: see `payee_settling`.
@@ -96,6 +97,7 @@ class PayeeBook(SettlingPayee):
         self._told = False
         self._opened_at = now  # when the open batch got its first ticket
         self._deadline = now + limits.response_timeout  # for the responses of the cut batch
+        self._last_deadline = now + limits.longest_wait
         self._progress_at = now
         by_class = self._load(rows)
         for run in self._runs():
@@ -168,6 +170,19 @@ class PayeeBook(SettlingPayee):
         stored = Store(Response(batch, position, response))
         return (stored,) if run is self._open else in_order([stored], self._redeem_if_ready(now))
 
+    def expect(self, batch: int, now: float) -> None:
+        """Responses of a batch may still come: a relay that has to acknowledge their packets is away.
+
+        So wait on, unless what is owed by now leaves too little room for more.
+        """
+        run = self._cut
+        if run is None or run.number != batch or self._channel.closes_at:
+            return
+        owed, state, price = self._acked_amount(), self._state, run.price
+        allowed = room(self.limits, self._channel, state.cumulative, price)
+        if 2 * owed < self.limits.max_unsettled * price and 4 * owed < 3 * allowed:
+            self._deadline = max(self._deadline, min(now + self.limits.retry_interval, self._last_deadline))
+
     def on_batch(self, number: int, count: int, root: bytes, signature: bytes, now: float) -> Effects:
         """BATCH: the payer's signature over the first `count` tickets of a batch."""
         run = self._run(number)
@@ -205,6 +220,7 @@ class PayeeBook(SettlingPayee):
         self._open = ReceiptRun(run.number + 1)
         self._told = False
         self._deadline = now + self.limits.response_timeout
+        self._last_deadline = now + self.limits.longest_wait
         self._progress_at = now
         cut = SendCut(run.cut.number, run.cut.count)
         return in_order(

@@ -37,7 +37,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from mixpay import eip712, proof
@@ -156,12 +156,13 @@ class PayerBook(SettlingPayer):
         return self._promises.under_way + self._acked_unsigned()
 
     def awaits_acks(self, now: float) -> bool:
-        """Say whether acks are missing that may still be worth something upstream, if the link is back soon.
-
-        Who paid us waits that long for our responses, counted from its last cut, at the least.
-        """
+        """Say whether acks are missing that may still be worth something upstream, if the link comes back."""
         missing = self._promises.under_way or self._promises.lost
-        return bool(missing) and self.refused is None and now - self._issued_at < self.limits.response_timeout
+        return bool(missing) and self.refused is None and now - self._issued_at < self.limits.longest_wait
+
+    def unanswered(self) -> Iterator[bytes]:
+        """Where the tickets came from that the payee may still acknowledge."""
+        return self._promises.origins()
 
     def on_ticket_refused(self, seq: int, reason: str, now: float) -> Effects:
         """REFUSE_TICKET: the ticket is lost; at a limit, issuing pauses for `batch_interval`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
 from mixpay.book.rows import IssuedTicket
@@ -46,6 +46,11 @@ class Promises:
     def lost(self) -> int:
         """Number of lost tickets still remembered."""
         return len(self._lost)
+
+    def origins(self) -> Iterator[bytes]:
+        """Return where the tickets came from that may still be acknowledged, lost ones too."""
+        yield from (ticket.origin for ticket in self._lost.values())
+        yield from (ticket.origin for ticket, _ in self._under_way.values())
 
     def find(self, seq: int) -> IssuedTicket | None:
         """Return the ticket, under way or lost."""

@@ -29,6 +29,10 @@ from relay.path.router import Router
 log = logging.getLogger(__name__)
 
 
+_LOOK_INTERVAL = 1.0
+"""Seconds between two looks at what relays that are away may still answer."""
+
+
 class Desk:
     """Reads frames of open links. One for all links of a side: see `SideEvents`."""
 
@@ -38,6 +42,7 @@ class Desk:
         self._metrics = metrics
         self._clock = clock
         self._paused: list[Link] = []
+        self._look_at = clock()
         router.arrivals.relieved = self.relieve
 
     def opened(self, side: Side, peer: RelayId) -> None:
@@ -117,6 +122,10 @@ class Desk:
         """Let every book do what time asks for: sign, cut, redeem, repeat, give up."""
         self.relieve()
         now = self._clock()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_INTERVAL
+            for payer, batch in self._router.in_doubt():
+                self._books.payee(payer).expect(batch, now)
         with self._books.step() as step:
             for payer, payee_book in list(self._books.payees.items()):
                 step.add(Side.PAYER, payer, payee_book.tick(now))

@@ -102,6 +102,20 @@ class Router:
         """The next hops that packets wait for."""
         return self._waiting.keys()
 
+    def in_doubt(self) -> set[tuple[RelayId, int]]:
+        """Payer and batch of the tickets whose packets went to relays that are away now.
+
+        These may have taken them, and will say so when they are back.
+        """
+        found = set()
+        for payee, book in self._books.payers.items():
+            if self._links(Side.PAYEE, payee) is None:
+                for origin in book.unanswered():
+                    if not self._submissions.is_origin(origin):
+                        payer, batch, _, _ = ORIGIN.unpack(origin)
+                        found.add((RelayId(payer), batch))
+        return found
+
     def waiting(self, relay: RelayId) -> int:
         """How many packets wait for this next hop."""
         return len(self._waiting.get(relay, ()))
