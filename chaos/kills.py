@@ -31,7 +31,8 @@ CHECK_EVERY = 100
 FLOWING = 100
 """Packets that have arrived before the first kill."""
 _POLL = 0.05
-_BACK_LIMIT = 60.0
+_BACK_LIMIT = 120.0
+"""Seconds: a busy machine takes a while to start a process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from mixpay.demo.evidence import Evidence
 from mixpay.demo.network import PERIOD, Network
 from mixpay.demo.processes import DemoFailed, Processes
 from mixpay.demo.reader import read_chain
-from mixpay.demo.relays import DemoRelays, Place, free_ports
+from mixpay.demo.relays import DemoRelays, Place, free_ports, roles
 from mixpay.demo.sponsor import DemoSponsor
 from mixpay.demo.stage import Stage
 from mixpay.demo.status import NoStatus, Status, read_status
@@ -43,7 +44,10 @@ SETTINGS = {
     "treasury.fund": "10_000",
 }
 _PASSES = 200
-_SETTLE_SECONDS = 60.0
+_SETTLE_SECONDS = 120.0
+"""More than a settlement takes, which a relay ends by itself."""
+_BACK_SECONDS = 120.0
+_REST_SECONDS = 3.0
 _ROUNDS = 6
 _CHECKED = ("I1", "I2", "I3", "I5", "users")
 """What the demo's verifier judges here; it knows I8 only where no packet is lost."""
@@ -148,14 +152,33 @@ class World(Network):
     # ------------------------------------------------------------------ settling
 
     def settle(self) -> None:
-        """Have all relays settle with each other until nothing is left open. Raises DemoFailed."""
-        self.wait("all relays to be back", lambda: self.ready() or None)
+        """Have all relays settle with each other until nothing is left open, or that leads nowhere.
+
+        Nobody sends meanwhile. Raises DemoFailed.
+        """
+        self.wait("all relays to be back", self.ready, _BACK_SECONDS)
+        self._rest()
         for _ in range(_ROUNDS):
             self._settle_once()
-            left = {relay: books for relay in self.places if (books := self.books(relay)) and _is_open(books)}
-            if not left:
-                return
-        raise DemoFailed(f"after {_ROUNDS} rounds of settlement relays {sorted(left)} have open batches")
+            if not any(_is_open(self.books(relay)) for relay in self.places):
+                break
+
+    def _rest(self) -> None:
+        """Wait until no packet is on its way any more: far longer than one is held."""
+        seen: tuple[int, ...] = ()
+        since = time.monotonic()
+
+        def rests() -> bool | None:
+            nonlocal seen, since
+            statuses = self.relays.statuses()
+            if statuses is None:
+                return None
+            now = tuple(roles(statuses).values())
+            if now != seen or any(status.waiting for status in statuses):
+                seen, since = now, time.monotonic()
+            return time.monotonic() - since >= _REST_SECONDS or None
+
+        self.wait("the last packets", rests, _BACK_SECONDS)
 
     def _settle_once(self) -> list[SettleAnswer]:
         def one(place: Place) -> SettleAnswer:
