@@ -24,6 +24,11 @@ class Metrics:
             registry=self.registry,
         )
         self.receipts = Counter("mixpay_receipts", "Tickets proven relayed", registry=self.registry)
+        self.late_acks = Counter(
+            "mixpay_late_acks",
+            "Tickets that are owed to the next relay and earned nothing: their acks came too late",
+            registry=self.registry,
+        )
         self.held = Gauge("mixpay_mixer_packets", "Packets held for their delay", registry=self.registry)
         self.chain_height = Gauge("mixpay_chain_height", "Newest block followed", registry=self.registry)
 

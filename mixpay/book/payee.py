@@ -170,8 +170,8 @@ class PayeeBook(SettlingPayee):
         stored = Store(Response(batch, position, response))
         return (stored,) if run is self._open else in_order([stored], self._redeem_if_ready(now))
 
-    def expect(self, batch: int, now: float) -> None:
-        """Responses of a batch may still come: a relay that has to acknowledge their packets is away.
+    def expect(self, batch: int, until: float) -> None:
+        """Responses of a batch may still come: acks are due, or the relay that owes them is away.
 
         So wait on, unless what is owed by now leaves too little room for more.
         """
@@ -181,7 +181,7 @@ class PayeeBook(SettlingPayee):
         owed, state, price = self._acked_amount(), self._state, run.price
         allowed = room(self.limits, self._channel, state.cumulative, price)
         if 2 * owed < self.limits.max_unsettled * price and 4 * owed < 3 * allowed:
-            self._deadline = max(self._deadline, min(now + self.limits.retry_interval, self._last_deadline))
+            self._deadline = max(self._deadline, min(until, self._last_deadline))
 
     def on_batch(self, number: int, count: int, root: bytes, signature: bytes, now: float) -> Effects:
         """BATCH: the payer's signature over the first `count` tickets of a batch."""
@@ -253,11 +253,18 @@ class PayeeBook(SettlingPayee):
                     break
         return tuple(late)
 
-    def _redeem_if_ready(self, now: float) -> Effects:
+    def gives_up(self, now: float) -> bool:
+        """Say whether `tick` would redeem a batch that lacks responses."""
+        run = self._ready()
+        return run is not None and len(run.responses) < len(run.tickets) and now >= self._deadline
+
+    def _ready(self) -> ReceiptRun | None:
         run = self._cut
-        if run is None or run.commitment is not None or run.unsigned:
-            return ()
-        if len(run.responses) < len(run.tickets) and now < self._deadline:
+        return None if run is None or run.commitment is not None or run.unsigned else run
+
+    def _redeem_if_ready(self, now: float) -> Effects:
+        run = self._ready()
+        if run is None or (len(run.responses) < len(run.tickets) and now < self._deadline):
             return ()
         tree = run.receipts()
         run.commitment = Commitment(run.number, tree.root, Value(tree.total))

@@ -160,9 +160,12 @@ class PayerBook(SettlingPayer):
         missing = self._promises.under_way or self._promises.lost
         return bool(missing) and self.refused is None and now - self._issued_at < self.limits.longest_wait
 
-    def unanswered(self) -> Iterator[bytes]:
-        """Where the tickets came from that the payee may still acknowledge."""
-        return self._promises.origins()
+    def unanswered(self, *, away: bool) -> Iterator[bytes]:
+        """Where the tickets came from that will soon be acknowledged, if ever.
+
+        `away`: the payee is not there, and may acknowledge lost ones, too, when it is back.
+        """
+        return self._promises.origins(lost=away)
 
     def on_ticket_refused(self, seq: int, reason: str, now: float) -> Effects:
         """REFUSE_TICKET: the ticket is lost; at a limit, issuing pauses for `batch_interval`.

@@ -47,10 +47,11 @@ class Promises:
         """Number of lost tickets still remembered."""
         return len(self._lost)
 
-    def origins(self) -> Iterator[bytes]:
-        """Return where the tickets came from that may still be acknowledged, lost ones too."""
-        yield from (ticket.origin for ticket in self._lost.values())
+    def origins(self, *, lost: bool) -> Iterator[bytes]:
+        """Return where the tickets under way came from; with `lost`, those that count as lost, too."""
         yield from (ticket.origin for ticket, _ in self._under_way.values())
+        if lost:
+            yield from (ticket.origin for ticket in self._lost.values())
 
     def find(self, seq: int) -> IssuedTicket | None:
         """Return the ticket, under way or lost."""

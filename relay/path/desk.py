@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 
 _LOOK_INTERVAL = 1.0
-"""Seconds between two looks at what relays that are away may still answer."""
+"""Seconds between two looks at what next relays may still answer."""
+_BACK_SECONDS = 15.0
 
 
 class Desk:
@@ -122,10 +123,11 @@ class Desk:
         """Let every book do what time asks for: sign, cut, redeem, repeat, give up."""
         self.relieve()
         now = self._clock()
-        if now >= self._look_at:
+        if now >= self._look_at or any(book.gives_up(now) for book in self._books.payees.values()):
             self._look_at = now + _LOOK_INTERVAL
-            for payer, batch in self._router.in_doubt():
-                self._books.payee(payer).expect(batch, now)
+            for (payer, batch), away in self._router.in_doubt().items():
+                # Who was away needs a while to say what it has.
+                self._books.payee(payer).expect(batch, now + (_BACK_SECONDS if away else _LOOK_INTERVAL))
         with self._books.step() as step:
             for payer, payee_book in list(self._books.payees.items()):
                 step.add(Side.PAYER, payer, payee_book.tick(now))

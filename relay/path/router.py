@@ -10,6 +10,7 @@ A packet waits for its next link at most `MAX_WAIT` seconds; every drop has a re
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
@@ -28,6 +29,8 @@ from relay.path.books import Books, FrameSink, Side, Step
 from relay.path.mixer import Mixer
 from relay.path.opening import Opener
 from relay.path.submissions import Submissions
+
+log = logging.getLogger(__name__)
 
 MAX_WAIT = 20.0
 """Seconds a packet waits for a link or a limit before it is dropped: far above any honest pause."""
@@ -102,18 +105,17 @@ class Router:
         """The next hops that packets wait for."""
         return self._waiting.keys()
 
-    def in_doubt(self) -> set[tuple[RelayId, int]]:
-        """Payer and batch of the tickets whose packets went to relays that are away now.
-
-        These may have taken them, and will say so when they are back.
+    def in_doubt(self) -> dict[tuple[RelayId, int], bool]:
+        """Payer and batch of the tickets whose packets next relays may have taken without a word yet, and
+        whether one of these relays is away: it says so when it is back.
         """
-        found = set()
+        found: dict[tuple[RelayId, int], bool] = {}
         for payee, book in self._books.payers.items():
-            if self._links(Side.PAYEE, payee) is None:
-                for origin in book.unanswered():
-                    if not self._submissions.is_origin(origin):
-                        payer, batch, _, _ = ORIGIN.unpack(origin)
-                        found.add((RelayId(payer), batch))
+            away = self._links(Side.PAYEE, payee) is None
+            for origin in book.unanswered(away=away):
+                if not self._submissions.is_origin(origin):
+                    payer, batch, _, _ = ORIGIN.unpack(origin)
+                    found[RelayId(payer), batch] = away or found.get((RelayId(payer), batch), False)
         return found
 
     def waiting(self, relay: RelayId) -> int:
@@ -198,8 +200,12 @@ class Router:
             return
         number, batch, position, own = ORIGIN.unpack(opened.origin)
         payer, response = RelayId(number), proof.response(own, opened.ack)
-        self._metrics.receipts.inc()
         book = self._books.payee(payer)
+        if book.takes_responses(batch):
+            self._metrics.receipts.inc()
+        else:
+            self._metrics.late_acks.inc()
+            log.info("an ack from the next relay came too late to be paid for")
         step.add(Side.PAYER, payer, book.on_response(batch, position, response, self._clock()))
 
     def on_lost(self, lost: TicketLost) -> None:

@@ -85,6 +85,23 @@ async def test_settlement_doesNotWaitForARelayThatIsBack_andHasNothing(parts: Pa
     assert earned(parts) == (0, 0)
 
 
+async def test_settlement_waitsForAnAckThatIsUnderWay(parts: Parts) -> None:
+    """The ticket is given just before the time of its batch is over, and the answer takes two seconds."""
+    entry, mix1, mix2, *_ = parts.path()
+    await parts.connect(entry, mix1)
+    await parts.connect(mix1, mix2)
+    built = parts.packet(delay_ms=round(LIMITS.response_timeout * 1_000) - 500)
+    parts.nodes[entry].router.submit(mix1, EPOCH, built.lock, built.hint, built.packet)
+    await parts.flow()
+    parts.nodes[mix1].desk.settle()
+    await parts.run(LIMITS.response_timeout - 1)
+    for _ in range(5):
+        parts.pass_time(0.5)  # what is sent stays on the wire
+        await parts.nodes[mix1].written()
+    await parts.run(2)
+    assert earned(parts) == (4, 3)
+
+
 async def test_settlement_doesNotWaitForEver(parts: Parts) -> None:
     await leave_with_the_ack(parts)
     entry, mix1, *_ = parts.path()
