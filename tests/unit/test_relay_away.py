@@ -90,7 +90,7 @@ async def test_settlement_waitsForAnAckThatIsUnderWay(parts: Parts) -> None:
     entry, mix1, mix2, *_ = parts.path()
     await parts.connect(entry, mix1)
     await parts.connect(mix1, mix2)
-    built = parts.packet(delay_ms=round(LIMITS.response_timeout * 1_000) - 500)
+    built = parts.packet(delay_ms=round(LIMITS.response_timeout * 1_000) - 400)
     parts.nodes[entry].router.submit(mix1, EPOCH, built.lock, built.hint, built.packet)
     await parts.flow()
     parts.nodes[mix1].desk.settle()
