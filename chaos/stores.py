@@ -6,13 +6,24 @@ The file is only read, so a killed relay finds it as it left it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mixpay.book import rows
-from mixpay.book.rows import Cut, IssuedTicket, LinkState, PlacedTicket, Response, Settlements, SignedBatch
+from mixpay.book.numbers import of_stretches
+from mixpay.book.rows import (
+    Cut,
+    IssuedTicket,
+    LateResponse,
+    LinkState,
+    PlacedTicket,
+    Response,
+    Settlements,
+    ShortTickets,
+    SignedBatch,
+)
 from mixpay.geometry import REPLAY_TAG_SIZE
 from mixpay.types import RelayId
 from relay.path.books import Side
@@ -105,7 +116,13 @@ def link_rows(kept: Iterable[rows.Row]) -> LinkRows:
                 issued.add(row.seq)
             case PlacedTicket():
                 placed[row.batch, row.position] = row.seq
-            case Response():
+            case ShortTickets():
+                places = [(row.number, row.first + at) for at in range(len(row.values))]
+                placed |= dict(zip(places, _numbers(row), strict=True))
+                if row.responses:
+                    bare = set(row.shown)
+                    responses |= {place for at, place in enumerate(places) if at not in bare}
+            case Response() | LateResponse():
                 responses.add((row.batch, row.position))
             case Cut():
                 cuts.add(row.number)
@@ -114,6 +131,10 @@ def link_rows(kept: Iterable[rows.Row]) -> LinkRows:
             case _:
                 pass  # prices, channels, commitments and demands are judged by what follows from them
     return LinkRows(state, most, frozenset(issued), placed, frozenset(responses), frozenset(cuts), signed)
+
+
+def _numbers(row: ShortTickets) -> Iterator[int]:
+    return of_stretches((stretch.first, stretch.length) for stretch in row.numbers)
 
 
 def read_counts(path: Path) -> Counts:

@@ -12,18 +12,21 @@ from mixpay.book.rows import (
     BatchPrice,
     Cut,
     IssuedTicket,
+    LateResponse,
     LinkState,
     PlacedTicket,
     Response,
     Row,
     Settlements,
+    ShortTickets,
     SignedBatch,
+    Stretch,
 )
 from mixpay.errors import UserError
 from mixpay.passes import TickTaken
 from mixpay.types import Amount, Epoch, RelayId, Value
 from relay.path.books import Side
-from relay.store import RelayStore, book_ops, role_op, tag_op, tick_op
+from relay.store import Changes, IssuedTickets, RelayStore, tick_op
 
 STATE = LinkState(Amount(7), 1, b"signature", Value(7))
 COMMON: tuple[Row, ...] = (
@@ -44,12 +47,15 @@ PAYER = (
 
 async def written(path: Path) -> RelayStore:
     """A database as a daemon writes it, still open."""
-    store = RelayStore(path)
-    ops = [op for row in PAYEE for op in book_ops(Side.PAYER, RelayId(3), Store(row))]
-    ops += [op for row in PAYER for op in book_ops(Side.PAYEE, RelayId(4), Store(row))]
-    ops += [tag_op(Epoch(2), bytes([n]) * 16) for n in range(3)]
-    ops += [role_op(role) for role in ("entry", "mix", "mix", "mailbox")]
-    await store.written([*ops, tick_op(TickTaken(b"pass", 300, bytes(32), 1))])
+    store, changes = RelayStore(path), Changes(IssuedTickets())
+    for side, peer, kept in ((Side.PAYER, RelayId(3), PAYEE), (Side.PAYEE, RelayId(4), PAYER)):
+        for row in kept:
+            changes.book(side, peer, Store(row))
+    for number in range(3):
+        changes.tag(Epoch(2), bytes([number]) * 16)
+    for role in ("entry", "mix", "mix", "mailbox"):
+        changes.count(role)
+    await store.written([*changes.ops(), tick_op(TickTaken(b"pass", 300, bytes(32), 1))])
     return store
 
 
@@ -74,7 +80,9 @@ async def test_books_areReadBesideTheDaemon(tmp_path: Path) -> None:
 
 async def test_counts_areReadToTheTag(tmp_path: Path) -> None:
     store = await written(tmp_path / "relay.sqlite")
-    await store.written([tag_op(Epoch(2), bytes([1]) * 16)])  # as no daemon does
+    again = Changes(IssuedTickets())
+    again.tag(Epoch(2), bytes([1]) * 16)  # as no daemon does
+    await store.written(again.ops())
     counts = read_counts(store.path)
     await store.close()
     assert counts == Counts(entry=1, mix=2, mailbox=1, tags=4, distinct=3, ticks={b"pass": 300})
@@ -88,6 +96,20 @@ async def test_reading_leavesTheJournalToTheDaemon(tmp_path: Path) -> None:
     read_books(store.path), read_counts(store.path)
     assert (journal.read_bytes(), store.path.read_bytes()) == before
     await store.close()
+
+
+def test_ticketsInShort_areReadLikeOthers() -> None:
+    """Signed tickets are written in short: at the payee without locks where there is a response."""
+    stretches = (Stretch(5, 2), Stretch(9, 1))
+    places = {(2, 4): 5, (2, 5): 6, (2, 6): 9}
+    at_payer = link_rows([ShortTickets(2, 4, bytes(3), bytes(60), numbers=stretches)])
+    assert (at_payer.placed, at_payer.responses) == (places, frozenset())
+    row = ShortTickets(2, 4, bytes(3), bytes(20), bytes(64), (1,), stretches)
+    at_payee = link_rows([row, LateResponse(2, 5, bytes(32))])
+    assert (at_payee.placed, at_payee.responses) == (places, frozenset(places))
+    assert link_rows([row]).unanswered == 1
+    nothing = ShortTickets(2, 4, bytes(3), bytes(60), b"", (0, 1, 2), stretches)
+    assert link_rows([nothing]).unanswered == 3
 
 
 def test_absentDatabase_isNamed(tmp_path: Path) -> None:
