@@ -122,6 +122,7 @@ class Desk:
     def tick(self) -> None:
         """Let every book do what time asks for: sign, cut, redeem, repeat, give up."""
         self.relieve()
+        self._router.tick()
         now = self._clock()
         if now >= self._look_at or any(book.gives_up(now) for book in self._books.payees.values()):
             self._look_at = now + _LOOK_INTERVAL
