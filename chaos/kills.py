@@ -23,6 +23,10 @@ from mixpay.types import RelayId
 
 MEAN_PAUSE = 0.6
 """Seconds between two kills, exponential, as long as relays are there to be killed."""
+RESTART_AFTER = 0.5
+"""Seconds until a dead relay is started again, as a service manager does. What it had sent reaches its
+neighbours' disks meanwhile, where it is looked for.
+"""
 MOST_DOWN = 2
 WHILE_STARTING = 0.1
 """How often a relay that starts is killed instead of one that serves."""
@@ -147,6 +151,7 @@ class Campaign:
             disk.under_way,
             disk.settling,
         )
+        time.sleep(RESTART_AFTER)
         others = {other: self._world.books(other) for other in self._world.places if other != relay}
         broken = [f"kill {kill.number}: {text}" for text in broken_promises(relay, disk, others)]
         self.outcome.kills.append(kill)

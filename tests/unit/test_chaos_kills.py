@@ -99,6 +99,7 @@ class FakeUsers:
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kills, "_POLL", 0.0)
     monkeypatch.setattr(kills, "MEAN_PAUSE", 1e-6)
+    monkeypatch.setattr(kills, "RESTART_AFTER", 0.0)
     monkeypatch.setattr(kills, "FLOWING", 1)
     monkeypatch.setattr(kills, "CHECK_EVERY", 20)
 
