@@ -37,6 +37,7 @@ Rules
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -160,12 +161,12 @@ class PayerBook(SettlingPayer):
         missing = self._promises.under_way or self._promises.lost
         return bool(missing) and self.refused is None and now - self._issued_at < self.limits.longest_wait
 
-    def unanswered(self, *, away: bool) -> Iterator[bytes]:
-        """Where the tickets came from that will soon be acknowledged, if ever.
+    def unanswered(self, now: float, *, away: bool) -> Iterator[bytes]:
+        """Where the tickets came from that will soon be acknowledged, if ever: the payee may just be slow.
 
-        `away`: the payee is not there, and may acknowledge lost ones, too, when it is back.
+        `away`: it is not there, and may acknowledge older ones, too, when it is back.
         """
-        return self._promises.origins(lost=away)
+        return self._promises.origins(-math.inf if away else now - self.limits.response_timeout)
 
     def on_ticket_refused(self, seq: int, reason: str, now: float) -> Effects:
         """REFUSE_TICKET: the ticket is lost; at a limit, issuing pauses for `batch_interval`.

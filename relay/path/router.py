@@ -118,7 +118,7 @@ class Router:
         found: dict[tuple[RelayId, int], bool] = {}
         for payee, book in self._books.payers.items():
             away = self._links(Side.PAYEE, payee) is None
-            for origin in book.unanswered(away=away):
+            for origin in book.unanswered(self._clock(), away=away):
                 if not self._submissions.is_origin(origin):
                     payer, batch, _, _ = ORIGIN.unpack(origin)
                     found[RelayId(payer), batch] = away or found.get((RelayId(payer), batch), False)

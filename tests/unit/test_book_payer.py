@@ -294,6 +294,17 @@ def test_missingAcks_areAwaited_asLongAsTheyMayEarnUpstream():
     assert not link.payer.awaits_acks(link.now)
 
 
+def test_ticketThatCountsAsLost_isInDoubtAWhileLonger_andAsLongAsItsPayeeIsAway():
+    link = with_tickets(1)
+    link.now += link.limits.ack_timeout + 1
+    link.turn("payer", link.payer.tick(link.now))
+    assert link.payer.totals(PRICE).lost == 1
+    assert len(list(link.payer.unanswered(link.now, away=False))) == 1
+    link.now += link.limits.response_timeout
+    assert not list(link.payer.unanswered(link.now, away=False))
+    assert len(list(link.payer.unanswered(link.now, away=True))) == 1
+
+
 def test_nothingIsAwaited_ifNothingIsMissing_orThePayeeBrokeTheRules():
     link = with_tickets(1)
     on_acks(link, ack(0))
