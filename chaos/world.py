@@ -216,6 +216,7 @@ class World(Network):
                 counts={},
                 packets_delivered=0,
                 users=(),
+                losses=None,
                 since=self._since,
             )
         )
