@@ -1,7 +1,7 @@
 # Everything here sets up what it needs first, once: the stamps below say what was installed from which lists.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo verify-deployment test test-unit test-contracts test-e2e contracts coverage halmos campaign mutants fuzz gas bench lint artifacts check-artifacts clean
+.PHONY: help setup demo verify-deployment test test-unit test-contracts test-e2e contracts coverage halmos campaign mutants fuzz chaos gas bench lint artifacts check-artifacts clean
 
 # A process that crashes says where: names of functions and lines, no values.
 export PYTHONFAULTHANDLER := 1
@@ -79,6 +79,9 @@ mutants: $(READY) ## mutation testing of the contracts, on copies; N=30: so many
 
 fuzz: $(READY) $(FUZZ_READY) ## coverage-guided fuzzing of what strangers reach; N=10000000 inputs, SEED=1; writes reports/fuzz.json
 	@python -m fuzz $(if $(N),--inputs $(N)) $(if $(SEED),--seed $(SEED))
+
+chaos: $(READY) ## relays killed at random as they carry and settle, then every scenario; N=300 kills, SEED=1, ONLY=name; writes reports/chaos.json
+	@python -m chaos $(if $(N),--kills $(N)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 bench: $(READY) ## microseconds of a packet, by part; writes reports/
 	@python scripts/bench_packet.py

@@ -355,6 +355,8 @@ class Daemon:
 
     def _tick(self) -> None:
         self.desk.tick()
+        # Acks are missing on some that are down, and what these earn is not waited for without end.
+        self.dialer.want(self.books.awaited(self.clock()))
 
     def _housekeeping(self) -> None:
         expired = self.mailboxes.expire(self.state.chain_time)

@@ -70,6 +70,9 @@ class Metrics:
         self.troubles = counter("chain_failures", "Work with the chain that failed, by what it was", "what")
         self.held = Gauge("mixpay_mixer_packets", "Packets held for their delay", registry=registry)
         self.chain_height = Gauge("mixpay_chain_height", "Newest block followed", registry=registry)
+        self.late_acks = counter(
+            "late_acks", "Tickets owed to the next relay that earned nothing: their acks came too late"
+        )
 
         self._reasons: set[str] = set()
 

@@ -87,6 +87,9 @@ class Limits:
     """After it a ticket counts as lost, and its place in the window is free again."""
     response_timeout: float = 15.0
     """How long after the cut a batch waits for its last responses: above a packet's longest way on."""
+    longest_wait: float = 600.0
+    """The same while a relay is away that may have some of them: time to start a host again, which must not
+    cost its neighbours what they have earned."""
     settle_tickets: int = 1_000
     settle_period: float = 3_600.0
     retry_interval: float = 5.0

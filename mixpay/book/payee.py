@@ -8,7 +8,8 @@ Rules
   when told; one at a time. New tickets go to the next batch. Once batch n is cut, no ticket comes in any
   more up to the highest number in batches before n, so the payer can forget those.
 - A cut batch is redeemed when the payer has signed all of it, and all responses are in or their time is
-  over. The root of the receipts is then fixed: a response that comes later is worth nothing.
+  over. The root of the receipts is then fixed: a response that comes later is worth nothing. Their time is
+  longer while a relay is away that may have them (`expect`), as long as the limits leave room.
 - Openings are given for one set of 16 points only: more would show which single packets have no response.
 - A voucher must be the payer's, for what is due at least. Then tickets and responses are forgotten. The same
   when the court has judged or was shown a voucher: see `payee_settling`.
@@ -101,6 +102,7 @@ class PayeeBook(SettlingPayee):
         self._told = False
         self._opened_at = now  # when the open batch got its first ticket
         self._deadline = now + limits.response_timeout  # for the responses of the cut batch
+        self._last_deadline = now + limits.longest_wait
         self._progress_at = now
         by_class = self._load(rows)
         for run in self._runs():
@@ -178,6 +180,19 @@ class PayeeBook(SettlingPayee):
         stored = Store((LateResponse if position < run.short else Response)(batch, position, response))
         return (stored,) if run is self._open else in_order([stored], self._redeem_if_ready(now))
 
+    def expect(self, batch: int, until: float) -> None:
+        """Responses of a batch may still come: acks are due, or the relay that owes them is away.
+
+        So wait on, unless what is owed by now leaves too little room for more.
+        """
+        run = self._cut
+        if run is None or run.number != batch or self._channel.closes_at:
+            return
+        owed, state, price = self._acked_amount(), self._state, run.price
+        allowed = room(self.limits, self._channel, state.cumulative, price)
+        if 2 * owed < self.limits.max_unsettled * price and 4 * owed < 3 * allowed:
+            self._deadline = max(self._deadline, min(until, self._last_deadline))
+
     def on_batch(self, number: int, count: int, root: bytes, signature: bytes, now: float) -> Effects:
         """BATCH: the payer's signature over the first `count` tickets of a batch."""
         run = self._run(number)
@@ -222,6 +237,7 @@ class PayeeBook(SettlingPayee):
         self._open = ReceiptRun(run.number + 1)
         self._told = False
         self._deadline = now + self.limits.response_timeout
+        self._last_deadline = now + self.limits.longest_wait
         self._progress_at = now
         cut = SendCut(run.cut.number, run.cut.count)
         return in_order(
@@ -254,11 +270,21 @@ class PayeeBook(SettlingPayee):
                     break
         return tuple(late)
 
-    def _redeem_if_ready(self, now: float) -> Effects:
+    def gives_up(self, now: float) -> bool:
+        """Say whether `tick` would redeem a batch that lacks responses."""
+        run = self._ready()
+        return run is not None and run.answered < run.count and now >= self._deadline
+
+    def _ready(self) -> ReceiptRun | None:
         run = self._cut
-        if run is None or run.commitment is not None or run.unsigned:
-            return ()
-        if run.answered < run.count and now < self._deadline:
+        return None if run is None or run.commitment is not None or run.unsigned else run
+
+    def _redeem_if_ready(self, now: float, *, giving_up: bool = False) -> Effects:
+        """Redeem what is complete. `giving_up`: or what has had its time. Only `tick` does: before it, whoever
+        runs the book looks whether responses may still come (`expect`).
+        """
+        run = self._ready()
+        if run is None or (run.answered < run.count and not (giving_up and now >= self._deadline)):
             return ()
         tree = run.receipts()
         run.commitment = Commitment(run.number, tree.root, Value(tree.total))
@@ -289,7 +315,8 @@ class PayeeBook(SettlingPayee):
     def tick(self, now: float) -> Effects:
         """Call about every second: settlements begin and go on in time, unanswered messages are repeated."""
         shorter = [effect for run in self._runs() for effect in self._shorten(run)]
-        effects = in_order(shorter, self._cut_if_due(now), self._redeem_if_ready(now))
+        redeemed = self._redeem_if_ready(now, giving_up=True)
+        effects = in_order(shorter, self._cut_if_due(now), redeemed)
         if now - self._progress_at >= self.limits.retry_interval:
             return in_order(effects, self.resend(now))
         return effects

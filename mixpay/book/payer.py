@@ -37,7 +37,8 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from mixpay import eip712, proof
@@ -104,7 +105,7 @@ class PayerBook(SettlingPayer):
     ) -> None:
         super().__init__(domain, key, payee, limits, restored=restored)
         self._random = random
-        self._paused_until = self._sign_at = now
+        self._paused_until = self._sign_at = self._issued_at = now
         self._last_refused = 0
         self._late = 0
         by_class = self._load(rows)
@@ -130,6 +131,7 @@ class PayerBook(SettlingPayer):
             return Wait(reason)
         ticket = IssuedTicket(self._promises.next_seq, lock, hint, value, price, origin)
         self._promises.add(ticket, now)
+        self._issued_at = now
         return Store(ticket), SendTicket(ticket.seq, lock, _short(hint), value)
 
     def at_limit(self, price: Amount, now: float) -> str | None:
@@ -162,6 +164,18 @@ class PayerBook(SettlingPayer):
 
     def _unsigned(self) -> int:
         return self._promises.under_way + self._acked_unsigned()
+
+    def awaits_acks(self, now: float) -> bool:
+        """Say whether acks are missing that may still be worth something upstream, if the link comes back."""
+        missing = self._promises.under_way or self._promises.lost
+        return bool(missing) and self.refused is None and now - self._issued_at < self.limits.longest_wait
+
+    def unanswered(self, now: float, *, away: bool) -> Iterator[bytes]:
+        """Where the tickets came from that will soon be acknowledged, if ever: the payee may just be slow.
+
+        `away`: it is not there, and may acknowledge older ones, too, when it is back.
+        """
+        return self._promises.origins(-math.inf if away else now - self.limits.response_timeout)
 
     def on_ticket_refused(self, seq: int, reason: str, now: float) -> Effects:
         """REFUSE_TICKET: the ticket is lost; at a limit, issuing pauses for `batch_interval`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
 from mixpay.book.rows import IssuedTicket
@@ -18,7 +18,7 @@ class Promises:
         self.amount = 0
         """Of the tickets under way, in token units."""
         self._under_way: dict[int, tuple[IssuedTicket, float]] = {}  # in the order of their issue
-        self._lost: dict[int, IssuedTicket] = {}
+        self._lost: dict[int, tuple[IssuedTicket, float]] = {}
 
     def load(self, tickets: Iterable[IssuedTicket], highest_known: int, now: float) -> None:
         """Take tickets from the disk, all under way again; numbers go on above the highest."""
@@ -47,10 +47,15 @@ class Promises:
         """Number of lost tickets still remembered."""
         return len(self._lost)
 
+    def origins(self, sent_after: float) -> Iterator[bytes]:
+        """Return where the tickets came from that were sent after this time, lost ones too."""
+        for promises in (self._under_way, self._lost):
+            yield from (ticket.origin for ticket, at in promises.values() if at > sent_after)
+
     def find(self, seq: int) -> IssuedTicket | None:
         """Return the ticket, under way or lost."""
-        promise = self._under_way.get(seq)
-        return promise[0] if promise else self._lost.get(seq)
+        promise = self._under_way.get(seq) or self._lost.get(seq)
+        return promise[0] if promise else None
 
     def is_lost(self, seq: int) -> bool:
         """Say whether a ticket counts as lost."""
@@ -63,10 +68,11 @@ class Promises:
 
     def lose(self, seq: int) -> IssuedTicket | None:
         """Count a ticket as lost. Returns it if it was under way until now."""
-        ticket = self._stop_counting(seq)
-        if ticket is not None:
-            self._lost[seq] = ticket
-        return ticket
+        promise = self._stop_counting(seq)
+        if promise is None:
+            return None
+        self._lost[seq] = promise
+        return promise[0]
 
     def overdue(self, sent_before: float) -> list[int]:
         """Return the tickets under way that were sent at this time or earlier."""
@@ -76,9 +82,9 @@ class Promises:
         """Return the tickets with numbers up to this one, under way or lost."""
         return tuple(known for known in (*self._lost, *self._under_way) if known <= seq)
 
-    def _stop_counting(self, seq: int) -> IssuedTicket | None:
+    def _stop_counting(self, seq: int) -> tuple[IssuedTicket, float] | None:
         promise = self._under_way.pop(seq, None)
         if promise is None:
             return None
         self.amount -= promise[0].value * promise[0].price
-        return promise[0]
+        return promise

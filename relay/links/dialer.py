@@ -64,7 +64,9 @@ class LinkDialer:
         return link
 
     def want(self, peers: Iterable[RelayId]) -> None:
-        """Packets wait for these payees: links that are down come back soon, or as soon as they can."""
+        """Packets wait for these payees, or acks from them: links that are down come back soon, or as soon as
+        they can.
+        """
         for peer in peers:
             if peer in self._links:
                 self._links[peer].want()

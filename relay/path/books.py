@@ -208,6 +208,10 @@ class Books:
             book = self._payers[payee] = self._new_payer(payee)
         return book
 
+    def awaited(self, now: float) -> list[RelayId]:
+        """The payees whose acks are missing and still worth something."""
+        return [payee for payee, book in self._payers.items() if book.awaits_acks(now)]
+
     @property
     def congested(self) -> bool:
         """Whether so much waits for the disk that no new work should be taken on."""

@@ -34,6 +34,11 @@ _FAULTS = frozenset((MALFORMED, UNEXPECTED_FRAME))
 """Of a peer, for which the link itself ends an open connection."""
 
 
+_LOOK_INTERVAL = 1.0
+"""Seconds between two looks at what next relays may still answer."""
+_BACK_SECONDS = 15.0
+
+
 class Desk:
     """Reads frames of open links. One for all links of a side: see `SideEvents`."""
 
@@ -43,6 +48,7 @@ class Desk:
         self._metrics = metrics
         self._clock = clock
         self._paused: list[Link] = []
+        self._look_at = clock()
         self._began = clock()
         self._silent: dict[tuple[Side, RelayId], float] = {}
         router.arrivals.relieved = self.relieve
@@ -141,6 +147,11 @@ class Desk:
         self.relieve()
         self._router.tick()
         now = self._clock()
+        if now >= self._look_at or any(book.gives_up(now) for book in self._books.payees.values()):
+            self._look_at = now + _LOOK_INTERVAL
+            for (payer, batch), away in self._router.in_doubt().items():
+                # Who was away needs a while to say what it has.
+                self._books.payee(payer).expect(batch, now + (_BACK_SECONDS if away else _LOOK_INTERVAL))
         with self._books.step() as step:
             for payer, payee_book in list(self._books.payees.items()):
                 step.add(Side.PAYER, payer, payee_book.tick(now))

@@ -10,6 +10,7 @@ A packet waits for its next link at most `MAX_WAIT` seconds; every drop has a re
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
@@ -30,6 +31,8 @@ from relay.path.flows import FLOW_CAP, SLOW, Flows
 from relay.path.mixer import Mixer
 from relay.path.opening import Opener
 from relay.path.submissions import Submissions
+
+log = logging.getLogger(__name__)
 
 MAX_WAIT = 20.0
 """Seconds a packet waits for a link or a limit before it is dropped: far above any honest pause."""
@@ -109,6 +112,19 @@ class Router:
     def awaited(self) -> Collection[RelayId]:
         """The next hops that packets wait for."""
         return self._waiting.keys()
+
+    def in_doubt(self) -> dict[tuple[RelayId, int], bool]:
+        """Payer and batch of the tickets whose packets next relays may have taken without a word yet, and
+        whether one of these relays is away: it says so when it is back.
+        """
+        found: dict[tuple[RelayId, int], bool] = {}
+        for payee, book in self._books.payers.items():
+            away = self._links(Side.PAYEE, payee) is None
+            for origin in book.unanswered(self._clock(), away=away):
+                if not self._submissions.is_origin(origin):
+                    payer, batch, _, _ = ORIGIN.unpack(origin)
+                    found[RelayId(payer), batch] = away or found.get((RelayId(payer), batch), False)
+        return found
 
     @property
     def held(self) -> int:
@@ -214,9 +230,13 @@ class Router:
             return
         number, batch, position, own = ORIGIN.unpack(opened.origin)
         payer, response = RelayId(number), proof.response(own, opened.ack)
-        self._metrics.receipts.add()
-        book = self._books.payee(payer)
-        step.add(Side.PAYER, payer, book.on_response(batch, position, response, self._clock()))
+        effects = self._books.payee(payer).on_response(batch, position, response, self._clock())
+        if effects:
+            self._metrics.receipts.add()
+        else:
+            self._metrics.late_acks.inc()
+            log.info("an ack from the next relay came too late to be paid for")
+        step.add(Side.PAYER, payer, effects)
 
     def on_lost(self, lost: TicketLost) -> None:
         """A ticket of ours was refused, or nobody acknowledged it: tell the client, if it came from one."""

@@ -281,6 +281,41 @@ def test_signature_survivesARestart():
 # Lost tickets
 
 
+def test_missingAcks_areAwaited_asLongAsTheyMayEarnUpstream():
+    """Whoever paid us does not wait for our responses for ever, so no link may pause for long meanwhile."""
+    link = with_tickets(2)
+    assert link.payer.awaits_acks(link.now)
+    link.now += link.limits.ack_timeout + 1
+    link.turn("payer", link.payer.tick(link.now))  # lost, but an ack that comes late is worth as much
+    assert link.payer.awaits_acks(link.now)
+    link.crash("payer")
+    assert link.payer.awaits_acks(link.now)
+    link.now += link.limits.longest_wait
+    assert not link.payer.awaits_acks(link.now)
+
+
+def test_ticketThatCountsAsLost_isInDoubtAWhileLonger_andAsLongAsItsPayeeIsAway():
+    link = with_tickets(1)
+    link.now += link.limits.ack_timeout + 1
+    link.turn("payer", link.payer.tick(link.now))
+    assert link.payer.totals(PRICE).lost == 1
+    assert len(list(link.payer.unanswered(link.now, away=False))) == 1
+    link.now += link.limits.response_timeout
+    assert not list(link.payer.unanswered(link.now, away=False))
+    assert len(list(link.payer.unanswered(link.now, away=True))) == 1
+
+
+def test_nothingIsAwaited_ifNothingIsMissing_orThePayeeBrokeTheRules():
+    link = with_tickets(1)
+    on_acks(link, ack(0))
+    assert not link.payer.awaits_acks(link.now)
+    link.issue()
+    on_acks(link, (1, 1, 2, bytes(32)))
+    assert link.payer.refused
+    assert not link.payer.awaits_acks(link.now)
+    assert not Link().payer.awaits_acks(0.0)
+
+
 def test_overdueTicket_isLost_makesRoom_andIsStillTakenLate():
     link = with_tickets(8, limits=SMALL)
     lost = link.payer.tick(link.now + 5.0)

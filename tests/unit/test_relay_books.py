@@ -47,6 +47,15 @@ async def test_ack_leavesAfterItIsOnDisk(parts: Parts, mix: Node) -> None:
     assert seen == [before + 2]  # the ticket, and the price of its batch
 
 
+async def test_payeeWhoseAckIsMissing_isAwaited(parts: Parts, mix: Node) -> None:
+    mix2 = parts.path()[2]
+    assert mix.books.awaited(mix.clock()) == []
+    await mix.hear(Side.PAYER, parts.path()[0], frame(parts.packet(delay_ms=0)))
+    mix.router.release()
+    await mix.written()
+    assert mix.books.awaited(mix.clock()) == [mix2]
+
+
 async def test_ticket_leavesAfterItIsOnDisk(parts: Parts, mix: Node) -> None:
     mix2 = parts.path()[2]
     wire = mix.wires[Side.PAYEE][mix2]
