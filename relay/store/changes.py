@@ -78,6 +78,7 @@ class Changes:
         self._counts: dict[str, int] = {}
         self._new: dict[_Link, _Row] = {}
         self._touched: dict[Key, _Row] = {}
+        self._shrunk: set[Key] = set()
 
     def __bool__(self) -> bool:
         return bool(self._ops or self._rows or self._tags or self._counts or self._touched)
@@ -89,6 +90,7 @@ class Changes:
         elif isinstance(effect, ForgetTickets):
             for row in self._issued.forget(side, peer, effect.seqs):
                 self._touched[row.key] = row
+                self._shrunk.add(row.key)
         elif isinstance(effect, ForgetAtLength):
             self._take_rows()  # what came before is removed, too
             for kind in book_rows.AT_LENGTH:
@@ -132,7 +134,9 @@ class Changes:
         """All of them. Called once, at the end of the step."""
         self._take_rows()
         self._ops += [Append(TAGS, (epoch, tags[0]), b"".join(tags)) for epoch, tags in self._tags.items()]
+        # Also where tickets stay in the row: so the journal is emptied of the others in time (I10).
+        self._ops += [Delete(BOOKS, key) for key in self._shrunk]
         for row in self._touched.values():
-            data = b"".join(row.tickets.values())
-            self._ops.append(Put(BOOKS, row.key, data) if data else Delete(BOOKS, row.key))
+            if row.tickets:
+                self._ops.append(Put(BOOKS, row.key, b"".join(row.tickets.values())))
         return self._ops + [role_op(role, packets) for role, packets in self._counts.items()]

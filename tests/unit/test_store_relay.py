@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,16 @@ from mixpay.mailbox import Created, Deleted, Delivered, Mailboxes, PutMailbox, S
 from mixpay.passes import Pass, PassRecord, Scope, TickTaken
 from mixpay.types import Amount, Epoch, RelayId, Value
 from relay import store as relay_store
-from relay.store import Changes, Delete, IssuedTickets, Put, RelayStore, StoredPoolVoucher, StoreOp
+from relay.store import (
+    Changes,
+    Delete,
+    IssuedTickets,
+    Put,
+    RelayStore,
+    StoredPoolVoucher,
+    StoreLimits,
+    StoreOp,
+)
 from relay.store.tables import BOOKS, TAGS
 
 PEER = RelayId(7)
@@ -151,6 +162,21 @@ async def test_answered_tickets_are_forgotten_by_number(path: Path) -> None:
         assert len(kept.rows(BOOKS)) == 1
     async with after(path, changed(1, PEER, ForgetTickets((2, 9)), issued=issued)) as kept:
         assert kept.rows(BOOKS) == []
+
+
+async def test_answered_ticket_leaves_no_trace_though_others_of_its_row_wait(path: Path) -> None:
+    """I10: where it came from leaves the journal too, before anything else is forgotten."""
+    first, second = issued_tickets(1, 2)
+    first, issued = replace(first, origin=b"who sent what to whom"), IssuedTickets()
+    kept = RelayStore(path, StoreLimits(scrub_after=0.01))
+    await kept.written(changed(1, PEER, StoreRow(first), StoreRow(second), issued=issued))
+    assert any(first.origin in file.read_bytes() for file in path.parent.iterdir())
+    await kept.written(changed(1, PEER, ForgetTickets((1,)), issued=issued))
+    async with asyncio.timeout(10):
+        while any(first.origin in file.read_bytes() for file in path.parent.iterdir()):
+            await asyncio.sleep(0.01)  # the scrub comes by itself
+    assert kept.book_rows()[1, PEER] == [second]
+    await kept.close()
 
 
 async def test_tickets_of_a_step_share_a_row_and_each_leaves_it_after_a_restart(path: Path) -> None:
