@@ -31,7 +31,7 @@ from relay.store import (
     StoreLimits,
     StoreOp,
 )
-from relay.store.tables import BOOKS, TAGS
+from relay.store.tables import BOOKS, MIGRATIONS, TAGS
 
 PEER = RelayId(7)
 BODY = 2048
@@ -118,6 +118,14 @@ async def test_rows_of_earlier_versions_are_read(path: Path) -> None:
     async with after(path, ops, more) as kept:
         assert kept.book_rows()[0, PEER] == [*rows, book.Response(1, 2, bytes(32))]
         assert {tag for _, tag in kept.tags(Epoch(0))} == {*(bytes([n]) * 16 for n in range(3)), b"t" * 16}
+
+
+async def test_release_that_cannot_read_short_tickets_says_so_and_speaks_of_no_damage(path: Path) -> None:
+    """Who is told of damage puts back an old backup, and loses what came after it."""
+    async with after(path, stored(1, PEER, issued_tickets(1, 2))):
+        pass
+    with pytest.raises(UserError, match="newer release"):
+        RelayStore(path, migrations=MIGRATIONS[:2])
 
 
 @pytest.mark.parametrize("data", [b"", b"\x02", b"\x02" * 78, b"\x04" * 82 + b"\x02"])
