@@ -54,6 +54,11 @@ class ReceiptRun(Run):
         """Whether it is out what is asked for: a response that comes now is worth nothing."""
         return self.commitment is not None or self.demand is not None or self.given_up
 
+    @property
+    def awaited(self) -> int:
+        """Tickets without a response that are not written down in short."""
+        return self.count - self.answered - len(self._shown)
+
     def restore(self, responses: Iterable[Response | LateResponse], demands: Iterable[Demand]) -> None:
         """Take what the disk has of this batch beside its tickets."""
         for row in responses:

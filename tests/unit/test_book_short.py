@@ -146,6 +146,19 @@ def test_ticketsWhoseResponsesAreOnTheirWay_areNotShortened():
     assert sum(len(row.values) for row in link.disks["payee"].of(rows.ShortTickets)) == 20
 
 
+@pytest.mark.parametrize("crash", [False, True])
+def test_responsesThatNeverCome_holdUpOnceOnly(crash):
+    """Of a long batch some packets are always lost: later ones are written down in short."""
+    link = carried(70, answered=lambda ticket: ticket.position >= 8)
+    if crash:
+        link.crash("payee")
+    for _ in range(20):
+        link.carry(1)
+        link.respond_all(lambda ticket: ticket.position >= 8)
+    assert link.payee.totals(PRICE).opened == 82 * 4
+    assert len(link.disks["payee"].of(rows.PlacedTicket)) < 12
+
+
 def test_receiptInShort_takes48BytesAtMost():
     link = carried(256, replace(SHORT, shorten_after=64, unsigned_window=64))
     assert sum(map(len, link.disks["payee"].table.values())) <= 48 * 256
