@@ -105,8 +105,8 @@ class ReceiptRun(Run):
 
     def signed_receipts(self) -> tuple[int, int]:
         """Return the number and the value of the receipts under the payer's newest signature."""
-        values = [self._values[p] for p in range(self.signed_count) if self.response(p) is not None]
-        return len(values), sum(values)
+        others = [p for p in range(self.signed_count, self.count) if self.response(p) is not None]
+        return self.answered - len(others), self.opened - sum(self._values[p] for p in others)
 
     @property
     def provable(self) -> int:
