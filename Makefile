@@ -3,6 +3,9 @@
 .NOTPARALLEL:
 .PHONY: help setup demo verify-deployment test test-unit test-contracts test-e2e contracts coverage halmos campaign mutants fuzz gas bench lint artifacts check-artifacts clean
 
+# A process that crashes says where: names of functions and lines, no values.
+export PYTHONFAULTHANDLER := 1
+
 # The tool chain comes from the checkout; brownie finds the compiler where SOLCX_BINARY_PATH says.
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
 export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solcx
@@ -38,8 +41,8 @@ $(FUZZ_READY): requirements/fuzz.txt scripts/setup_fuzz.sh $(PYTHON_READY)
 	@scripts/setup_fuzz.sh
 	@touch $@
 
-demo: $(READY) ## the whole loop on a local chain; FILE=path sends that file, CHAIN=ganache takes that chain
-	@mixpay demo $(if $(FILE),--file "$(FILE)") $(if $(CHAIN),--chain "$(CHAIN)")
+demo: $(READY) ## the whole loop on a local chain; FILE=path sends that file, CHAIN=ganache takes that chain; KILL=1 kills a relay
+	@mixpay demo $(if $(FILE),--file "$(FILE)") $(if $(CHAIN),--chain "$(CHAIN)") $(if $(KILL),--kill)
 
 verify-deployment: $(READY) ## what stands on a chain against artifacts and deployment file: RPC=url FILE=path
 	@python scripts/verify_deployment.py --rpc "$(RPC)" --deployment "$(FILE)"
@@ -83,7 +86,7 @@ bench: $(READY) ## microseconds of a packet, by part; writes reports/
 
 test-e2e: $(READY) ## real processes on a local chain, end to end
 	@echo "== end-to-end tests"
-	@python -m pytest tests/e2e
+	@python -m pytest tests/e2e -n 2 --dist loadfile
 
 lint: $(READY) ## ruff, mypy, forge fmt, slither, and what docs/audit has of them
 	@echo "== ruff"

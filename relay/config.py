@@ -28,13 +28,18 @@ TEMPLATE = """\
 rpc_url = {rpc_url}
 deployment = {deployment}
 
-# What the registry announces: others reach this relay here.
+# What the registry announces: others reach this relay here. Behind a NAT, its outer name and ports.
 host = {host}
 link_port = {link_port}
 client_port = {client_port}
 
-# What the daemon listens on; another address than `host` behind NAT.
+# What the daemon listens on: an address of this machine; or "address:link_port:client_port", if a NAT maps
+# the announced ports to others.
 listen = {listen}
+
+# Whether the whole network is one of private addresses, as a test may be. Else announcing one is refused on
+# a public chain.
+private_network = false
 
 # Account that owns the stake and receives swept earnings (cold: its key does not live here).
 owner = {owner}
@@ -65,6 +70,18 @@ mixer_packets = 50_000
 link_queue = 10_000
 # Passes and clients served at once.
 clients = 1_000
+
+[strangers]
+# Connections on the link port that have not proven yet which relay they are: in all, and from one address (of
+# IPv6: from one /64).
+handshakes = 256
+handshakes_of_address = 32
+# Connections on the client port from one address; in all there may be 256 more than `clients`.
+connections_of_address = 64
+# New connections, and requests for documents, of one address each second, in the long run.
+per_second = 50.0
+# Seconds for a TLS handshake on the link port, and again until a relay has proven who it is.
+handshake_seconds = 10.0
 
 [settlement]
 # Redeem a batch at so many tickets, or after so many seconds.
@@ -122,6 +139,16 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("credit_limit is above max_unsettled, which limits it anyway")
 
 
+class Strangers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is given to whom nobody knows yet: connections, work a second, seconds."""
+
+    handshakes: Count = 256
+    handshakes_of_address: Count = 32
+    connections_of_address: Count = 64
+    per_second: Annotated[float, msgspec.Meta(ge=0.1, le=1e6)] = 50.0
+    handshake_seconds: Seconds = 10.0
+
+
 class Settlement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a batch is redeemed: tickets, or seconds since its first."""
 
@@ -168,11 +195,13 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_port: Port
     owner: str
     listen: str = "0.0.0.0"  # noqa: S104 - a relay serves the network; the operator may narrow it
+    private_network: bool = False
     api_port: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = 0
     poll_interval: Seconds = 2.0
     workers: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
     issuers: dict[str, str] = {}
     limits: Limits = Limits()
+    strangers: Strangers = Strangers()
     settlement: Settlement = Settlement()
     passes: PassSettings = PassSettings()
     treasury: TreasuryRules = TreasuryRules()
@@ -190,16 +219,25 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             parse_endpoint(self.endpoint)
         except EndpointError as error:
             raise ValueError(f"host and ports: {error}") from None
-        try:
-            ip_address(self.listen)
-        except ValueError:
-            raise ValueError(f"listen: {self.listen!r} is no network address of this machine") from None
+        _parse_listen(self.listen)
         parse_account(self.owner, "owner")
 
     @property
     def endpoint(self) -> str:
         """The text registered on chain: host:link_port:client_port."""
         return str(Endpoint(self.host, self.link_port, self.client_port))
+
+    @property
+    def listen_address(self) -> str:
+        """What is listened on, without ports."""
+        return _parse_listen(self.listen)[0]
+
+    def listening(self, registered: Endpoint) -> Endpoint:
+        """What to listen on for a registered endpoint: own ports stand for those announced here only."""
+        address, ports = _parse_listen(self.listen)
+        announced = (self.link_port, self.client_port)
+        theirs = (registered.link_port, registered.client_port)
+        return Endpoint(address, *(ports if ports is not None and theirs == announced else theirs))
 
     @property
     def owner_account(self) -> Account:
@@ -210,6 +248,21 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def issuer_urls(self) -> dict[int, str]:
         """URLs of issuers by campaign number."""
         return {int(campaign): url for campaign, url in self.issuers.items()}
+
+
+def _parse_listen(text: str) -> tuple[str, tuple[int, int] | None]:
+    """Address, and ports if they are named. Raises ValueError."""
+    try:
+        return str(ip_address(text)), None
+    except ValueError:
+        pass
+    try:
+        place = parse_endpoint(text)
+        return str(ip_address(place.host)), (place.link_port, place.client_port)
+    except (EndpointError, ValueError):
+        raise ValueError(
+            f"listen: {text!r} is no network address of this machine, nor address:link_port:client_port"
+        ) from None
 
 
 def _check_url(name: str, text: str) -> None:
@@ -251,6 +304,21 @@ def render(
     )
     for name, value in (settings or {}).items():
         text = _with_setting(text, name, value)
+    decode(text.encode(), "the configuration")
+    return text
+
+
+def changed(text: str, settings: Mapping[str, str]) -> str:
+    """The text of a configuration with other values, written as TOML has them, for settings of its top level.
+
+    A line that is not there is added at the top. Raises UserError if what comes out is no configuration.
+    """
+    for name, value in settings.items():
+        head, section, rest = text.partition("\n[")
+        line = re.compile(rf"(?m)^[ \t]*{re.escape(name)}[ \t]*=.*$")
+        found = line.search(head)
+        before, after = (head[: found.start()], head[found.end() :]) if found else ("", f"\n{head}")
+        text = f"{before}{name} = {value}{after}{section}{rest}"
     decode(text.encode(), "the configuration")
     return text
 

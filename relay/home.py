@@ -5,6 +5,8 @@ keys/          key store: operator (secp256k1), link (Ed25519 seed); beside them
                what was restored from a backup
 relay.sqlite   the daemon's database; that of a later release N of the network is relay-N.sqlite
 api.json       how to talk to the running daemon
+metrics.token  what Prometheus shows to read the metrics
+retired/       folders of relays with earlier operator keys; rotation.json, successor/: see relay/rotation/
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from mixpay.deployment import Deployment
 from mixpay.errors import UserError
 from mixpay.files import make_private_folder
 from mixpay.keystore import Kdf
+from mixpay.typed import typed
 from mixpay.types import Account
 from relay import config as configs
 from relay.config import RelayConfig, decode
 from relay.keys import restored
+from relay.rotation.plan import require_whole
 
 if TYPE_CHECKING:  # it loads the chain library, which --help must not wait for
     from mixpay.releases import Span
@@ -87,6 +91,7 @@ class Home:
     @classmethod
     def open(cls, path: Path, password: str) -> Home:
         """Read everything. Raises UserError naming the file that is absent, wrong or readable by others."""
+        require_whole(path)
         config = configs.load(path / CONFIG)
         deployment = deployments.load(path / config.deployment)
         keys = path / KEYS
@@ -125,6 +130,7 @@ def initialise(folder: Path, text: str, password: str, kdf: Kdf) -> NewHome:
     Raises UserError, before anything is written, when there is a configuration already or it is not valid.
     """
     path, keys = folder / CONFIG, folder / KEYS
+    require_whole(folder)
     if path.exists():
         raise UserError(f"{path} is there already: edit it, or choose another folder with --home")
     decode(text.encode(), "the configuration")
@@ -144,7 +150,7 @@ def operator_account(folder: Path) -> Account:
     """The operator's account, as its key file names it; needs no password. Raises UserError."""
     path = folder / KEYS / f"{OPERATOR_KEY}.json"
     try:
-        address = msgspec.json.decode(path.read_bytes(), type=_KeyFile).address
+        address = msgspec.json.decode(path.read_bytes(), type=typed(_KeyFile)).address
     except FileNotFoundError:
         raise UserError(f"there is no key {path}: run `mixpay-relay init` first") from None
     except (OSError, msgspec.MsgspecError) as error:

@@ -6,6 +6,7 @@ Of what it answers, the demo's verdict uses the signed vouchers only; the rest t
 from __future__ import annotations
 
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from mixpay import eip712
 from mixpay.demo.evidence import SignedPoolVoucher, SignedVoucher
 from mixpay.errors import MixpayError
+from mixpay.typed import typed
 from mixpay.types import Account, Amount, RelayId
 
 _TIMEOUT = 10.0
@@ -47,7 +49,9 @@ class _PoolVoucher(msgspec.Struct, frozen=True):
 
 
 class _Payer(msgspec.Struct, frozen=True):
+    account: str
     unsettled_value: int
+    proven_value: int
     receipts: int
     voucher: _Voucher | None
 
@@ -95,6 +99,28 @@ class Status(msgspec.Struct, frozen=True):
         """Tickets that its payers have settled."""
         return sum(payer.receipts for payer in self.payers)
 
+    @property
+    def proven(self) -> int:
+        """Value, in hop prices, of the receipts that it holds and nobody has settled."""
+        return sum(payer.proven_value for payer in self.payers)
+
+    @property
+    def unproven(self) -> int:
+        """Value, in hop prices, of the packets that it took and whose next relay has not answered yet."""
+        return sum(payer.unsettled_value - payer.proven_value for payer in self.payers)
+
+    def due(self, price: Amount) -> Mapping[Account, int]:
+        """What each payer owes it for receipts that it holds, vouchers included; token units, all time."""
+        return {
+            _account(payer.account): price * payer.proven_value
+            + (int(payer.voucher.cumulative) if payer.voucher is not None else 0)
+            for payer in self.payers
+        }
+
+    def opened(self) -> Mapping[Account, int]:
+        """Tickets that each payer has settled."""
+        return {_account(payer.account): payer.receipts for payer in self.payers}
+
     def vouchers(self) -> list[SignedVoucher]:
         """What its payers signed."""
         return [_voucher(payer.voucher) for payer in self.payers if payer.voucher is not None]
@@ -123,11 +149,11 @@ def _account(text: str) -> Account:
 def read_status(home: Path) -> Status:
     """Ask the relay whose folder this is. Raises NoStatus."""
     try:
-        access = msgspec.json.decode((home / "api.json").read_bytes(), type=_Access)
+        access = msgspec.json.decode((home / "api.json").read_bytes(), type=typed(_Access))
         request = urllib.request.Request(
             f"http://127.0.0.1:{access.port}/status", headers={"Authorization": f"Bearer {access.token}"}
         )
         with OPENER.open(request, timeout=_TIMEOUT) as answer:
-            return msgspec.json.decode(answer.read(), type=Status)
+            return msgspec.json.decode(answer.read(), type=typed(Status))
     except (OSError, msgspec.MsgspecError) as error:
         raise NoStatus(f"the relay in {home} does not answer: {error}") from None

@@ -36,6 +36,26 @@ class PoolVoucherAnswer(msgspec.Struct, frozen=True, kw_only=True):
     signature: str
 
 
+class DueAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of what is not paid: why, what follows, and when (`at`: chain time; None: now, or if).
+
+    All parts together are all that is unpaid.
+    """
+
+    amount: str
+    why: str
+    follows: str
+    at: int | None
+
+
+class AgendaAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the daemon will do by itself; `at` in chain time, None: when `when` says."""
+
+    what: str
+    when: str
+    at: int | None
+
+
 class PayerAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What one relay owes us. `notes`: why something is not paid yet, and what happens next."""
 
@@ -56,6 +76,7 @@ class PayerAnswer(msgspec.Struct, frozen=True, kw_only=True):
     voucher: VoucherAnswer | None
     refused: str | None
     notes: list[str]
+    dues: list[DueAnswer] = []
 
 
 class PayeeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +96,7 @@ class PayeeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     closes_at: int
     refused: str | None
     notes: list[str]
+    dues: list[DueAnswer] = []
 
 
 class CampaignAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +114,7 @@ class CampaignAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the voucher still brings within budget and caps, as far as the chain was asked."""
     voucher: PoolVoucherAnswer | None
     notes: list[str]
+    dues: list[DueAnswer] = []
 
 
 class CaseAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +180,17 @@ class ReleaseAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator should do, or what is waited for."""
 
 
+class LeavingAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A relay that has left: how far it has come, and when its capital is back (chain time)."""
+
+    left_at: int
+    serves_until: int
+    channels_back: int
+    stake_back: int
+    stake: str
+    progress: str
+
+
 class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one relay."""
 
@@ -182,10 +216,15 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     payees: list[PayeeAnswer]
     campaigns: list[CampaignAnswer]
     cases: list[CaseAnswer] = []
+    leaving: LeavingAnswer | None = None
+    draining: DrainAnswer | None = None
+    """None while packets are taken."""
     drops: dict[str, int]
     refusals: dict[str, int]
     notes: list[str]
-    """What concerns the operator: trouble, and what the daemon does next."""
+    """What concerns the operator: trouble, and what it can do about it."""
+    agenda: list[AgendaAnswer] = []
+    """What the daemon does next, and when."""
     releases: list[ReleaseAnswer] = []
     """All releases, those included in which this operator runs no relay."""
 
@@ -217,6 +256,18 @@ class SettleAnswer(msgspec.Struct, frozen=True, kw_only=True):
     redeemed: list[RedeemedAnswer]
     actions: list[ActionAnswer]
     waiting: list[str]
+
+
+class DrainAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How far draining has come: packets that are in the relay, by where they are."""
+
+    draining: bool
+    complete: bool
+    """No new packets are taken and none is left: to stop now loses nothing."""
+    opening: int = 0
+    held: int = 0
+    waiting: int = 0
+    unacknowledged: int = 0
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
