@@ -1,7 +1,7 @@
 """What one step of the relay changes, joined as far as it goes before it is a change of the disk.
 
 A step takes in many packets, and each brings rows of the same kinds. Those that are only ever removed
-together are joined here, so that the disk has one row of them for each step, and nobody handles one object
+together are joined here, so that the disk has few rows of them for each step, and nobody handles one object
 for each.
 """
 
@@ -21,6 +21,9 @@ from relay.store.tables import BOOKS, TAGS
 
 _Link: TypeAlias = tuple[int, RelayId]
 """Side and peer."""
+
+MAX_TOGETHER = 32
+"""Issued tickets in a row, which is written anew whenever one leaves it: a payee may ack them one by one."""
 
 _OF_A_PLACE = (book_rows.PlacedTicket, book_rows.Response, book_rows.LateResponse)
 
@@ -102,7 +105,10 @@ class Changes:
 
     def _book_row(self, side: int, peer: RelayId, row: book_rows.Row) -> None:
         if isinstance(row, book_rows.IssuedTicket):
-            issued = self._issued.add(side, peer, row, self._new.get((side, peer)))
+            newest = self._new.get((side, peer))
+            if newest is not None and len(newest.tickets) >= MAX_TOGETHER:
+                newest = None
+            issued = self._issued.add(side, peer, row, newest)
             self._new[side, peer] = self._touched[issued.key] = issued
             return
         if isinstance(row, _OF_A_PLACE):

@@ -199,6 +199,16 @@ async def test_tickets_of_a_step_share_a_row_and_each_leaves_it_after_a_restart(
         assert kept.book_rows()[1, PEER] == first[:1]
 
 
+def test_payee_that_acknowledges_tickets_one_by_one_makes_little_to_write() -> None:
+    """Though all of them were issued in one step."""
+    tickets, issued = issued_tickets(*range(1, 257)), IssuedTickets()
+    changed(1, PEER, *map(StoreRow, tickets), issued=issued)
+    alone = len(book.encode(tickets[0]))
+    for ticket in tickets:
+        ops = changed(1, PEER, ForgetTickets((ticket.seq,)), issued=issued)
+        assert sum(len(op.data) for op in ops if isinstance(op, Put)) < 32 * alone
+
+
 @given(data())
 async def test_issued_tickets_are_those_that_were_not_forgotten(draw: DataObject) -> None:
     """Whatever steps issue and forget, on whichever links, and whenever the relay restarts."""
