@@ -218,8 +218,9 @@ Effect: TypeAlias = (
 Effects: TypeAlias = tuple[Effect, ...]
 
 DiskEffect: TypeAlias = Store | ForgetTickets | ForgetAtLength | ForgetBatch
-ON_DISK: frozenset[type[Effect]] = frozenset((Store, ForgetTickets, ForgetAtLength, ForgetBatch))
+FOR_DISK = (Store, ForgetTickets, ForgetAtLength, ForgetBatch)
 """Classes of the first group."""
+ON_DISK: frozenset[type[Effect]] = frozenset(FOR_DISK)
 
 
 @record

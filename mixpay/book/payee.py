@@ -62,6 +62,7 @@ from mixpay.book.payee_settling import SettlingPayee
 from mixpay.book.receipt_run import ReceiptRun
 from mixpay.book.rows import (
     MAX_LATE,
+    MAX_SHORT,
     Channel,
     Commitment,
     Cut,
@@ -215,8 +216,10 @@ class PayeeBook(SettlingPayee):
         return in_order([Store(signed)], self._shorten(run), self._redeem_if_ready(now))
 
     def _shorten(self, run: ReceiptRun) -> Effects:
-        """See `LinkBook`. Not while many responses are on their way: they would stand beside locks."""
-        if run.is_fixed or 8 * (run.count - run.answered) > run.signed_count - run.short:
+        """See `LinkBook`. Not while many responses are on their way, for they would stand beside locks; but
+        before there is too much for a row."""
+        ready = run.signed_count - run.short
+        if run.is_fixed or (8 * run.awaited > ready and 2 * ready < MAX_SHORT):
             return ()
         effects = super()._shorten(run)
         return in_order(effects, map(Store, run.later_responses())) if effects else ()

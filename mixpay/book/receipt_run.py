@@ -54,6 +54,11 @@ class ReceiptRun(Run):
         """Whether it is out what is asked for: a response that comes now is worth nothing."""
         return self.commitment is not None or self.demand is not None or self.given_up
 
+    @property
+    def awaited(self) -> int:
+        """Tickets without a response that are not written down in short."""
+        return self.count - self.answered - len(self._shown)
+
     def restore(self, responses: Iterable[Response | LateResponse], demands: Iterable[Demand]) -> None:
         """Take what the disk has of this batch beside its tickets."""
         for row in responses:
@@ -100,8 +105,8 @@ class ReceiptRun(Run):
 
     def signed_receipts(self) -> tuple[int, int]:
         """Return the number and the value of the receipts under the payer's newest signature."""
-        values = [self._values[p] for p in range(self.signed_count) if self.response(p) is not None]
-        return len(values), sum(values)
+        others = [p for p in range(self.signed_count, self.count) if self.response(p) is not None]
+        return self.answered - len(others), self.opened - sum(self._values[p] for p in others)
 
     @property
     def provable(self) -> int:

@@ -16,12 +16,10 @@ from typing import Protocol
 from mixpay import eip712
 from mixpay.book import Limits, PayeeBook, PayerBook
 from mixpay.book.events import (
+    FOR_DISK,
     BatchSettled,
     ClaimDue,
     Effect,
-    ForgetAtLength,
-    ForgetBatch,
-    ForgetTickets,
     Refuse,
     SendAck,
     SendBatch,
@@ -32,7 +30,6 @@ from mixpay.book.events import (
     SendSamples,
     SendTicket,
     SendVoucher,
-    Store,
     TicketLost,
     TicketOpened,
     TicketTaken,
@@ -42,8 +39,6 @@ from mixpay.merkle import Opening
 from mixpay.types import Account, Epoch, Random, RelayId
 from mixpay.wire import frames
 from relay.store import Changes, IssuedTickets, RelayStore, StoreOp
-
-_FOR_DISK = (Store, ForgetTickets, ForgetAtLength, ForgetBatch)
 
 
 class Side(IntEnum):
@@ -105,7 +100,7 @@ class Step:
     ) -> None:
         """Take the effects of a peer's book; `packet` is what goes with the ticket among them."""
         for effect in effects:
-            if isinstance(effect, _FOR_DISK):
+            if isinstance(effect, FOR_DISK):
                 self.changes.book(side, peer, effect)
             elif isinstance(effect, SendAck):
                 self.acks[peer].append(frames.Ack(effect.batch, effect.position, effect.seq, effect.ack))
@@ -158,6 +153,7 @@ class Books:
         self._account_of = account_of
         self._random = random
         self._issued = IssuedTickets()
+        self._step: Step | None = None
         self._payees: dict[RelayId, PayeeBook] = {}
         self._payers: dict[RelayId, PayerBook] = {}
         for (side, peer), rows in store.book_rows().items():
@@ -226,11 +222,18 @@ class Books:
 
     @contextmanager
     def step(self) -> Iterator[Step]:
-        """Gather effects of books; commit and carry them out at the end of the block."""
-        step = Step(self._hooks, self._issued)
+        """Gather effects of books; commit and carry them out at the end of the block, which awaits nothing.
+
+        Within another step it is that step: some changes remove what a book told before, and nothing later.
+        """
+        if self._step is not None:
+            yield self._step
+            return
+        step = self._step = Step(self._hooks, self._issued)
         try:
             yield step
         finally:
+            self._step = None
             # Even when a later frame was bad: what the books took in is taken in. And even without rows: what
             # earlier steps wrote must be sent first, and the store keeps the order.
             if step:

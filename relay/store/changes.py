@@ -1,7 +1,7 @@
 """What one step of the relay changes, joined as far as it goes before it is a change of the disk.
 
 A step takes in many packets, and each brings rows of the same kinds. Those that are only ever removed
-together are joined here, so that the disk has one row of them for each step, and nobody handles one object
+together are joined here, so that the disk has few rows of them for each step, and nobody handles one object
 for each.
 """
 
@@ -21,6 +21,9 @@ from relay.store.tables import BOOKS, TAGS
 
 _Link: TypeAlias = tuple[int, RelayId]
 """Side and peer."""
+
+MAX_TOGETHER = 32
+"""Issued tickets in a row, which is written anew whenever one leaves it: a payee may ack them one by one."""
 
 _OF_A_PLACE = (book_rows.PlacedTicket, book_rows.Response, book_rows.LateResponse)
 
@@ -78,6 +81,7 @@ class Changes:
         self._counts: dict[str, int] = {}
         self._new: dict[_Link, _Row] = {}
         self._touched: dict[Key, _Row] = {}
+        self._shrunk: set[Key] = set()
 
     def __bool__(self) -> bool:
         return bool(self._ops or self._rows or self._tags or self._counts or self._touched)
@@ -89,6 +93,7 @@ class Changes:
         elif isinstance(effect, ForgetTickets):
             for row in self._issued.forget(side, peer, effect.seqs):
                 self._touched[row.key] = row
+                self._shrunk.add(row.key)
         elif isinstance(effect, ForgetAtLength):
             self._take_rows()  # what came before is removed, too
             for kind in book_rows.AT_LENGTH:
@@ -100,7 +105,10 @@ class Changes:
 
     def _book_row(self, side: int, peer: RelayId, row: book_rows.Row) -> None:
         if isinstance(row, book_rows.IssuedTicket):
-            issued = self._issued.add(side, peer, row, self._new.get((side, peer)))
+            newest = self._new.get((side, peer))
+            if newest is not None and len(newest.tickets) >= MAX_TOGETHER:
+                newest = None
+            issued = self._issued.add(side, peer, row, newest)
             self._new[side, peer] = self._touched[issued.key] = issued
             return
         if isinstance(row, _OF_A_PLACE):
@@ -132,7 +140,9 @@ class Changes:
         """All of them. Called once, at the end of the step."""
         self._take_rows()
         self._ops += [Append(TAGS, (epoch, tags[0]), b"".join(tags)) for epoch, tags in self._tags.items()]
+        # Also where tickets stay in the row: so the journal is emptied of the others in time (I10).
+        self._ops += [Delete(BOOKS, key) for key in self._shrunk]
         for row in self._touched.values():
-            data = b"".join(row.tickets.values())
-            self._ops.append(Put(BOOKS, row.key, data) if data else Delete(BOOKS, row.key))
+            if row.tickets:
+                self._ops.append(Put(BOOKS, row.key, b"".join(row.tickets.values())))
         return self._ops + [role_op(role, packets) for role, packets in self._counts.items()]

@@ -103,6 +103,8 @@ class Group:
         """What rows hold afterwards; None: the row is gone."""
         self.counters: dict[str, int] = {}
         self.size = 0
+        self.forgets = False
+        """Whether it removes anything, be it to put something shorter in its place."""
         self._heads: dict[tuple[Table, Key], Key] = {}
         """Under which key a row stands that is appended to, by all but the last part."""
 
@@ -117,6 +119,7 @@ class Group:
                     self._append(op)
                 case Delete():
                     self.rows[op.table][op.key] = None
+                    self.forgets = True
                 case DeleteRange():
                     self._cut(op)
                 case Add():
@@ -131,13 +134,9 @@ class Group:
         else:
             self._heads[group], rows[op.key] = op.key, bytearray(op.data)
 
-    @property
-    def forgets(self) -> bool:
-        """Whether it removes anything."""
-        return bool(self.ranges) or any(None in rows.values() for rows in self.rows.values())
-
     def _cut(self, op: DeleteRange) -> None:
         rows = self.rows[op.table]
         for key in [key for key in rows if op.covers(key)]:
             del rows[key]
         self.ranges.append(op)
+        self.forgets = True

@@ -138,12 +138,40 @@ def test_court_seesLocksThatAreComputed(crash):
     assert evidence.locks_root == demand.locks_root
 
 
+@pytest.mark.parametrize("crash", [False, True])
+def test_provable_isWhatIsUnderTheSignature_answeredOrNot(crash):
+    """I7: not what is answered without a signature, nor what is signed without an answer."""
+    link = carried(20, answered=lambda ticket: ticket.position != 4)
+    for _ in range(3):
+        link.issue()
+        link.turn("payee", link.handle("payee", link.wires["payee"].popleft()))
+    link.respond_all(lambda ticket: ticket.position != 4)
+    if crash:
+        link.crash("payee")
+    assert link.payee.totals(PRICE).opened == (19 + 3) * 4
+    link.turn("payee", link.payee.begin_settlement(link.now))
+    assert link.payee.provable() == (19 * 4 * PRICE, 19 * 4 * PRICE)
+
+
 def test_ticketsWhoseResponsesAreOnTheirWay_areNotShortened():
     link = carried(20, answered=lambda ticket: ticket.position < 15)
     assert all(row.first + len(row.values) <= 16 for row in link.disks["payee"].of(rows.ShortTickets))
     link.respond_all()
     link.tick(1.0)
     assert sum(len(row.values) for row in link.disks["payee"].of(rows.ShortTickets)) == 20
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_responsesThatNeverCome_holdUpOnceOnly(crash):
+    """Of a long batch some packets are always lost: later ones are written down in short."""
+    link = carried(70, answered=lambda ticket: ticket.position >= 8)
+    if crash:
+        link.crash("payee")
+    for _ in range(20):
+        link.carry(1)
+        link.respond_all(lambda ticket: ticket.position >= 8)
+    assert link.payee.totals(PRICE).opened == 82 * 4
+    assert len(link.disks["payee"].of(rows.PlacedTicket)) < 12
 
 
 def test_receiptInShort_takes48BytesAtMost():

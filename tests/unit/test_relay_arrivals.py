@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from mixpay import eip712
 from mixpay.book import Limits
-from mixpay.types import Epoch
+from mixpay.merkle import lock_leaf, root
+from mixpay.types import Epoch, Value
 from mixpay.wire import frames
+from registry_samples import operator_key
 from relay.path import arrivals
 from relay.path.books import Side
 from relay.path.desk import SideEvents
 from relay.path.opening import Done, InlineOpener, Job, Key
-from relay_parts import EPOCH, Node, Parts, frame, only, reasons
+from relay_parts import DEPLOYMENT, EPOCH, PRICE, Node, Parts, account, frame, only, reasons
 
 
 class LateOpener:
@@ -132,3 +135,27 @@ async def test_tooManyUnderWay_payersWait(parts: Parts, mix: Node, monkeypatch: 
     opener(mix).work()
     assert not link.paused
     assert len(only(await parts.bring(mix), frames.Acks)) >= 1
+
+
+async def test_packetThatComesWithASignature_isOnDiskAlthoughTheSignatureShortensTheBatch(
+    tmp_path: Path,
+) -> None:
+    """I8: a signature rewrites its batch's rows. What was taken in after it must not be rewritten away."""
+    parts = Parts(tmp_path, limits=Limits(shorten_after=1))
+    entry, mix1, *_ = parts.path()
+    node = await parts.node(mix1)
+    node.link(Side.PAYER, entry)
+    first, second = parts.packet(), parts.packet()
+    await parts.bring(node, frame(first))
+    book = node.books.payee(entry)
+    with node.books.step() as step:
+        step.add(Side.PAYER, entry, book.on_response(1, 0, bytes(31) + b"r", node.clock()))
+    locks = root([lock_leaf(first.lock, 4)])
+    message = eip712.Batch(account(entry), account(mix1), 1, 1, Value(4), PRICE, locks)
+    domain = eip712.channels_domain(DEPLOYMENT.chain_id, DEPLOYMENT.channels)
+    signed = frames.Batch(1, 1, locks, eip712.sign(operator_key(entry), message.digest(domain)))
+    answers = await node.hear(Side.PAYER, entry, signed, frame(second, seq=2))
+    assert [ack.position for acks in only(answers, frames.Acks) for ack in acks.acks] == [1]
+    again = await parts.restart(mix1)
+    assert again.books.payee(entry).totals(PRICE).unsettled == 8
+    await parts.close()

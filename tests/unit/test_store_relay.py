@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,17 @@ from mixpay.mailbox import Created, Deleted, Delivered, Mailboxes, PutMailbox, S
 from mixpay.passes import Pass, PassRecord, Scope, TickTaken
 from mixpay.types import Amount, Epoch, RelayId, Value
 from relay import store as relay_store
-from relay.store import Changes, Delete, IssuedTickets, Put, RelayStore, StoredPoolVoucher, StoreOp
-from relay.store.tables import BOOKS, TAGS
+from relay.store import (
+    Changes,
+    Delete,
+    IssuedTickets,
+    Put,
+    RelayStore,
+    StoredPoolVoucher,
+    StoreLimits,
+    StoreOp,
+)
+from relay.store.tables import BOOKS, MIGRATIONS, TAGS
 
 PEER = RelayId(7)
 BODY = 2048
@@ -109,6 +120,14 @@ async def test_rows_of_earlier_versions_are_read(path: Path) -> None:
         assert {tag for _, tag in kept.tags(Epoch(0))} == {*(bytes([n]) * 16 for n in range(3)), b"t" * 16}
 
 
+async def test_release_that_cannot_read_short_tickets_says_so_and_speaks_of_no_damage(path: Path) -> None:
+    """Who is told of damage puts back an old backup, and loses what came after it."""
+    async with after(path, stored(1, PEER, issued_tickets(1, 2))):
+        pass
+    with pytest.raises(UserError, match="newer release"):
+        RelayStore(path, migrations=MIGRATIONS[:2])
+
+
 @pytest.mark.parametrize("data", [b"", b"\x02", b"\x02" * 78, b"\x04" * 82 + b"\x02"])
 async def test_joined_rows_that_are_cut_short_are_told(path: Path, data: bytes) -> None:
     async with after(path, [Put(BOOKS, (0, PEER, 2, 1, 0), data)]) as kept:
@@ -153,6 +172,21 @@ async def test_answered_tickets_are_forgotten_by_number(path: Path) -> None:
         assert kept.rows(BOOKS) == []
 
 
+async def test_answered_ticket_leaves_no_trace_though_others_of_its_row_wait(path: Path) -> None:
+    """I10: where it came from leaves the journal too, before anything else is forgotten."""
+    first, second = issued_tickets(1, 2)
+    first, issued = replace(first, origin=b"who sent what to whom"), IssuedTickets()
+    kept = RelayStore(path, StoreLimits(scrub_after=0.01))
+    await kept.written(changed(1, PEER, StoreRow(first), StoreRow(second), issued=issued))
+    assert any(first.origin in file.read_bytes() for file in path.parent.iterdir())
+    await kept.written(changed(1, PEER, ForgetTickets((1,)), issued=issued))
+    async with asyncio.timeout(10):
+        while any(first.origin in file.read_bytes() for file in path.parent.iterdir()):
+            await asyncio.sleep(0.01)  # the scrub comes by itself
+    assert kept.book_rows()[1, PEER] == [second]
+    await kept.close()
+
+
 async def test_tickets_of_a_step_share_a_row_and_each_leaves_it_after_a_restart(path: Path) -> None:
     first, second, issued = issued_tickets(1, 2), issued_tickets(3, 4), IssuedTickets()
     steps = [changed(1, PEER, *map(StoreRow, step), issued=issued) for step in (first, second)]
@@ -163,6 +197,16 @@ async def test_tickets_of_a_step_share_a_row_and_each_leaves_it_after_a_restart(
             loaded.load(1, PEER, number, tickets)
     async with after(path, changed(1, PEER, ForgetTickets((2, 3, 4)), issued=loaded)) as kept:
         assert kept.book_rows()[1, PEER] == first[:1]
+
+
+def test_payee_that_acknowledges_tickets_one_by_one_makes_little_to_write() -> None:
+    """Though all of them were issued in one step."""
+    tickets, issued = issued_tickets(*range(1, 257)), IssuedTickets()
+    changed(1, PEER, *map(StoreRow, tickets), issued=issued)
+    alone = len(book.encode(tickets[0]))
+    for ticket in tickets:
+        ops = changed(1, PEER, ForgetTickets((ticket.seq,)), issued=issued)
+        assert sum(len(op.data) for op in ops if isinstance(op, Put)) < 32 * alone
 
 
 @given(data())
