@@ -283,8 +283,8 @@ class PayeeBook(SettlingPayee):
         return None if run is None or run.commitment is not None or run.unsigned else run
 
     def _redeem_if_ready(self, now: float, *, giving_up: bool = False) -> Effects:
-        """Redeem what is complete. `giving_up`: or what has had its time. Only `tick` does: before it, whoever
-        runs the book looks whether responses may still come (`expect`).
+        """Redeem what is complete; `giving_up`: or what has had its time. Only `tick` gives up: before it,
+        whoever runs the book looks whether responses may still come (`expect`).
         """
         run = self._ready()
         if run is None or (run.answered < run.count and not (giving_up and now >= self._deadline)):
