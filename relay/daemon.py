@@ -63,7 +63,7 @@ from relay.winding_up import left_to_do
 log = logging.getLogger(__name__)
 
 _TAGS = 50_000_000
-_PULSE = 0.01
+PULSE = 0.01
 """Seconds between two looks at the mixer: the most by which a delay is exceeded."""
 _TICK = 0.1
 _HOUSEKEEPING = 60.0
@@ -250,7 +250,7 @@ class Daemon:
         await self.keys.use()
         await self.server.start(config.listen, self.endpoint.link_port)
         await self.gateway.start(config.listen, self.endpoint.client_port, self.home.link_seed)
-        self._begin(self._every(_PULSE, self._pulse))
+        self._begin(self._every(PULSE, self._pulse))
         self._begin(self._every(_TICK, self._tick))
         self._begin(self._every(_HOUSEKEEPING, self._housekeeping))
         self._begin(self.chain.run(config.poll_interval))
