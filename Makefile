@@ -12,6 +12,7 @@ NODE_READY := node_modules/.ready
 READY := $(PYTHON_READY) $(NODE_READY)
 HALMOS_READY := .venv-halmos/.ready
 FUZZ_READY := .venv-fuzz/.ready
+BENCH_READY := .venv-bench/.ready
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -77,9 +78,13 @@ mutants: $(READY) ## mutation testing of the contracts, on copies; N=30: so many
 fuzz: $(READY) $(FUZZ_READY) ## coverage-guided fuzzing of what strangers reach; N=10000000 inputs, SEED=1; writes reports/fuzz.json
 	@python -m fuzz $(if $(N),--inputs $(N)) $(if $(SEED),--seed $(SEED))
 
-bench: $(READY) ## microseconds of a packet, by part; writes reports/
-	@python scripts/bench_packet.py
-	@python scripts/bench_relay.py
+# The picture's library is in an environment of its own; only who writes the page gets it.
+$(BENCH_READY): requirements/bench.txt scripts/setup_bench.sh $(PYTHON_READY)
+	@scripts/setup_bench.sh
+	@touch $@
+
+bench: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what a packet costs, layer by layer; LAYERS="hop book", STRICT=1; writes reports/bench.json, with WRITE=1 docs/bench.md
+	@python -m bench $(LAYERS) $(if $(WRITE),--write) $(if $(STRICT),--strict)
 
 test-e2e: $(READY) ## real processes on a local chain, end to end
 	@echo "== end-to-end tests"

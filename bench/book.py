@@ -13,7 +13,8 @@ from bench.ledger import PRICE, Ledger
 
 def measure(scale: Scale) -> Found:
     """`settle_100k_s`: cut, batch signature over all tickets, redeem, samples, openings, voucher, forgetting;
-    rows of both sides on disk. CPU of the whole process. The signature is counted, as nothing was signed before.
+    rows of both sides on disk. CPU of the whole process. All of the signature's work is in it, for nothing
+    was signed before.
     """
     with tempfile.TemporaryDirectory() as folder:
         carried, settled = asyncio.run(_measure(Path(folder), scale.receipts))

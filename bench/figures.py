@@ -16,7 +16,9 @@ REPORT = ROOT / "reports/bench.json"
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A figure's unit, its limit if it has one (`at_least`: from below), what it is relative to, what it is."""
+    """A figure's unit, its limit if it has one (`at_least`: from below), what it is relative to, and
+    what it is.
+    """
 
     unit: str
     limit: float | None
@@ -55,7 +57,9 @@ GOALS: Mapping[str, Goal] = {
     "overload_kept": Goal(
         "×", 0.8, "the peak rate", "rate forwarded at three times the peak, offered", at_least=True
     ),
-    "overload_unaccounted": Goal("packets", 0, "those offered", "offered − forwarded − dropped with a reason"),
+    "overload_unaccounted": Goal(
+        "packets", 0, "those offered", "offered − forwarded − dropped with a reason"
+    ),
     "overload_growth_mb": Goal("MB", 32, "before the overload", "memory of the daemon"),
     "overload_p99_ms": Goal("ms", 2_000, MACHINE, "delay beyond its own of what was accepted in overload"),
     "added_delay_p99_ms": Goal("ms", 20, MACHINE, "delay beyond its own, at 70 % of the peak rate"),
@@ -96,7 +100,7 @@ class Scale:
     """False: whole daemons are not measured, only the relay without incentives."""
 
 
-SHORT = Scale(slices=3, receipts=500, held=2_000, frames=300, delays=2_000, seconds=0.5, warm=0.2, turns=1,
+SHORT = Scale(slices=3, receipts=500, held=2_000, frames=300, delays=2_000, seconds=1.0, warm=0.8, turns=1,
               sweep=(0.5,))  # fmt: skip
 
 

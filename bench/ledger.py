@@ -1,4 +1,4 @@
-"""A payer's and a payee's book with their databases, and receipts between them, for the book and store layers."""
+"""A payer's and a payee's book with their databases, and receipts between them."""
 
 from __future__ import annotations
 

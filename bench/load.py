@@ -2,7 +2,7 @@
 
     python -m bench.load SCRIPT [--plain]
 
-SCRIPT is a file of `World.script`. Orders come as lines of JSON on standard input, and each is answered by one:
+SCRIPT is a file of `World.script`. Orders come as lines of JSON on standard input, each is answered by one:
 
     {"do": "prepare", "packets": N}                          packets are made, so that it costs nothing later
     {"do": "run", "rate": R, "seconds": S, "warm": W, "pid": P}
@@ -40,6 +40,9 @@ _STEP = 0.001
 _TICK = 0.1
 _AHEAD = 64
 """Packets that wait at each entry when the relay is given all it takes."""
+_LEAST = 100
+"""Packets that a run is to carry at least."""
+_PATIENCE = 30.0
 _DRAIN = 15.0
 """Seconds that the last packets are waited for, at most: three mean lives of the longest delay."""
 _QUIET = 1.5
@@ -122,8 +125,10 @@ class Load:
     async def ticking(self) -> None:
         """Let all books do what time asks for."""
         while True:
-            for peer in (*self.entries, *self.nexts):
-                peer.tick()
+            for entry in self.entries:
+                entry.tick()
+            for mix in self.nexts:
+                mix.tick()
             await asyncio.sleep(_TICK)
 
     # ------------------------------------------------------------------ a run
@@ -137,7 +142,7 @@ class Load:
         await self._offer(rate, began, warm)
         first = self._read(pid)
         scene.tally.late, scene.tally.waited = array("d"), array("d")
-        await self._offer(rate, began + warm, seconds)
+        await self._offer(rate, began + warm, seconds, scene.tally.arrived + _LEAST)
         last, tally = self._read(pid), scene.tally
         late, waited = list(tally.late), list(tally.waited)
         for entry in self.entries:
@@ -158,9 +163,10 @@ class Load:
         busy = proc.machine_busy()
         return Reading(self.scene.clock(), self.scene.tally.arrived, proc.cpu_by_process(pid), own, busy)
 
-    async def _offer(self, rate: float | None, began: float, seconds: float) -> None:
-        clock, due = self.scene.clock, began
-        while (now := clock()) < began + seconds:
+    async def _offer(self, rate: float | None, began: float, seconds: float, least: int = 0) -> None:
+        """For so long; and on, on a machine that has no time for us, until `least` have come through."""
+        clock, due, end = self.scene.clock, began, began + seconds
+        while (now := clock()) < end or (self.scene.tally.arrived < least and now < end + _PATIENCE):
             if rate is None:
                 for entry in self.entries:
                     for _ in range(_AHEAD - len(entry.queue)):
@@ -197,7 +203,9 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     ordered = sorted(seconds)
     if not ordered:
         return {}
-    return {f"p{part}": 1000 * ordered[max(0, math.ceil(len(ordered) * part / 100) - 1)] for part in PERCENTILES}
+    return {
+        f"p{part}": 1000 * ordered[max(0, math.ceil(len(ordered) * part / 100) - 1)] for part in PERCENTILES
+    }
 
 
 def _hex(text: str) -> bytes:
@@ -220,7 +228,8 @@ async def serve(load: Load) -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         order = json.loads(line)
         work = asyncio.ensure_future(_obey(load, order))
-        await asyncio.wait({work, failed, ticking}, return_when=asyncio.FIRST_COMPLETED)
+        tasks: set[asyncio.Future[Any]] = {work, failed, ticking}
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for ended in (failed, ticking):
             if ended.done():
                 ended.result()

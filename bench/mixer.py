@@ -21,7 +21,9 @@ RATE = 2_000.0
 CRITICAL_1_PERCENT = 1.628
 
 
-def actual_delays(count: int, pulse: float | None, draw: Callable[[Random], int], seed: int = 1) -> list[float]:
+def actual_delays(
+    count: int, pulse: float | None, draw: Callable[[Random], int], seed: int = 1
+) -> list[float]:
     """Seconds for which a mixer holds packets whose senders draw their delays (ms) so.
 
     pulse: seconds between two looks at the mixer; None: a host that wakes just when a packet is due.

@@ -1,7 +1,7 @@
 """The relay's data path in one process: what one packet costs it, part by part, as a mix with its real parts.
 
 Desk, router, channel books, database, mixer and frame codec are those of the daemon; only TLS and the network
-are left out. The database's writer is a thread of its own: its CPU time is the process's less the event loop's.
+are left out. The database's writer is a thread of its own: its CPU is the process's less the event loop's.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ from relay.store import RelayStore
 
 EPOCH = Epoch(1)
 _VALUE = Value(4)
-_PER_SLICE = 20
+LARGE = 1 << 20
+"""Packets that may wait for a link."""
+_PER_TURN = 20
 """Packets for each slice of other layers."""
 
 
@@ -86,7 +89,7 @@ class PathBench:
         mixer: Mixer[Outgoing] = Mixer(1 << 20)
         tags = TagStore(EPOCH, 1 << 20)
         self.router = Router(
-            me, self.books, tags, mixer, Mailboxes(me), metrics, time.monotonic, lambda: 0, hooks.link, 1 << 20,
+            me, self.books, tags, mixer, Mailboxes(me), metrics, time.monotonic, lambda: 0, hooks.link, LARGE,
             InlineOpener(os.urandom, tags.seen),
         )  # fmt: skip
         hooks.router = self.router
@@ -116,7 +119,10 @@ class PathBench:
         """The second mix's acknowledgements of what was forwarded to it."""
         found = (self.supply.behind(number_of(packet.packet)).ack for packet in forwarded)
         return frames.Acks(
-            tuple(frames.Ack(1, first + n, p.seq, ack) for n, (p, ack) in enumerate(zip(forwarded, found, strict=True)))
+            tuple(
+                frames.Ack(1, first + n, p.seq, ack)
+                for n, (p, ack) in enumerate(zip(forwarded, found, strict=True))
+            )
         )
 
     async def run(self, count: int) -> dict[str, float]:
@@ -129,10 +135,10 @@ class PathBench:
         for start in range(0, count, GROUP):
             data = b"".join(encoded[start : start + GROUP])
             began = time.process_time()
-            arrived = self.timed("decode PACKET", lambda data=data: list(deframer.feed(data)))
+            arrived = self.timed("decode PACKET", partial(_all_frames, deframer, data))
             self.timed(
                 "open, check, book",
-                lambda arrived=arrived: self.desk.received(Side.PAYER, self.entry, arrived),
+                partial(self.desk.received, Side.PAYER, self.entry, arrived),
             )
             await self.store.written(())
             self.timed("mixer, next ticket", self.router.release)
@@ -144,7 +150,7 @@ class PathBench:
             began = time.process_time()
             self.timed(
                 "check acks, receipts",
-                lambda acks=acks: self.desk.received(Side.PAYEE, self.next, [acks]),
+                partial(self.desk.received, Side.PAYEE, self.next, [acks]),
             )
             await self.store.written(())
             process += time.process_time() - began
@@ -154,9 +160,13 @@ class PathBench:
         return {**parts, "database, frames sent": whole - sum(parts.values()), "all, without TLS": whole}
 
 
+def _all_frames(deframer: frames.Deframer, data: bytes) -> list[frames.LinkFrame]:
+    return list(deframer.feed(data))
+
+
 def measure(scale: Scale) -> Found:
     """µs of a packet by part. Groups are committed one by one, so the database costs more than under load."""
-    count = scale.slices * _PER_SLICE // GROUP * GROUP or GROUP
+    count = scale.slices * _PER_TURN // GROUP * GROUP or GROUP
     with tempfile.TemporaryDirectory() as folder:
 
         async def run() -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The relay's neighbours: an entry that pays it and a mix that it pays, with real links and books in lean form.
+"""The relay's neighbours: an entry that pays it, and a mix that it pays, with real links and books, but lean.
 
 Nothing of theirs is stored, and nothing is opened: packets were made here, so what they hold is known. Their
 books are the daemons' own: they promise, acknowledge, sign, settle and sample as on any link.
@@ -23,6 +23,7 @@ from mixpay.merkle import Opening
 from mixpay.types import Account, Amount, Epoch, Random, RelayId, Value
 from mixpay.wire import frames
 from relay.links import Identity, Link, LinkDialer, LinkServer
+from relay.links.events import SHUTTING_DOWN
 from relay.path.books import to_frame
 
 ENTRY_VALUE = Value(4)
@@ -82,11 +83,22 @@ class Quiet:
 
     def send(self, effects: Iterable[Effect]) -> None:
         """Send what is for the wire."""
+        acks: list[frames.Ack] = []
         for effect in effects:
+            if isinstance(effect, SendAck):
+                acks.append(frames.Ack(effect.batch, effect.position, effect.seq, effect.ack))
+                continue
             if isinstance(effect, effects_.Refuse):
                 raise RuntimeError(f"a book refuses: {effect.reason}")
             if not isinstance(effect, _QUIET) and self.link is not None:
                 self.link.send(to_frame(effect))
+        self.acknowledge(acks)
+
+    def acknowledge(self, acks: Sequence[frames.Ack]) -> None:
+        """Send acks, many in a frame."""
+        for start in range(0, len(acks), frames.MAX_ACKS):
+            if self.link is not None:
+                self.link.send(frames.Acks(tuple(acks[start : start + frames.MAX_ACKS])))
 
 
 class Entry(Quiet):
@@ -124,9 +136,7 @@ class Entry(Quiet):
             self.queue.popleft()
             scene.tally.issued += 1
             scene.due[ready.number] = due, now, ready.delay_ms / 1000
-            self.link.send(
-                frames.Packet(seq, scene.epoch, ready.lock, ready.hint, ENTRY_VALUE, ready.packet)
-            )
+            self.link.send(frames.Packet(seq, scene.epoch, ready.lock, ready.hint, ENTRY_VALUE, ready.packet))
 
     def _ticket(self, ready: Ready, now: float) -> int | None:
         if self._plain:
@@ -177,7 +187,7 @@ class Entry(Quiet):
                 case frames.Openings():
                     self.send(book.on_openings(frame.number, [_opening(one) for one in frame.openings]))
                 case frames.Refuse():
-                    raise RuntimeError(f"the relay refuses the entry: {frame.reason}")
+                    _only_goodbye(frame.reason)
         self.pump()
 
 
@@ -221,9 +231,7 @@ class Next(Quiet):
                     scene.tally.lost[f"next_{effect.reason}"] += 1
                 elif isinstance(effect, TicketTaken):
                     others += self.book.on_response(effect.batch, effect.position, behind.response, now)
-        if acks and self.link is not None:
-            for start in range(0, len(acks), frames.MAX_ACKS):
-                self.link.send(frames.Acks(tuple(acks[start : start + frames.MAX_ACKS])))
+        self.acknowledge(acks)
         if refused and self.link is not None:
             self.link.send(frames.RefuseTickets(tuple(refused)))
         self.send(others)
@@ -270,7 +278,12 @@ class Next(Quiet):
                     total = Amount(frame.cumulative)
                     self.send(book.on_voucher(total, frame.upto_batch, frame.signature, now))
                 case frames.Refuse():
-                    raise RuntimeError(f"the relay refuses the next mix: {frame.reason}")
+                    _only_goodbye(frame.reason)
+
+
+def _only_goodbye(reason: str) -> None:
+    if reason != SHUTTING_DOWN:
+        raise RuntimeError(f"the relay refuses the link: {reason}")
 
 
 def _opening(opening: frames.Opening) -> Opening:

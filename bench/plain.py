@@ -2,9 +2,9 @@
 
     python -m bench.plain SCRIPT
 
-Same links, frames, packets, replay tags on disk, delays and pulse as the daemon's. What is not there: checks of
-lock and hint, channel books, their rows, acks, settlements. No daemon can be started so: an operator has no
-switch for it.
+Same links, frames, packets, replay tags on disk, delays and pulse as the daemon's. What is not there: checks
+of lock and hint, channel books, their rows, acks, settlements. No daemon can be started so: an operator has
+no switch for it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ from mixpay.packet import Forward, KeyContext
 from mixpay.replay import TagStore
 from mixpay.types import HOPS, RelayId
 from mixpay.wire import frames
+from relay.daemon import PULSE
 from relay.links import Identity, Link, LinkDialer, LinkServer
 from relay.path.mixer import Mixer
 from relay.store import RelayStore, tag_op
 
-PULSE = 0.01
-"""As the daemon's."""
 _TAGS = 50_000_000
 
 

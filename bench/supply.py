@@ -1,4 +1,4 @@
-"""Packets for one relay, made in advance: to the relay they are as those of clients, byte for byte in size and form.
+"""Packets for one relay, made in advance: to it they are as those of clients, in size and in form.
 
 Only the first layer is real: the relay under test opens no other. What is inside is noise with the packet's
 number in front, by which the load process knows it again when it has come through. The scalars of the layers
@@ -86,7 +86,7 @@ class Supply:
         number, self._made = self._made, self._made + 1
         behind = self.behind(number)
         delay = mix_delay(FAST, self._random) if delay_ms is None else delay_ms
-        ephemeral, keys = packet._start_layer(  # noqa: SLF001 -- the first layer, as `build` makes it
+        ephemeral, keys = packet._start_layer(  # the first layer, as `build` makes it
             self._context, Hop(RelayId(0), self._public, 0), self._random
         )
         routing = MIX_ROUTING.pack(next(self._nexts), delay, behind.lock, behind.hint)

@@ -1,9 +1,9 @@
 """A network for one relay: a chain with the contracts, nine registered relays, of which one is to be run.
 
-The others exist on the chain and in the bench's load process only (`bench/peers.py`). The relay under test is a
-mix of layer 1; its payers are relays of layer 3 as entries, its payees those of layer 2. All channels are open
-and rich, so that no limit of money ends a measurement, and the packet key is in the relay's database before it
-starts, so that packets can be made for it.
+The others exist on the chain and in the bench's load process only (`bench/peers.py`). The relay under test is
+a mix of layer 1; its payers are relays of layer 3 as entries, its payees those of layer 2. All channels are
+open and rich, so that no limit of money ends a measurement, and the packet key is in the relay's database
+before it starts, so that packets can be made for it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mixpay import deployment as deployments
 from mixpay import eip712, keystore, tls
@@ -79,7 +80,7 @@ class World:
         self._enter()
         self._cast(places)
         self._open_channels()
-        asyncio.run(self._plant_key())
+        asyncio.run(self._plant_in_new())
 
     # ------------------------------------------------------------------ making it
 
@@ -146,10 +147,14 @@ class World:
         for payee in self.payees:
             sender.send(channels.fund(payee.account, RICH))
 
-    async def _plant_key(self) -> None:
+    async def _plant_in_new(self) -> None:
         store = RelayStore(self.home.database)
-        await store.written([key_op(EPOCH, self.secret)])
+        await self.plant_key(store)
         await store.close()
+
+    async def plant_key(self, store: RelayStore) -> None:
+        """Put the packet key into a database of the relay under test."""
+        await store.written([key_op(EPOCH, self.secret)])
 
     # ------------------------------------------------------------------ using it
 
@@ -173,11 +178,16 @@ class World:
         lines[found[0]] = f"{name} = {value}"
         path.write_text("\n".join(lines) + "\n")
 
-    def script(self) -> dict[str, object]:
+    def script(self) -> dict[str, Any]:
         """What the load process needs to know; with secrets, for a file that only its owner reads."""
 
-        def shown(place: Place) -> dict[str, object]:
-            return {"relay": place.relay, "key": place.key.hex(), "seed": place.seed.hex(), "port": place.port}
+        def shown(place: Place) -> dict[str, Any]:
+            return {
+                "relay": place.relay,
+                "key": place.key.hex(),
+                "seed": place.seed.hex(),
+                "port": place.port,
+            }
 
         domain = eip712.channels_domain(self._deployment.chain_id, self._deployment.channels)
         return {
@@ -192,4 +202,3 @@ class World:
             "payers": [shown(place) for place in self.payers],
             "payees": [shown(place) for place in self.payees],
         }
-

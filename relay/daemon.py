@@ -29,6 +29,8 @@ from mixpay.network import NetworkView
 from mixpay.passes import EntryPassBook
 from mixpay.replay import TagStore
 from mixpay.types import RelayId, Value
+from relay import capacity
+from relay.capacity import Capacity
 from relay.chainside import Accounts, ChainSide
 from relay.clients.gateway import Gateway
 from relay.config import RelayConfig
@@ -93,6 +95,8 @@ class Daemon:
         self.home, self.me, self.view, self.sender = home, me, view, sender
         self.clock = time.monotonic
         self.metrics = Metrics()
+        self.capacity: Capacity | None = None
+        """What the relay can carry, once it was measured at the start."""
         self.contracts = Contracts(rpc, home.deployment)
         self.endpoint = _registered_endpoint(view, me)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -210,6 +214,7 @@ class Daemon:
             waiting=self.router.waiting,
             trouble=lambda: self.chain.trouble,
             notes=lambda: [*self.keys.notes(), *self.reporter.notes()],
+            capacity=lambda: self.capacity,
             clock=self.clock,
         )
 
@@ -244,8 +249,13 @@ class Daemon:
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
-        """Listen and begin. Raises OSError when a port is not to be had, ChainError without a chain."""
+        """Listen and begin.
+
+        Raises OSError when a port is not to be had, ChainError without a chain, UserError if this computer
+        fails its own check.
+        """
         config = self.home.config
+        await self._check_self()
         await self.workers.start()
         await self.keys.use()
         await self.server.start(config.listen, self.endpoint.link_port)
@@ -258,6 +268,17 @@ class Daemon:
         self._begin(self.court.run(5 * config.poll_interval))
         self._begin(self.issuers.run())
         log.info("relay %d serves at %s", self.me, self.endpoint)
+
+    async def _check_self(self) -> None:
+        workers = self.home.config.workers
+        found = self.capacity = await asyncio.to_thread(capacity.measure, workers)
+        self.metrics.capacity.set(found.packets)
+        log.info(
+            "self-check: a packet is opened in %.0f µs; with %d workers about %d a second can be carried",
+            found.open_us,
+            workers,
+            found.packets,
+        )
 
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

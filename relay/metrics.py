@@ -25,6 +25,11 @@ class Metrics:
         )
         self.receipts = Counter("mixpay_receipts", "Tickets proven relayed", registry=self.registry)
         self.held = Gauge("mixpay_mixer_packets", "Packets held for their delay", registry=self.registry)
+        self.capacity = Gauge(
+            "mixpay_capacity_packets",
+            "Packets a second that this relay can carry, estimated at its start",
+            registry=self.registry,
+        )
         self.chain_height = Gauge("mixpay_chain_height", "Newest block followed", registry=self.registry)
 
         self._reasons: set[str] = set()

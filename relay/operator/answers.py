@@ -154,6 +154,15 @@ class ReleaseAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator should do, or what is waited for."""
 
 
+class CapacityAnswer(msgspec.Struct, frozen=True):
+    """What the relay can carry, estimated at its start from how fast it opens packets."""
+
+    packets: int
+    """A second."""
+    open_us: float
+    """CPU to open one, in µs."""
+
+
 class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one relay."""
 
@@ -181,6 +190,8 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     cases: list[CaseAnswer] = []
     drops: dict[str, int]
     refusals: dict[str, int]
+    capacity: CapacityAnswer | None = None
+    """None until it was measured."""
     notes: list[str]
     """What concerns the operator: trouble, and what the daemon does next."""
     releases: list[ReleaseAnswer] = []

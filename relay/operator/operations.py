@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from mixpay.accounts import show_account
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, RelayId
+from relay.capacity import Capacity
 from relay.config import RelayConfig
 from relay.court import CourtDesk
 from relay.keys.directories import SOFTWARE
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide
 from relay.operator import report
-from relay.operator.answers import Roles, SettleAnswer, StatusAnswer
+from relay.operator.answers import CapacityAnswer, Roles, SettleAnswer, StatusAnswer
 from relay.path.books import Books
 from relay.state import State
 from relay.store import RelayStore
@@ -44,6 +45,8 @@ class RelayOperations:
     """Why the last look at the chain failed."""
     notes: Callable[[], list[str]]
     """What else the operator should know."""
+    capacity: Callable[[], Capacity | None]
+    """What the relay can carry, once it was measured."""
     clock: Callable[[], float]
 
     def status(self) -> StatusAnswer:
@@ -76,6 +79,7 @@ class RelayOperations:
             links_in=sorted(links_in),
             links_out=sorted(links_out),
             roles=self._roles(),
+            capacity=self._capacity(),
             income=report.income(payers, payees, campaigns),
             balances=report.balances(money.treasury.holdings),
             payers=payers,
@@ -86,6 +90,10 @@ class RelayOperations:
             refusals=report.reasons(self.metrics_of.refusals),
             notes=[*self.notes(), *report.account_notes(money, self.trouble(), self.court.last)],
         )
+
+    def _capacity(self) -> CapacityAnswer | None:
+        found = self.capacity()
+        return None if found is None else CapacityAnswer(found.packets, round(found.open_us, 1))
 
     def _layer(self) -> int | None:
         state = self.state
