@@ -40,6 +40,8 @@ _STEP = 0.001
 _TICK = 0.1
 _AHEAD = 64
 """Packets that wait at each entry when the relay is given all it takes."""
+MOST_UNDER_WAY = 3_000
+"""The same for a relay without tickets: more than it holds for their delays, so that some always wait."""
 _LEAST = 100
 """Packets that a run is to carry at least."""
 _PATIENCE = 30.0
@@ -168,9 +170,7 @@ class Load:
         clock, due, end = self.scene.clock, began, began + seconds
         while (now := clock()) < end or (self.scene.tally.arrived < least and now < end + _PATIENCE):
             if rate is None:
-                for entry in self.entries:
-                    for _ in range(_AHEAD - len(entry.queue)):
-                        entry.offer(now)
+                self._offer_all(now)
             else:
                 while due <= now:
                     self._dice.choice(self.entries).offer(due)
@@ -178,6 +178,13 @@ class Load:
             for entry in self.entries:
                 entry.pump()
             await asyncio.sleep(_STEP)
+
+    def _offer_all(self, now: float) -> None:
+        """As many as the relay takes: tickets are the limit, and where there are none, what is under way."""
+        for entry in self.entries:
+            room = MOST_UNDER_WAY - len(self.scene.due) if self._plain else _AHEAD
+            for _ in range(min(room, _AHEAD) - len(entry.queue)):
+                entry.offer(now)
 
     async def _drain(self) -> None:
         """Wait for what is under way."""

@@ -1,7 +1,7 @@
 """The whole layer: `mixpay-relay run` as it is, a mix of layer 1, between real links under load.
 
-    peak       as many packets as it takes
-    sustained  70 % of that, in turns with the relay without incentives (`bench/plain.py`)
+    peak       as many packets as it takes, in turns with the relay without incentives (`bench/plain.py`)
+    sustained  70 % of that: the delay that load adds
     sweep      from light load to twice the peak, for the picture
     overload   three times the peak, twice
     workers    the peak again, with two worker processes
@@ -83,18 +83,18 @@ def measure(scale: Scale) -> Found:
         world = World(chain, Path(name))
         stand = ending.enter_context(_daemon(world, "daemon", 0))
         plain = ending.enter_context(_plain(world))
-        peak = stand.run(None, scale.seconds, scale.warm)
-        rate = peak["rate"]
+        peaks = _peaks(found, stand if scale.incentives else None, plain, scale)
+        if not peaks:
+            return found
+        rate = _median(peaks, "rate")
         if not rate:
             raise BenchFailed("no packet came through: the machine is too busy to measure anything")
-        sustained = _sustained(found, stand if scale.incentives else None, plain, SUSTAINED * rate, scale)
-        if not scale.incentives:
-            return found
+        sustained = _sustained(found, stand, SUSTAINED * rate, scale)
         curve_ = [stand.run(load * rate, scale.seconds, scale.warm) for load in scale.sweep]
         overloads = _overload(found, stand, scale)
         found.detail["picture"] = _picture(rate, [*curve_, *sustained, *overloads])
         stand.relay.stop()
-        _workers(found, world, stand, peak, scale)
+        _workers(found, world, stand, peaks, scale)
         memory.measure(found, world, scale)
     return found
 
@@ -137,35 +137,38 @@ def _plain(world: World) -> Iterator[Stand]:
 # ---------------------------------------------------------------------- parts
 
 
-def _sustained(found: Found, stand: Stand | None, plain: Stand, rate: float, scale: Scale) -> list[Run]:
-    """Relay with and without incentives by turns, and an ack check in the same minute."""
+def _peaks(found: Found, stand: Stand | None, plain: Stand, scale: Scale) -> list[Run]:
+    """Relay with and without incentives by turns, each as busy as it can be, and an ack check beside them."""
     with_, without, acks = [], [], []
     for _ in range(scale.turns):
         if stand is not None:
-            with_.append(stand.run(rate, scale.seconds, scale.warm))
-        without.append(plain.run(rate, scale.seconds, scale.warm))
+            with_.append(stand.run(None, scale.seconds, scale.warm))
+        without.append(plain.run(None, scale.seconds, scale.warm))
         acks.append(measure_proof(Scale(slices=max(3, scale.slices // 15))).figures["ack_check_us"])
     off, ack = _median(without, "us_per_packet"), statistics.median(acks)
     found.figures["relay_us_no_incentives"] = off
     found.detail["without incentives"] = [_short(run) for run in without]
-    if not with_:
-        return []
-    on, least = _median(with_, "us_per_packet"), _median(with_, "floor_us")
-    found.figures |= {
-        "relay_us_per_packet": on,
-        "relay_over_floor": statistics.median(run["us_per_packet"] / run["floor_us"] for run in with_),
-        "incentives_ratio": statistics.median(
-            one["us_per_packet"] / two["us_per_packet"] for one, two in zip(with_, without, strict=True)
-        ),
-        "receipts_us": on - off - _median(with_, "curve_us") - ack,
-        "added_delay_p99_ms": statistics.median(run["whole_ms"]["p99"] for run in with_),
-    }
-    found.detail |= {
-        "floor_us": least,
-        "ack_check_us": ack,
-        "sustained": [_short(run) for run in with_],
-    }
+    if with_:
+        on = _median(with_, "us_per_packet")
+        found.figures |= {
+            "relay_us_per_packet": on,
+            "relay_over_floor": statistics.median(run["us_per_packet"] / run["floor_us"] for run in with_),
+            "incentives_ratio": statistics.median(
+                one["us_per_packet"] / two["us_per_packet"] for one, two in zip(with_, without, strict=True)
+            ),
+            "receipts_us": on - off - _median(with_, "curve_us") - ack,
+        }
+        floors = {name: _median(with_, name) for name in ("floor_us", "curve_us")}
+        found.detail["peak"] = {**floors, "ack_check_us": ack, "runs": [_short(run) for run in with_]}
     return with_
+
+
+def _sustained(found: Found, stand: Stand, rate: float, scale: Scale) -> list[Run]:
+    """What load adds to delays."""
+    runs = [stand.run(rate, scale.seconds, scale.warm) for _ in range(scale.turns)]
+    found.figures["added_delay_p99_ms"] = statistics.median(run["whole_ms"]["p99"] for run in runs)
+    found.detail["sustained"] = [_short(run) for run in runs]
+    return runs
 
 
 def _overload(found: Found, stand: Stand, scale: Scale) -> list[Run]:
@@ -188,7 +191,6 @@ def _overload(found: Found, stand: Stand, scale: Scale) -> list[Run]:
         _short(run) | {k: run[k] for k in ("offered", "arrived", "lost", "dropped_by_relay", "rss_mb")}
         for run in overs
     ]
-    found.detail["peak"] = [_short(run) for run in peaks]
     return overs
 
 
@@ -207,17 +209,17 @@ def unaccounted(run: Run) -> int:
     return missing
 
 
-def _workers(found: Found, world: World, stand: Stand, peak: Run, scale: Scale) -> None:
+def _workers(found: Found, world: World, stand: Stand, alone: list[Run], scale: Scale) -> None:
     """The daemon again with two workers, under the same load process."""
     world.set("workers", "2")
     stand.relay = Daemon(world, "daemon-workers")
     stand.relay.wait()
-    run = stand.run(None, scale.seconds, scale.warm)
-    found.figures["scaling_2_workers"] = two_core_rate(run) / two_core_rate(peak)
+    runs = [stand.run(None, scale.seconds, scale.warm) for _ in range(scale.turns)]
+    reckoned, clock = ([statistics.median(map(rate, some)) for some in (runs, alone)] for rate in _RATES)
+    found.figures["scaling_2_workers"] = reckoned[0] / reckoned[1]
     found.detail["workers"] = {
-        "none": _short(peak),
-        "two": _short(run),
-        "by the clock, load on the same cores": run["rate"] / peak["rate"],
+        "runs": [_short(run) for run in runs],
+        "by the clock, load on the same cores": clock[0] / clock[1],
     }
     stand.relay.stop()
 
@@ -231,6 +233,8 @@ def two_core_rate(run: Run) -> float:
     busiest: float = max([*each, sum(each) / 2])
     return floor_us / busiest
 
+
+_RATES: tuple[Callable[[Run], float], ...] = (two_core_rate, lambda run: float(run["rate"]))
 
 # ---------------------------------------------------------------------- reading runs
 
