@@ -107,6 +107,18 @@ class Frontier:
         self.count = 0
         self._left: list[bytes] = []  # the newest complete left subtree of each height
 
+    @classmethod
+    def of(cls, count: int, left: Sequence[bytes]) -> Frontier:
+        """Return the frontier that had this count and these hashes."""
+        frontier = cls()
+        frontier.count, frontier._left = count, list(left)
+        return frontier
+
+    @property
+    def left(self) -> tuple[bytes, ...]:
+        """The newest complete left subtree of each height, 32 bytes each."""
+        return tuple(self._left)
+
     def append(self, leaf: bytes) -> None:
         """Add a leaf of 32 bytes."""
         node, height, count = leaf, 0, self.count

@@ -30,6 +30,7 @@ from mixpay import proof
 from mixpay.crypto import lioness, secp256k1, x25519
 from mixpay.errors import PeerError
 from mixpay.geometry import GEOMETRY, MAILBOX_ID_SIZE, MAILBOX_ROUTING, MIX_ROUTING, REPLAY_TAG_SIZE, Geometry
+from mixpay.records import record
 from mixpay.types import Random, RelayId
 
 __all__ = [
@@ -141,7 +142,7 @@ class Built:
     packet: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Peeled:
     """What every layer holds for its relay: replay tag (16 bytes) and proof scalars (32 bytes each)."""
 
@@ -150,7 +151,7 @@ class Peeled:
     ack: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Forward(Peeled):
     """A mix's layer: where to send the packet next, after how long, and the next ticket's lock and hint."""
 
@@ -161,7 +162,7 @@ class Forward(Peeled):
     packet: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deliver(Peeled):
     """The mailbox's layer: mailbox id (16 bytes), kind (u8) and the user's data."""
 
@@ -170,15 +171,15 @@ class Deliver(Peeled):
     user_data: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@record
 class _Layer:
     """Keys of one layer."""
 
-    tag: bytes
-    header_key: bytes
-    payload_key: bytes
-    own: bytes
-    ack: bytes
+    tag: bytes = field(repr=False)
+    header_key: bytes = field(repr=False)
+    payload_key: bytes = field(repr=False)
+    own: bytes = field(repr=False)
+    ack: bytes = field(repr=False)
 
 
 def build(

@@ -8,9 +8,21 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from mixpay.book import limits as reasons
-from mixpay.book.events import Effects, Refuse, Store
+from mixpay.book.events import Effects, ForgetAtLength, Refuse, Store
 from mixpay.book.limits import Limits
-from mixpay.book.rows import BatchPrice, Channel, Commitment, Cut, LinkState, PlacedTicket, Row, SignedBatch
+from mixpay.book.rows import (
+    MAX_SHORT,
+    BatchPrice,
+    Channel,
+    Commitment,
+    Cut,
+    LinkState,
+    LocksTree,
+    PlacedTicket,
+    Row,
+    ShortTickets,
+    SignedBatch,
+)
 from mixpay.book.run import Run
 from mixpay.types import Amount, Value
 
@@ -98,12 +110,22 @@ class LinkBook(Generic[AnyRun]):
 
     def _place(self, run: AnyRun, ticket: PlacedTicket, price: Amount) -> Effects:
         """Append a ticket to a batch; the first one fixes the batch's price."""
-        if run.tickets:
+        if run.count:
             run.add(ticket)
             return (Store(ticket),)
         run.price = price
         run.add(ticket)
         return Store(ticket), Store(BatchPrice(run.number, price))
+
+    def _shorten(self, run: AnyRun) -> Effects:
+        """Write down in short what is signed of a batch, if that is much by now."""
+        if run.signed_count - run.short < self.limits.shorten_after:
+            return ()
+        rows = run.shorten(MAX_SHORT)
+        if rows is None:
+            return ()
+        anew: list[Row] = [*rows, *run.recent]
+        return ForgetAtLength(run.number), *map(Store, anew)
 
     def _leave(self, number: int) -> None:
         """Let go of all batches up to a number."""
@@ -154,6 +176,8 @@ class LinkBook(Generic[AnyRun]):
     def _fill(run: AnyRun, rows: Rows) -> None:
         number = run.number
         run.price = next((row.price for row in rows[BatchPrice] if row.number == number), Amount(0))
+        tree = next((row for row in rows[LocksTree] if row.number == number), None)
+        run.restore_short((row for row in rows[ShortTickets] if row.number == number), tree)
         mine = (ticket for ticket in rows[PlacedTicket] if ticket.batch == number)
         for ticket in sorted(mine, key=lambda ticket: ticket.position):
             run.add(ticket)

@@ -3,7 +3,7 @@
 Every call of a book returns a tuple of effects in which all of the first group stand before all of the
 second:
 
-    for the disk            Store, ForgetTickets, ForgetBatch
+    for the disk            Store, ForgetTickets, ForgetAtLength, ForgetBatch
     for the wire            SendTicket, SendAck, SendRefuseTicket, SendBatch, SendCut, SendRedeem,
                             SendSamples, SendOpenings, SendVoucher, Refuse
     for the relay itself    TicketTaken, TicketOpened, TicketLost, BatchSettled, ClaimDue
@@ -15,38 +15,46 @@ nothing (no connection, a crash) is always safe: `resend` repeats what still mat
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 from typing import TypeAlias
 
 from mixpay.book.rows import Row
 from mixpay.errors import PeerError
 from mixpay.merkle import Opening
+from mixpay.records import record
 from mixpay.types import Amount, Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Store:
     """Write a row in the place of the one with the same key."""
 
     row: Row
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ForgetTickets:
     """Delete the `IssuedTicket` rows of these tickets."""
 
     seqs: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ForgetBatch:
     """Delete all rows of batches up to `number`: what was carried leaves no trace (I10)."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
+class ForgetAtLength:
+    """Delete the `PlacedTicket` and `Response` rows of a batch: what follows takes their place."""
+
+    number: int
+
+
+@record
 class SendTicket:
     """PACKET, to be completed with the packet. `hint` has 33 bytes, `value` is in hop prices."""
 
@@ -56,7 +64,7 @@ class SendTicket:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendAck:
     """ACK: the ticket has this place of this batch."""
 
@@ -66,7 +74,7 @@ class SendAck:
     ack: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendRefuseTicket:
     """REFUSE_TICKET."""
 
@@ -74,7 +82,7 @@ class SendRefuseTicket:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendBatch:
     """BATCH: the payer's signature over the first `count` tickets; `root` of their locks."""
 
@@ -84,7 +92,7 @@ class SendBatch:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendCut:
     """CUT: the batch ends at `count` tickets."""
 
@@ -92,7 +100,7 @@ class SendCut:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendRedeem:
     """REDEEM: root and sum (hop prices) of the batch's receipts."""
 
@@ -101,7 +109,7 @@ class SendRedeem:
     total: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendSamples:
     """SAMPLES: the points of the receipts to open."""
 
@@ -109,7 +117,7 @@ class SendSamples:
     points: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendOpenings:
     """OPENINGS: the receipts at those points, in their order."""
 
@@ -117,7 +125,7 @@ class SendOpenings:
     openings: tuple[Opening, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendVoucher:
     """VOUCHER: all that is owed up to a batch, in token units."""
 
@@ -126,7 +134,7 @@ class SendVoucher:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refuse:
     """The peer broke the rules: tell it the reason, close the connection, count the reason.
 
@@ -142,7 +150,7 @@ class Refuse:
         return PeerError(self.reason)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TicketTaken:
     """Payee: the ticket is new and has this place. Forward its packet, once; without this, do not."""
 
@@ -151,7 +159,7 @@ class TicketTaken:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TicketOpened:
     """Payer: the payee has the packet; `ack` (checked) completes the response of the packet's own ticket."""
 
@@ -160,7 +168,7 @@ class TicketOpened:
     origin: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TicketLost:
     """Payer: refused by the payee, or not acknowledged in time. A late ack is still taken."""
 
@@ -169,7 +177,7 @@ class TicketLost:
     origin: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BatchSettled:
     """Both: a voucher closed the batch. `value` in hop prices, `amount` and `cumulative` in token units."""
 
@@ -179,7 +187,7 @@ class BatchSettled:
     cumulative: Amount
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClaimDue:
     """Payee: claim the newest voucher now, whatever the gas costs: the channel is closing."""
 
@@ -189,6 +197,7 @@ class ClaimDue:
 Effect: TypeAlias = (
     Store
     | ForgetTickets
+    | ForgetAtLength
     | ForgetBatch
     | SendTicket
     | SendAck
@@ -208,11 +217,12 @@ Effect: TypeAlias = (
 )
 Effects: TypeAlias = tuple[Effect, ...]
 
-ON_DISK: frozenset[type[Effect]] = frozenset((Store, ForgetTickets, ForgetBatch))
+DiskEffect: TypeAlias = Store | ForgetTickets | ForgetAtLength | ForgetBatch
+ON_DISK: frozenset[type[Effect]] = frozenset((Store, ForgetTickets, ForgetAtLength, ForgetBatch))
 """Classes of the first group."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wait:
     """The payer may not issue this ticket now: the link's packets wait, or go another way."""
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mixpay.book.rows import Channel
+from mixpay.book.rows import MAX_SHORT, Channel
 from mixpay.types import Amount, Value
 
 # Refusals of a ticket by the payee, and reasons for the payer to wait.
@@ -81,6 +81,8 @@ class Limits:
     settle_period: float = 3_600.0
     retry_interval: float = 5.0
     """Without any progress for so long, the payee repeats itself."""
+    shorten_after: int = 1_024
+    """Signed tickets of a batch are written down in short, at least so many at a time."""
     max_lost: int = 4_096
     """A payer keeps that many lost tickets in mind, then stops to promise more."""
 
@@ -92,6 +94,8 @@ class Limits:
     def __post_init__(self) -> None:
         if min(self.unsigned_window, self.settle_tickets, self.max_lost, self.max_unsettled) < 1:
             raise ValueError("window, max_unsettled, settle_tickets and max_lost are at least 1")
+        if not 1 <= self.shorten_after <= MAX_SHORT // 2:
+            raise ValueError(f"shorten_after is 1 to {MAX_SHORT // 2}")
         if self.credit_limit < 0:
             raise ValueError("credit_limit is not negative")
 

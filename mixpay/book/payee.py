@@ -58,18 +58,19 @@ from mixpay.book.events import (
 )
 from mixpay.book.limits import Limits, refusal, room
 from mixpay.book.payee_settling import SettlingPayee
+from mixpay.book.receipt_run import ReceiptRun
 from mixpay.book.rows import (
     MAX_LATE,
     Channel,
     Commitment,
     Cut,
     Demand,
+    LateResponse,
     PlacedTicket,
     Response,
     Row,
     SignedBatch,
 )
-from mixpay.book.run import ReceiptRun
 from mixpay.types import Account, Amount, Value
 from mixpay.wire.frames import SAMPLES
 
@@ -99,39 +100,36 @@ class PayeeBook(SettlingPayee):
         self._progress_at = now
         by_class = self._load(rows)
         for run in self._runs():
-            run.restore(by_class[Response], by_class[Demand])
-            self._places |= {ticket.seq: ticket for ticket in run.tickets}
+            run.restore([*by_class[Response], *by_class[LateResponse]], by_class[Demand])
         self._skip()
         self._late = set(self._state.late)
 
     def known(self, seq: int) -> bool:
         """Say whether this ticket was taken already: `accept` repeats its ack, whatever the packet is."""
-        return seq in self._places
+        return seq in self._open.taken or (self._cut is not None and seq in self._cut.taken)
 
     def accept(
         self, seq: int, lock: bytes, ack: bytes, value: Value, *, price: Amount, now: float
     ) -> Effects:
         """PACKET, after the packet, lock and hint were checked.
 
-        A new ticket: Store, SendAck, TicketTaken. A known one: the same SendAck again. Else
-        SendRefuseTicket. `lock` 20 bytes, `ack` 32, `value` in hop prices as the packet's layer asks,
-        `price` of a hop in token units at the packet's key epoch.
+        A new ticket: Store, SendAck, TicketTaken. A known one: the same SendAck again, unless the payer has
+        signed for it. Else SendRefuseTicket. `lock` 20 bytes, `ack` 32, `value` in hop prices as the packet's
+        layer asks, `price` of a hop in token units at the packet's key epoch.
         """
-        known = self._places.get(seq)
-        if known is not None:
-            return (_ack(known),)
+        if self.known(seq):
+            return tuple(_ack(ticket) for run in self._runs() for ticket in run.recent if ticket.seq == seq)
         reason = self.refusal(seq, value, price)
         if reason is not None:
             self._lost += 1
             return (SendRefuseTicket(seq, reason),)
         run = self._open
-        if not run.tickets:
+        if not run.count:
             self._opened_at = now
         if not self._acked_unsigned():
             self._progress_at = now
-        ticket = PlacedTicket(run.number, len(run.tickets), seq, lock, value, ack)
+        ticket = PlacedTicket(run.number, run.count, seq, lock, value, ack)
         effects = self._place(run, ticket, price)
-        self._places[seq] = ticket
         return *effects, _ack(ticket), TicketTaken(run.number, ticket.position, seq)
 
     def refusal(
@@ -165,7 +163,7 @@ class PayeeBook(SettlingPayee):
         run = self._run(batch)
         if run is None or run.is_fixed or not run.respond(position, response):
             return ()
-        stored = Store(Response(batch, position, response))
+        stored = Store((LateResponse if position < run.short else Response)(batch, position, response))
         return (stored,) if run is self._open else in_order([stored], self._redeem_if_ready(now))
 
     def on_batch(self, number: int, count: int, root: bytes, signature: bytes, now: float) -> Effects:
@@ -175,7 +173,7 @@ class PayeeBook(SettlingPayee):
             return () if number <= self._state.upto_batch else self._accuse(reasons.WRONG_COUNT)
         if count <= run.signed_count:
             return ()
-        if count > len(run.tickets):
+        if count > run.count:
             return self._accuse(reasons.WRONG_COUNT)
         value = run.value_of(count)
         message = eip712.Batch(self.payer, self.payee, number, count, value, run.price, root)
@@ -187,7 +185,14 @@ class PayeeBook(SettlingPayee):
         signed = SignedBatch(number, count, root, signature)
         run.keep(signed, tree)
         self._progress_at = now
-        return in_order([Store(signed)], self._redeem_if_ready(now))
+        return in_order([Store(signed)], self._shorten(run), self._redeem_if_ready(now))
+
+    def _shorten(self, run: ReceiptRun) -> Effects:
+        """See `LinkBook`. Not while many responses are on their way: they would stand beside locks."""
+        if run.is_fixed or 8 * (run.count - run.answered) > run.signed_count - run.short:
+            return ()
+        effects = super()._shorten(run)
+        return in_order(effects, map(Store, run.later_responses())) if effects else ()
 
     def begin_settlement(self, now: float) -> Effects:
         """Settle what there is: SendCut now, or as soon as the settlement under way is done."""
@@ -198,7 +203,7 @@ class PayeeBook(SettlingPayee):
         if self._cut is not None or not self._is_due(now):
             return ()
         run = self._cut = self._open
-        run.cut = Cut(run.number, len(run.tickets))
+        run.cut = Cut(run.number, run.count)
         floor = max(self._state.floor, run.high)
         late = self._still_late(self._state.floor, floor)
         self._late = set(late)
@@ -213,14 +218,14 @@ class PayeeBook(SettlingPayee):
 
     def _is_due(self, now: float) -> bool:
         run, limits = self._open, self.limits
-        if not run.tickets:
+        if not run.count:
             self._told = False
             return False
         allowed = room(limits, self._channel, self._state.cumulative, run.price)
         return (
             self._told
             or run.demand is not None
-            or len(run.tickets) >= limits.settle_tickets
+            or run.count >= limits.settle_tickets
             or now - self._opened_at >= limits.settle_period
             or self._channel.closes_at > 0
             or 2 * run.value >= limits.max_unsettled
@@ -231,7 +236,7 @@ class PayeeBook(SettlingPayee):
         """Return the newest missing ticket numbers in (floor, high], which may come until the next cut."""
         late: list[int] = []
         for seq in range(high, floor, -1):
-            if seq not in self._places:
+            if not self.known(seq):
                 late.append(seq)
                 if len(late) == MAX_LATE:
                     break
@@ -241,7 +246,7 @@ class PayeeBook(SettlingPayee):
         run = self._cut
         if run is None or run.commitment is not None or run.unsigned:
             return ()
-        if len(run.responses) < len(run.tickets) and now < self._deadline:
+        if run.answered < run.count and now < self._deadline:
             return ()
         tree = run.receipts()
         run.commitment = Commitment(run.number, tree.root, Value(tree.total))
@@ -271,7 +276,8 @@ class PayeeBook(SettlingPayee):
 
     def tick(self, now: float) -> Effects:
         """Call about every second: settlements begin and go on in time, unanswered messages are repeated."""
-        effects = in_order(self._cut_if_due(now), self._redeem_if_ready(now))
+        shorter = [effect for run in self._runs() for effect in self._shorten(run)]
+        effects = in_order(shorter, self._cut_if_due(now), self._redeem_if_ready(now))
         if now - self._progress_at >= self.limits.retry_interval:
             return in_order(effects, self.resend(now))
         return effects
@@ -281,10 +287,10 @@ class PayeeBook(SettlingPayee):
         self._progress_at = now
         effects: list[Effect] = []
         for run in self._runs():
-            effects += map(_ack, run.tickets[run.signed_count :])
+            effects += map(_ack, run.recent)
         settling = self._cut
         if settling is not None:
-            effects.append(SendCut(settling.number, len(settling.tickets)))
+            effects.append(SendCut(settling.number, settling.count))
             if settling.commitment is not None:
                 effects.append(_redeem(settling.commitment))
                 effects += _openings(settling)

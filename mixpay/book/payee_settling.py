@@ -28,8 +28,8 @@ from mixpay.book import limits as reasons
 from mixpay.book.common import LinkBook
 from mixpay.book.events import BatchSettled, ClaimDue, Effect, Effects, ForgetBatch, Store, in_order
 from mixpay.book.limits import Limits
-from mixpay.book.rows import Demand, PlacedTicket
-from mixpay.book.run import ReceiptRun
+from mixpay.book.receipt_run import ReceiptRun
+from mixpay.book.rows import Demand
 from mixpay.types import Account, Amount, Value
 
 _TOO_MUCH = 2**95
@@ -46,7 +46,6 @@ class SettlingPayee(LinkBook[ReceiptRun], ABC):
         self.payer = payer
         self.payee = payee
         self._domain = domain
-        self._places: dict[int, PlacedTicket] = {}
 
     @abstractmethod
     def _cut_if_due(self, now: float) -> Effects:
@@ -116,8 +115,6 @@ class SettlingPayee(LinkBook[ReceiptRun], ABC):
             if run.number <= number:
                 receipts += run.signed_receipts()[0]
                 floor = max(floor, run.high)
-                for ticket in run.tickets:
-                    del self._places[ticket.seq]
         self._leave(number)
         state = self._change(
             cumulative=cumulative,

@@ -109,8 +109,8 @@ class PayerBook(SettlingPayer):
         self._late = 0
         by_class = self._load(rows)
         self._settlements = (by_class[Settlements] or [Settlements()])[0]
-        placed = (ticket.seq for ticket in by_class[PlacedTicket])
-        self._promises.load(by_class[IssuedTicket], max(self._state.floor, *placed, 0), now)
+        highest = max(self._state.floor, *(run.high for run in self._runs()))
+        self._promises.load(by_class[IssuedTicket], highest, now)
 
     def issue(
         self, lock: bytes, hint: bytes, value: Value, *, price: Amount, now: float, origin: bytes = b""
@@ -207,14 +207,14 @@ class PayerBook(SettlingPayer):
         fresh: dict[int, _Fresh] = {}
         repeated: set[int] = set()
         fault = None
-        following = {run.number: len(run.tickets) for run in self._runs()}
+        following = {run.number: run.count for run in self._runs()}
         for batch, position, seq, ack in acks:
             run = self._run(batch)
             if run is None or position > following[batch]:
                 continue  # settled, or ahead of a gap
             if position < following[batch]:
                 repeated.add(batch)
-                if position < len(run.tickets) and run.tickets[position].seq != seq:
+                if run.seq_at(position) not in (seq, None):
                     fault = reasons.CHANGED_ACK
                     break
                 continue
@@ -232,7 +232,7 @@ class PayerBook(SettlingPayer):
             seq = ticket.seq
             self._late = self._late + _LATE_WEIGHT if self._promises.is_lost(seq) else max(0, self._late - 1)
             self._promises.drop(seq)
-            placed = PlacedTicket(run.number, len(run.tickets), seq, ticket.lock, ticket.value, ack)
+            placed = PlacedTicket(run.number, run.count, seq, ticket.lock, ticket.value, ack)
             effects += self._place(run, placed, ticket.price)
         if fresh:
             effects.append(ForgetTickets(tuple(ticket.seq for _, ticket, _ in fresh)))
@@ -247,13 +247,13 @@ class PayerBook(SettlingPayer):
         return self._sign(self._open)
 
     def _sign(self, run: Run) -> Effects:
-        count = len(run.tickets)
+        count = run.count
         tree, value = run.grown(count), Value(run.value)
         message = eip712.Batch(self.payer, self.payee, run.number, count, value, run.price, tree.root())
         signature = eip712.sign(self._key, message.digest(self._domain))
         signed = SignedBatch(run.number, count, message.locks_root, signature)
         run.keep(signed, tree)
-        return Store(signed), _batch(signed)
+        return Store(signed), *self._shorten(run), _batch(signed)
 
     def _conclude(self, run: Run) -> Effects:
         """Sign a full batch, and forget the tickets that its payee can no longer acknowledge."""
@@ -276,7 +276,7 @@ class PayerBook(SettlingPayer):
             if run.cut.count != count:
                 return self._accuse(reasons.BAD_CUT)
             return (_batch(run.signed),) if run.full and run.signed else ()
-        if count < max(1, len(run.tickets)):
+        if count < max(1, run.count):
             return self._accuse(reasons.BAD_CUT)
         # Never two: after a restart the later one, taken for open, could be settled again and again.
         if self._cut is not None:

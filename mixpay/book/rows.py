@@ -7,9 +7,11 @@ its rows alone. No clock reading is among them, so a restart may come with anoth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import field
 from typing import Annotated, TypeAlias
 
+from mixpay.records import record
 from mixpay.types import Amount, Value
 from mixpay.wire.codec import (
     U32,
@@ -20,6 +22,7 @@ from mixpay.wire.codec import (
     Integer,
     Label,
     Many,
+    Raw,
     Vocabulary,
     malformed,
 )
@@ -27,6 +30,9 @@ from mixpay.wire.frames import SAMPLES
 
 MAX_LATE = 1024
 """How many tickets, older than the last one of a cut batch, may still arrive."""
+
+MAX_SHORT = 2**16 - 1
+"""Tickets in one `ShortTickets`."""
 
 
 class Short:
@@ -46,14 +52,31 @@ class Short:
         return data[at + 1 : end], end
 
 
+class Long:
+    """Byte string behind its length, u32."""
+
+    least, most = 4, 4 + 2**32
+
+    def encode(self, value: bytes) -> bytes:
+        return len(value).to_bytes(4, "big") + value
+
+    def decode(self, data: bytes, at: int) -> tuple[bytes, int]:
+        start = at + 4
+        end = start + int.from_bytes(data[at:start], "big")
+        if end > len(data):
+            raise malformed("cut short")
+        return data[start:end], end
+
+
 ShortBytes = Annotated[bytes, Short()]
+LongBytes = Annotated[bytes, Long()]
 Units = Annotated[Value, Integer(8)]
 Tokens = Annotated[Amount, Integer(12)]
 _NOTHING = Value(0)
 _NO_TOKENS = Amount(0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IssuedTicket:
     """Payer: a ticket that was promised and is not acknowledged yet. `price`: token units of one hop.
 
@@ -68,7 +91,7 @@ class IssuedTicket:
     origin: ShortBytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlacedTicket:
     """Both: an acknowledged ticket at its place in a batch."""
 
@@ -80,7 +103,7 @@ class PlacedTicket:
     ack: Bytes32 = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BatchPrice:
     """Both: token units of one hop in this batch, fixed by the ticket at position 0."""
 
@@ -88,7 +111,7 @@ class BatchPrice:
     price: Tokens
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Response:
     """Payee: the scalar that opens the lock at this place."""
 
@@ -97,7 +120,51 @@ class Response:
     response: Bytes32 = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
+class Stretch:
+    """Ticket numbers without a gap, in the order of their places."""
+
+    first: U64
+    length: U32
+
+
+@record
+class ShortTickets:
+    """Both: signed tickets at the places from `first` of a batch on, without what nobody asks for any more.
+
+    `values`: a byte each. `shown`: the places, from `first`, of tickets with a lock of 20 bytes in `locks`;
+    the others have a response of 32 bytes in `responses`, which tells the lock. At the payer all have locks,
+    and `shown` is empty.
+    """
+
+    number: U32
+    first: U32
+    values: LongBytes
+    locks: LongBytes
+    responses: LongBytes = field(default=b"", repr=False)
+    shown: Annotated[tuple[int, ...], Many(Integer(2), 0, MAX_SHORT)] = ()
+    numbers: Annotated[tuple[Stretch, ...], Many(Stretch, 0, MAX_SHORT)] = ()
+
+
+@record
+class LocksTree:
+    """Both: the tree of the locks of a batch's first `count` tickets, as far as it is needed to grow."""
+
+    number: U32
+    count: U32
+    left: Annotated[tuple[bytes, ...], Many(Raw(32), 0, 33)] = ()
+
+
+@record
+class LateResponse:
+    """Payee: the scalar that opens the lock of a ticket in `ShortTickets`."""
+
+    batch: U32
+    position: U32
+    response: Bytes32 = field(repr=False)
+
+
+@record
 class SignedBatch:
     """Both: the payer's newest signature over the first `count` tickets of a batch; `root` of their locks."""
 
@@ -107,7 +174,7 @@ class SignedBatch:
     signature: Bytes65
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cut:
     """Both: the batch ends at `count` tickets."""
 
@@ -115,7 +182,7 @@ class Cut:
     count: U32
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Commitment:
     """Both: root and sum of the receipts of a batch, and the points sampled of them (payee: once known)."""
 
@@ -125,7 +192,7 @@ class Commitment:
     points: Annotated[tuple[int, ...], Many(Integer(8), 0, SAMPLES)] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Demand:
     """Payee: what it asks the court for, fixed: the receipts among the first `count` tickets of a batch.
 
@@ -142,7 +209,7 @@ class Demand:
     total: Units
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settlements:
     """Payer: what is kept of settled batches, for the court. All-time totals in token units.
 
@@ -155,7 +222,7 @@ class Settlements:
     most: Tokens = _NO_TOKENS
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LinkState:
     """Both: what remains when tickets are forgotten.
 
@@ -185,7 +252,7 @@ class LinkState:
         return self.upto_batch > 0 and not self.signature
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Channel:
     """Both: the channel on the chain, all-time totals in token units; `closes_at` in chain time or 0."""
 
@@ -197,6 +264,9 @@ class Channel:
 Row: TypeAlias = (
     IssuedTicket
     | PlacedTicket
+    | ShortTickets
+    | LocksTree
+    | LateResponse
     | BatchPrice
     | Response
     | SignedBatch
@@ -223,6 +293,9 @@ _KINDS: dict[int, type[Row]] = {
     9: Channel,
     10: Demand,
     11: Settlements,
+    12: ShortTickets,
+    13: LocksTree,
+    14: LateResponse,
 }
 _KIND_OF = {cls: kind for kind, cls in _KINDS.items()}
 _ROWS: Vocabulary[Row] = Vocabulary(_KINDS)
@@ -230,11 +303,16 @@ _ROWS: Vocabulary[Row] = Vocabulary(_KINDS)
 ISSUED = _KIND_OF[IssuedTicket]
 """The kind that `ForgetTickets` deletes from, by number."""
 
-APPENDED: frozenset[type[Row]] = frozenset((PlacedTicket, Response))
-"""Rows of one size that are written once and only removed with their batch: a store may join their bytes."""
+APPENDED: frozenset[type[Row]] = frozenset((PlacedTicket, Response, LateResponse))
+"""Rows that are written once and only removed with their batch: a store may join their bytes."""
 
-OF_A_BATCH = (2, 3, 4, 5, 6, 7, 10)
+_JOINED = frozenset((ISSUED, *(_KIND_OF[cls] for cls in APPENDED)))
+
+OF_A_BATCH = (2, 3, 4, 5, 6, 7, 10, 12, 13, 14)
 """The kinds that `ForgetBatch` deletes from, up to a number."""
+
+AT_LENGTH = (_KIND_OF[PlacedTicket], _KIND_OF[Response])
+"""The kinds that `ForgetAtLength` deletes from."""
 
 
 def key_of(row: Row) -> Key:
@@ -243,8 +321,10 @@ def key_of(row: Row) -> Key:
     match row:
         case IssuedTicket():
             return kind, row.seq, 0
-        case PlacedTicket() | Response():
+        case PlacedTicket() | Response() | LateResponse():
             return kind, row.batch, row.position
+        case ShortTickets():
+            return kind, row.number, row.first
         case LinkState() | Channel() | Settlements():
             return kind, 0, 0
         case _:
@@ -256,13 +336,20 @@ def encode(row: Row) -> bytes:
     return _ROWS.encode(row)
 
 
+def encode_all(rows: Iterable[Row]) -> bytes:
+    """Return the bytes of several rows of a kind that is joined."""
+    return b"".join(map(_ROWS.encode, rows))
+
+
 def decode_all(data: bytes) -> list[Row]:
-    """Return the rows in `data`: one, or several of a kind that is appended. Raises PeerError as `decode`."""
-    kind = _KINDS.get(data[0]) if data else None
-    if kind not in APPENDED:
+    """Return the rows in `data`: one, or several of a kind that is joined. Raises PeerError as `decode`."""
+    if not data or data[0] not in _JOINED:
         return [decode(data)]
-    size = _ROWS.size_of(kind)
-    return [_ROWS.decode(data, at, min(at + size, len(data))) for at in range(0, len(data), size)]
+    rows, at = [], 0
+    while at < len(data):
+        row, at = _ROWS.decode_next(data, at)
+        rows.append(row)
+    return rows
 
 
 def decode(data: bytes) -> Row:

@@ -1,13 +1,20 @@
-"""One batch in memory: its tickets in the order of their acknowledgement, and the root of every prefix."""
+"""One batch in memory: its tickets in the order of their acknowledgement, and the root of every prefix.
+
+A relay may hold a million receipts, so what is under a signature takes few bytes of each: the payer keeps
+lock and value, the payee the response, which tells the lock, and the value.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
 
-from mixpay import court
-from mixpay.book.rows import Commitment, Cut, Demand, PlacedTicket, Response, SignedBatch
-from mixpay.merkle import NO_RESPONSE, Frontier, SumTree, lock_leaf
+from mixpay.book.numbers import to_stretches
+from mixpay.book.rows import Commitment, Cut, LocksTree, PlacedTicket, ShortTickets, SignedBatch, Stretch
+from mixpay.merkle import Frontier, lock_leaf
 from mixpay.types import Amount, Value
+
+_LOCK = 20
 
 
 class Run:
@@ -15,23 +22,28 @@ class Run:
 
     __slots__ = (
         "_frontier",
+        "_locks",
+        "_numbers",
+        "_values",
         "amount",
         "commitment",
         "cut",
         "high",
         "number",
         "price",
+        "recent",
+        "short",
         "signed",
         "signed_count",
         "signed_value",
-        "tickets",
         "value",
     )
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.price = Amount(0)
-        self.tickets: list[PlacedTicket] = []
+        self.recent: list[PlacedTicket] = []
+        """The newest tickets, those that no signature covers."""
         self.value = 0
         """Of all tickets, in hop prices."""
         self.amount = 0
@@ -43,130 +55,107 @@ class Run:
         """Tickets under the newest signature."""
         self.signed_value = 0
         """What these come to, in hop prices."""
+        self.short = 0
+        """Tickets that are written down in short."""
         self.cut: Cut | None = None
         self.commitment: Commitment | None = None
+        self._values = bytearray()
+        self._locks = bytearray()
+        self._numbers = array("Q")  # of those that are not written down in short
         self._frontier = Frontier()
 
     def add(self, ticket: PlacedTicket) -> None:
         """Append the ticket, whose position is the next one."""
-        self.tickets.append(ticket)
+        self.recent.append(ticket)
+        self._values.append(ticket.value)
+        self._locks += ticket.lock
+        self._numbers.append(ticket.seq)
         self.value += ticket.value
         self.amount += ticket.value * self.price
         self.high = max(self.high, ticket.seq)
 
     @property
+    def count(self) -> int:
+        """Number of tickets."""
+        return len(self._values)
+
+    @property
     def unsigned(self) -> int:
         """Tickets without a signature over them."""
-        return len(self.tickets) - self.signed_count
+        return len(self._values) - self.signed_count
 
     @property
     def full(self) -> bool:
         """Whether the batch is cut, and every ticket up to the cut is here."""
-        return self.cut is not None and len(self.tickets) == self.cut.count
+        return self.cut is not None and self.count == self.cut.count
+
+    def lock(self, position: int) -> bytes:
+        """Return the lock, 20 bytes, of the ticket at a place."""
+        return bytes(self._locks[position * _LOCK : (position + 1) * _LOCK])
+
+    def value_at(self, position: int) -> Value:
+        """Return the value, in hop prices, of the ticket at a place."""
+        return Value(self._values[position])
+
+    def seq_at(self, position: int) -> int | None:
+        """Return the number of the ticket at a place, None if it is forgotten."""
+        return self._numbers[position - self.short] if self.short <= position < self.count else None
 
     def grown(self, count: int) -> Frontier:
         """Return the locks' tree over the first `count` tickets; `count` is not below `signed_count`."""
         frontier = self._frontier.copy()
-        for ticket in self.tickets[frontier.count : count]:
-            frontier.append(lock_leaf(ticket.lock, ticket.value))
+        for position in range(frontier.count, count):
+            frontier.append(lock_leaf(self.lock(position), self._values[position]))
         return frontier
 
     def value_of(self, count: int) -> Value:
         """Return what the first `count` tickets come to; `count` is not below `signed_count`."""
-        return Value(self.signed_value + sum(t.value for t in self.tickets[self.signed_count : count]))
+        return Value(self.signed_value + sum(self._values[self.signed_count : count]))
 
     def keep(self, signed: SignedBatch, frontier: Frontier | None = None) -> None:
-        """Remember a signature and its tree, from which the next one grows (without one: from the start)."""
+        """Remember a signature and its tree, from which the next one grows."""
         self.signed = signed
         self.signed_value = self.value_of(signed.count)
         self.signed_count = signed.count
+        del self.recent[: len(self.recent) - self.unsigned]
         if frontier is not None:
             self._frontier = frontier
 
+    # ------------------------------------------------------------------ in short
 
-class ReceiptRun(Run):
-    """The payee's batch: the tickets, and the responses that make receipts of them."""
+    def shorten(self, most: int) -> tuple[ShortTickets, LocksTree] | None:
+        """Take what is signed, `most` tickets at the utmost, as rows that take the place of theirs.
 
-    __slots__ = ("_receipts", "demand", "given_up", "opened", "responses")
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.responses: dict[int, bytes] = {}
-        self.opened = 0
-        """Of the tickets with a response, in hop prices."""
-        self.demand: Demand | None = None
-        self.given_up = False
-        """Whether nothing is asked for this batch any more, for a case is about the next one."""
-        self._receipts: SumTree | None = None
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether it is out what is asked for: a response that comes now is worth nothing."""
-        return self.commitment is not None or self.demand is not None or self.given_up
-
-    def restore(self, responses: Iterable[Response], demands: Iterable[Demand]) -> None:
-        """Take what the disk has of this batch beside its tickets."""
-        for row in responses:
-            if row.batch == self.number:
-                self.respond(row.position, row.response)
-        self.demand = next((row for row in demands if row.number == self.number), None)
-
-    def respond(self, position: int, response: bytes) -> bool:
-        """Take the response of the ticket at a place. Returns False if there is none, or it has one."""
-        if not 0 <= position < len(self.tickets) or position in self.responses:
-            return False
-        self.responses[position] = response
-        self.opened += self.tickets[position].value
-        return True
-
-    def give_up(self) -> None:
-        """Ask for nothing any more."""
-        self.given_up = True
-        self.responses, self.opened = {}, 0
-
-    def receipts(self) -> SumTree:
-        """Return the tree of the receipts. It is made once: no response may come in after the first call."""
-        if self._receipts is None:
-            self._receipts = self._tree(len(self.tickets))
-        return self._receipts
-
-    def signed_receipts(self) -> tuple[int, int]:
-        """Return the number and the value of the receipts under the payer's newest signature."""
-        values = [t.value for t in self.tickets[: self.signed_count] if t.position in self.responses]
-        return len(values), sum(values)
-
-    @property
-    def provable(self) -> int:
-        """What a case can claim, in hop prices: what is demanded, or could be now."""
-        return self.signed_receipts()[1] if self.demand is None else self.demand.total
-
-    def make_demand(self) -> Demand | None:
-        """Return what a court can be asked for, or None if no receipt is under a signature of the payer's."""
-        signed = self.signed
-        if signed is None or not self.signed_receipts()[1]:
+        Returns None if the locks' tree is not at hand. All later tickets' rows have to be written anew.
+        """
+        if self._frontier.count != self.signed_count or self.signed_count - self.short > most:
             return None
-        tree, promised = self._tree(signed.count), (signed.root, signed.signature)
-        value = Value(self.signed_value)
-        return Demand(self.number, signed.count, value, *promised, tree.root, Value(tree.total))
+        first, self.short = self.short, self.signed_count
+        row = self._short_row(first, self._numbers[: self.short - first])
+        del self._numbers[: self.short - first]
+        return row, LocksTree(self.number, self.short, self._frontier.left)
 
-    def evidence(self) -> court.Evidence | None:
-        """Return what the court is shown for the demand, or None without one."""
-        if self.demand is None:
-            return None
-        count = self.demand.count
-        shown = [
-            court.Receipt(ticket.lock, Value(ticket.value), self.responses.get(ticket.position))
-            for ticket in self.tickets[:count]
-        ]
-        return court.Evidence(shown, self._tree(count))
+    def _short_row(self, first: int, numbers: Sequence[int]) -> ShortTickets:
+        locks = bytes(self._locks[first * _LOCK : self.short * _LOCK])
+        values = bytes(self._values[first : self.short])
+        return ShortTickets(self.number, first, values, locks, numbers=stretches(numbers))
 
-    def _tree(self, count: int) -> SumTree:
-        """The tree of the receipts among the first `count` tickets."""
-        return SumTree(
-            [
-                (self.responses[ticket.position], ticket.value)
-                if ticket.position in self.responses
-                else (NO_RESPONSE, 0)
-                for ticket in self.tickets[:count]
-            ]
-        )
+    def restore_short(self, rows: Iterable[ShortTickets], tree: LocksTree | None) -> None:
+        """Take what the disk has of this batch in short. Nothing else is here yet."""
+        for row in sorted(rows, key=lambda row: row.first):
+            self._restore_row(row)
+            self._values += row.values
+            self.high = max([self.high, *(stretch.first + stretch.length - 1 for stretch in row.numbers)])
+        self.short = len(self._values)
+        self.value = sum(self._values)
+        self.amount = self.value * self.price
+        if tree is not None:
+            self._frontier = Frontier.of(tree.count, tree.left)
+
+    def _restore_row(self, row: ShortTickets) -> None:
+        self._locks += row.locks
+
+
+def stretches(numbers: Iterable[int]) -> tuple[Stretch, ...]:
+    """Return ticket numbers as a row has them."""
+    return tuple(Stretch(*one) for one in to_stretches(numbers))

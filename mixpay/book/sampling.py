@@ -36,8 +36,7 @@ def openings_hold(run: Run, commitment: Commitment, openings: Sequence[Opening])
 
 
 def _holds(run: Run, commitment: Commitment, point: int, opening: Opening) -> bool:
-    count = len(run.tickets)
-    if not verify_opening(commitment.root, commitment.total, count, point, opening):
+    if not verify_opening(commitment.root, commitment.total, run.count, point, opening):
         return False
-    ticket = run.tickets[opening.position]
-    return opening.value == ticket.value and proof.opens(opening.response, ticket.lock)
+    place = opening.position
+    return opening.value == run.value_at(place) and proof.opens(opening.response, run.lock(place))

@@ -277,14 +277,24 @@ class Vocabulary(Generic[Frame]):
         A damaged frame may be read beyond `end` before it is refused for not ending there.
         """
         end = len(data) if end is None else end
-        codec = self._by_number.get(data[start]) if start < end else None
+        if start >= end:
+            raise malformed("an empty frame")
+        frame, at = self.decode_next(data, start)
+        if at != end:
+            raise malformed(f"a frame of {end - start} bytes where {at - start} belong")
+        return frame
+
+    def decode_next(self, data: bytes, start: int) -> tuple[Frame, int]:
+        """The frame that begins at `start`, and where it ends, beyond `data` perhaps if that is cut short.
+
+        Raises PeerError `malformed_frame`, and IndexError if nothing begins there.
+        """
+        codec = self._by_number.get(data[start])
         if codec is None:
             raise malformed("no such frame type")
         frame: Frame
         frame, at = codec.decode(data, start + 1)
-        if at != end:
-            raise malformed(f"a frame of {end - start} bytes where {at - start} belong")
-        return frame
+        return frame, at
 
     def size_of(self, cls: type[Any]) -> int:
         """Bytes of the largest frame of this class, with its type byte."""

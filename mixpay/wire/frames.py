@@ -14,10 +14,10 @@ key.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated
 
 from mixpay.packet import GEOMETRY
+from mixpay.records import record
 from mixpay.types import RelayId
 from mixpay.wire.codec import (
     U8,
@@ -51,7 +51,7 @@ Relay = Annotated[RelayId, Integer(4)]
 PacketBytes = Annotated[bytes, Raw(GEOMETRY.packet_size)]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hello:
     """The payee's first words: who it is, and a fresh nonce for the payer to sign."""
 
@@ -60,7 +60,7 @@ class Hello:
     nonce: Bytes32
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prove:
     """The payer's answer: its own id, and its link key's signature bound to this connection."""
 
@@ -69,12 +69,12 @@ class Prove:
     signature: Bytes64
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Welcome:
     """The payee accepts the payer: from here on, other frames flow."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Packet:
     """A ticket and the packet it pays for.
 
@@ -89,7 +89,7 @@ class Packet:
     packet: PacketBytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ack:
     """The payee's acknowledgement of ticket `seq`, which takes this position of this batch."""
 
@@ -99,14 +99,14 @@ class Ack:
     ack: Bytes32
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Acks:
     """Acknowledgements, in the order of their positions."""
 
     acks: Annotated[tuple[Ack, ...], Many(Ack, 1, MAX_ACKS)]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RefusedTicket:
     """A ticket the payee does not take, and why."""
 
@@ -114,14 +114,14 @@ class RefusedTicket:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RefuseTickets:
     """Tickets the payee does not take: the payer forgets them."""
 
     tickets: Annotated[tuple[RefusedTicket, ...], Many(RefusedTicket, 1, MAX_ACKS)]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Batch:
     """The payer's signature over the first `count` acknowledged tickets of batch `number`; `root` of their
     locks.
@@ -133,7 +133,7 @@ class Batch:
     signature: Bytes65
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cut:
     """The payee closes batch `number` at `count` tickets; later ones go to the next batch."""
 
@@ -141,7 +141,7 @@ class Cut:
     count: U32
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Redeem:
     """The payee's commitment to the receipts of a batch: root and sum (hop prices) of their sum tree."""
 
@@ -150,7 +150,7 @@ class Redeem:
     total: U64
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Samples:
     """Points below the total, drawn by the payer, that the payee must open."""
 
@@ -158,7 +158,7 @@ class Samples:
     points: Annotated[tuple[int, ...], Many(Integer(8), SAMPLES, SAMPLES)]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sibling:
     """A neighbour on the path to the root of the sum tree."""
 
@@ -166,7 +166,7 @@ class Sibling:
     sum: U64
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opening:
     """One receipt and its path, leaf to root."""
 
@@ -176,7 +176,7 @@ class Opening:
     siblings: Annotated[tuple[Sibling, ...], Many(Sibling, 0, MAX_DEPTH)]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Openings:
     """The receipts at the sampled points, in the points' order."""
 
@@ -184,7 +184,7 @@ class Openings:
     openings: Annotated[tuple[Opening, ...], Many(Opening, 1, SAMPLES)]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Voucher:
     """All that is owed up to and including a batch, signed. `cumulative` in the token's smallest unit."""
 
@@ -193,21 +193,21 @@ class Voucher:
     signature: Bytes65
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refuse:
     """Why a message or the link was refused: a stable label."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ping:
     """Are you there? The other side returns the number."""
 
     number: U64
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pong:
     """I am."""
 

@@ -18,6 +18,7 @@ from mixpay import packet as packets
 from mixpay.book.events import SendRefuseTicket, TicketTaken
 from mixpay.errors import PeerError
 from mixpay.mailbox import Delivered, Mailboxes
+from mixpay.records import record
 from mixpay.replay import TagStore
 from mixpay.types import HOPS, MIX_LAYERS, Amount, Epoch, RelayId, Value
 from mixpay.wire import frames
@@ -33,7 +34,7 @@ MAX_UNDER_WAY = 4_096
 """Packets with workers. Beyond it payers' links are read no more until half of them are back."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outgoing:
     """A packet on its way to its next relay, with the ticket that will pay for it."""
 
@@ -103,8 +104,9 @@ class Arrivals:
 
         def done(verdicts: Sequence[Verdict]) -> None:
             with self._books.step() as later:
-                for frame, price, verdict in zip(fit, prices, verdicts, strict=True):
-                    self._opened(payer, frame, price, verdict, later)
+                opened = zip(fit, prices, verdicts, strict=True)
+                tags = sum([self._opened(payer, *one, later) for one in opened])
+                later.then(lambda: self._tags.written(tags))
             self.relieved()
 
         self._opener.open(jobs, done)
@@ -145,22 +147,23 @@ class Arrivals:
 
     def _opened(
         self, payer: RelayId, frame: frames.Packet, price: Amount, verdict: Verdict, step: Step
-    ) -> None:
-        """Book an opened packet, unless something is wrong with it."""
+    ) -> bool:
+        """Book an opened packet, unless something is wrong with it. Returns whether its tag was added."""
         self._count(payer, -1, -frame.value)
         if self._repeated(payer, frame, step):
-            return
+            return False
         try:
             opened = self._admitted(frame, verdict, step)
         except PeerError as error:
             self._refuse(payer, frame.seq, error.reason, step)
-            return
+            return False
         ack, value, now = opened.peeled.ack, Value(frame.value), self._clock()
         effects = self._books.payee(payer).accept(frame.seq, frame.lock, ack, value, price=price, now=now)
         step.add(Side.PAYER, payer, effects)
         for effect in effects:
             if type(effect) is TicketTaken:
                 self._proceed(payer, frame, opened, effect, step)
+        return True
 
     def _repeated(self, payer: RelayId, frame: frames.Packet, step: Step) -> bool:
         """Whether this ticket was taken before: it gets the same ack, whatever its packet is now."""
@@ -185,8 +188,7 @@ class Arrivals:
             raise PeerError("wrong_successor")
         if not self._tags.add(epoch, peeled.tag):
             raise PeerError("replayed")
-        step.tag(epoch, peeled.tag)
-        step.then(lambda: self._tags.written(1))
+        step.changes.tag(epoch, peeled.tag)
         return verdict
 
     def _refuse(self, payer: RelayId, seq: int, reason: str, step: Step) -> None:
@@ -199,14 +201,14 @@ class Arrivals:
         peeled = opened.peeled
         if isinstance(peeled, packets.Deliver):
             self._metrics.carried("mailbox")
-            step.count("mailbox")
+            step.changes.count("mailbox")
             book = self._books.payee(payer)
             response = book.on_response(taken.batch, taken.position, peeled.own, self._clock())
             step.add(Side.PAYER, payer, response)
             self._deliver(peeled, step)
             return
         self._metrics.carried("mix")
-        step.count("mix")
+        step.changes.count("mix")
         origin = ORIGIN.pack(payer, taken.batch, taken.position, peeled.own)
         outgoing = Outgoing(
             peeled.next_relay, peeled.next_lock, opened.next_hint or peeled.next_hint,
@@ -217,6 +219,6 @@ class Arrivals:
     def _deliver(self, peeled: packets.Deliver, step: Step) -> None:
         outcome = self._mailboxes.deliver(peeled.mailbox_id, peeled.user_data, self._chain_time())
         if isinstance(outcome, Delivered):
-            step.mailbox(outcome.effects)
+            step.changes.mailbox(outcome.effects)
         else:
             self._metrics.dropped(f"mailbox_{outcome.reason}")

@@ -6,6 +6,7 @@ transaction; frames leave, and the relay itself goes on, only when it is on disk
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from mixpay.book.events import (
     BatchSettled,
     ClaimDue,
     Effect,
+    ForgetAtLength,
     ForgetBatch,
     ForgetTickets,
     Refuse,
@@ -36,13 +38,12 @@ from mixpay.book.events import (
     TicketTaken,
 )
 from mixpay.book.rows import Row
-from mixpay.mailbox import Store as MailboxRow
 from mixpay.merkle import Opening
 from mixpay.types import Account, Epoch, Random, RelayId
 from mixpay.wire import frames
-from relay.store import RelayStore, StoreOp, book_ops, mailbox_ops, role_op, tag_op
+from relay.store import Changes, IssuedTickets, RelayStore
 
-_FOR_DISK = (Store, ForgetTickets, ForgetBatch)
+_FOR_DISK = (Store, ForgetTickets, ForgetAtLength, ForgetBatch)
 
 
 class Side(IntEnum):
@@ -89,11 +90,15 @@ class FrameSink(Protocol):
 class Step:
     """One transaction, of one book or several, and what follows it."""
 
-    def __init__(self, hooks: Hooks) -> None:
+    def __init__(self, hooks: Hooks, issued: IssuedTickets) -> None:
         self._hooks = hooks
-        self.ops: list[StoreOp] = []
+        self.changes = Changes(issued)
         self.after: list[tuple[Side, RelayId, Effect] | Callable[[], None]] = []
+        self.acks: defaultdict[RelayId, list[frames.Ack]] = defaultdict(list)
         self.packets: dict[tuple[RelayId, int], tuple[Epoch, bytes]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.changes or self.after or self.acks)
 
     def add(
         self, side: Side, peer: RelayId, effects: Iterable[Effect], packet: tuple[Epoch, bytes] | None = None
@@ -101,26 +106,16 @@ class Step:
         """Take the effects of a peer's book; `packet` is what goes with the ticket among them."""
         for effect in effects:
             if isinstance(effect, _FOR_DISK):
-                self.ops.extend(book_ops(side, peer, effect))
-            elif type(effect) is TicketOpened:
+                self.changes.book(side, peer, effect)
+            elif isinstance(effect, SendAck):
+                self.acks[peer].append(frames.Ack(effect.batch, effect.position, effect.seq, effect.ack))
+            elif isinstance(effect, TicketOpened):
                 # At once, so that the response it completes is in the same transaction.
                 self._hooks.ticket_opened(effect, self)
-            else:
-                if packet is not None and type(effect) is SendTicket:
+            elif not isinstance(effect, TicketTaken):  # which the router sees when the book returns it
+                if packet is not None and isinstance(effect, SendTicket):
                     self.packets[peer, effect.seq] = packet
                 self.after.append((side, peer, effect))
-
-    def tag(self, epoch: Epoch, tag: bytes) -> None:
-        """Keep a replay tag."""
-        self.ops.append(tag_op(epoch, tag))
-
-    def count(self, role: str) -> None:
-        """Count a packet in a role, for the operator's table."""
-        self.ops.append(role_op(role))
-
-    def mailbox(self, effects: Iterable[MailboxRow]) -> None:
-        """Keep what a mailbox changed."""
-        self.ops.extend(mailbox_ops(effects))
 
     def then(self, action: Callable[[], None]) -> None:
         """Do something once all is on disk."""
@@ -162,6 +157,7 @@ class Books:
         self._hooks = hooks
         self._account_of = account_of
         self._random = random
+        self._issued = IssuedTickets()
         self._payees: dict[RelayId, PayeeBook] = {}
         self._payers: dict[RelayId, PayerBook] = {}
         for (side, peer), rows in store.book_rows().items():
@@ -169,6 +165,8 @@ class Books:
                 self._payees[peer] = self._new_payee(peer, rows, now)
             else:
                 self._payers[peer] = self._new_payer(peer, rows, now)
+                for number, tickets in store.issued_tickets(side, peer):
+                    self._issued.load(side, peer, number, tickets)
 
     def _new_payee(self, payer: RelayId, rows: Iterable[Row] = (), now: float = 0.0) -> PayeeBook:
         purse = self._purse
@@ -220,34 +218,30 @@ class Books:
     @contextmanager
     def step(self) -> Iterator[Step]:
         """Gather effects of books; commit and carry them out at the end of the block."""
-        step = Step(self._hooks)
+        step = Step(self._hooks, self._issued)
         try:
             yield step
         finally:
             # Even when a later frame was bad: what the books took in is taken in. And even without rows: what
             # earlier steps wrote must be sent first, and the store keeps the order.
-            if step.ops or step.after:
-                self._store.write(step.ops, lambda: self._carry_out(step))
+            if step:
+                self._store.write(step.changes.ops(), lambda: self._carry_out(step))
 
     def _carry_out(self, step: Step) -> None:
-        acks: dict[RelayId, list[frames.Ack]] = {}
         refused: dict[RelayId, list[frames.RefusedTicket]] = {}
         for item in step.after:
             if not isinstance(item, tuple):
                 item()
                 continue
             side, peer, effect = item
-            if isinstance(effect, SendAck):
-                ack = frames.Ack(effect.batch, effect.position, effect.seq, effect.ack)
-                acks.setdefault(peer, []).append(ack)
-            elif isinstance(effect, SendRefuseTicket):
+            if isinstance(effect, SendRefuseTicket):
                 refused.setdefault(peer, []).append(frames.RefusedTicket(effect.seq, effect.reason))
             elif isinstance(effect, SendTicket):
                 epoch, packet = step.packets[peer, effect.seq]
                 self._send(side, peer, _ticket(effect, epoch, packet))
             else:
                 self._act(side, peer, effect)
-        for peer, many in acks.items():
+        for peer, many in step.acks.items():
             for start in range(0, len(many), frames.MAX_ACKS):
                 self._send(Side.PAYER, peer, frames.Acks(tuple(many[start : start + frames.MAX_ACKS])))
         for peer, tickets in refused.items():
@@ -265,8 +259,6 @@ class Books:
                 self._hooks.claim_due(peer)
             case Refuse():
                 self._hooks.refused(side, peer, effect)
-            case TicketTaken():
-                pass  # the router saw it when the book returned it
             case _:
                 self._send(side, peer, to_frame(effect))
 

@@ -7,19 +7,20 @@ there, whether it is a replay and whether it is paid for: that is the part of `a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, TypeAlias
 
 from mixpay import packet as packets
 from mixpay import proof
 from mixpay.errors import PeerError
 from mixpay.packet import KeyContext
+from mixpay.records import record
 from mixpay.types import Epoch, Random
 
 NOT_YET: Callable[[Epoch, bytes], bool] = lambda epoch, tag: False  # noqa: E731
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Key:
     """A packet key (X25519, 32 bytes each) and what it is bound to."""
 
@@ -28,7 +29,7 @@ class Key:
     secret: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job:
     """A packet to be opened as `layer` (1 to 4), under the key of `epoch`; lock (20) and hint (33) of its
     ticket.
@@ -41,7 +42,7 @@ class Job:
     packet: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """A packet that was opened, and whose ticket can be paid. `next_hint`: 65 bytes; None: the last layer."""
 

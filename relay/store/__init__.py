@@ -1,6 +1,7 @@
 """The relay's disk: SQLite, one writer, many changes to a commit.
 
     relay.py    what the relay's cores want kept, and what they are rebuilt from
+    changes.py  what one step changes, joined
     engine.py   the one writer: group commit, and what follows a commit
     ops.py      changes as values, and the net effect of many
     tables.py   what is kept; how old files become new ones
@@ -11,12 +12,12 @@
 What was promised to a peer is on disk before it is promised (docs/design.md §12).
 """
 
+from relay.store.changes import Changes, IssuedTickets
 from relay.store.engine import Store, StoreFailed, StoreLimits, StoreStats
 from relay.store.ops import Add, Append, Delete, DeleteRange, Put, StoreOp
 from relay.store.relay import (
     RelayStore,
     StoredPoolVoucher,
-    book_ops,
     forget_epoch_ops,
     forget_pass_key_op,
     forget_pass_ops,
@@ -29,15 +30,16 @@ from relay.store.relay import (
     proof_op,
     role_op,
     setting_op,
-    tag_op,
     tick_op,
 )
 
 __all__ = [
     "Add",
     "Append",
+    "Changes",
     "Delete",
     "DeleteRange",
+    "IssuedTickets",
     "Put",
     "RelayStore",
     "Store",
@@ -46,7 +48,6 @@ __all__ = [
     "StoreOp",
     "StoreStats",
     "StoredPoolVoucher",
-    "book_ops",
     "forget_epoch_ops",
     "forget_pass_key_op",
     "forget_pass_ops",
@@ -59,6 +60,5 @@ __all__ = [
     "proof_op",
     "role_op",
     "setting_op",
-    "tag_op",
     "tick_op",
 ]

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from mixpay.records import record
+
 Part: TypeAlias = int | str | bytes
 Key: TypeAlias = tuple[Part, ...]
 
@@ -26,7 +28,7 @@ class Table:
     key: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Put:
     """Store `data` under `key`, in the place of what is there."""
 
@@ -35,7 +37,7 @@ class Put:
     data: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Delete:
     """Remove the row under `key`, if there is one."""
 
@@ -43,7 +45,7 @@ class Delete:
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeleteRange:
     """Remove the rows whose key begins with `prefix`; with `low` and `high`, those whose next part lies
     within.
@@ -64,7 +66,7 @@ class DeleteRange:
         return bool(self.low <= part <= self.high)  # type: ignore[operator]  # one column holds one type
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Append:
     """Store `data` in one row with what the same group appends under keys that differ in the last part only.
 
@@ -77,7 +79,7 @@ class Append:
     data: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Add:
     """Raise a counter; the only change that counts each time."""
 

@@ -10,8 +10,6 @@ from typing import TypeVar
 
 from mixpay import mailbox
 from mixpay.book import rows as book
-from mixpay.book.events import ForgetBatch, ForgetTickets
-from mixpay.book.events import Store as StoreRow
 from mixpay.descriptors import Equivocation
 from mixpay.errors import MixpayError
 from mixpay.geometry import REPLAY_TAG_SIZE
@@ -19,7 +17,7 @@ from mixpay.passes import Pass, PassRecord, Scope, TickTaken
 from mixpay.types import Amount, Epoch, RelayId
 from relay.store import files
 from relay.store.engine import Store
-from relay.store.ops import Add, Append, Delete, DeleteRange, Put, StoreOp
+from relay.store.ops import Add, Delete, DeleteRange, Put, StoreOp
 from relay.store.tables import (
     BOOKS,
     EQUIVOCATIONS,
@@ -54,23 +52,6 @@ class StoredPoolVoucher:
 
 
 # ---------------------------------------------------------------------- changes
-
-
-def book_ops(side: int, peer: RelayId, effect: StoreRow | ForgetTickets | ForgetBatch) -> list[StoreOp]:
-    """What a channel book wants of the disk. `side` tells a peer's two books apart."""
-    match effect:
-        case StoreRow():
-            change = Append if type(effect.row) in book.APPENDED else Put
-            return [change(BOOKS, (side, peer, *book.key_of(effect.row)), book.encode(effect.row))]
-        case ForgetTickets():
-            return [Delete(BOOKS, (side, peer, book.ISSUED, seq, 0)) for seq in effect.seqs]
-        case ForgetBatch():
-            return [DeleteRange(BOOKS, (side, peer, kind), 0, effect.number) for kind in book.OF_A_BATCH]
-
-
-def tag_op(epoch: Epoch, tag: bytes) -> StoreOp:
-    """Keep a replay tag, 16 bytes."""
-    return Append(TAGS, (epoch, tag), tag)
 
 
 def key_op(epoch: Epoch, secret: bytes) -> StoreOp:
@@ -128,9 +109,9 @@ def mailbox_ops(effects: Iterable[mailbox.Store]) -> list[StoreOp]:
     return ops
 
 
-def role_op(role: str) -> StoreOp:
-    """Count one packet that this relay carried as entry, mix or mailbox."""
-    return Add(_ROLE + role)
+def role_op(role: str, packets: int = 1) -> StoreOp:
+    """Count packets that this relay carried as entry, mix or mailbox."""
+    return Add(_ROLE + role, packets)
 
 
 def pool_voucher_op(voucher: StoredPoolVoucher) -> StoreOp:
@@ -166,6 +147,12 @@ class RelayStore(Store):
         for (side, peer, *_), data in self.rows(BOOKS):
             found[side, RelayId(peer)] += self._read(book.decode_all, data)
         return found
+
+    def issued_tickets(self, side: int, peer: RelayId) -> list[tuple[int, list[book.IssuedTicket]]]:
+        """Tickets without an ack, by the number under which they stand together."""
+        found = self.rows(BOOKS, (side, peer, book.ISSUED))
+        rows = [(number, self._read(book.decode_all, data)) for (_, _, _, number, _), data in found]
+        return [(number, [t for t in row if isinstance(t, book.IssuedTicket)]) for number, row in rows]
 
     def tags(self, floor: Epoch) -> Iterator[tuple[Epoch, bytes]]:
         """Replay tags of all epochs from `floor`."""

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from mixpay.book import PayeeBook
-from mixpay.book.run import ReceiptRun
+from mixpay.book.receipt_run import ReceiptRun
 from mixpay.chain.devchain import DevChain
 from mixpay.chain.errors import Reverted
 from mixpay.chain.sender import Sender
@@ -226,9 +226,9 @@ async def test_aPayerWhoseChannelIsEmpty_paysWithItsStake(world: CourtWorld) -> 
 def mostly_made_up(run: ReceiptRun) -> Evidence:
     """Receipts of all tickets that the payer has signed for; of every four, three have no true response."""
     receipts = []
-    for ticket in run.tickets[: run.signed_count]:
-        response = run.responses[ticket.position] if ticket.position % 4 == 0 else MADE_UP
-        receipts.append(Receipt(ticket.lock, Value(ticket.value), response))
+    for place in range(run.signed_count):
+        response = run.response(place) if place % 4 == 0 else MADE_UP
+        receipts.append(Receipt(run.lock(place), run.value_at(place), response))
     return Evidence(receipts, SumTree([(r.response or b"", r.value) for r in receipts]))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from book_helpers import DOMAIN, PAYEE, PAYER, PRICE, Link
-from book_storm import Storm
+from book_storm import SMALL, Storm
 from mixpay import eip712
 from mixpay.book import Limits, rows
 from mixpay.book.events import Store
@@ -147,9 +147,9 @@ def demanded(*args, **kwargs):
 class CourtStorm(Storm):
     """A storm with a court in it: cases are opened, finished, answered at any moment, and read of late."""
 
-    def __init__(self, seed, shielded=False):
+    def __init__(self, seed, limits=SMALL, shielded=False):
         """`shielded`: responses come for every second batch only."""
-        super().__init__(seed)
+        super().__init__(seed, limits)
         self.court = Court()
         self.shielded = shielded
         self.skipped = 0
@@ -181,7 +181,7 @@ class CourtStorm(Storm):
         self.court.read[self.dice.choice(["payer", "payee"])] = 0
 
     def respond(self, crash):
-        tickets = self.link.disks["payee"].of(rows.PlacedTicket)
+        tickets = self.link.disks["payee"].tickets()
         if not self.shielded:
             super().respond(crash)
         elif tickets:

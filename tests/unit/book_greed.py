@@ -2,6 +2,7 @@
 
 from book_court import Case, CourtStorm
 from book_helpers import PRICE
+from book_storm import SMALL
 from mixpay.book import limits, rows
 from mixpay.book.events import Store
 
@@ -10,8 +11,8 @@ class GreedyStorm(CourtStorm):
     """Its book is an honest payee's, but it settles without the receipts that it keeps back, and sues beside
     it: on any total that was ever signed or judged, for anything, which luck may prove without a receipt."""
 
-    def __init__(self, seed):
-        super().__init__(seed)
+    def __init__(self, seed, limits=SMALL):
+        super().__init__(seed, limits)
         self.values = {}
         """Of all tickets, by batch, in order."""
         self.signed = {}

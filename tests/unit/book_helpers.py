@@ -71,6 +71,9 @@ class Disk:
             elif isinstance(effect, events.ForgetTickets):
                 for seq in effect.seqs:
                     self.table.pop((rows.ISSUED, seq, 0), None)
+            elif isinstance(effect, events.ForgetAtLength):
+                for key in [k for k in self.table if k[0] in rows.AT_LENGTH and k[1] == effect.number]:
+                    del self.table[key]
             elif isinstance(effect, events.ForgetBatch):
                 for key in [k for k in self.table if k[0] in rows.OF_A_BATCH and k[1] <= effect.number]:
                     del self.table[key]
@@ -80,6 +83,22 @@ class Disk:
 
     def of(self, kind):
         return [row for row in self.rows() if isinstance(row, kind)]
+
+    def tickets(self):
+        """Placed tickets, those in short too unless they have their responses there. Those say no number."""
+        short = [
+            rows.PlacedTicket(
+                row.number, row.first + place, 0, row.locks[20 * n :][:20], row.values[place], b""
+            )
+            for row in self.of(rows.ShortTickets)
+            for n, place in enumerate(row.shown)
+        ]
+        return self.of(rows.PlacedTicket) + short
+
+    def answered(self):
+        """Places whose responses came after their tickets were written down."""
+        answers = self.of(rows.Response) + self.of(rows.LateResponse)
+        return {(row.batch, row.position) for row in answers}
 
 
 class Link:
@@ -182,8 +201,8 @@ class Link:
         return effects
 
     def respond_all(self, keep=lambda ticket: True):
-        have = {(row.batch, row.position) for row in self.disks["payee"].of(rows.Response)}
-        for ticket in self.disks["payee"].of(rows.PlacedTicket):
+        have = self.disks["payee"].answered()
+        for ticket in self.disks["payee"].tickets():
             if (ticket.batch, ticket.position) not in have and keep(ticket):
                 self.respond(ticket)
 

@@ -1,11 +1,15 @@
 """Chance drives a link, and what has to hold afterwards (I7)."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 from book_helpers import PRICE, Link
 from mixpay.book import Limits, rows
 
 SMALL = Limits(unsigned_window=8, settle_tickets=12, retry_interval=3.0, ack_timeout=4.0, max_lost=1000)
+
+SHORT = replace(SMALL, shorten_after=3)
+"""So that rows of every kind stand beside each other."""
 
 
 def assert_equal_books(link, *, but=()):
@@ -46,8 +50,8 @@ class Storm:
         "connect": 1,
     }
 
-    def __init__(self, seed):
-        self.link = Link(seed, limits=SMALL)
+    def __init__(self, seed, limits=SMALL):
+        self.link = Link(seed, limits=limits)
         self.dice = self.link.dice
         self.opened = 0
 
@@ -88,7 +92,7 @@ class Storm:
         self.deliver(crash, repeat=True)
 
     def respond(self, crash):
-        tickets = self.link.disks["payee"].of(rows.PlacedTicket)
+        tickets = self.link.disks["payee"].tickets()
         if tickets:
             ticket = self.dice.choice(tickets)
             if self.link.respond(ticket, crash) and crash != "before":
@@ -111,9 +115,9 @@ class Storm:
         for wire in self.link.wires.values():
             wire.clear()
         disk = self.link.disks["payee"]
-        answered = {(row.batch, row.position) for row in disk.of(rows.Response)}
+        answered = disk.answered()
         fixed = {row.number for row in disk.of(rows.Commitment)}
-        for ticket in disk.of(rows.PlacedTicket):
+        for ticket in disk.tickets():
             if (ticket.batch, ticket.position) not in answered and ticket.batch not in fixed:
                 self.opened += ticket.value
         self.link.heal()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from book_helpers import secrets
+from book_helpers import one, secrets
 from chain_world import User, World
 from mixpay.book import Limits
-from mixpay.book.events import SendTicket, Wait
+from mixpay.book.events import SendTicket, TicketTaken, Wait
 from mixpay.book.rows import Channel
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.follower import Follower
@@ -128,7 +128,7 @@ class Parties:
             with self.payee.node.books.step() as step:
                 taken = self.owed.accept(ticket.seq, lock, ack, VALUE, price=PRICE, now=self.clock())
                 step.add(Side.PAYER, self.payer.relay, taken)
-                placed = self.owed._places[ticket.seq]
+                placed = one(taken, TicketTaken)
                 if opened:
                     known = self.owed.on_response(placed.batch, placed.position, response, self.clock())
                     step.add(Side.PAYER, self.payer.relay, known)

@@ -14,7 +14,7 @@ from mixpay.types import Account, Amount, Epoch, RelayId, Value
 from relay import config
 from relay.home import initialise
 from relay.keys.signed_epochs import SignedEpochs
-from relay.store import RelayStore, StoreOp, book_ops, key_op, setting_op, tag_op
+from relay.store import Changes, IssuedTickets, RelayStore, StoreOp, key_op, setting_op
 from relay_parts import DEPLOYMENT
 
 PASSWORD = "correct horse"
@@ -65,13 +65,11 @@ def some_rows() -> list[StoreOp]:
     """Of every kind that matters: what a backup keeps, and what it leaves out."""
     ticket = book.IssuedTicket(7, bytes(20), bytes(33), Value(1), Amount(1), ORIGIN)
     placed = book.PlacedTicket(1, 0, 3, bytes(20), Value(1), bytes(32))
-    return [
-        *book_ops(1, RelayId(5), StoreRow(ticket)),
-        *book_ops(1, RelayId(5), StoreRow(placed)),
-        key_op(Epoch(4), SECRET),
-        tag_op(Epoch(4), TAG),
-        setting_op("kept", b"yes"),
-    ]
+    changes = Changes(IssuedTickets())
+    changes.book(1, RelayId(5), StoreRow(ticket))
+    changes.book(1, RelayId(5), StoreRow(placed))
+    changes.tag(Epoch(4), TAG)
+    return [*changes.ops(), key_op(Epoch(4), SECRET), setting_op("kept", b"yes")]
 
 
 async def fill(database: Path, *more: StoreOp) -> None:

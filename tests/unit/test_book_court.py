@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from book_court import COST, CourtStorm, cut_batch, demanded
 from book_helpers import DOMAIN, PAYEE, PAYER, PRICE, Link, honest_voucher, one, only, secrets
-from book_storm import assert_equal_books, assert_rebuilds
+from book_storm import SHORT, SMALL, assert_equal_books, assert_rebuilds
 from mixpay import court, eip712
 from mixpay.book import events, limits, rows
 from mixpay.merkle import SumTree
@@ -374,10 +374,10 @@ def test_batchBeforeTheNewest_isPaidOnce_whetherAdmittedOrRead(later):
 # Chance
 
 
-@given(st.integers(0, 2**32), st.booleans())
+@given(st.integers(0, 2**32), st.sampled_from([SMALL, SHORT]), st.booleans())
 @settings(max_examples=250, derandomize=True, deadline=None)
-def test_I7_booksAreEqual_whateverTheCourtDid_andWheneverItWasReadOf(seed, shielded):
-    storm = CourtStorm(seed, shielded)
+def test_I7_booksAreEqual_whateverTheCourtDid_andWheneverItWasReadOf(seed, limits_, shielded):
+    storm = CourtStorm(seed, limits_, shielded)
     for _ in range(400):
         storm.step()
     storm.calm()

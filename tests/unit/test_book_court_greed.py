@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from book_court import COST, Case, Court, demanded
 from book_greed import AttendedStorm, GreedyStorm
 from book_helpers import PRICE, Link, honest_voucher, one
-from book_storm import assert_equal_books, assert_rebuilds
+from book_storm import SHORT, SMALL, assert_equal_books, assert_rebuilds
 from mixpay.book import events, limits
 
 
@@ -188,10 +188,10 @@ def test_voucherUponWhichNothingCouldBeClaimed_isAFault(total):
 # Chance
 
 
-@given(st.integers(0, 2**32))
+@given(st.integers(0, 2**32), st.sampled_from([SMALL, SHORT]))
 @settings(max_examples=150, derandomize=True, deadline=None)
-def test_I11_payerSignsForWhatWasAcknowledgedAndJudged_whateverItIsSuedFor(seed):
-    storm = GreedyStorm(seed)
+def test_I11_payerSignsForWhatWasAcknowledgedAndJudged_whateverItIsSuedFor(seed, limits_):
+    storm = GreedyStorm(seed, limits_)
     for _ in range(400):
         storm.step()
     storm.calm()
@@ -200,10 +200,10 @@ def test_I11_payerSignsForWhatWasAcknowledgedAndJudged_whateverItIsSuedFor(seed)
     assert max(storm.link.payee.state.cumulative, storm.court.judged) <= storm.owed_at_most()
 
 
-@given(st.integers(0, 2**32))
+@given(st.integers(0, 2**32), st.sampled_from([SMALL, SHORT]))
 @settings(max_examples=150, derandomize=True, deadline=None)
-def test_payerThatIsThere_neverPaysTheCourtsCosts(seed):
-    storm = AttendedStorm(seed)
+def test_payerThatIsThere_neverPaysTheCourtsCosts(seed, limits_):
+    storm = AttendedStorm(seed, limits_)
     for _ in range(400):
         storm.step()
     storm.calm()

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from book_helpers import PRICE, RICH, Link, only, secrets
-from book_storm import SMALL, Storm, assert_equal_books, assert_rebuilds
+from book_storm import SHORT, SMALL, Storm, assert_equal_books, assert_rebuilds
 from mixpay.book import Limits, events, limits, rows
 from mixpay.book.rows import Channel
 from mixpay.merkle import NO_RESPONSE, SumTree, _join
@@ -129,10 +129,10 @@ def test_aRestart_saysTheSame():
     assert_equal_books(link)
 
 
-@given(st.integers(0, 2**32))
-@settings(max_examples=80, derandomize=True, deadline=None)
-def test_I7_booksAreEqualAfterOneRound_whateverWasLostRepeatedReorderedOrCrashed(seed):
-    storm = Storm(seed)
+@given(st.integers(0, 2**32), st.sampled_from([SMALL, SHORT]))
+@settings(max_examples=120, derandomize=True, deadline=None)
+def test_I7_booksAreEqualAfterOneRound_whateverWasLostRepeatedReorderedOrCrashed(seed, limits_):
+    storm = Storm(seed, limits_)
     for _ in range(250):
         storm.step()
     storm.calm()

@@ -457,13 +457,14 @@ async def test_whatTheContractRefuses_isSaidOnce_andTriedAgain(
     await parties.payee.desk.run_once()
     parties.world.chain.advance_time(DEMO.answer_window)
     run = parties.owed._cut
-    first, run.responses[0] = run.responses[0], bytes(31) + b"\1"
+    first = run.response(0)
+    run._responses[:32] = bytes(31) + b"\1"
     for _ in range(2):
         report = await parties.payee.desk.run_once()
         (result,) = report.results
         assert "ReceiptCourt.finish failed" in str(result.error)
     assert len([r for r in caplog.records if str(result.error) in r.message]) == 1
-    run.responses[0] = first
+    run._responses[:32] = first
     assert did(await parties.payee.desk.run_once()) == [Finish]
 
 

@@ -81,7 +81,7 @@ async def test_failedDisk_promisesNothing(parts: Parts, mix: Node) -> None:
 
 async def test_step_isWrittenEvenIfItsBlockFails(mix: Node) -> None:
     with pytest.raises(ZeroDivisionError), mix.books.step() as step:
-        step.count("mix")
+        step.changes.count("mix")
         raise ZeroDivisionError
     await mix.written()
     assert mix.store.roles() == {"mix": 1}
@@ -98,7 +98,7 @@ async def test_emptyStep_writesNothing(mix: Node) -> None:
 async def test_stepWithoutRows_keepsItsPlaceInTheOrder(mix: Node) -> None:
     order: list[str] = []
     with mix.books.step() as step:
-        step.count("mix")
+        step.changes.count("mix")
         step.then(lambda: order.append("first"))
     with mix.books.step() as step:
         step.then(lambda: order.append("second"))

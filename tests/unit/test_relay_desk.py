@@ -215,7 +215,7 @@ async def test_anyTroubleOnAWholePath_endsInEqualBooks_andNothingTwice(parts: Pa
     box = mailbox_id_of(key)
     keeper = await parts.node(path[4])
     with keeper.books.step() as step:
-        step.mailbox(keeper.mailboxes.create(box, key, 2**40, parts.view.chain_time).effects)
+        step.changes.mailbox(keeper.mailboxes.create(box, key, 2**40, parts.view.chain_time).effects)
 
     async def mend() -> None:
         for payer, payee in links:

@@ -643,7 +643,9 @@ def deliver(door: Door, count: int, seed: bytes = SEED) -> list[bytes]:
     with door.node.books.step() as step:
         for body in bodies:
             now = door.node.state.chain_time
-            step.mailbox(door.node.mailboxes.deliver(mailbox_id_of(fetch_key(seed)), body, now).effects)
+            step.changes.mailbox(
+                door.node.mailboxes.deliver(mailbox_id_of(fetch_key(seed)), body, now).effects
+            )
     return bodies
 
 

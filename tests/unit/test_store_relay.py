@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import DataObject, booleans, data, integers, sets
 
 from mixpay.book import rows as book
 from mixpay.book.events import ForgetBatch, ForgetTickets
@@ -16,7 +19,7 @@ from mixpay.mailbox import Created, Deleted, Delivered, Mailboxes, PutMailbox, S
 from mixpay.passes import Pass, PassRecord, Scope, TickTaken
 from mixpay.types import Amount, Epoch, RelayId, Value
 from relay import store as relay_store
-from relay.store import Put, RelayStore, StoredPoolVoucher, StoreOp
+from relay.store import Changes, Delete, IssuedTickets, Put, RelayStore, StoredPoolVoucher, StoreOp
 from relay.store.tables import BOOKS, TAGS
 
 PEER = RelayId(7)
@@ -51,8 +54,24 @@ def rows_of_a_batch(number: int) -> list[book.Row]:
     ]
 
 
+def changed(
+    side: int, peer: RelayId, *effects: StoreRow | ForgetTickets | ForgetBatch, issued: IssuedTickets
+) -> list[StoreOp]:
+    changes = Changes(issued)
+    for effect in effects:
+        changes.book(side, peer, effect)
+    return changes.ops()
+
+
 def stored(side: int, peer: RelayId, rows: Iterable[book.Row]) -> list[StoreOp]:
-    return [op for row in rows for op in relay_store.book_ops(side, peer, StoreRow(row))]
+    return changed(side, peer, *map(StoreRow, rows), issued=IssuedTickets())
+
+
+def tagged(epoch: int, *tags: bytes) -> list[StoreOp]:
+    changes = Changes(IssuedTickets())
+    for tag in tags:
+        changes.tag(Epoch(epoch), tag)
+    return changes.ops()
 
 
 async def test_book_rows_come_back_by_side_and_peer(path: Path) -> None:
@@ -84,7 +103,7 @@ async def test_rows_of_earlier_versions_are_read(path: Path) -> None:
     rows = [book.PlacedTicket(1, n, n, bytes(20), Value(4), bytes(32)) for n in range(3)]
     ops: list[StoreOp] = [Put(BOOKS, (0, PEER, *book.key_of(row)), book.encode(row)) for row in rows]
     ops += [Put(TAGS, (1, bytes([n]) * 16)) for n in range(3)]
-    more = [*stored(0, PEER, [book.Response(1, 2, bytes(32))]), relay_store.tag_op(Epoch(1), b"t" * 16)]
+    more = [*stored(0, PEER, [book.Response(1, 2, bytes(32))]), *tagged(1, b"t" * 16)]
     async with after(path, ops, more) as kept:
         assert kept.book_rows()[0, PEER] == [*rows, book.Response(1, 2, bytes(32))]
         assert {tag for _, tag in kept.tags(Epoch(0))} == {*(bytes([n]) * 16 for n in range(3)), b"t" * 16}
@@ -112,18 +131,75 @@ async def test_row_takes_the_place_of_the_one_with_its_key(path: Path) -> None:
 async def test_settled_batches_are_forgotten_up_to_a_number(path: Path) -> None:
     rows = [row for number in (1, 2, 3) for row in rows_of_a_batch(number)]
     state = book.LinkState()
-    forget = relay_store.book_ops(0, PEER, ForgetBatch(2))
+    forget = changed(0, PEER, ForgetBatch(2), issued=IssuedTickets())
     both = stored(0, PEER, [*rows, state]) + stored(1, PEER, rows)
     async with after(path, both, forget) as kept:
         assert sorted(map(repr, kept.book_rows()[0, PEER])) == sorted(map(repr, [*rows_of_a_batch(3), state]))
         assert len(kept.book_rows()[1, PEER]) == len(rows)
 
 
+def issued_tickets(*seqs: int) -> list[book.IssuedTicket]:
+    return [book.IssuedTicket(seq, bytes(20), bytes(33), Value(4), Amount(1), b"o") for seq in seqs]
+
+
 async def test_answered_tickets_are_forgotten_by_number(path: Path) -> None:
-    tickets = [book.IssuedTicket(seq, bytes(20), bytes(33), Value(4), Amount(1), b"") for seq in (1, 2, 3)]
-    forget = relay_store.book_ops(1, PEER, ForgetTickets((1, 3)))
-    async with after(path, stored(1, PEER, tickets), forget) as kept:
+    tickets, issued = issued_tickets(1, 2, 3), IssuedTickets()
+    issue = changed(1, PEER, *map(StoreRow, tickets), issued=issued)
+    forget = changed(1, PEER, ForgetTickets((1, 3)), issued=issued)
+    async with after(path, issue, forget) as kept:
         assert kept.book_rows()[1, PEER] == [tickets[1]]
+        assert len(kept.rows(BOOKS)) == 1
+    async with after(path, changed(1, PEER, ForgetTickets((2, 9)), issued=issued)) as kept:
+        assert kept.rows(BOOKS) == []
+
+
+async def test_tickets_of_a_step_share_a_row_and_each_leaves_it_after_a_restart(path: Path) -> None:
+    first, second, issued = issued_tickets(1, 2), issued_tickets(3, 4), IssuedTickets()
+    steps = [changed(1, PEER, *map(StoreRow, step), issued=issued) for step in (first, second)]
+    async with after(path, *steps) as kept:
+        assert len(kept.rows(BOOKS)) == 2
+        loaded = IssuedTickets()
+        for number, tickets in kept.issued_tickets(1, PEER):
+            loaded.load(1, PEER, number, tickets)
+    async with after(path, changed(1, PEER, ForgetTickets((2, 3, 4)), issued=loaded)) as kept:
+        assert kept.book_rows()[1, PEER] == first[:1]
+
+
+@given(data())
+async def test_issued_tickets_are_those_that_were_not_forgotten(draw: DataObject) -> None:
+    """Whatever steps issue and forget, on whichever links, and whenever the relay restarts."""
+    issued, rows, alive, last = IssuedTickets(), dict[Any, bytes](), set[tuple[RelayId, int]](), 0
+    for _ in range(draw.draw(integers(1, 8), "steps")):
+        if draw.draw(booleans(), "restart"):
+            issued = IssuedTickets()
+            for (_, peer, _, number, _), kept in rows.items():
+                issued.load(1, peer, number, [t for t in book.decode_all(kept) if hasattr(t, "seq")])
+        changes = Changes(issued)
+        for peer in (PEER, RelayId(8)):
+            for ticket in issued_tickets(*range(last + 1, last + 1 + draw.draw(integers(0, 3), "issued"))):
+                changes.book(1, peer, StoreRow(ticket))
+                alive.add((peer, ticket.seq))
+                last = ticket.seq
+            gone = draw.draw(sets(integers(0, last)), "forgotten")
+            changes.book(1, peer, ForgetTickets(tuple(gone)))
+            alive -= {(peer, seq) for seq in gone}
+        for op in changes.ops():
+            if isinstance(op, Put):
+                rows[op.key] = op.data
+            elif isinstance(op, Delete):
+                rows.pop(op.key, None)
+        found = [(key[1], row.seq) for key, kept in rows.items() for row in book.decode_all(kept)]
+        assert sorted(found) == sorted(alive)
+
+
+async def test_what_a_step_joined_before_its_batch_was_forgotten_is_forgotten_too(path: Path) -> None:
+    both = (
+        StoreRow(book.Response(1, 0, bytes(32))),
+        ForgetBatch(1),
+        StoreRow(book.Response(2, 0, bytes(32))),
+    )
+    async with after(path, changed(0, PEER, *both, issued=IssuedTickets())) as kept:
+        assert kept.book_rows()[0, PEER] == [both[2].row]
 
 
 async def test_unreadable_row_is_told(path: Path) -> None:
@@ -134,7 +210,7 @@ async def test_unreadable_row_is_told(path: Path) -> None:
 
 async def test_keys_and_tags_go_together_when_an_epoch_is_over(path: Path) -> None:
     ops = [relay_store.key_op(Epoch(e), bytes([e]) * 32) for e in (1, 2)]
-    ops += [relay_store.tag_op(Epoch(e), bytes([n]) * 16) for e in (1, 2) for n in range(3)]
+    ops += [op for e in (1, 2) for op in tagged(e, *(bytes([n]) * 16 for n in range(3)))]
     async with after(path, ops) as kept:
         assert kept.packet_keys() == {1: b"\x01" * 32, 2: b"\x02" * 32}
         assert len(list(kept.tags(Epoch(0)))) == 6
