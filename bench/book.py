@@ -12,9 +12,8 @@ from bench.ledger import PRICE, Ledger
 
 
 def measure(scale: Scale) -> Found:
-    """`settle_100k_s`: cut, batch signature over all tickets, redeem, samples, openings, voucher, forgetting;
-    rows of both sides on disk. CPU of the whole process. All of the signature's work is in it, for nothing
-    was signed before.
+    """`settle_100k_s`: from the cut over the last signature, redeem, samples and openings to the voucher; all
+    rows of both sides on disk. CPU of the whole process. Signatures on the way are the tickets' cost.
     """
     with tempfile.TemporaryDirectory() as folder:
         carried, settled = asyncio.run(_measure(Path(folder), scale.receipts))

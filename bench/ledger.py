@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from mixpay import eip712
 from mixpay.book import Limits, PayeeBook, PayerBook, events
@@ -15,20 +14,16 @@ from mixpay.book.rows import Channel
 from mixpay.crypto import secp256k1
 from mixpay.types import Account, Amount, RelayId, Value
 from relay.path.books import Side
-from relay.store import RelayStore, book_ops
+from relay.store import Changes, IssuedTickets, RelayStore
 
 PRICE = Amount(10**12)
 _RICH = Channel(Amount(10**27))
 _VALUE = Value(4)
 _STOCK = 256
-_FOR_DISK = (events.Store, events.ForgetTickets, events.ForgetBatch)
 GROUP = 128
 """Tickets that come, are acknowledged and are answered together, as under load."""
-LARGE = Limits(
-    unsigned_window=1 << 30, max_unsettled=Value(1 << 50), batch_interval=1e9, settle_tickets=1 << 30,
-    settle_period=1e9, ack_timeout=1e9,
-)  # fmt: skip
-"""Nothing is signed or settled before it is told to."""
+LARGE = Limits(max_unsettled=Value(1 << 50), settle_tickets=1 << 30, settle_period=1e9, ack_timeout=1e9)
+"""Batches are signed on the way, as in service, and nothing is settled before it is told to."""
 
 
 class Ledger:
@@ -42,6 +37,8 @@ class Ledger:
         self.payee = PayeeBook(domain, payer, payee, limits)
         self.stores = {side: RelayStore(folder / f"{side.name.lower()}.sqlite") for side in Side}
         """Of the two relays: under PAYER that of the payee, whose peer is the payer."""
+        self._issued = {side: IssuedTickets() for side in Side}
+        self._changes = {side: Changes(issued) for side, issued in self._issued.items()}
         self._stock = [self._secrets() for _ in range(_STOCK)]
         self._sent: list[tuple[Side, Effect]] = []
         self.turn(Side.PAYEE, self.payer.on_channel(_RICH))
@@ -55,21 +52,17 @@ class Ledger:
 
     def turn(self, side: Side, effects: Iterable[Effect]) -> None:
         """Rows to the side's database, the rest to the other side. `side`: which of a relay's books it is."""
-        ops = []
         for effect in effects:
-            if isinstance(effect, _FOR_DISK):
-                ops += book_ops(side, RelayId(1), effect)
+            if isinstance(effect, events.DiskEffect):
+                self._changes[side].book(side, RelayId(1), effect)
             else:
                 self._sent.append((side, effect))
-        if ops:
-            self._pending(side, ops)
-
-    def _pending(self, side: Side, ops: list[Any]) -> None:
-        self.stores[side].write(ops)
 
     async def written(self) -> None:
-        """Everything is on disk."""
-        await asyncio.gather(*(store.written(()) for store in self.stores.values()))
+        """Everything is on disk, in one commit of each side."""
+        ops = {side: changes.ops() for side, changes in self._changes.items()}
+        self._changes = {side: Changes(issued) for side, issued in self._issued.items()}
+        await asyncio.gather(*(store.written(ops[side]) for side, store in self.stores.items()))
 
     async def carry(self, count: int) -> None:
         """Tickets issued, taken, acknowledged and answered, in groups that are commits of their own."""
@@ -93,7 +86,10 @@ class Ledger:
         self.turn(Side.PAYEE, self.payer.on_acks(acks, 0.0))
         for (batch, position, _, _), response in zip(acks, places, strict=True):
             self.turn(Side.PAYER, self.payee.on_response(batch, position, response, 0.0))
+        signed = [effect for _, effect in self._sent if isinstance(effect, events.SendBatch)]
         self._sent.clear()
+        for promise in signed:
+            self.turn(Side.PAYER, self._to_payee(promise))
 
     async def settle(self) -> None:
         """One settlement from beginning to end, every message delivered, every row on disk."""

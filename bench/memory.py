@@ -7,22 +7,22 @@ import os
 
 from bench import proc
 from bench.figures import Found, Scale
-from bench.ledger import LARGE, PRICE
+from bench.ledger import GROUP, LARGE, PRICE
 from bench.running import Daemon
-from bench.world import EPOCH, RELAYS, World
+from bench.world import EPOCH, Place, World
 from mixpay import eip712
 from mixpay.book import PayeeBook
-from mixpay.book.events import ForgetBatch, ForgetTickets, Store, TicketTaken
+from mixpay.book.events import DiskEffect, Effect, Refuse, TicketTaken
 from mixpay.book.rows import Channel
 from mixpay.crypto import secp256k1
 from mixpay.geometry import REPLAY_TAG_SIZE
-from mixpay.types import Account, Amount, RelayId, Value
+from mixpay.merkle import Frontier, lock_leaf
+from mixpay.types import Amount, Value
 from relay.path.books import Side
-from relay.store import RelayStore, StoreOp, book_ops, tag_op
+from relay.store import Changes, IssuedTickets, RelayStore
 
 _GROUP = 1_000
 _VALUE = Value(4)
-_FOR_DISK = (Store, ForgetTickets, ForgetBatch)
 _RICH = Channel(Amount(10**27))
 
 
@@ -49,35 +49,44 @@ async def fill(world: World, held: int) -> None:
     for old in path.parent.glob(f"{path.name}*"):
         old.unlink()
     store = RelayStore(path)
-    payers = [RelayId(relay) for relay in range(1, RELAYS + 1) if relay != world.me.relay]
+    payers = [place for relay, place in world.places.items() if relay != world.me.relay]
     for payer in payers:
-        await _receipts(store, world.me.account, payer, held // len(payers))
+        await _receipts(store, world, payer, held // len(payers))
     for _ in range(0, held, _GROUP):
-        await store.written([tag_op(EPOCH, os.urandom(REPLAY_TAG_SIZE)) for _ in range(_GROUP)])
+        changes = Changes(IssuedTickets())
+        for _ in range(_GROUP):
+            changes.tag(EPOCH, os.urandom(REPLAY_TAG_SIZE))
+        await store.written(changes.ops())
     await world.plant_key(store)
     await store.close()
 
 
-async def _receipts(store: RelayStore, me: Account, payer: RelayId, count: int) -> None:
-    """One payer's open batch. Nobody checks a stored receipt's lock, so scalars are as they come."""
-    book = PayeeBook(eip712.channels_domain(31337, bytes(20)), Account(os.urandom(20)), me, LARGE)
-    ops = _ops(payer, book.on_channel(_RICH, 0.0))
+async def _receipts(store: RelayStore, world: World, payer: Place, count: int) -> None:
+    """One payer's open batch, signed on the way. Nobody checks a stored receipt, so scalars are noise."""
+    book = PayeeBook(world.domain, payer.account, world.me.account, LARGE)
+    locks, changes = Frontier(), Changes(IssuedTickets())
+    _keep(changes, payer, book.on_channel(_RICH, 0.0))
     for seq in range(1, count + 1):
         noise = os.urandom(20 + 2 * secp256k1.SCALAR_SIZE)
         lock, ack, response = noise[:20], b"\1" + noise[21:52], b"\1" + noise[53:]
         taken = book.accept(seq, lock, ack, _VALUE, price=PRICE, now=0.0)
         place = next(effect for effect in taken if isinstance(effect, TicketTaken))
-        ops += _ops(payer, taken)
-        ops += _ops(payer, book.on_response(place.batch, place.position, response, 0.0))
-        if seq % _GROUP == 0 or seq == count:
-            await store.written(ops)
-            ops = []
+        _keep(changes, payer, taken)
+        _keep(changes, payer, book.on_response(place.batch, place.position, response, 0.0))
+        locks.append(lock_leaf(lock, _VALUE))
+        if seq % GROUP == 0 or seq == count:
+            message = eip712.Batch(
+                payer.account, world.me.account, place.batch, seq, Value(seq * _VALUE), PRICE, locks.root()
+            )
+            signature = eip712.sign(payer.key, message.digest(world.domain))
+            _keep(changes, payer, book.on_batch(place.batch, seq, locks.root(), signature, 0.0))
+            await store.written(changes.ops())
+            changes = Changes(IssuedTickets())
 
 
-def _ops(payer: RelayId, effects: tuple[object, ...]) -> list[StoreOp]:
-    return [
-        op
-        for effect in effects
-        if isinstance(effect, _FOR_DISK)
-        for op in book_ops(Side.PAYER, payer, effect)
-    ]
+def _keep(changes: Changes, payer: Place, effects: tuple[Effect, ...]) -> None:
+    for effect in effects:
+        if isinstance(effect, Refuse):
+            raise RuntimeError(f"the bench's payee refuses: {effect.reason}")
+        if isinstance(effect, DiskEffect):
+            changes.book(Side.PAYER, payer.relay, effect)

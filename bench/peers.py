@@ -30,8 +30,10 @@ ENTRY_VALUE = Value(4)
 """Of a ticket for a mix of layer 1."""
 QUEUE = 2_000
 """Packets that wait at an entry for a ticket; more are dropped there, as at a real one's `link_queue`."""
-_QUIET = (effects_.Store, effects_.ForgetTickets, effects_.ForgetBatch, TicketTaken, effects_.TicketOpened,
-          effects_.TicketLost, effects_.BatchSettled, effects_.ClaimDue)  # fmt: skip
+_QUIET = (
+    *effects_.ON_DISK, TicketTaken, effects_.TicketOpened, effects_.TicketLost, effects_.BatchSettled,
+    effects_.ClaimDue,
+)  # fmt: skip
 
 
 @dataclass(slots=True)

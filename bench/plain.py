@@ -30,7 +30,7 @@ from mixpay.wire import frames
 from relay.daemon import PULSE
 from relay.links import Identity, Link, LinkDialer, LinkServer
 from relay.path.mixer import Mixer
-from relay.store import RelayStore, tag_op
+from relay.store import Changes, IssuedTickets, RelayStore
 
 _TAGS = 50_000_000
 
@@ -90,8 +90,10 @@ class PlainRelay:
         """See `LinkEvents`."""
         new = [one for frame in arrived if isinstance(frame, frames.Packet) and (one := self._open(frame))]
         if new:
-            ops = [tag_op(EPOCH, out.tag) for _, out in new]
-            self._store.write(ops, lambda: self._hold(new))
+            changes = Changes(IssuedTickets())
+            for _, out in new:
+                changes.tag(EPOCH, out.tag)
+            self._store.write(changes.ops(), lambda: self._hold(new))
 
     def _open(self, frame: frames.Packet) -> tuple[int, Forward] | None:
         out = packets.peel(

@@ -13,7 +13,7 @@ from bench.ledger import GROUP, Ledger
 from mixpay.geometry import REPLAY_TAG_SIZE
 from mixpay.types import Epoch
 from relay.path.books import Side
-from relay.store import RelayStore, tag_op
+from relay.store import Changes, IssuedTickets, RelayStore
 
 _EPOCH = Epoch(1)
 
@@ -45,7 +45,10 @@ async def _tags(folder: Path, count: int) -> tuple[float, float]:
     await store.written(())
     began, before = time.process_time(), path.stat().st_size
     for _ in range(0, count, GROUP):
-        await store.written([tag_op(_EPOCH, os.urandom(REPLAY_TAG_SIZE)) for _ in range(GROUP)])
+        changes = Changes(IssuedTickets())
+        for _ in range(GROUP):
+            changes.tag(_EPOCH, os.urandom(REPLAY_TAG_SIZE))
+        await store.written(changes.ops())
     used = time.process_time() - began
     await store.close()
     written = -(-count // GROUP) * GROUP

@@ -135,6 +135,7 @@ class World:
         view.refresh()
         layers = view.layers(EPOCH)
         self.context: KeyContext = view.key_context(EPOCH)
+        self.places = places
         self.me = places[layers.members(1)[0]]
         self.payers = [places[relay] for relay in layers.members(3)[:PAYERS]]
         self.payees = [places[relay] for relay in layers.members(2)]
@@ -168,6 +169,11 @@ class World:
         """The folder of the relay under test, as the daemon reads it."""
         return Home.open(self.me.folder, _PASSWORD)
 
+    @property
+    def domain(self) -> eip712.Domain:
+        """Of batches and vouchers."""
+        return eip712.channels_domain(self._deployment.chain_id, self._deployment.channels)
+
     def set(self, name: str, value: str) -> None:
         """Change a setting of the relay under test, for its next start."""
         path = self.me.folder / "relay.toml"
@@ -189,12 +195,11 @@ class World:
                 "port": place.port,
             }
 
-        domain = eip712.channels_domain(self._deployment.chain_id, self._deployment.channels)
         return {
             "chain_id": self._deployment.chain_id,
             "registry": self._deployment.registry.hex(),
             "root": self.context.root.hex(),
-            "channels": domain.contract.hex(),
+            "channels": self.domain.contract.hex(),
             "price": self.price,
             "deposit": RICH,
             "secret": self.secret.hex(),
