@@ -86,15 +86,15 @@ class Scale:
     tests: their figures mean nothing.
     """
 
-    slices: int = 150
+    slices: int = 100
     receipts: int = 100_000
     held: int = 1_000_000
     frames: int = 20_000
     delays: int = 10_000
     seconds: float = 4.0
     warm: float = 1.5
-    turns: int = 4
-    sweep: tuple[float, ...] = (0.1, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0)
+    turns: int = 3
+    sweep: tuple[float, ...] = (0.1, 0.3, 0.5, 1.0, 1.5, 2.0)
     """Loads of the picture, in peak rates."""
     incentives: bool = True
     """False: whole daemons are not measured, only the relay without incentives."""

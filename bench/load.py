@@ -45,9 +45,9 @@ MOST_UNDER_WAY = 3_000
 _LEAST = 100
 """Packets that a run is to carry at least."""
 _PATIENCE = 30.0
-_DRAIN = 15.0
-"""Seconds that the last packets are waited for, at most: three mean lives of the longest delay."""
-_QUIET = 1.5
+_DRAIN = 30.0
+"""Seconds that the last packets are waited for, at most."""
+_QUIET = 5.0
 """Seconds without an arrival after which nothing more is awaited."""
 PERCENTILES = (50, 90, 99, 100)
 
@@ -190,7 +190,7 @@ class Load:
         """Wait for what is under way."""
         clock, tally = self.scene.clock, self.scene.tally
         end, seen, since = clock() + _DRAIN, tally.arrived, clock()
-        while tally.arrived + sum(tally.lost.values()) < tally.offered and clock() < end:
+        while self.scene.due and clock() < end:
             await asyncio.sleep(0.02)
             if tally.arrived != seen:
                 seen, since = tally.arrived, clock()

@@ -241,11 +241,12 @@ class Next(Quiet):
     def _arrived(self, number: int, now: float) -> None:
         tally = self._scene.tally
         found = self._scene.due.pop(number, None)
+        if found is None:
+            return  # of a run before, which did not wait for it any longer
+        due, issued, delay = found
         tally.arrived += 1
-        if found is not None:
-            due, issued, delay = found
-            tally.late.append(now - issued - delay)
-            tally.waited.append(issued - due)
+        tally.late.append(now - issued - delay)
+        tally.waited.append(issued - due)
 
     # ------------------------------------------------------------------ LinkEvents
 

@@ -15,7 +15,7 @@ from bench.world import World
 from mixpay.demo.status import NoStatus, read_status
 
 _STOP = 30.0
-_UP = 120.0
+_UP = 600.0
 
 
 class BenchFailed(Exception):
