@@ -34,7 +34,7 @@ from mixpay.demo.relays import free_ports, write_secret
 
 SUSTAINED = 0.7
 OVERLOAD = 3.0
-_GUESS = 6_000
+_GUESS = 4_000
 """Packets a second to have ready before the peak is known."""
 _WAITING = 6_000
 """Packets that may wait at all entries together."""
