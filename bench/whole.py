@@ -1,6 +1,7 @@
 """The whole layer: `mixpay-relay run` as it is, a mix of layer 1, between real links under load.
 
-    peak       as many packets as it takes, in turns with the relay without incentives (`bench/plain.py`)
+    peak       as many packets as it takes, in turns with the relay without incentives (`bench/plain.py`),
+               under the same load, and as busy as it can be
     sustained  70 % of that: the delay that load adds
     sweep      from light load to twice the peak, for the picture
     overload   three times the peak, twice
@@ -138,29 +139,45 @@ def _plain(world: World) -> Iterator[Stand]:
 
 
 def _peaks(found: Found, stand: Stand | None, plain: Stand, scale: Scale) -> list[Run]:
-    """Relay with and without incentives by turns, each as busy as it can be, and an ack check beside them."""
-    with_, without, acks = [], [], []
+    """By turns: the relay as busy as it can be, the one without incentives under the same load, and that as
+    busy as it can be, too.
+    """
+    with_, alike, without, acks = [], [], [], []
     for _ in range(scale.turns):
         if stand is not None:
             with_.append(stand.run(None, scale.seconds, scale.warm))
+            alike.append(plain.run(max(1.0, with_[-1]["rate"]), scale.seconds, scale.warm))
         without.append(plain.run(None, scale.seconds, scale.warm))
         acks.append(measure_proof(Scale(slices=max(3, scale.slices // 15))).figures["ack_check_us"])
-    off, ack = _median(without, "us_per_packet"), statistics.median(acks)
+    off = _median(alike or without, "us_per_packet")
     found.figures["relay_us_no_incentives"] = off
-    found.detail["without incentives"] = [_short(run) for run in without]
+    found.detail["without incentives"] = {
+        "under the same load": [_short(run) for run in alike],
+        "as busy as it can be": [_short(run) for run in without],
+    }
     if with_:
-        on = _median(with_, "us_per_packet")
+        on, curve_us, ack = (
+            _median(with_, "us_per_packet"),
+            _median(with_, "curve_us"),
+            statistics.median(acks),
+        )
         found.figures |= {
             "relay_us_per_packet": on,
             "relay_over_floor": statistics.median(run["us_per_packet"] / run["floor_us"] for run in with_),
-            "incentives_ratio": statistics.median(
-                one["us_per_packet"] / two["us_per_packet"] for one, two in zip(with_, without, strict=True)
-            ),
-            "receipts_us": on - off - _median(with_, "curve_us") - ack,
+            "incentives_ratio": _ratio(with_, alike),
+            "incentives_ratio_at_peak": _ratio(with_, without),
+            "receipts_us": on - off - curve_us - ack,
         }
-        floors = {name: _median(with_, name) for name in ("floor_us", "curve_us")}
-        found.detail["peak"] = {**floors, "ack_check_us": ack, "runs": [_short(run) for run in with_]}
+        floors = {"floor_us": _median(with_, "floor_us"), "curve_us": curve_us, "ack_check_us": ack}
+        found.detail["peak"] = {**floors, "runs": [_short(run) for run in with_]}
     return with_
+
+
+def _ratio(some: Sequence[Run], others: Sequence[Run]) -> float:
+    """Of their costs, turn by turn."""
+    pairs = zip(some, others, strict=True)
+    found: float = statistics.median(one["us_per_packet"] / other["us_per_packet"] for one, other in pairs)
+    return found
 
 
 def _sustained(found: Found, stand: Stand, rate: float, scale: Scale) -> list[Run]:
