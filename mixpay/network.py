@@ -61,6 +61,7 @@ class _State:
     def __init__(self) -> None:
         self.replica = RegistryReplica()
         self.ever: dict[RelayId, RelayRecord] = {}
+        self.left: dict[RelayId, int] = {}
         self.condemned: dict[RelayId, Account] = {}
         self.unsettled: frozenset[RelayId] = frozenset()
         self.releases: list[tuple[int, Release]] = []
@@ -69,6 +70,7 @@ class _State:
     def copy(self) -> _State:
         twin = _State()
         twin.replica, twin.ever = self.replica.copy(), self.ever.copy()
+        twin.left = self.left.copy()
         twin.condemned, twin.unsettled = self.condemned.copy(), self.unsettled
         twin.releases, twin.keys = self.releases.copy(), self.keys.copy()
         return twin
@@ -84,6 +86,7 @@ class _State:
                 self._remember(event.id)
             case events.Left():
                 self.replica.left(event.id, event.position)
+                self.left[event.id] = event.withdrawable_at
             case events.Condemned():
                 self.condemned[event.id] = event.reporter
                 self.unsettled |= {event.id}
@@ -291,6 +294,10 @@ class NetworkView:
     def last_record(self, relay: RelayId) -> RelayRecord | None:
         """A relay as it was registered last, even if it has left. None if it never was."""
         return self._state.ever.get(relay)
+
+    def withdrawable_at(self, relay: RelayId) -> int | None:
+        """From when on the stake of a relay that has left can be paid out; None if it has not left."""
+        return self._state.left.get(relay)
 
     def operator(self, relay: RelayId) -> Account | None:
         """A relay's operator, even if it has left: an id keeps it for ever. None if it never was."""

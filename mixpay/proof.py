@@ -30,7 +30,7 @@ _SMALLEST_BATCH = 8  # below, single checks cost less
 
 
 class ProofError(PeerError):
-    """Somebody on the path could not be paid for this packet. `reason` is "wrong_lock" or "wrong_hint"."""
+    """Somebody on the path could not be paid for this packet. `reason` is "wrong_lock"."""
 
 
 def lock_of(own: bytes, next_hint: bytes | None) -> bytes:
@@ -55,22 +55,13 @@ def opens(answer: bytes, lock: bytes) -> bool:
     return hmac.compare_digest(secp256k1.base_address(answer), lock)
 
 
-def check_ticket(own: bytes, ack: bytes, lock: bytes, hint: bytes, next_hint: bytes | None) -> bytes | None:
-    """Check a ticket against one's own packet keys, before acknowledging or forwarding.
+def check_lock(own: bytes, lock: bytes, next_hint: bytes | None) -> bytes | None:
+    """Check a ticket's lock against one's own packet keys, before acknowledging or forwarding.
+
+    Its hint, which must be that of one's own ack, is checked by `bad_acks`, for many tickets at once.
 
     Returns next_hint in its long form (65 bytes; None at the last layer), with which `bad_acks` costs half.
-    Raises ProofError "wrong_lock" unless lock = address(own·G + next_hint), "wrong_hint" unless hint = ack·G.
-    """
-    long_hint = check_lock(own, lock, next_hint)
-    if not secp256k1.is_base_mult(ack, hint):
-        raise ProofError("wrong_hint", "the payer's hint is not that of the packet")
-    return long_hint
-
-
-def check_lock(own: bytes, lock: bytes, next_hint: bytes | None) -> bytes | None:
-    """The first half of `check_ticket`; who has many tickets at once does the second half by `bad_acks`.
-
-    Returns next_hint in its long form (65 bytes; None at the last layer). Raises ProofError "wrong_lock".
+    Raises ProofError unless lock = address(own·G + next_hint).
     """
     try:
         next_point = None if next_hint is None else secp256k1.parse(next_hint)

@@ -12,10 +12,12 @@ Rules, for the host that owns the disk:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from mixpay.errors import PeerError
 from mixpay.geometry import REPLAY_TAG_SIZE
+from mixpay.tag_set import TagSet
 from mixpay.types import Epoch
 
 
@@ -24,7 +26,7 @@ class TagRefused(PeerError):
 
 
 class TagStore:
-    """Tags of 16 bytes by key epoch, about 100 bytes of memory each. Pure: the host owns the disk."""
+    """Tags of 16 bytes by key epoch. Pure: the host owns the disk."""
 
     def __init__(self, floor: Epoch, capacity: int, tags: Iterable[tuple[Epoch, bytes]] = ()) -> None:
         """Start from the tags on disk, in any order; those below `floor` are skipped.
@@ -36,12 +38,12 @@ class TagStore:
             raise ValueError("a tag store holds at least one tag")
         self._floor = floor
         self._capacity = capacity
-        self._tags: dict[Epoch, set[bytes]] = {}
+        self._tags: defaultdict[Epoch, TagSet] = defaultdict(TagSet)
         self._pending: list[tuple[Epoch, bytes]] = []
         for epoch, tag in tags:
             _check_size(tag)
             if epoch >= floor:
-                self._tags.setdefault(epoch, set()).add(tag)
+                self._tags[epoch].add(tag)
 
     @property
     def floor(self) -> Epoch:
@@ -64,12 +66,11 @@ class TagStore:
         _check_size(tag)
         if epoch < self._floor:
             raise TagRefused("expired_key", f"epoch {epoch} is over")
-        tags = self._tags.setdefault(epoch, set())
-        if tag in tags:
-            return False
-        if len(tags) >= self._capacity:
+        tags = self._tags[epoch]
+        if len(tags) >= self._capacity and tag not in tags:
             raise TagRefused("tags_full", f"{self._capacity} packets in epoch {epoch}")
-        tags.add(tag)
+        if not tags.add(tag):
+            return False
         self._pending.append((epoch, tag))
         return True
 

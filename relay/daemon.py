@@ -48,6 +48,7 @@ from relay.operator.operations import RelayOperations
 from relay.path.arrivals import Outgoing
 from relay.path.books import Books, Purse, Side
 from relay.path.desk import Desk, RelayHooks, SideEvents
+from relay.path.flows import Flows
 from relay.path.mixer import Mixer
 from relay.path.opening import InlineOpener
 from relay.path.router import Router
@@ -137,6 +138,7 @@ class Daemon:
         self.router = Router(
             self.me, self.books, tags, self.mixer, self.mailboxes, self.metrics, self.clock,
             lambda: self.state.chain_time, self.hooks.link, config.limits.link_queue, self.workers,
+            Flows(self.me, self.state.directories.knows, store.flows()),
         )  # fmt: skip
         self.hooks.router = self.router
 

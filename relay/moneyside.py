@@ -61,7 +61,8 @@ def debts(
     vouchers = tuple(redeemer.vouchers.values())
     owed = tuple(payees), tuple(payers), vouchers
     reserved = frozenset(v.campaign for v in vouchers if redeemer.is_reserved(v))
-    return Debts(price, state.chain_time, *owed, winding_up=state.is_over, reserved=reserved)
+    over = state.is_over, state.is_overdue
+    return Debts(price, state.chain_time, *owed, *over, reserved)
 
 
 class MoneySide:

@@ -87,6 +87,23 @@ class State:
         gone = self.view.is_over or self.view.relay(self.me) is None
         return gone and not any(map(self.is_member, self.living_epochs()))
 
+    @property
+    def stakes_are_gone(self) -> bool:
+        """Whether the contracts' time has been over for so long that every stake can have been paid out."""
+        end = self.view.ends
+        if end is None:
+            return False
+        return self.chain_time > self.view.schedule.start(end) + self.view.deployment.parameters.unbonding
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether this relay's time has been over for so long that its own stake can have been paid out.
+
+        Whoever wanted something of it has had the time to settle, to claim, and to go to court.
+        """
+        free_at = self.view.withdrawable_at(self.me)
+        return self.is_over and (self.stakes_are_gone or (free_at is not None and self.chain_time > free_at))
+
     def record(self, relay: RelayId) -> RelayRecord | None:
         """How to reach a relay that is in a living epoch, else None.
 

@@ -79,7 +79,8 @@ class Supervisor:
         self._task.add_done_callback(self._fail)
 
     async def stop(self) -> None:
-        """Stop all daemons."""
+        """Stop all daemons, and wait for no transaction: what was sent, the next run finds on the chain."""
+        self._sender.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -26,13 +26,14 @@ def left_to_do(
 
     Books are asked too, not the treasury's last report alone: what was settled after it is not in it yet.
     What others owe counts no more once their stakes can have been paid out: nothing would come of waiting.
+    What we owe counts no more once ours can: who has not settled or claimed by then is gone itself.
     `vouchers`: the newest of each campaign; `cases`: how many the court's desk follows.
     """
     if not state.is_over:
         return ["it serves"]
-    hopeless = _stakes_are_gone(state)
+    hopeless = state.stakes_are_gone
     reasons = [] if hopeless else [*_owed_to_us(books), *_unpaid(vouchers, treasury)]
-    reasons += _owed_by_us(books)
+    reasons += [] if state.is_overdue else _owed_by_us(books)
     if cases and not hopeless:
         reasons.append(f"{cases} batches or judgements are a matter of the court")
     if passes.scopes():
@@ -71,10 +72,3 @@ def _unpaid(vouchers: Iterable[StoredPoolVoucher], treasury: TreasuryReport) -> 
     for voucher in vouchers:
         if voucher not in known or known[voucher].unpaid:
             yield f"the voucher of campaign {voucher.campaign} is not claimed in full"
-
-
-def _stakes_are_gone(state: State) -> bool:
-    end = state.view.ends
-    if end is None:
-        return False
-    return state.chain_time > state.view.schedule.start(end) + state.view.deployment.parameters.unbonding

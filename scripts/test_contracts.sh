@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the brownie tests of the contracts: scripts/test_contracts.sh [file... [pytest option...]]. Without arguments all of them,
 # in two halves at the same time, each on a chain of its own; the last line counts both. Options alone are for all files.
-# NETWORK=mixpay-anvil takes anvil instead of ganache. Brownie's files stay below build/, nothing is left in the user's home.
+# NETWORK=mixpay-anvil takes anvil instead of ganache. Brownie's files stay below build/, nothing is left in the user's home or /tmp.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,10 +14,10 @@ mkdir -p build
 homes=$(mktemp -d "$PWD/build/brownie-home.XXXXXX")
 trap 'rm -rf "$homes"' EXIT
 
-# home NAME: what brownie keeps of the user
+# home NAME: what brownie keeps of the user, and what ganache, which brownie kills, leaves behind
 home() {
-  export HOME="$homes/$1"
-  mkdir -p "$HOME"
+  export HOME="$homes/$1" TMPDIR="$homes/$1/tmp"
+  mkdir -p "$TMPDIR"
 }
 
 # run NAME ARGUMENT...: brownie's tests with a home and a port of their own; to be called with &, for it becomes brownie

@@ -47,15 +47,17 @@ _FORK_VARIABLE = "MIXPAY_FORK_URL"
 _LISTENING = re.compile(r"Listening on (\S+:\d+)")
 
 _GUARD = """
+scratch=$1; shift
 exec 3<&0
 "$@" 3<&- & child=$!
 { read -r _ <&3; kill "$child"; } & guard=$!
 wait "$child"; status=$?
 kill "$guard" 2>/dev/null
-wait "$guard"
+wait "$guard" && cd / && rm -rf "$scratch"
 exit "$status"
 """
-"""Runs a program until it ends or standard input does, as it does when the process that holds it dies."""
+"""Runs a program until it ends or standard input does, as it does when the process that holds it dies. Then
+nobody else is left to remove what the program kept; if it ends by itself, its log is still wanted."""
 
 
 class DevChain:
@@ -123,7 +125,7 @@ class DevChain:
             with log.open("wb") as output:
                 # A group of its own, so that all of it can be ended together, and no Ctrl-C is for it.
                 self._process = subprocess.Popen(
-                    ["sh", "-c", _GUARD, "mixpay-devchain", *command],
+                    ["sh", "-c", _GUARD, "mixpay-devchain", self._scratch, *command],
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,

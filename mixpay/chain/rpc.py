@@ -6,6 +6,7 @@ providers put keys there.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,12 +46,20 @@ class Rpc:
     def __init__(self, url: str, *, timeout: float = 10.0, attempts: int = 4) -> None:
         self.shown = _shown(url)
         self._provider = HTTPProvider(url, {"timeout": timeout}, exception_retry_configuration=None)
+        self._over = threading.Event()
         self._repeat = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(ChainUnavailable),
-            stop=tenacity.stop_after_attempt(attempts),
+            stop=tenacity.stop_any(
+                tenacity.stop_after_attempt(attempts), tenacity.stop_when_event_set(self._over)
+            ),
             wait=tenacity.wait_exponential(multiplier=0.1, max=2.0) + tenacity.wait_random(0.0, 0.1),
+            sleep=tenacity.sleep_using_event(self._over),
             reraise=True,
         )
+
+    def stop(self) -> None:
+        """Repeat nothing any more: the program ends, and must not wait for a node that is away."""
+        self._over.set()
 
     def request(self, method: str, *params: object) -> Any:
         """One JSON-RPC request, repeated while the node does not answer. Only for what may be repeated."""

@@ -26,6 +26,10 @@ ran out of gas had no effect, so it is sent again with the next margin."""
 _BUMP = 1.25
 """Of both fees in a replacement; nodes ask for 1.10 or 1.125."""
 
+_MOST_PRICE = 10_000 * 10**9
+_MOST_TIP = 500 * 10**9
+"""Wei per gas, offered at first. Whoever makes blocks gets it, so a node must not name just any figure."""
+
 _RESEND_SECONDS = 15.0
 """A node may have lost what it took: signed bytes are sent again this often."""
 
@@ -101,14 +105,26 @@ class Sender:
         self._lock = threading.Lock()
         self._in_flight: set[int] = set()
         self._chain_id: int | None = None
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Wait no longer for what was sent, and send no more: the program ends.
+
+        `send` raises NotMined in the threads that wait, and ChainUnavailable afterwards. What was sent may
+        still be mined.
+        """
+        self._stopped.set()
+        self._rpc.stop()
 
     def send(self, call: Call) -> Receipt:
         """Sends a call and waits until it is mined.
 
         Raises Reverted if a contract refuses it (found out without cost where possible), NoEther if the
         account cannot pay for gas, NotMined if it is in no block within the limit, ChainUnavailable if the
-        node does not answer before anything was sent.
+        node does not answer before anything was sent, or after `stop`.
         """
+        if self._stopped.is_set():
+            raise ChainUnavailable(f"{call.what}: not sent, for this program ends")
         for margin in _GAS_MARGINS:
             gas = int(self._dry_run(call) * margin)
             receipt = self._send_once(call, gas)
@@ -148,8 +164,8 @@ class Sender:
     def _market(self) -> Fees:
         base = self._rpc.latest().base_fee
         if base is None:
-            return Fees(self._rpc.gas_price(), None)
-        tip = self._rpc.priority_fee()
+            return Fees(min(self._rpc.gas_price(), _MOST_PRICE), None)
+        tip = min(self._rpc.priority_fee(), _MOST_TIP)
         return Fees(2 * base + tip, tip)
 
     def _check_ether(self, call: Call, gas: int, fees: Fees) -> None:
@@ -223,7 +239,7 @@ class Sender:
     def _wait(self, pending: _Pending) -> Receipt:
         """Until one of the versions is mined."""
         pause = 0.02
-        while time.monotonic() - pending.began < self._limit:
+        while not self._stopped.is_set() and time.monotonic() - pending.began < self._limit:
             try:
                 receipt = self._mined(pending.hashes)
                 if receipt is not None:
@@ -231,10 +247,11 @@ class Sender:
                 self._urge(pending)
             except ChainUnavailable:
                 pass  # the node may come back before the limit
-            time.sleep(pause)
+            self._stopped.wait(pause)
             pause = min(pause * 1.5, 2.0)
         what, newest = pending.draft.call.what, pending.hashes[-1].hex()
-        raise NotMined(f"{what}: sent as 0x{newest}, but in no block after {self._limit:.0f} s")
+        until = "when this program ended" if self._stopped.is_set() else f"after {self._limit:.0f} s"
+        raise NotMined(f"{what}: sent as 0x{newest}, but in no block {until}")
 
     def _mined(self, hashes: list[bytes]) -> Receipt | None:
         for transaction in hashes:

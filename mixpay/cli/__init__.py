@@ -1,9 +1,10 @@
 """The command `mixpay`.
 
-main.py     the group of commands
-user.py     init, address, send, receive
-sponsor.py  sponsor: create and fund a campaign, serve passes
-demo.py     demo: the whole loop on a chain of its own
-devnet.py   devnet: the same network, until Ctrl-C
-common.py   options, passwords, results, exit statuses
+main.py         the group of commands
+user.py         init, address, send, receive
+sponsor.py      sponsor: create and fund a campaign, serve passes
+demo.py         demo: the whole loop on a chain of its own
+devnet.py       devnet: the same network, until Ctrl-C
+local_chain.py  which program demo and devnet take for the chain
+common.py       options, passwords, results, exit statuses
 """

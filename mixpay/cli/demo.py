@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from mixpay.chain.devchain import PROGRAMS
+from mixpay.cli.local_chain import chain_option
 from mixpay.demo import report as reports
 from mixpay.demo.parcel import read_parcel
 from mixpay.demo.processes import Interrupted
@@ -24,13 +24,7 @@ _FAILED, _INTERRUPTED = 1, 130
     type=click.Path(path_type=Path),
     help="What Alice sends, at most 1 MiB. Default: README.md.",
 )
-@click.option(
-    "--chain",
-    type=click.Choice(PROGRAMS),
-    default=PROGRAMS[0],
-    show_default=True,
-    help="The program that is the local chain.",
-)
+@chain_option
 @click.option("--keep", is_flag=True, help="Keep everybody's folders and logs, and say where they are.")
 @click.option(
     "--report",

@@ -5,21 +5,15 @@ from __future__ import annotations
 import click
 from rich.console import Console
 
-from mixpay.chain.devchain import PROGRAMS
 from mixpay.cli.common import INTERRUPTED
+from mixpay.cli.local_chain import chain_option
 from mixpay.demo.devnet import keep_network
 from mixpay.demo.processes import Interrupted
 from mixpay.demo.stage import Stage
 
 
 @click.command(epilog="Examples: mixpay devnet   |   mixpay devnet --keep")
-@click.option(
-    "--chain",
-    type=click.Choice(PROGRAMS),
-    default=PROGRAMS[0],
-    show_default=True,
-    help="The program that is the local chain.",
-)
+@chain_option
 @click.option("--keep", is_flag=True, help="Keep everybody's folders and logs at the end. The chain ends.")
 def devnet(chain: str, keep: bool) -> int:
     """Run a chain, nine relays and a sponsor until Ctrl-C, and print the commands that use them.

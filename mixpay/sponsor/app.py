@@ -24,7 +24,7 @@ from mixpay.sponsor.service import Service, application, no_campaign
 from mixpay.types import Account
 
 _TRANSACTION_SECONDS = 60.0
-"""How long the end of the process may have to wait for a transaction; it is looked for again later."""
+"""How long a transaction is waited for; it is looked for again later."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,12 +92,17 @@ class Office:
             for counter in self._open():
                 await counter.check_keys_when_due()
 
+        async def hurry() -> None:
+            await stop.wait()
+            self._staff.sender.stop()
+
         pause = self._config.poll_seconds
         # Loops of their own: a transaction that waits for its block must not stop the clock.
         await asyncio.gather(
             _repeat(self.look, pause, stop),
             _repeat(check_when_due, pause, stop),
             _repeat(self._follow_releases, pause, stop),
+            hurry(),
         )
 
     def _open(self) -> list[Counter]:

@@ -38,6 +38,7 @@ from mixpay.wire import client
 from relay.clients.connections import IDLE_SECONDS, Connections
 from relay.clients.mailbox_desk import MailboxDesk, MailboxSession
 from relay.metrics import Metrics
+from relay.path.flows import FLOW_CAP
 from relay.path.router import Router
 from relay.state import State
 from relay.store import RelayStore, pass_key_op, pass_op, role_op, tick_op
@@ -53,6 +54,7 @@ _STATUS = {
     "waited_too_long": client.DownStatus.MIX_UNREACHABLE,
     "link_queue_full": client.DownStatus.BUSY,
     "busy": client.DownStatus.BUSY,
+    FLOW_CAP: client.DownStatus.FLOW_CAP,
     book_reasons.LINK_REFUSED: client.DownStatus.MIX_UNREACHABLE,
     book_reasons.NO_ACK: client.DownStatus.NO_ACK,
 }

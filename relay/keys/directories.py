@@ -175,6 +175,11 @@ class Directories:
         relays = (record.id for record in known.snapshot.relays)
         return [relay for relay in relays if relay not in shunned and known.book.get(relay) is None]
 
+    def knows(self, epoch: Epoch, relay: RelayId) -> bool:
+        """Whether a relay's key of a living epoch is in the directory that we serve."""
+        known = self._known.get(epoch)
+        return known is not None and known.book.get(relay) is not None and not self._is_shunned(relay)
+
     def directory(self, epoch: Epoch) -> bytes:
         """The directory document of an epoch. Raises DirectoryError `wrong_epoch` for one that is over."""
         if epoch not in self._living():

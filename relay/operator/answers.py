@@ -88,6 +88,8 @@ class CampaignAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """All that the pool has paid; None while the chain was not asked yet."""
     paid_for_passes: str = "0"
     """The part of it that was paid for passes, not for a voucher."""
+    payable: str = "0"
+    """What the voucher still brings within budget and caps, as far as the chain was asked."""
     voucher: PoolVoucherAnswer | None
     notes: list[str]
 
@@ -121,6 +123,7 @@ class Income(msgspec.Struct, frozen=True, kw_only=True):
     """Totals over all peers and campaigns.
 
     earned = vouchers received - vouchers given; claimed: paid to us on chain; unclaimed = received - claimed.
+    Of a pool voucher only what the pool has paid or would pay is received, whatever its issuer signed (I5).
     """
 
     received: str

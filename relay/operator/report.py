@@ -130,6 +130,7 @@ def campaign_answers(
     scopes = passes.scopes()
     # Without a voucher, all that the pool has paid was for passes.
     claimed = {**at_pool, **{facts.voucher.campaign: facts.claimed for facts in money.treasury.pool}}
+    payable = {facts.voucher.campaign: facts.payable for facts in money.treasury.pool}
     answers = []
     for campaign in sorted({*issuers, *vouchers, *at_pool, *(scope.campaign for scope in scopes)}):
         waiting = [f"period {w.period}: {w.why}" for w in money.redeemer.waiting if w.campaign == campaign]
@@ -146,6 +147,7 @@ def campaign_answers(
                 ticks=ticks,
                 claimed=str(claimed[campaign]) if campaign in claimed else None,
                 paid_for_passes=str(at_pool.get(campaign, 0)),
+                payable=str(payable.get(campaign, 0)),
                 voucher=_pool_voucher(operator, voucher) if voucher is not None else None,
                 notes=[*waiting, *money.notes(Subject.CAMPAIGN, campaign)],
             )
@@ -168,8 +170,8 @@ def income(
 ) -> Income:
     """Totals over all of them."""
     payers, campaigns = list(payers), list(campaigns)
-    # What the pool paid for passes is in its total before it is in a voucher's.
-    pool = sum(max(int(c.voucher.cumulative) if c.voucher else 0, int(c.claimed or 0)) for c in campaigns)
+    # What a voucher says beyond budget and caps is nothing: its issuer can sign any number.
+    pool = sum(int(c.claimed or 0) + int(c.payable) for c in campaigns)
     received = sum(int(payer.cumulative) for payer in payers) + pool
     claimed = sum(int(p.claimed) for p in payers) + sum(int(c.claimed or 0) for c in campaigns)
     given = sum(int(payee.cumulative) for payee in payees)

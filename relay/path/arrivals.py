@@ -1,7 +1,7 @@
 """Packets from payers: what happens to one between its link and the mixer, or its mailbox.
 
-    PACKET ▶ known? limits? ▶ open, lock ok? ▶ replay? ▶ book ─┬─▶ on disk ▶ ack ▶ mixer
-                              (perhaps a worker)               └─▶ on disk ▶ ack ▶ mailbox
+    PACKET ▶ known? limits? ▶ open, lock ok? ▶ flow cap? replay? ▶ book ─┬─▶ on disk ▶ ack ▶ mixer
+                              (perhaps a worker)                         └─▶ on disk ▶ ack ▶ mailbox
 
 A ticket's value tells the layer its packet has here (value = 5 - layer). Everything about a packet that must
 survive a crash is written in the transaction that is committed before its ack leaves.
@@ -25,6 +25,7 @@ from mixpay.wire import frames
 from relay.keys.epoch_keys import EpochKeys
 from relay.metrics import Metrics
 from relay.path.books import Books, Side, Step
+from relay.path.flows import FLOW_CAP, Flows
 from relay.path.opening import Job, Key, Opened, Opener, Verdict
 
 ORIGIN = struct.Struct(">IQI32s")
@@ -69,6 +70,7 @@ class Arrivals:
         chain_time: Callable[[], int],
         opener: Opener,
         hold: Callable[[Outgoing, float], None],
+        flows: Flows,
     ) -> None:
         self._me = me
         self._books = books
@@ -79,6 +81,7 @@ class Arrivals:
         self._chain_time = chain_time
         self._opener = opener
         self._hold = hold
+        self._flows = flows
         self._epochs: dict[Epoch, EpochKeys] = {}
         self._under_way: defaultdict[RelayId, _UnderWay] = defaultdict(_UnderWay)
         self.under_way = 0
@@ -182,10 +185,12 @@ class Arrivals:
         keys = self._epochs.get(epoch)
         if keys is None:
             raise PeerError("wrong_epoch", f"the key of epoch {epoch} is gone")
-        if isinstance(peeled, packets.Forward) and not keys.may_go(
-            self._me, peeled.next_relay, HOPS - frame.value
-        ):
-            raise PeerError("wrong_successor")
+        if isinstance(peeled, packets.Forward):
+            layer = HOPS - frame.value
+            if not keys.may_go(self._me, peeled.next_relay, layer):
+                raise PeerError("wrong_successor")
+            if not self._flows.allows(epoch, layer, peeled.next_relay):
+                raise PeerError(FLOW_CAP)
         if not self._tags.add(epoch, peeled.tag):
             raise PeerError("replayed")
         step.changes.tag(epoch, peeled.tag)

@@ -7,7 +7,7 @@ transaction; frames leave, and the relay itself goes on, only when it is on disk
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
@@ -41,7 +41,7 @@ from mixpay.book.rows import Row
 from mixpay.merkle import Opening
 from mixpay.types import Account, Epoch, Random, RelayId
 from mixpay.wire import frames
-from relay.store import Changes, IssuedTickets, RelayStore
+from relay.store import Changes, IssuedTickets, RelayStore, StoreOp
 
 _FOR_DISK = (Store, ForgetTickets, ForgetAtLength, ForgetBatch)
 
@@ -212,6 +212,11 @@ class Books:
     def congested(self) -> bool:
         """Whether so much waits for the disk that no new work should be taken on."""
         return self._store.congested
+
+    def keep(self, ops: Sequence[StoreOp]) -> None:
+        """Write something that is no book's, and that nothing waits for."""
+        if ops:
+            self._store.write(ops)
 
     # ------------------------------------------------------------------ steps
 

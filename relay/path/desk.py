@@ -116,6 +116,7 @@ class Desk:
     def tick(self) -> None:
         """Let every book do what time asks for: sign, cut, redeem, repeat, give up."""
         self.relieve()
+        self._router.tick()
         now = self._clock()
         with self._books.step() as step:
             for payer, payee_book in list(self._books.payees.items()):

@@ -17,6 +17,7 @@ from mixpay import proof
 from mixpay.book.events import TicketLost, TicketOpened, Wait
 from mixpay.book.limits import LIMITS, LINK_REFUSED, NO_ACK, STALE_TICKET
 from mixpay.errors import PeerError
+from mixpay.layers import Role
 from mixpay.mailbox import Mailboxes
 from mixpay.replay import TagStore
 from mixpay.types import HOPS, Epoch, RelayId, Value
@@ -25,6 +26,7 @@ from relay.keys.epoch_keys import EpochKeys
 from relay.metrics import Metrics
 from relay.path.arrivals import ORIGIN, Arrivals, Outgoing
 from relay.path.books import Books, FrameSink, Side, Step
+from relay.path.flows import FLOW_CAP, SLOW, Flows
 from relay.path.mixer import Mixer
 from relay.path.opening import Opener
 from relay.path.submissions import Submissions
@@ -36,8 +38,8 @@ REFUSED_BY_MIX = "refused_by_mix"
 """What a client hears of a ticket that its first mix refused: a mix's own label must not pass for ours."""
 
 TICKET_REASONS = LIMITS | frozenset(
-    f"{NO_ACK} {STALE_TICKET} expired_key low_order malformed replayed tags_full wrong_epoch wrong_hint "
-    "wrong_lock wrong_predecessor wrong_successor wrong_value".split()
+    f"{FLOW_CAP} {NO_ACK} {STALE_TICKET} expired_key low_order malformed replayed tags_full wrong_epoch "
+    "wrong_hint wrong_lock wrong_predecessor wrong_successor wrong_value".split()
 )
 """Why a relay like this one refuses tickets, or loses them."""
 
@@ -58,7 +60,9 @@ class Router:
         links: Callable[[Side, RelayId], FrameSink | None],
         link_queue: int,
         opener: Opener,
+        flows: Flows | None = None,
     ) -> None:
+        """`flows`: None for a relay that forgets what it forwarded, and asks nobody for packet keys."""
         self._me = me
         self._books = books
         self._mixer = mixer
@@ -66,8 +70,9 @@ class Router:
         self._clock = clock
         self._links = links
         self._link_queue = link_queue
+        self.flows = flows or Flows(me)
         self.arrivals = Arrivals(
-            me, books, tags, mailboxes, metrics, clock, chain_time, opener, hold=self._mix
+            me, books, tags, mailboxes, metrics, clock, chain_time, opener, self._mix, self.flows
         )
         self._epochs: dict[Epoch, EpochKeys] = {}
         self._waiting: dict[RelayId, deque[tuple[float, Outgoing]]] = {}
@@ -76,6 +81,7 @@ class Router:
     def use_epochs(self, epochs: dict[Epoch, EpochKeys], floor: Epoch) -> None:
         """Take the key epochs whose packets are accepted from now on, and the oldest of them."""
         self._epochs = epochs
+        self.flows.use_epochs(epochs)
         self.arrivals.use_epochs(epochs, floor)
 
     def on_packets(self, payer: RelayId, arrived: Sequence[frames.Packet], step: Step) -> None:
@@ -148,6 +154,7 @@ class Router:
         )
         if isinstance(effects, Wait):
             return False
+        self.flows.add(outgoing.epoch, HOPS - 1 - outgoing.value, outgoing.relay)
         step.add(Side.PAYEE, outgoing.relay, effects, packet=(outgoing.epoch, outgoing.packet))
         return True
 
@@ -163,6 +170,19 @@ class Router:
     def _drop(self, outgoing: Outgoing, reason: str) -> None:
         self._metrics.dropped(reason)
         self._submissions.lose(outgoing.origin, PeerError(reason))
+
+    def tick(self) -> None:
+        """See which next hops are usable, and keep what went to each."""
+        now = self._clock()
+        self.flows.survey(lambda relay: self._is_reachable(relay, now))
+        self._books.keep(self.flows.to_keep(now))
+
+    def _is_reachable(self, relay: RelayId, now: float) -> bool:
+        """Whether packets to a next hop leave at once, as far as can be seen."""
+        if self._links(Side.PAYEE, relay) is None or self._is_cut_off(relay):
+            return False
+        queue = self._waiting.get(relay)
+        return not queue or now - queue[0][0] <= SLOW
 
     def _is_cut_off(self, payee: RelayId) -> bool:
         book = self._books.payers.get(payee)
@@ -200,7 +220,7 @@ class Router:
     def check_first_mix(self, mix: RelayId, epoch: Epoch) -> None:
         """Raise PeerError if a packet could not go to this mix now.
 
-        Reasons: `wrong_epoch`, `no_such_mix`, `link_refused`, `busy`.
+        Reasons: `wrong_epoch`, `no_such_mix`, `link_refused`, `flow_cap`, `busy`.
         """
         keys = self._epochs.get(epoch)
         if keys is None:
@@ -209,6 +229,8 @@ class Router:
             raise PeerError("no_such_mix", f"relay {mix} is not a next hop of this entry")
         if self._is_cut_off(mix):
             raise PeerError(LINK_REFUSED, f"relay {mix} broke the rules")
+        if not self.flows.allows(epoch, Role.ENTRY, mix):
+            raise PeerError(FLOW_CAP, f"relay {mix} has had its share of this entry's packets")
         if self.waiting(mix) >= self._link_queue // 2:
             raise PeerError("busy", f"too much waits for relay {mix}")
 

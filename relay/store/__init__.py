@@ -18,6 +18,7 @@ from relay.store.ops import Add, Append, Delete, DeleteRange, Put, StoreOp
 from relay.store.relay import (
     RelayStore,
     StoredPoolVoucher,
+    flows_op,
     forget_epoch_ops,
     forget_pass_key_op,
     forget_pass_ops,
@@ -48,6 +49,7 @@ __all__ = [
     "StoreOp",
     "StoreStats",
     "StoredPoolVoucher",
+    "flows_op",
     "forget_epoch_ops",
     "forget_pass_key_op",
     "forget_pass_ops",

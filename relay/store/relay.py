@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mixpay import mailbox
+from mixpay import flow, mailbox
 from mixpay.book import rows as book
 from mixpay.descriptors import Equivocation
 from mixpay.errors import MixpayError
@@ -36,6 +36,7 @@ _MAILBOX = struct.Struct(">32sQQ")
 _DROP_AT = struct.Struct(">Q")
 _VOUCHER = struct.Struct(">I12s65s")
 _ROLE = "role:"
+_FLOWS = "flows"
 
 LAST_U32 = 2**32 - 1
 Row = TypeVar("Row")
@@ -135,6 +136,11 @@ def setting_op(name: str, value: bytes) -> StoreOp:
     return Put(SETTINGS, (name,), value)
 
 
+def flows_op(meters: flow.Meters) -> StoreOp:
+    """Keep how much went to each next hop, in the place of what was kept before."""
+    return setting_op(_FLOWS, flow.encode(meters))
+
+
 # ---------------------------------------------------------------------- memories
 
 
@@ -217,6 +223,11 @@ class RelayStore(Store):
             total = Amount(int.from_bytes(cumulative, "big"))
             found[campaign] = StoredPoolVoucher(campaign, period, total, signature)
         return found
+
+    def flows(self) -> flow.Meters:
+        """How much went to each next hop when that was kept last."""
+        data = self.setting(_FLOWS)
+        return {} if data is None else self._read(flow.decode, data)
 
     def _read(self, decode: Callable[[bytes], Row], data: bytes) -> Row:
         try:

@@ -1,7 +1,11 @@
-"""Closing the channels to payees whom nothing more will be promised: this relay serves in no epoch any more.
+"""Closing the channels to payees whom nothing more will be promised: of a relay that serves no more.
 
 - A channel is closed when everything it has to pay is in vouchers, and they are covered. The notice lets the
   payee claim them; what is left then comes back into the ledger.
+- A payee that never settles, or claims, must not keep what the channel holds for ever: once our stake is free
+  (overdue), notice is given whatever is unsettled. The payee can still claim while it runs, and go to court.
+- A notice that somebody gave for a relay that still serves, with the operator's key, is finished too, unless
+  packets wait for the payee: then the channel is funded, which takes the notice back.
 - What is not worth opening a channel for is not worth closing one.
 """
 
@@ -44,16 +48,14 @@ class ClosesLater:
 def closings(facts: Facts, least: Amount) -> Iterator[RequestClose | FinishClose | ClosesLater]:
     """What to do about each channel that still holds `least` or more (token units).
 
-    Nothing while this relay serves.
+    While this relay serves, only of those whose notice is over.
     """
-    if not facts.winding_up:
-        return
     for payee in facts.payees:
         free = payee.deposit - payee.claimed
-        if free < max(least, 1):
+        if free < max(least, 1) or not (facts.winding_up or _is_unused(payee, facts.now)):
             continue
         amount = shown(free)
-        if not _is_settled(payee):
+        if not (facts.overdue or _is_settled(payee)):
             yield ClosesLater(payee.relay, f"its channel ({amount} tokens) is closed when all is settled")
         elif not payee.closes_at:
             why = f"notice for the channel to relay {payee.relay}, which holds {amount} tokens"
@@ -66,6 +68,11 @@ def closings(facts: Facts, least: Amount) -> Iterator[RequestClose | FinishClose
             yield FinishClose(payee.relay, payee.account, why)
 
 
+def _is_unused(payee: PayeeFacts, now: int) -> bool:
+    """Whether a channel's notice has run out, and nothing speaks for taking it back."""
+    return 0 < payee.closes_at <= now and not payee.waiting
+
+
 def _is_settled(payee: PayeeFacts) -> bool:
     return (not payee.unsettled or payee.refused) and not payee.uncovered
 
@@ -74,6 +81,6 @@ def nothing_left(facts: Facts, least: Amount) -> bool:
     """Whether no channel and no debt needs the ledger any more, for this relay serves in no epoch."""
     return (
         facts.winding_up
-        and all(map(_is_settled, facts.payees))
+        and (facts.overdue or all(map(_is_settled, facts.payees)))
         and not any(True for _ in closings(facts, least))
     )

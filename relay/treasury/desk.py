@@ -136,7 +136,14 @@ class TreasuryDesk:
         pool = tuple(replace(found, reserved=found.voucher.campaign in debts.reserved) for found in read)
         holdings = self._reader.holdings()
         facts = Facts(
-            debts.price, debts.now, holdings, debts.payees, debts.payers, pool, winding_up=debts.winding_up
+            debts.price,
+            debts.now,
+            holdings,
+            debts.payees,
+            debts.payers,
+            pool,
+            debts.winding_up,
+            debts.overdue,
         )
         payees: set[RelayId] = {p.relay for p in facts.payees if p.cumulative} if urgent else set()
         payers: set[RelayId] = {p.relay for p in facts.payers if p.cumulative} if urgent else set()

@@ -118,6 +118,8 @@ class Debts:
     vouchers: tuple[StoredPoolVoucher, ...]
     winding_up: bool = False
     """This relay serves in no epoch any more: nothing new will be promised to anybody."""
+    overdue: bool = False
+    """And has not for so long that its stake is free: who has not settled or claimed by now had the time."""
     reserved: frozenset[int] = frozenset()
     """Campaigns whose voucher must not be claimed yet."""
 
@@ -133,6 +135,7 @@ class Facts:
     payers: tuple[PayerFacts, ...] = ()
     pool: tuple[PoolFacts, ...] = ()
     winding_up: bool = False
+    overdue: bool = False
 
 
 def payee_facts(

@@ -14,7 +14,7 @@ Rules (thresholds of `TreasuryRules` in hop prices; docs/design.md §7)
 - What the ledger lacks comes from the operator's tokens, as far as needed. What both lack waits, by name.
 - Above `float + sweep_at` the ledger is swept down to `float`, to the owner; never while something is short.
 - A relay that serves in no epoch any more claims as if told to, closes its channels (`closing.py`), and when
-  nothing needs the ledger any more sweeps all of it.
+  nothing needs the ledger any more sweeps all of it. Once its stake is free (overdue) it covers nothing more.
 - Nothing is planned without ether for gas, nor while an earlier transaction may still be mined: what it
   changed is not in the facts yet.
 
@@ -100,7 +100,8 @@ class _Want:
 
 def _spending(facts: Facts, rules: TreasuryRules, urgent: bool) -> tuple[list[Action], list[Postponed]]:
     holdings, price = facts.holdings, facts.price
-    wants = [want for payee in facts.payees if (want := _want(payee, rules, price, urgent)) is not None]
+    payees = () if facts.overdue else facts.payees
+    wants = [want for payee in payees if (want := _want(payee, rules, price, urgent)) is not None]
     needed = sum(want.must + want.extra for want in wants)
     deposit = min(holdings.tokens, max(0, needed - holdings.ledger))
     left = _grant(wants, holdings.ledger + deposit, rules.open_at * price)

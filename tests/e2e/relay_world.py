@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from mixpay import deployment as deployments
@@ -30,6 +31,8 @@ EPOCH = Epoch(2)
 """The first epoch in which the relays serve."""
 ETHER = 10**18
 CAMPAIGN = 1
+START = 120.0
+"""Seconds for nine relays to meet, on a machine that has other work."""
 NO_ISSUER = "http://127.0.0.1:9"
 """Nobody redeems passes here: periods do not end in these tests."""
 
@@ -130,7 +133,7 @@ class RelayWorld:
         self.to_epoch(1)
         await until(lambda: self.contracts.registry.is_frozen(Epoch(2)), "epoch 2 to be fixed")
         self.to_epoch(2)
-        await until(self._ready, "all relays to be ready")
+        await until(self._ready, "all relays to be ready", START)
 
     def _ready(self) -> bool:
         return all(
@@ -148,7 +151,7 @@ class RelayWorld:
         place = self.daemons.index(before)
         self.daemons[place] = assemble(before.home)
         await self.daemons[place].start()
-        await until(self._ready, "all relays to be ready again")
+        await until(self._ready, "all relays to be ready again", START)
         return self.daemons[place]
 
     async def stop(self) -> None:
@@ -195,3 +198,20 @@ class RelayWorld:
 
         mixes = [hop(relay, delay_ms) for relay in path]
         return build(view.key_context(epoch), mixes, hop(mailbox, 0), box, 0, os.urandom(2048), os.urandom)
+
+
+@asynccontextmanager
+async def running(folder: Path, *, campaign: bool = False) -> AsyncIterator[RelayWorld]:
+    """A world that serves, on a chain of its own; with a campaign, if asked for."""
+    with DevChain() as chain:
+        world = RelayWorld(chain, folder)
+        if campaign:
+            world.open_campaign()
+        world.register()
+        try:
+            await world.start()
+            if campaign:
+                await until(lambda: all(d.state.campaigns for d in world.daemons), "the campaign to be known")
+            yield world
+        finally:
+            await world.stop()

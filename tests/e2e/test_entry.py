@@ -14,7 +14,6 @@ import pytest
 import pytest_asyncio
 
 from mixpay import tls
-from mixpay.chain.devchain import DevChain
 from mixpay.chain.sender import Sender
 from mixpay.client.errors import RelayRefused
 from mixpay.client.relays import RelaySocket
@@ -27,7 +26,7 @@ from mixpay.wire.client import DownStatus
 from relay.daemon import Daemon, assemble
 from relay.path.books import Side
 from relay.store import StoreFailed, role_op
-from relay_world import EPOCH, RelayWorld, until
+from relay_world import EPOCH, RelayWorld, running, until
 from users import Box, User, packet, record, show
 
 CLIENT = "127.0.0.3"
@@ -38,16 +37,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RelayWorld]:
-    with DevChain() as chain:
-        world = RelayWorld(chain, tmp_path_factory.mktemp("world"))
-        world.open_campaign()
-        world.register()
-        try:
-            await world.start()
-            await until(lambda: all(d.state.campaigns for d in world.daemons), "the campaign to be known")
-            yield world
-        finally:
-            await world.stop()
+    async with running(tmp_path_factory.mktemp("world"), campaign=True) as world:
+        yield world
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
-from mixpay.chain.devchain import DevChain
 from mixpay.errors import PeerError
 from mixpay.mailbox import Created, mailbox_id_of
 from mixpay.types import Epoch
@@ -21,18 +18,6 @@ from relay_world import RelayWorld, until
 EPOCH = Epoch(2)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RelayWorld]:
-    with DevChain() as chain:
-        world = RelayWorld(chain, tmp_path_factory.mktemp("world"))
-        world.register()
-        try:
-            await world.start()
-            yield world
-        finally:
-            await world.stop()
 
 
 async def test_relays_carry_packets_and_are_paid_to_the_unit(world: RelayWorld) -> None:

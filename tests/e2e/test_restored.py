@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
-from mixpay.chain.devchain import DevChain
 from mixpay.errors import PeerError
 from mixpay.packet import Built
 from mixpay.types import Epoch
@@ -22,18 +19,6 @@ from relay_world import RelayWorld, until
 EPOCH = Epoch(2)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RelayWorld]:
-    with DevChain() as chain:
-        world = RelayWorld(chain, tmp_path_factory.mktemp("world"))
-        world.register()
-        try:
-            await world.start()
-            yield world
-        finally:
-            await world.stop()
 
 
 def packet(world: RelayWorld, entry: Daemon, first: Daemon) -> Built:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from aiohttp import WSMsgType, web
 
-from mixpay import eip712, packet, proof, tls
+from mixpay import eip712, packet, tls
 from mixpay.chain import events
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.deploy import deploy
@@ -60,6 +60,7 @@ from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
 from mixpay.wire import client as wire
 from registry_samples import name, operator_key
+from tickets import check_ticket
 
 RELAYS = 9
 GENESIS = 1_000_000
@@ -401,7 +402,7 @@ class World:
             peeled = packet.peel(context, relay.secret, public, layer, moving, relay.tags.__contains__)
             relay.tags.add(peeled.tag)
             last = isinstance(peeled, packet.Deliver)
-            proof.check_ticket(peeled.own, peeled.ack, lock, hint, None if last else peeled.next_hint)
+            check_ticket(peeled, lock, hint)
             acks.append(peeled.ack)
             if last:
                 relay.deliver(peeled.mailbox_id, peeled.user_data)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from chain_world import World
     from mixpay.chain.devchain import DevChain
+    from relay_parts import Node, Parts
 
 # A busy machine must not fail a test: no test asserts a wall-clock time, nor does the tool for us.
 settings.register_profile("mixpay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,3 +35,25 @@ def world(chain: DevChain) -> World:
     from chain_world import World
 
     return World(chain)
+
+
+@pytest_asyncio.fixture
+async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
+    """Nine relays without sockets and without a chain."""
+    from relay_parts import Parts
+
+    made = Parts(tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def mix(parts: Parts) -> Node:
+    """Mix 1 of the usual path, with links from its entry and to its next hop."""
+    from relay.path.books import Side
+
+    entry, mix1, mix2, _, _ = parts.path()
+    node = await parts.node(mix1)
+    node.link(Side.PAYER, entry)
+    node.link(Side.PAYEE, mix2)
+    return node

@@ -48,6 +48,7 @@ from relay.links import Identity, LinkDialer
 from relay.metrics import Metrics
 from relay.path.books import Books, Purse, Side
 from relay.path.desk import Desk, RelayHooks
+from relay.path.flows import Flows
 from relay.path.mixer import Mixer
 from relay.path.opening import InlineOpener
 from relay.path.router import Router
@@ -135,12 +136,12 @@ class Chain:
         self.replica.updated(RelayId(relay), key, endpoint)
         self.tell(events.Updated(*self._place(), RelayId(relay), key, endpoint))
 
-    def leave(self, relay: int) -> None:
-        """A relay leaves."""
+    def leave(self, relay: int, withdrawable_at: int = 2**40) -> None:
+        """A relay leaves; its stake is free at that second of chain time."""
         record = self.view.relay(RelayId(relay))
         assert record is not None
         self.replica.left(RelayId(relay), record.position)
-        self.tell(events.Left(*self._place(), RelayId(relay), record.position, 2**40))
+        self.tell(events.Left(*self._place(), RelayId(relay), record.position, withdrawable_at))
 
     def condemn(self, relay: int, reporter: Account) -> None:
         """A relay that signed two keys is shown to the court, and evicted."""
@@ -256,6 +257,7 @@ class Node:
             self.me, self.books, self.tags, self.mixer, self.mailboxes, self.metrics, clock,
             lambda: self.state.chain_time, self.hooks.link, settings.get("queue", 1_000),
             InlineOpener(dice, self.tags.seen),
+            Flows(self.me, self.state.directories.knows, self.store.flows()),
         )  # fmt: skip
         self.hooks.router = self.router
         self.desk = Desk(self.books, self.router, self.metrics, clock)
@@ -429,6 +431,10 @@ class Parts:
     def random(self, size: int) -> bytes:
         """Bytes, other ones each time and the same in each run."""
         return self._dice.randbytes(size)
+
+    async def bring(self, node: Node, *packets: frames.Packet) -> list[frames.LinkFrame]:
+        """The entry of the usual path brings a mix packets; returns what it is answered."""
+        return await node.hear(Side.PAYER, self.path()[0], *packets)
 
     # ------------------------------------------------------------------ links in memory
 

@@ -58,19 +58,23 @@ def test_chain_endsOnException() -> None:
 
 
 @every_program
-def test_chain_endsWithAKilledUser(program: str) -> None:
+def test_chain_endsWithAKilledUser_andNothingStays(program: str, tmp_path: Path) -> None:
     begin = f"DevChain(program={program!r}).start().pid"
     text = f"from mixpay.chain.devchain import DevChain; print({begin}, flush=True); input()"
-    command = [sys.executable, "-c", text]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as user:
+    command, places = [sys.executable, "-c", text], {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=places
+    ) as user:
         assert user.stdout is not None
         pid = int(user.stdout.readline())
         assert group_is_running(pid)
+        assert [place.name for place in tmp_path.glob("mixpay-chain-*/*.log")] == [f"{program}.log"]
         user.kill()
     deadline = time.monotonic() + 10
     while group_is_running(pid):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    assert list(tmp_path.iterdir()) == []
 
 
 @every_program

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chain_world import ETHER, World
 from mixpay.chain import sender
 from mixpay.chain.errors import NoEther, NotMined, Reverted
+from mixpay.chain.rpc import Rpc
 from mixpay.chain.sender import Fees, Sender
-from mixpay.errors import TransactionFailed
+from mixpay.errors import ChainUnavailable, TransactionFailed
 from mixpay.types import Account, Amount
 
 SOMEBODY = Account(b"\x55" * 20)
@@ -124,6 +127,41 @@ def test_send_givesUpAfterLimit_andTheNextOneQueuesBehind(world: World) -> None:
         world.chain.mine()
         assert sent.result(10).succeeded
     assert world.rpc.nonce(user.account) == 2
+
+
+def test_stop_endsTheWaitForABlock_andNothingIsSentAfterIt(world: World) -> None:
+    user = world.user()
+    quick = Sender(Rpc(world.chain.url), user.key)
+    with mining_by_hand(world), ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(quick.transfer_ether, SOMEBODY, 1)
+        wait_until(lambda: waiting(world) == 1)
+        quick.stop()
+        with pytest.raises(NotMined, match="in no block when this program ended"):
+            waits.result(timeout=10)
+        with pytest.raises(ChainUnavailable, match="not sent, for this program ends"):
+            quick.transfer_ether(SOMEBODY, 1)
+        assert waiting(world) == 1
+
+
+def test_stop_endsTheWaitForANodeThatIsAway(world: World) -> None:
+    """The node goes away between two looks for the receipt: none of its requests is repeated for long."""
+    user = world.user()
+    rpc = Rpc(world.chain.url, attempts=10**6)
+    quick = Sender(rpc, user.key)
+    asked = threading.Event()
+
+    def silent(method: str, params: object) -> object:
+        asked.set()
+        raise requests.ConnectionError("away")
+
+    with mining_by_hand(world), ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(quick.transfer_ether, SOMEBODY, 1)
+        wait_until(lambda: waiting(world) == 1)
+        rpc._provider.make_request = silent  # type: ignore[method-assign,assignment]
+        assert asked.wait(10)
+        quick.stop()
+        with pytest.raises(NotMined):
+            waits.result(timeout=10)
 
 
 def test_send_failsIfTheBlockDecidedOtherwise(world: World) -> None:

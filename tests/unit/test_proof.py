@@ -90,10 +90,10 @@ def test_a_lock_that_no_response_opens_is_refused() -> None:
 # --- the payee's check ------------------------------------------------------------------------------------
 
 
-def test_check_ticket_accepts_the_right_one_and_returns_the_long_hint() -> None:
-    assert proof.check_ticket(OWN, ACK, LOCK, HINT, NEXT_HINT) == long_form(NEXT_HINT)
-    assert proof.check_ticket(OWN, ACK, LOCK, long_form(HINT), NEXT_HINT) == long_form(NEXT_HINT)
-    assert proof.check_ticket(OWN, ACK, LAST_LOCK, HINT, None) is None
+def test_check_lock_accepts_the_right_one_and_returns_the_long_hint() -> None:
+    assert proof.check_lock(OWN, LOCK, NEXT_HINT) == long_form(NEXT_HINT)
+    assert proof.check_lock(OWN, LOCK, long_form(NEXT_HINT)) == long_form(NEXT_HINT)
+    assert proof.check_lock(OWN, LAST_LOCK, None) is None
 
 
 @pytest.mark.parametrize(
@@ -114,19 +114,14 @@ def test_check_ticket_accepts_the_right_one_and_returns_the_long_hint() -> None:
 )
 def test_a_wrong_lock_is_refused(lock: bytes, next_hint: bytes | None) -> None:
     with pytest.raises(proof.ProofError) as caught:
-        proof.check_ticket(OWN, ACK, lock, HINT, next_hint)
-    assert caught.value.reason == "wrong_lock"
-    with pytest.raises(proof.ProofError) as caught:
         proof.check_lock(OWN, lock, next_hint)
     assert caught.value.reason == "wrong_lock"
 
 
 @pytest.mark.parametrize("hint", [NEXT_HINT, negative(HINT), bytes(33), b"", HINT[:-1], b"\x04" + HINT[1:]])
-@pytest.mark.parametrize(("lock", "next_hint"), [(LOCK, NEXT_HINT), (LAST_LOCK, None)])
-def test_a_wrong_hint_is_refused(hint: bytes, lock: bytes, next_hint: bytes | None) -> None:
-    with pytest.raises(proof.ProofError) as caught:
-        proof.check_ticket(OWN, ACK, lock, hint, next_hint)
-    assert caught.value.reason == "wrong_hint"
+def test_a_wrong_hint_is_found(hint: bytes) -> None:
+    assert proof.bad_acks([(ACK, hint)], seeded()) == [0]
+    assert proof.bad_acks([(ACK, HINT), (ACK, hint), (ACK, long_form(HINT))], seeded()) == [1]
 
 
 # --- the payer's check ------------------------------------------------------------------------------------

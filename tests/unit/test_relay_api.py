@@ -15,7 +15,7 @@ import pytest
 import court_facts
 from mixpay.errors import ChainUnavailable, MixpayError, UserError
 from mixpay.passes import EntryPassBook
-from mixpay.types import Account, Amount, RelayId
+from mixpay.types import Account, Amount, Epoch, RelayId
 from relay import cli
 from relay.court import CourtReport
 from relay.court import desk as court_desk
@@ -36,7 +36,7 @@ from relay.operator.api_client import ApiClient, DaemonTrouble
 from relay.operator.status_text import settle_text, status_text
 from relay.redeem.redeemer import Redeemed, RedeemReport
 from relay.store import StoredPoolVoucher
-from relay.treasury import Fund, Holdings, Postponed, Result, Subject, TreasuryReport
+from relay.treasury import Fund, Holdings, PoolFacts, Postponed, Result, Subject, TreasuryReport
 from relay.waits import Waiting
 
 STATUS = StatusAnswer(
@@ -259,7 +259,14 @@ def test_campaigns_are_those_configured_or_owing() -> None:
     assert (two.voucher.cumulative, two.voucher.relay[2:4], two.voucher.signature[:4]) == ("70", "0A", "0x01")
     assert (three.claimed, three.paid_for_passes, three.voucher) == ("20", "20", None)
     income = report.income([], [], [one, two, three])
-    assert (income.received, income.claimed, income.unclaimed) == ("90", "20", "70")
+    assert (income.received, income.claimed, income.unclaimed) == ("20", "20", "0"), "the chain was not asked"
+    known = PoolFacts(
+        voucher, Amount(10), Epoch(4), Amount(25), closes_at=9, window=9
+    )  # 60 more, caps leave 25
+    run = money(pool=(known,))
+    found = report.campaign_answers(operator, {}, EntryPassBook(), {2: voucher}, at_pool, run)
+    income = report.income([], [], found)
+    assert (income.received, income.claimed, income.unclaimed) == ("55", "30", "25"), "I5"
     text = status_text(msgspec.structs.replace(STATUS, campaigns=[three]))
     assert "campaign 3: no voucher yet, 0.00000000000000002 tokens paid by the pool for passes" in text
 

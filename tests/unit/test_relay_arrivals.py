@@ -59,14 +59,10 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
 
 
 @pytest_asyncio.fixture
-async def mix(parts: Parts) -> Node:
+async def mix(mix: Node) -> Node:
     """Mix 1 of the usual path, whose packets are opened late."""
-    entry, mix1, mix2, _, _ = parts.path()
-    node = await parts.node(mix1)
-    node.link(Side.PAYER, entry)
-    node.link(Side.PAYEE, mix2)
-    node.router.arrivals._opener = LateOpener(node.router.arrivals._opener)
-    return node
+    mix.router.arrivals._opener = LateOpener(mix.router.arrivals._opener)
+    return mix
 
 
 def opener(node: Node) -> LateOpener:
@@ -78,14 +74,13 @@ def opener(node: Node) -> LateOpener:
 async def answers(parts: Parts, node: Node) -> list[frames.LinkFrame]:
     """What the payer hears once the packets are open."""
     opener(node).work()
-    return await node.hear(Side.PAYER, parts.path()[0])
+    return await parts.bring(node)
 
 
 async def test_packets_areAcknowledgedWhenTheyAreOpen(parts: Parts, mix: Node) -> None:
-    entry = parts.path()[0]
     sent = [frame(parts.packet(), seq=seq) for seq in range(1, 6)]
-    assert await mix.hear(Side.PAYER, entry, *sent[:3]) == []
-    assert await mix.hear(Side.PAYER, entry, *sent[3:]) == []
+    assert await parts.bring(mix, *sent[:3]) == []
+    assert await parts.bring(mix, *sent[3:]) == []
     assert mix.router.arrivals.under_way == 5
     acks = [ack for many in only(await answers(parts, mix), frames.Acks) for ack in many.acks]
     assert [(ack.position, ack.seq) for ack in acks] == [(n, n + 1) for n in range(5)]
@@ -94,10 +89,9 @@ async def test_packets_areAcknowledgedWhenTheyAreOpen(parts: Parts, mix: Node) -
 
 
 async def test_limits_countWhatIsUnderWay(parts: Parts, mix: Node) -> None:
-    entry = parts.path()[0]
     sent = [frame(parts.packet(), seq=seq) for seq in range(1, 12)]
-    first = await mix.hear(Side.PAYER, entry, *sent[:6])
-    second = await mix.hear(Side.PAYER, entry, *sent[6:])
+    first = await parts.bring(mix, *sent[:6])
+    second = await parts.bring(mix, *sent[6:])
     assert reasons([*first, *second]) == ["unsigned_window"] * 3
     acks = [ack for many in only(await answers(parts, mix), frames.Acks) for ack in many.acks]
     assert len(acks) == 8
@@ -105,9 +99,9 @@ async def test_limits_countWhatIsUnderWay(parts: Parts, mix: Node) -> None:
 
 
 async def test_sameTicketTwiceUnderWay_isTakenOnce(parts: Parts, mix: Node) -> None:
-    entry, built = parts.path()[0], parts.packet()
-    await mix.hear(Side.PAYER, entry, frame(built))
-    await mix.hear(Side.PAYER, entry, frame(built))
+    built = parts.packet()
+    await parts.bring(mix, frame(built))
+    await parts.bring(mix, frame(built))
     acks = [ack for many in only(await answers(parts, mix), frames.Acks) for ack in many.acks]
     assert len(acks) == 2
     assert acks[0] == acks[1]
@@ -115,8 +109,7 @@ async def test_sameTicketTwiceUnderWay_isTakenOnce(parts: Parts, mix: Node) -> N
 
 
 async def test_keyThatExpiresMeanwhile_isWrongEpoch(parts: Parts, mix: Node) -> None:
-    entry = parts.path()[0]
-    await mix.hear(Side.PAYER, entry, frame(parts.packet()))
+    await parts.bring(mix, frame(parts.packet()))
     arrived, mix.router.arrivals._epochs = mix.router.arrivals._epochs, {}
     assert EPOCH in arrived
     assert reasons(await answers(parts, mix)) == ["wrong_epoch"]
@@ -138,4 +131,4 @@ async def test_tooManyUnderWay_payersWait(parts: Parts, mix: Node, monkeypatch: 
     assert link.paused
     opener(mix).work()
     assert not link.paused
-    assert len(only(await mix.hear(Side.PAYER, entry), frames.Acks)) >= 1
+    assert len(only(await parts.bring(mix), frames.Acks)) >= 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from relay.store import StoreFailed
 from relay_parts import EPOCH, PRICE, Node, Parts, account, frame, only
 
 LOCK, HINT = bytes(20), b"\2" + bytes(32)
-
-
-@pytest_asyncio.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    made = Parts(tmp_path)
-    yield made
-    await made.close()
 
 
 @pytest_asyncio.fixture

@@ -294,13 +294,6 @@ async def test_peerThatHangs_doesNotHoldUpTheNextLook(pair: Pair) -> None:
 # ---------------------------------------------------------------------- links
 
 
-@pytest_asyncio.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    made = Parts(tmp_path)
-    yield made
-    await made.close()
-
-
 def dialled(node: Node) -> set[RelayId]:
     """Relays to which links are kept."""
     return set(node.dialer.links)

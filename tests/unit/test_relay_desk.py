@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -26,13 +25,6 @@ from relay_parts import DEPLOYMENT, EPOCH, PRICE, Node, Parts, account, frame, o
 
 DOMAIN = eip712.channels_domain(DEPLOYMENT.chain_id, DEPLOYMENT.channels)
 STRANGER = keccak256(b"a stranger's key")
-
-
-@pytest_asyncio.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    made = Parts(tmp_path)
-    yield made
-    await made.close()
 
 
 class Link:

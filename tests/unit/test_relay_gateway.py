@@ -417,6 +417,21 @@ async def test_packetThatCannotGo_costsNoTick(door: Door) -> None:
         assert (await acknowledged(door, talk, send(door, owned, 1))).status is client.DownStatus.ACKNOWLEDGED
 
 
+async def test_firstMixThatHasHadItsShare_isToldAsThat_andCostsNoTick(door: Door) -> None:
+    owned, mix1, flows = mine(door), door.parts.path()[1], door.node.router.flows
+    for relay in door.parts.members(1):
+        door.node.link(Side.PAYEE, relay)
+    flows._meters[EPOCH, 0].use(3)
+    while flows.allows(EPOCH, 0, mix1):
+        flows.add(EPOCH, 0, mix1)
+    async with door.entry() as talk:
+        await talk.ask(present(owned))
+        down = await talk.ask(send(door, owned, 1))
+        assert (down.seq, down.status) == (1, client.DownStatus.FLOW_CAP)
+        assert door.node.refusals("flow_cap") == 1
+        assert door.node.passes.present(owned.shown(), *check(door.node, owned), 0).furthest == 0
+
+
 async def test_queueHalfFull_isBusy_andCostsNoTick(parts: Parts) -> None:
     node = await parts.node(parts.path()[0], queue=2)
     node.state.campaigns[CAMPAIGN] = campaign()

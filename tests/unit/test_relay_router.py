@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,28 +24,6 @@ from relay_parts import EPOCH, Node, Parts, frame, only, packet_secret, reasons
 INVENTED = "sorry_no_mood_today"
 
 
-@pytest_asyncio.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    made = Parts(tmp_path)
-    yield made
-    await made.close()
-
-
-@pytest_asyncio.fixture
-async def mix(parts: Parts) -> Node:
-    """Mix 1 of the usual path, with links from its entry and to its next hop."""
-    entry, mix1, mix2, _, _ = parts.path()
-    node = await parts.node(mix1)
-    node.link(Side.PAYER, entry)
-    node.link(Side.PAYEE, mix2)
-    return node
-
-
-async def bring(parts: Parts, node: Node, *packets: frames.Packet) -> list[frames.LinkFrame]:
-    """The entry of the usual path brings packets."""
-    return await node.hear(Side.PAYER, parts.path()[0], *packets)
-
-
 def opened(parts: Parts, packet: bytes, relay: int, layer: int) -> Forward | Deliver:
     """A packet's layer, as its relay sees it."""
     secret = packet_secret(relay)
@@ -56,7 +33,7 @@ def opened(parts: Parts, packet: bytes, relay: int, layer: int) -> Forward | Del
 
 async def refused(parts: Parts, node: Node, packet: frames.Packet, reason: str) -> None:
     """The relay refuses it for this reason, counts it, and forwards nothing."""
-    assert reasons(await bring(parts, node, packet)) == [reason]
+    assert reasons(await parts.bring(node, packet)) == [reason]
     assert node.drops(reason) == 1
     assert len(node.mixer) == 0
     assert node.store.roles() == {}
@@ -71,7 +48,7 @@ async def test_packet_isAcknowledgedAndForwardedAfterItsDelay(parts: Parts, mix:
     layer = opened(parts, built.packet, mix1, 1)
     assert isinstance(layer, Forward)
 
-    (acks,) = await bring(parts, mix, frame(built))
+    (acks,) = await parts.bring(mix, frame(built))
     assert acks == frames.Acks((frames.Ack(1, 0, 1, built.first_ack),))
     assert mix.store.roles() == {"mix": 1}
     to_next = mix.wires[Side.PAYEE][mix2]
@@ -85,7 +62,7 @@ async def test_packet_isAcknowledgedAndForwardedAfterItsDelay(parts: Parts, mix:
 async def test_ackOfNextHop_completesTheResponse(parts: Parts, mix: Node) -> None:
     entry, _, mix2, _, _ = parts.path()
     built = parts.packet()
-    await bring(parts, mix, frame(built))
+    await parts.bring(mix, frame(built))
     await mix.pass_time(0.02)
     (sent,) = mix.wires[Side.PAYEE][mix2].take()
     ack = opened(parts, sent.packet, mix2, 2).ack
@@ -135,8 +112,8 @@ def last_frame(parts: Parts, packet: bytes) -> frames.Packet:
 
 async def test_samePacketInAnotherTicket_isReplayed(parts: Parts, mix: Node) -> None:
     built = parts.packet()
-    assert only(await bring(parts, mix, frame(built)), frames.Acks)
-    answers = await bring(parts, mix, frame(built, seq=2))
+    assert only(await parts.bring(mix, frame(built)), frames.Acks)
+    answers = await parts.bring(mix, frame(built, seq=2))
     assert reasons(answers) == ["replayed"]
     assert len(mix.mixer) == 1
     assert mix.store.roles() == {"mix": 1}
@@ -144,22 +121,22 @@ async def test_samePacketInAnotherTicket_isReplayed(parts: Parts, mix: Node) -> 
 
 async def test_samePacketTwiceAtOnce_isReplayed(parts: Parts, mix: Node) -> None:
     built = parts.packet()
-    answers = await bring(parts, mix, frame(built), frame(built, seq=2))
+    answers = await parts.bring(mix, frame(built), frame(built, seq=2))
     assert reasons(answers) == ["replayed"]
     assert len(mix.mixer) == 1
 
 
 async def test_sameTicketAgain_getsTheSameAckAndIsForwardedOnce(parts: Parts, mix: Node) -> None:
     built = parts.packet()
-    first = await bring(parts, mix, frame(built))
-    assert await bring(parts, mix, frame(built)) == first
-    assert await bring(parts, mix, frame(parts.packet())) == first  # whatever it carries now
+    first = await parts.bring(mix, frame(built))
+    assert await parts.bring(mix, frame(built)) == first
+    assert await parts.bring(mix, frame(parts.packet())) == first  # whatever it carries now
     assert len(mix.mixer) == 1
 
 
 async def test_sameTicketTwiceAtOnce_getsTheSameAckAndIsForwardedOnce(parts: Parts, mix: Node) -> None:
     built = parts.packet()
-    answers = await bring(parts, mix, frame(built), frame(built), frame(parts.packet()))
+    answers = await parts.bring(mix, frame(built), frame(built), frame(parts.packet()))
     acks = only(answers, frames.Acks)[0].acks
     assert len(acks) == 3
     assert len(set(acks)) == 1
@@ -168,16 +145,16 @@ async def test_sameTicketTwiceAtOnce_getsTheSameAckAndIsForwardedOnce(parts: Par
 
 async def test_replay_isKnownAfterARestart(parts: Parts, mix: Node) -> None:
     built = parts.packet()
-    await bring(parts, mix, frame(built))
+    await parts.bring(mix, frame(built))
     again = await parts.restart(mix.me)
     again.link(Side.PAYER, parts.path()[0])
-    assert reasons(await bring(parts, again, frame(built, seq=2))) == ["replayed"]  # I9
+    assert reasons(await parts.bring(again, frame(built, seq=2))) == ["replayed"]  # I9
 
 
 async def test_lockOfAnotherPacket_isWrongLock(parts: Parts, mix: Node) -> None:
     built, other = parts.packet(), parts.packet()
     await refused(parts, mix, frame(built, lock=other.lock), "wrong_lock")
-    assert only(await bring(parts, mix, frame(built)), frames.Acks)  # the packet is not used up by it
+    assert only(await parts.bring(mix, frame(built)), frames.Acks)  # the packet is not used up by it
 
 
 async def test_hintOfAnotherRelay_isWrongHint(parts: Parts, mix: Node) -> None:
@@ -191,7 +168,7 @@ async def test_wrongHintsAmongMany_areRefusedAlone(parts: Parts, mix: Node) -> N
     sent = [frame(packet, seq=seq) for seq, packet in enumerate(built, start=1)]
     sent[3] = frame(built[3], seq=4, hint=built[4].hint)
     sent[7] = frame(built[7], seq=8, hint=bytes(33))
-    answers = await bring(parts, mix, *sent)
+    answers = await parts.bring(mix, *sent)
     refusals = [answer for answer in answers if isinstance(answer, frames.RefuseTickets)]
     assert [(ticket.seq, ticket.reason) for ticket in refusals[0].tickets] == [
         (4, "wrong_hint"),
@@ -200,7 +177,7 @@ async def test_wrongHintsAmongMany_areRefusedAlone(parts: Parts, mix: Node) -> N
     acks = next(answer for answer in answers if isinstance(answer, frames.Acks)).acks
     assert [ack.seq for ack in acks] == [1, 2, 3, 5, 6, 7, 9, 10, 11, 12]
     assert len(mix.mixer) == 10
-    again = await bring(parts, mix, frame(built[3], seq=13))  # it was not used up
+    again = await parts.bring(mix, frame(built[3], seq=13))  # it was not used up
     assert only(again, frames.Acks)
 
 
@@ -291,7 +268,7 @@ async def test_tagsFull_isARefusal(parts: Parts) -> None:
     entry, mix1, *_ = parts.path()
     node = await parts.node(mix1, tags=1)
     node.link(Side.PAYER, entry)
-    answers = await bring(parts, node, frame(parts.packet()), frame(parts.packet(), seq=2))
+    answers = await parts.bring(node, frame(parts.packet()), frame(parts.packet(), seq=2))
     assert reasons(answers) == ["tags_full"]
 
 
@@ -303,7 +280,7 @@ async def test_mixerFull_dropsTheNewPacket(parts: Parts) -> None:
     node = await parts.node(mix1, mixer=1)
     node.link(Side.PAYER, entry)
     wire = node.link(Side.PAYEE, mix2)
-    answers = await bring(parts, node, frame(parts.packet()), frame(parts.packet(), seq=2))
+    answers = await parts.bring(node, frame(parts.packet()), frame(parts.packet(), seq=2))
     (acks,) = only(answers, frames.Acks)
     assert len(acks.acks) == 2  # it was taken in good faith; without the next ack it is not paid
     assert node.drops("mixer_full") == 1
@@ -315,7 +292,7 @@ async def test_linkQueueFull_dropsTheNewPacket(parts: Parts) -> None:
     entry, mix1, *_ = parts.path()
     node = await parts.node(mix1, queue=2)
     node.link(Side.PAYER, entry)
-    await bring(parts, node, *(frame(parts.packet(), seq=seq) for seq in (1, 2, 3)))
+    await parts.bring(node, *(frame(parts.packet(), seq=seq) for seq in (1, 2, 3)))
     await node.pass_time(0.02)
     assert node.drops("link_queue_full") == 1
     assert node.router.waiting(parts.path()[2]) == 2
@@ -325,7 +302,7 @@ async def test_packetsWaitForTheirLink(parts: Parts) -> None:
     entry, mix1, mix2, _, _ = parts.path()
     node = await parts.node(mix1)
     node.link(Side.PAYER, entry)
-    await bring(parts, node, frame(parts.packet()))
+    await parts.bring(node, frame(parts.packet()))
     await node.pass_time(0.02)
     assert node.router.waiting(mix2) == 1
     assert list(node.router.awaited()) == [mix2]
@@ -340,7 +317,7 @@ async def test_packetThatWaitedTooLong_isDropped(parts: Parts) -> None:
     entry, mix1, mix2, _, _ = parts.path()
     node = await parts.node(mix1)
     node.link(Side.PAYER, entry)
-    await bring(parts, node, frame(parts.packet()))
+    await parts.bring(node, frame(parts.packet()))
     await node.pass_time(0.02)
     await node.pass_time(MAX_WAIT + 0.1)
     assert node.drops("waited_too_long") == 1
@@ -348,7 +325,7 @@ async def test_packetThatWaitedTooLong_isDropped(parts: Parts) -> None:
 
 
 async def test_packetOfAnEpochThatEnded_isDropped(parts: Parts, mix: Node) -> None:
-    await bring(parts, mix, frame(parts.packet(delay_ms=50)))
+    await parts.bring(mix, frame(parts.packet(delay_ms=50)))
     parts.chain.freeze(EPOCH + 1)
     parts.chain.at(EPOCH + 1, 4_000 // 2)
     await mix.keys.make()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from mixpay.book import Limits
 from mixpay.errors import UserError
@@ -67,13 +66,6 @@ def test_damagedRecord_isNotTakenForNone(tmp_path: Path, content: bytes) -> None
 def test_recordThatCannotBeRead_isTold(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read"):
         read(tmp_path)
-
-
-@pytest_asyncio.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    made = Parts(tmp_path)
-    yield made
-    await made.close()
 
 
 async def test_restoredRelay_makesNoKey_takesNoPass_sendsNoTicket(parts: Parts) -> None:

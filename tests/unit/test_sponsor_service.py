@@ -105,7 +105,7 @@ async def serving(world: World) -> AsyncIterator[Issuer]:
             yield Issuer(ready.result(), session, world)
     finally:
         stop.set()
-        await asyncio.wait_for(task, 90)  # a transaction under way waits for a chain that may be away
+        await asyncio.wait_for(task, 15)
 
 
 def spent(world: World, owned: OwnedPass, number: int) -> bytes:
@@ -292,6 +292,22 @@ async def test_service_goesOnWhileTheChainIsAway(tmp_path: Path) -> None:
             # Nobody makes the service ask the chain: what it has followed is what it knows.
             status, answer = await issuer.redeem(RelayId(5), 1, period)
             assert (status, answer["error"]) == (404, "unknown_relay")
+
+
+async def test_service_endsWhileATransactionWaitsForItsBlock(tmp_path: Path) -> None:
+    """Keys of the next epoch are sent, and no block comes: who ends the service need not wait for one."""
+    with DevChain() as chain:
+        world = World(chain, tmp_path)
+        world.settle_in()
+        world.configure(poll_seconds=0.05)
+        world.register()
+        async with serving(world) as issuer:
+            await issuer.until_epoch(world.join())
+            world.rpc.request("evm_setAutomine", False)
+            chain.advance_time(DEMO.epoch_length)
+            async with asyncio.timeout(10):
+                while world.rpc.request("txpool_status")["pending"] == "0x0":
+                    await asyncio.sleep(0.02)
 
 
 async def test_service_saysThatItHasNotReadTheChain(world: World) -> None:

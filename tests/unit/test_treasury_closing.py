@@ -37,10 +37,15 @@ def payee(relay: int = 1, **values: int) -> PayeeFacts:
 
 
 def plan(
-    *payees: PayeeFacts, ledger: int = 0, winding_up: bool = True, payers: tuple = (), now: int = NOW
+    *payees: PayeeFacts,
+    ledger: int = 0,
+    winding_up: bool = True,
+    payers: tuple = (),
+    now: int = NOW,
+    overdue: bool = False,
 ) -> Plan:
     holdings = Holdings(Amount(ledger * PRICE), Amount(0), ether=1)
-    return make_plan(Facts(PRICE, now, holdings, payees, payers, (), winding_up=winding_up), RULES)
+    return make_plan(Facts(PRICE, now, holdings, payees, payers, (), winding_up, overdue), RULES)
 
 
 def kinds(made: Plan) -> list[type]:
@@ -76,6 +81,34 @@ def test_restOfAChannel_thatIsNotWorthATransaction_stays() -> None:
     little = payee(cumulative=500, deposit=500 + RULES.open_at - 1, claimed=500)
     assert plan(little).actions == () and plan(little).postponed == ()
     assert kinds(plan(replace(little, deposit=Amount(little.deposit + PRICE)))) == [RequestClose]
+
+
+def test_noticeThatIsOver_isFinishedByARelayThatServes_unlessPacketsWait_I4() -> None:
+    """Somebody gave notice with the operator's key: what is not claimed comes back to the payer."""
+    over = payee(cumulative=500, deposit=90_000, claimed=100, closes_at=NOW)
+    assert kinds(plan(over, winding_up=False)) == [FinishClose]
+    assert kinds(plan(replace(over, closes_at=NOW + 1), winding_up=False)) == []
+    assert kinds(plan(replace(over, unsettled=PRICE), winding_up=False)) == []
+    waiting = plan(replace(over, waiting=1), winding_up=False)
+    assert kinds(waiting) == [Fund], "which takes the notice back"
+
+
+def test_payeeThatNeverSettles_keepsNoDepositForEver_I4() -> None:
+    """It is dead, or withholds its part so that the money stays where it is."""
+    silent = payee(cumulative=500, unsettled=3, deposit=20_000, claimed=100)
+    assert kinds(plan(silent)) == []
+    assert kinds(plan(silent, overdue=True)) == [RequestClose]
+    noticed = replace(silent, closes_at=NOW + 1)
+    assert kinds(plan(noticed, overdue=True)) == [], "in its notice it can still claim, and sue"
+    assert kinds(plan(noticed, overdue=True, now=NOW + 1)) == [FinishClose]
+
+
+def test_payeeThatNeverClaims_isNotCoveredAgain_onceOverdue_I4() -> None:
+    """Or its channel would be filled and closed in turns, for ever."""
+    closed = payee(cumulative=5_000, deposit=100, claimed=100)
+    assert kinds(plan(closed, ledger=20_000)) == [Fund]
+    made = plan(closed, ledger=20_000, overdue=True)
+    assert kinds(made) == [Sweep] and made.actions[0].amount == 20_000 * PRICE
 
 
 @pytest.mark.parametrize("ledger", [RULES.open_at + 1, RULES.float_])

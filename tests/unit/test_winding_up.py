@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest_asyncio
 
 from mixpay.book.rows import Channel as ChannelRow
 from mixpay.mailbox import Created, Mailboxes, mailbox_id_of
 from mixpay.parameters import DEMO
-from mixpay.types import Account, Amount, RelayId
+from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.store import StoredPoolVoucher
 from relay.treasury import Holdings, PoolFacts, Postponed, Subject, TreasuryReport
 from relay.winding_up import left_to_do
@@ -20,14 +16,6 @@ from relay_parts import EPOCH, Node, Parts
 NEXT = EPOCH + 1
 QUIET = TreasuryReport(holdings=Holdings(Amount(0), Amount(0), 1), winding_up=True)
 """A treasury that has looked, and found nothing to do."""
-
-
-@pytest_asyncio.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    """Nine relays, of which two have had a packet on their link."""
-    parts = Parts(tmp_path)
-    yield parts
-    await parts.close()
 
 
 async def last_hop(parts: Parts) -> tuple[Node, Node]:
@@ -94,6 +82,21 @@ async def test_debtsOfOthers_countNoMore_onceTheirStakesAreGone(parts: Parts) ->
     epochs = DEMO.unbonding // DEMO.epoch_length + 1
     parts.chain.at(NEXT + epochs, 1)
     assert left(payee, report) == ["it closes"], "our own channels are another matter"
+
+
+async def test_debtToAPayeeThatIsGone_isWaitedFor_untilOurOwnStakeIsFree(parts: Parts) -> None:
+    """The network goes on, only we have left."""
+    payer, payee = await last_hop(parts)
+    parts.chain.leave(payer.me, parts.view.schedule.start(Epoch(NEXT + 2)))
+    for epoch in (NEXT, NEXT + 1):
+        parts.chain.freeze(epoch)
+        parts.chain.at(epoch, DEMO.key_grace)
+    assert payer.state.is_over and not payer.state.is_overdue
+    assert f"1 hop prices are not settled with relay {payee.me}" in left(payer)
+    parts.chain.freeze(NEXT + 2)
+    parts.chain.at(NEXT + 2, DEMO.key_grace)
+    assert payer.state.is_overdue and not payer.state.stakes_are_gone
+    assert left(payer) == [f"relay {parts.path()[2]} has not settled 2 hop prices"], "whose stake is there"
 
 
 async def test_poolVoucher_isPaidBefore(parts: Parts) -> None:
