@@ -10,7 +10,7 @@ _TEXT = """# How fast a relay is
 `make bench` measures it, layer by layer, and writes `reports/bench.json`; `make bench WRITE=1` writes this page and its
 picture too. `make bench LAYERS="hop book"` measures some layers only; `STRICT=1` fails where a goal is not met.
 
-Measured on {date}: {processor}, {cores} cores, {system}, Python {python}, load average {load} before the run. Ratios are
+Measured on {date}: {processor}, {cores} cores, {system}, Python {python}, load average {load}. Ratios are
 of one run: what is compared takes turns in short slices. Absolute figures are this machine's, and what others did on it
 meanwhile is in them; compare them with the primitives below.
 
