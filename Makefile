@@ -39,8 +39,8 @@ $(FUZZ_READY): requirements/fuzz.txt scripts/setup_fuzz.sh $(PYTHON_READY)
 	@scripts/setup_fuzz.sh
 	@touch $@
 
-demo: $(READY) ## the whole loop on a local chain; FILE=path sends that file, CHAIN=ganache takes that chain
-	@mixpay demo $(if $(FILE),--file "$(FILE)") $(if $(CHAIN),--chain "$(CHAIN)")
+demo: $(READY) ## the whole loop on a local chain; FILE=path sends that file, CHAIN=ganache takes that chain; KILL=1 kills a relay
+	@mixpay demo $(if $(FILE),--file "$(FILE)") $(if $(CHAIN),--chain "$(CHAIN)") $(if $(KILL),--kill)
 
 verify-deployment: $(READY) ## what stands on a chain against artifacts and deployment file: RPC=url FILE=path
 	@python scripts/verify_deployment.py --rpc "$(RPC)" --deployment "$(FILE)"

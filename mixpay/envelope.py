@@ -5,9 +5,12 @@ is BLAKE2b over the shared secret, the ephemeral key and the receiver's whole ad
 nonce is zero. The address is authenticated: a fragment copied into another mailbox does not open.
 
 Inside the seal: version u8 ‖ message id 16 ‖ index u32 ‖ total u32 ‖ length u64 ‖ chunk length u16 ‖ chunk ‖
-zeros. The chunks together are `length` bytes: kind u8 ‖ name length u8 ‖ name ‖ digest 32 ‖ content, so
-that the first fragment always carries the name and the digest of the whole. How fragments are put together
-again: `mixpay.reassembly`.
+zeros. The chunks together are `length` bytes: kind u8 ‖ name length u8 ‖ name ‖ reply 72 or nothing ‖
+digest 32 ‖ content, so that the first fragment always carries the name, the reply and the digest.
+
+Bit 7 of the kind says that there is a reply: the sender's address 56 ‖ ack key 16, where and with which key
+it wants to be told what has arrived (`mixpay.delivery`). An acknowledgement never has one: nobody
+acknowledges those. How fragments are put together again: `mixpay.reassembly`.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from nacl.bindings import (
 )
 from nacl.exceptions import CryptoError
 
-from mixpay.address import Address
+from mixpay.address import ADDRESS_BYTES, Address
 from mixpay.crypto import x25519
 from mixpay.errors import PeerError, UserError
 from mixpay.types import Random
@@ -41,8 +44,12 @@ _DIGEST_BYTES = 32
 _HEADER_BYTES = 1 + MESSAGE_ID_BYTES + 4 + 4 + 8 + 2
 _PLAIN_BYTES = FRAGMENT_BYTES - _KEY_BYTES - _TAG_BYTES
 CHUNK_BYTES = _PLAIN_BYTES - _HEADER_BYTES
-_PREAMBLE_BYTES = 2 + _DIGEST_BYTES
-MAX_LENGTH = _PREAMBLE_BYTES + MAX_NAME + MAX_MESSAGE
+PREAMBLE_BYTES = 2 + _DIGEST_BYTES
+"""What a message takes beside its content, if it has neither name nor reply."""
+ACK_KEY_BYTES = 16
+_REPLY_BYTES = ADDRESS_BYTES + ACK_KEY_BYTES
+_WANTS_REPLY = 0x80
+MAX_LENGTH = PREAMBLE_BYTES + MAX_NAME + _REPLY_BYTES + MAX_MESSAGE
 _NONCE = bytes(12)
 _NAMELESS = "unnamed"
 
@@ -50,7 +57,8 @@ _NAMELESS = "unnamed"
 class EnvelopeError(PeerError):
     """A body that is no fragment for us.
 
-    Reasons: size, low_order, not_for_us, version, header; of a whole message: preamble, digest.
+    Reasons: size, low_order, not_for_us, version, header; of a whole message: preamble, digest; of an
+    acknowledgement: ack.
     """
 
 
@@ -59,6 +67,18 @@ class Kind(IntEnum):
 
     TEXT = 1
     FILE = 2
+    ACK = 3
+    """What has arrived (`mixpay.delivery.acks`): between programs, never shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Whom to acknowledge a message to, and the key that proves that it was opened (16 bytes, for this
+    message alone).
+    """
+
+    address: Address
+    key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +118,17 @@ def file_message(path: str, content: bytes) -> Message:
     return Message(Kind.FILE, name, _within_limit(content, f"the file {name!r}"))
 
 
-def fragments(message: Message, random: Random) -> list[Fragment]:
-    """Cut a message into pieces under a fresh message id. Keep them to seal one again if it was lost."""
-    message_id = random(MESSAGE_ID_BYTES)
-    stream = _encode(message)
+def fragments(message: Message, random: Random, reply: Reply | None = None) -> list[Fragment]:
+    """Cut a message into pieces under a fresh message id. Keep them to seal one again if it was lost.
+
+    `reply` shows the receiver who sends.
+    """
+    return cut(message, random(MESSAGE_ID_BYTES), reply)
+
+
+def cut(message: Message, message_id: bytes, reply: Reply | None) -> list[Fragment]:
+    """The same under a known id: always the same pieces."""
+    stream = _encode(message, reply)
     total = fragment_count(len(stream))
     chunks = [stream[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES] for i in range(total)]
     return [Fragment(message_id, i, total, len(stream), chunk) for i, chunk in enumerate(chunks)]
@@ -154,17 +181,31 @@ def open_fragment(identity_secret: bytes, receiver: Address, body: bytes) -> Fra
     return _parse(plain)
 
 
+def reply_of(fragment: Fragment) -> Reply | None:
+    """Whom the sender of a message wants to hear from: in its first fragment, if at all."""
+    if fragment.index:
+        return None
+    try:
+        kind, at, end = _start(fragment.chunk)
+    except EnvelopeError:
+        return None
+    if end == at or kind is Kind.ACK:
+        return None
+    try:
+        address = Address.from_bytes(fragment.chunk[at : at + ADDRESS_BYTES])
+    except ValueError:
+        return None
+    return Reply(address, fragment.chunk[at + ADDRESS_BYTES : end])
+
+
 def join(chunks: bytes) -> Message:
     """The message whose chunks are all there, in order. Raises EnvelopeError (preamble, digest)."""
-    if len(chunks) < _PREAMBLE_BYTES or len(chunks) < _PREAMBLE_BYTES + chunks[1]:
-        raise EnvelopeError("preamble")
-    end = 2 + chunks[1]
-    name, digest, content = chunks[2:end], chunks[end : end + _DIGEST_BYTES], chunks[end + _DIGEST_BYTES :]
-    if chunks[0] not in tuple(Kind) or len(content) > MAX_MESSAGE:
+    kind, at, end = _start(chunks)
+    name, digest, content = chunks[2:at], chunks[end : end + _DIGEST_BYTES], chunks[end + _DIGEST_BYTES :]
+    if len(content) > MAX_MESSAGE:
         raise EnvelopeError("preamble")
     if _digest(chunks[:end], content) != digest:
         raise EnvelopeError("digest")
-    kind = Kind(chunks[0])
     shown = safe_name(name.decode("utf-8", "replace")) if kind is Kind.FILE else ""
     return Message(kind, shown, content)
 
@@ -193,10 +234,23 @@ def _within_limit(content: bytes, what: str) -> bytes:
     return content
 
 
-def _encode(message: Message) -> bytes:
+def _start(chunks: bytes) -> tuple[Kind, int, int]:
+    """The kind, where name and reply end. Raises EnvelopeError (preamble) if the digest does not fit in."""
+    if len(chunks) < PREAMBLE_BYTES or chunks[0] & ~_WANTS_REPLY not in tuple(Kind):
+        raise EnvelopeError("preamble")
+    kind, at = Kind(chunks[0] & ~_WANTS_REPLY), 2 + chunks[1]
+    end = at + (_REPLY_BYTES if chunks[0] & _WANTS_REPLY else 0)
+    if len(chunks) < end + _DIGEST_BYTES or (kind is Kind.ACK and end != at):
+        raise EnvelopeError("preamble")
+    return kind, at, end
+
+
+def _encode(message: Message, reply: Reply | None = None) -> bytes:
     name = message.name.encode("utf-8", "surrogateescape")
     _within_limit(message.content, "the message")
-    start = bytes([message.kind, len(name)]) + name
+    start = bytes([message.kind | (_WANTS_REPLY if reply else 0), len(name)]) + name
+    if reply is not None:
+        start += reply.address.to_bytes() + reply.key
     return start + _digest(start, message.content) + message.content
 
 
@@ -225,7 +279,7 @@ def _parse(plain: bytes) -> Fragment:
     index, total = int.from_bytes(plain[at : at + 4], "big"), int.from_bytes(plain[at + 4 : at + 8], "big")
     length = int.from_bytes(plain[at + 8 : at + 16], "big")
     size = int.from_bytes(plain[at + 16 : at + 18], "big")
-    if not _PREAMBLE_BYTES <= length <= MAX_LENGTH or total != fragment_count(length) or index >= total:
+    if not PREAMBLE_BYTES <= length <= MAX_LENGTH or total != fragment_count(length) or index >= total:
         raise EnvelopeError("header")
     # Every length follows from the total; a sender has no choice to hide a mark in, nor the padding.
     if size != min(CHUNK_BYTES, length - index * CHUNK_BYTES) or any(plain[_HEADER_BYTES + size :]):

@@ -107,6 +107,11 @@ class Reassembler:
         entry = self._incomplete.get(message_id)
         return [] if entry is None else [i for i in range(entry.total) if i not in entry.chunks]
 
+    def there(self, message_id: bytes) -> tuple[frozenset[int], int] | None:
+        """Indices of the fragments that an incomplete message has, and how many it shall have."""
+        entry = self._incomplete.get(message_id)
+        return None if entry is None else (frozenset(entry.chunks), entry.total)
+
     def expire(self, now: int) -> list[bytes]:
         """Forget messages without progress for `idle_seconds`; their ids."""
         last = now - self._limits.idle_seconds

@@ -28,13 +28,18 @@ TEMPLATE = """\
 rpc_url = {rpc_url}
 deployment = {deployment}
 
-# What the registry announces: others reach this relay here.
+# What the registry announces: others reach this relay here. Behind a NAT, its outer name and ports.
 host = {host}
 link_port = {link_port}
 client_port = {client_port}
 
-# What the daemon listens on; another address than `host` behind NAT.
+# What the daemon listens on: an address of this machine; or "address:link_port:client_port", if a NAT maps
+# the announced ports to others.
 listen = {listen}
+
+# Whether the whole network is one of private addresses, as a test may be. Else announcing one is refused on
+# a public chain.
+private_network = false
 
 # Account that owns the stake and receives swept earnings (cold: its key does not live here).
 owner = {owner}
@@ -168,6 +173,7 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_port: Port
     owner: str
     listen: str = "0.0.0.0"  # noqa: S104 - a relay serves the network; the operator may narrow it
+    private_network: bool = False
     api_port: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = 0
     poll_interval: Seconds = 2.0
     workers: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
@@ -190,16 +196,25 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             parse_endpoint(self.endpoint)
         except EndpointError as error:
             raise ValueError(f"host and ports: {error}") from None
-        try:
-            ip_address(self.listen)
-        except ValueError:
-            raise ValueError(f"listen: {self.listen!r} is no network address of this machine") from None
+        _parse_listen(self.listen)
         parse_account(self.owner, "owner")
 
     @property
     def endpoint(self) -> str:
         """The text registered on chain: host:link_port:client_port."""
         return str(Endpoint(self.host, self.link_port, self.client_port))
+
+    @property
+    def listen_address(self) -> str:
+        """What is listened on, without ports."""
+        return _parse_listen(self.listen)[0]
+
+    def listening(self, registered: Endpoint) -> Endpoint:
+        """What to listen on for a registered endpoint: own ports stand for those announced here only."""
+        address, ports = _parse_listen(self.listen)
+        announced = (self.link_port, self.client_port)
+        theirs = (registered.link_port, registered.client_port)
+        return Endpoint(address, *(ports if ports is not None and theirs == announced else theirs))
 
     @property
     def owner_account(self) -> Account:
@@ -210,6 +225,21 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def issuer_urls(self) -> dict[int, str]:
         """URLs of issuers by campaign number."""
         return {int(campaign): url for campaign, url in self.issuers.items()}
+
+
+def _parse_listen(text: str) -> tuple[str, tuple[int, int] | None]:
+    """Address, and ports if they are named. Raises ValueError."""
+    try:
+        return str(ip_address(text)), None
+    except ValueError:
+        pass
+    try:
+        place = parse_endpoint(text)
+        return str(ip_address(place.host)), (place.link_port, place.client_port)
+    except (EndpointError, ValueError):
+        raise ValueError(
+            f"listen: {text!r} is no network address of this machine, nor address:link_port:client_port"
+        ) from None
 
 
 def _check_url(name: str, text: str) -> None:
@@ -251,6 +281,21 @@ def render(
     )
     for name, value in (settings or {}).items():
         text = _with_setting(text, name, value)
+    decode(text.encode(), "the configuration")
+    return text
+
+
+def changed(text: str, settings: Mapping[str, str]) -> str:
+    """The text of a configuration with other values, written as TOML has them, for settings of its top level.
+
+    A line that is not there is added at the top. Raises UserError if what comes out is no configuration.
+    """
+    for name, value in settings.items():
+        head, section, rest = text.partition("\n[")
+        line = re.compile(rf"(?m)^[ \t]*{re.escape(name)}[ \t]*=.*$")
+        found = line.search(head)
+        before, after = (head[: found.start()], head[found.end() :]) if found else ("", f"\n{head}")
+        text = f"{before}{name} = {value}{after}{section}{rest}"
     decode(text.encode(), "the configuration")
     return text
 

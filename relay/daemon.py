@@ -35,6 +35,7 @@ from relay.chainside import Accounts, ChainSide
 from relay.clients.gateway import Gateway
 from relay.config import RelayConfig
 from relay.court import Clerk, CourtDesk, Reader, Terms
+from relay.draining import Drain
 from relay.home import Home
 from relay.keys.epoch_keys import PacketKeys
 from relay.keys.gossip import Gossip
@@ -44,7 +45,9 @@ from relay.keys.signed_epochs import SignedEpochs
 from relay.links import Identity, LinkDialer, LinkServer, PayerLink
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide, debts
+from relay.operator.leaving import Leaving
 from relay.operator.operations import RelayOperations
+from relay.operator.ports import port_of
 from relay.path.arrivals import Outgoing
 from relay.path.books import Books, Purse, Side
 from relay.path.desk import Desk, RelayHooks, SideEvents
@@ -111,6 +114,7 @@ class Daemon:
             self._make_edges()
             self._make_court(rpc)
             self._make_money(rpc)
+            self.leaving = Leaving(self.state, self.contracts.registry, self.left_to_do)
         except BaseException:
             self.store.abandon()
             raise
@@ -141,6 +145,7 @@ class Daemon:
             Flows(self.me, self.state.directories.knows, store.flows()),
         )  # fmt: skip
         self.hooks.router = self.router
+        self.drain = Drain(self.router, self.books, store)
 
     def _make_edges(self) -> None:
         home = self.home
@@ -242,7 +247,8 @@ class Daemon:
         """Why this relay has to go on; nothing, once it serves no more and all is settled and paid."""
         vouchers, money = self.money.redeemer.vouchers.values(), self.money.treasury.last
         ours = self.state, self.books, self.passes, self.mailboxes
-        return left_to_do(*ours, vouchers, money, cases=len(self.court.last.matters))
+        cases, back = len(self.court.last.matters), self.leaving.stake_back
+        return left_to_do(*ours, vouchers, money, cases=cases, stake_back=back)
 
     def _store_failed(self, failure: StoreFailed) -> None:
         if not self.failed.done():
@@ -253,15 +259,18 @@ class Daemon:
     async def start(self) -> None:
         """Listen and begin.
 
-        Raises OSError when a port is not to be had, ChainError without a chain, UserError if this computer
-        fails its own check.
+        Raises UserError when a port is not to be had, or this computer fails its own check, ChainError without
+        a chain.
         """
         config = self.home.config
         await self._check_self()
         await self.workers.start()
         await self.keys.use()
-        await self.server.start(config.listen, self.endpoint.link_port)
-        await self.gateway.start(config.listen, self.endpoint.client_port, self.home.link_seed)
+        place = config.listening(self.endpoint)
+        with port_of("links", place.host, place.link_port):
+            await self.server.start(place.host, place.link_port)
+        with port_of("clients", place.host, place.client_port):
+            await self.gateway.start(place.host, place.client_port, self.home.link_seed)
         self._begin(self._every(PULSE, self._pulse))
         self._begin(self._every(_TICK, self._tick))
         self._begin(self._every(_HOUSEKEEPING, self._housekeeping))

@@ -5,6 +5,7 @@ keys/          key store: operator (secp256k1), link (Ed25519 seed); beside them
                what was restored from a backup
 relay.sqlite   the daemon's database; that of a later release N of the network is relay-N.sqlite
 api.json       how to talk to the running daemon
+retired/       folders of relays with earlier operator keys; rotation.json, successor/: see relay/rotation/
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from mixpay.types import Account
 from relay import config as configs
 from relay.config import RelayConfig, decode
 from relay.keys import restored
+from relay.rotation.plan import require_whole
 
 if TYPE_CHECKING:  # it loads the chain library, which --help must not wait for
     from mixpay.releases import Span
@@ -87,6 +89,7 @@ class Home:
     @classmethod
     def open(cls, path: Path, password: str) -> Home:
         """Read everything. Raises UserError naming the file that is absent, wrong or readable by others."""
+        require_whole(path)
         config = configs.load(path / CONFIG)
         deployment = deployments.load(path / config.deployment)
         keys = path / KEYS
@@ -125,6 +128,7 @@ def initialise(folder: Path, text: str, password: str, kdf: Kdf) -> NewHome:
     Raises UserError, before anything is written, when there is a configuration already or it is not valid.
     """
     path, keys = folder / CONFIG, folder / KEYS
+    require_whole(folder)
     if path.exists():
         raise UserError(f"{path} is there already: edit it, or choose another folder with --home")
     decode(text.encode(), "the configuration")

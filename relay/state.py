@@ -138,7 +138,7 @@ class State:
             price = self.view.release_at(epoch).hop_price
             context, snapshot = self.view.key_context(epoch), self.view.snapshot(epoch)
             public = x25519.public_key(secret)
-            ready[epoch] = EpochKeys(context, snapshot, self.view.layers(epoch), price, public, secret)
+            ready[epoch] = EpochKeys(context, snapshot, self.view.layers(epoch), price, public, bytes(secret))
         return ready
 
     @property

@@ -15,9 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import resource
-import signal
-from pathlib import Path
 
 import msgspec
 
@@ -27,10 +24,14 @@ from mixpay.chain.sender import Sender
 from mixpay.errors import ChainError, UserError
 from mixpay.network import NetworkView
 from mixpay.releases import CannotFollow, Releases, Span
+from relay.beside import NOTHING_BESIDE, Beside
 from relay.daemon import Daemon, not_registered, runs_relay
+from relay.draining import Drain, Draining
 from relay.home import Home
-from relay.operator.answers import ReleaseAnswer, SettleAnswer, StatusAnswer
-from relay.operator.api import ApiServer
+from relay.operator.announced import require_reachable
+from relay.operator.answers import DrainAnswer, ReleaseAnswer, SettleAnswer, StatusAnswer
+from relay.operator.api import HOST, ApiServer
+from relay.operator.ports import port_of
 from relay.operator.report import joined
 from relay.store import StoreFailed
 
@@ -46,8 +47,10 @@ class Supervisor:
     Raises UserError, ChainError.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, beside: Beside = NOTHING_BESIDE) -> None:
+        """`beside`: what else runs in the process."""
         self._home = home
+        self._beside = beside
         self._rpc = connect(home.config.rpc_url, home.deployment)
         self._sender = Sender(self._rpc, home.operator_key)
         self._first = NetworkView(self._rpc, home.deployment)
@@ -58,23 +61,26 @@ class Supervisor:
         self._done: dict[int, str] = {}
         self._advice: dict[int, ReleaseAnswer] = {}
         """What is to be said of releases without a daemon."""
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when nothing is left to do, or with what made a daemon fail."""
+        self.ended: asyncio.Future[None]
+        """From `start` on. Done when nothing is left to do, or with what made a daemon fail."""
         self._task: asyncio.Task[None] | None = None
         self._api = ApiServer(home.path, self)
+        self._draining = Draining(lambda: [*self.drains(), *beside.drains()])
 
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
         """Start a daemon for each release with a relay of this operator's.
 
-        Raises UserError if there is none, OSError when a port is not to be had, ChainError without a chain.
+        Raises UserError if there is none, or a port is not to be had, ChainError without a chain.
         """
+        self.ended = asyncio.get_running_loop().create_future()
         for span in self._releases.spans():
             await self._attend(span)
         if not self.daemons:
             raise self._nothing_to_run()
-        await self._api.start(self._home.config.api_port)
+        with port_of("the operator", HOST, self._home.config.api_port):
+            await self._api.start(self._home.config.api_port)
         self._task = asyncio.create_task(self._follow())
         self._task.add_done_callback(self._fail)
 
@@ -84,6 +90,7 @@ class Supervisor:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._draining.stop()
         await self._api.stop()
         for daemon in list(self.daemons.values()):
             with contextlib.suppress(StoreFailed):
@@ -106,6 +113,8 @@ class Supervisor:
             await asyncio.sleep(_PAUSE * self._home.config.poll_interval)
             await self._end_what_is_done()
             try:
+                for daemon in list(self.daemons.values()):
+                    await asyncio.to_thread(daemon.leaving.read)
                 if not self.daemons:  # nobody else reads of new releases then
                     await asyncio.to_thread(self._first.refresh)
                 for span in self._releases.spans():
@@ -145,14 +154,25 @@ class Supervisor:
             return
         daemon = Daemon(home, self._rpc, me, view, self._sender)
         try:
+            if view.relay(me) is not None:  # one that has left may have lost its name, and has to wind up
+                await asyncio.to_thread(self._check_place, daemon)
             await daemon.start()
         except BaseException:
             await daemon.stop()
             raise
+        if self._draining.begun:
+            daemon.drain.begin()
         self._advice.pop(span.number, None)
         self.daemons[span.number] = daemon
         daemon.failed.add_done_callback(self._fail)
         log.info("release %d: relay %d", span.number, me)
+
+    def _check_place(self, daemon: Daemon) -> None:
+        """Raise UserError if nobody can reach what is registered. Blocks."""
+        chain, config = daemon.home.deployment.chain_id, daemon.home.config
+        told = require_reachable(daemon.endpoint.host, chain, private=config.private_network)
+        if told:
+            log.warning("%s", told)
 
     def _advise_to_register(self, span: Span, *, over: bool, used: bool) -> None:
         if over or used:  # a key serves one relay in a registry
@@ -192,7 +212,15 @@ class Supervisor:
 
     def status(self, release: int | None = None) -> StatusAnswer:
         """See `Operations`."""
-        return msgspec.structs.replace(self._daemon(release).operations.status(), releases=self._answers())
+        daemon = self._daemon(release)
+        answer = daemon.operations.status()
+        return msgspec.structs.replace(
+            answer,
+            releases=self._answers(),
+            leaving=daemon.leaving.answer(),
+            draining=self._draining.answer() if self._draining.begun else None,
+            notes=[*answer.notes, *self._beside.notes()],
+        )
 
     def metrics(self, release: int | None = None) -> bytes:
         """See `Operations`."""
@@ -203,6 +231,25 @@ class Supervisor:
         numbers = sorted(self.daemons)
         answers = await asyncio.gather(*(self.daemons[number].operations.settle() for number in numbers))
         return joined(dict(zip(numbers, answers, strict=True)))
+
+    async def drain(self, wait: float) -> DrainAnswer:
+        """See `Operations`."""
+        await self._draining.drain(wait)
+        return self._draining.answer()
+
+    def resume(self) -> DrainAnswer:
+        """See `Operations`."""
+        self._draining.resume()
+        return self._draining.answer()
+
+    def progress(self) -> str:
+        """How far the relays that have left have come, in a line."""
+        found = (daemon.leaving.answer() for daemon in self.daemons.values())
+        return "; ".join(answer.progress for answer in found if answer) or "the chain was not asked yet"
+
+    def drains(self) -> list[Drain]:
+        """Of all daemons."""
+        return [daemon.drain for daemon in self.daemons.values()]
 
     def _daemon(self, release: int | None) -> Daemon:
         """The daemon of a release; of the one in force, or else the newest, if not told. Raises UserError."""
@@ -238,35 +285,3 @@ def _answer(span: Span, relay: int | None, state: str, notes: list[str]) -> Rele
     return ReleaseAnswer(
         number=span.number, begins=span.begins, ends=span.ends, relay=relay, state=state, notes=notes
     )
-
-
-def run(path: Path, password: str) -> None:
-    """Serve until SIGINT or SIGTERM, or nothing is left to do. Raises UserError, ChainError, OSError,
-    StoreFailed."""
-    asyncio.run(_serve(Home.open(path, password)))
-
-
-def _allow_files() -> None:
-    """Open as many files as the system allows: links and clients may be more than the usual 1,024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-async def _serve(home: Home) -> None:
-    _allow_files()
-    supervisor = Supervisor(home)
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    try:
-        await supervisor.start()
-        waiting: asyncio.Future[object] = asyncio.ensure_future(stopped.wait())
-        ending: asyncio.Future[object] = asyncio.shield(supervisor.ended)
-        await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-    finally:
-        await supervisor.stop()
-    if supervisor.ended.done():
-        supervisor.ended.result()

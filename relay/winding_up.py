@@ -21,17 +21,21 @@ def left_to_do(
     vouchers: Iterable[StoredPoolVoucher],
     treasury: TreasuryReport,
     cases: int = 0,
+    stake_back: int | None = None,
 ) -> list[str]:
     """Why the relay has to go on, for its operator. Nothing: it serves no more, and all is settled and paid.
 
     Books are asked too, not the treasury's last report alone: what was settled after it is not in it yet.
     What others owe counts no more once their stakes can have been paid out: nothing would come of waiting.
-    What we owe counts no more once ours can: who has not settled or claimed by then is gone itself.
-    `vouchers`: the newest of each campaign; `cases`: how many the court's desk follows.
+    What we owe counts no more once ours can: who has not settled or claimed by then is gone itself. Nor does
+    what we are owed, if we have left: what was worth a case has been in court by then.
+    `vouchers`: the newest of each campaign; `cases`: how many the court's desk follows; `stake_back`: when
+    the stake of a relay that has left is free.
     """
     if not state.is_over:
         return ["it serves"]
-    hopeless = state.stakes_are_gone
+    waited = stake_back is not None and state.chain_time >= stake_back and not cases
+    hopeless = waited or state.stakes_are_gone
     reasons = [] if hopeless else [*_owed_to_us(books), *_unpaid(vouchers, treasury)]
     reasons += [] if state.is_overdue else _owed_by_us(books)
     if cases and not hopeless:

@@ -11,7 +11,17 @@ from fuzz.target import Target, require
 from mixpay import envelope
 from mixpay.address import Address
 from mixpay.crypto import x25519
-from mixpay.envelope import FRAGMENT_BYTES, MAX_LENGTH, EnvelopeError, Fragment, Kind, Message, join
+from mixpay.delivery import acks
+from mixpay.envelope import (
+    FRAGMENT_BYTES,
+    MAX_LENGTH,
+    EnvelopeError,
+    Fragment,
+    Kind,
+    Message,
+    Reply,
+    join,
+)
 from mixpay.reassembly import Completed, Reassembler, ReassemblyLimits
 from mixpay.types import RelayId
 
@@ -60,6 +70,8 @@ def run_fragment(data: bytes) -> None:
         require(not (data[0] & 1 and error.reason == "not_for_us"), "what is sealed for us is opened")
         return
     require(0 <= fragment.index < fragment.total <= 600, "no message is longer than one may be")
+    reply = envelope.reply_of(fragment)
+    require(reply is None or not fragment.index, "the first fragment alone says whom to acknowledge it to")
     require(len(fragment.chunk) <= envelope.CHUNK_BYTES, "a chunk fits")
     if data[0] & 1:
         again = envelope.seal(fragment, _me(), lambda _: world.name("ephemeral"))
@@ -70,6 +82,7 @@ def _fragment_seeds() -> list[bytes]:
     random = world.dice(6).randbytes
     long = envelope.fragments(Message(Kind.FILE, "a.txt", bytes(5000)), random)
     short = envelope.fragments(Message(Kind.TEXT, "", b"hello"), random)
+    short += envelope.fragments(Message(Kind.TEXT, "", b"hello"), random, Reply(_me(), random(16)))
     bodies = [envelope.seal(fragment, _me(), random) for fragment in (*long[:1], *short)]
     plain = []
     for fragment in (*long, *short):
@@ -98,7 +111,7 @@ def run_message(data: bytes) -> None:
     except EnvelopeError:
         return
     require(len(message.content) <= len(stream), "a message is no longer than its bytes")
-    require((message.kind is Kind.FILE) == bool(message.name), "files have names, texts have none")
+    require((message.kind is Kind.FILE) == bool(message.name), "files have names, others have none")
 
 
 def _message_seeds() -> list[bytes]:
@@ -151,8 +164,36 @@ def _reassembly_seeds() -> list[bytes]:
     return [told(*in_order), told(*mixed), told(*late), told(*in_order, *mixed, *late)]
 
 
+# ------------------------------------------------------------------ acknowledgements
+
+
+def run_acks(data: bytes) -> None:
+    """What a stranger acknowledges. The first byte: of how many fragments the message is."""
+    try:
+        entries = acks.read(data[1:])
+    except EnvelopeError:
+        return
+    total = 1 + data[0] if data else 1
+    for entry in entries:
+        require(not entry.proves(_me(), bytes(16)), "nobody proves what he did not open")
+        try:
+            have = entry.have(total)
+        except EnvelopeError:
+            continue
+        require(have is None or all(0 <= index < total for index in have), "only fragments that there are")
+    again = b"".join(message.content for message in acks.messages(entries))
+    require(again == data[1:], "an acknowledgement has one encoding")
+
+
+def _ack_seeds() -> list[bytes]:
+    reply = Reply(_me(), world.name("ack key")[:16])
+    entries = [acks.Entry.of(world.name("message")[:16], reply, have, 9) for have in (None, {0, 8}, set())]
+    return [bytes((8,)) + message.content for message in acks.messages(entries)]
+
+
 TARGETS = (
     Target("fragment", 5, 2100, _fragment_seeds, run_fragment),
     Target("message", 8, 512, _message_seeds, run_message),
+    Target("acks", 5, 512, _ack_seeds, run_acks),
     Target("reassembly", 3, 200, _reassembly_seeds, run_reassembly),
 )

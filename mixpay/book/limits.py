@@ -25,10 +25,20 @@ CHANNEL_EXHAUSTED = "channel_exhausted"
 CREDIT_EXHAUSTED = "credit_exhausted"
 CHANNEL_CLOSING = "channel_closing"
 LINK_REFUSED = "link_refused"
+DRAINING = "draining"
+"""The payee takes no new packets, for it is about to stop or to be restarted."""
 RESTORED = "restored"
 """This side's book was put back from an older copy."""
 LIMITS = frozenset(
-    (UNSIGNED_WINDOW, MAX_UNSETTLED, CHANNEL_EXHAUSTED, CREDIT_EXHAUSTED, CHANNEL_CLOSING, LINK_REFUSED)
+    (
+        UNSIGNED_WINDOW,
+        MAX_UNSETTLED,
+        CHANNEL_EXHAUSTED,
+        CREDIT_EXHAUSTED,
+        CHANNEL_CLOSING,
+        LINK_REFUSED,
+        DRAINING,
+    )
 )
 """Reasons that hold for the next ticket too: the payer pauses."""
 

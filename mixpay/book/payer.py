@@ -151,6 +151,11 @@ class PayerBook(SettlingPayer):
             owed=owed,
         )
 
+    @property
+    def under_way(self) -> int:
+        """Number of tickets that may be acknowledged any moment."""
+        return self._promises.under_way
+
     def _unsigned(self) -> int:
         return self._promises.under_way + self._acked_unsigned()
 

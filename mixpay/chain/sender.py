@@ -23,6 +23,9 @@ _GAS_MARGINS = (1.2, 2.0, 4.0)
 """The state may change between estimate and block: a first write to a slot costs more than a second. What
 ran out of gas had no effect, so it is sent again with the next margin."""
 
+_TRANSFER_GAS = 30_000
+"""Of a transfer between accounts, with the first of the margins: 21,000 * 1.2, and some room."""
+
 _BUMP = 1.25
 """Of both fees in a replacement; nodes ask for 1.10 or 1.125."""
 
@@ -148,6 +151,17 @@ class Sender:
     def transfer_ether(self, to: Account, wei: int) -> Receipt:
         """Sends native currency."""
         return self.send(Call("transfer of ether", to, b"", wei))
+
+    def transfer_rest(self, to: Account) -> int:
+        """Sends all native currency but what the transaction may cost; how much that was, in wei.
+
+        Nothing if no more is there.
+        """
+        wei = self._rpc.balance(self.account) - 2 * _TRANSFER_GAS * self._market().most
+        if wei <= 0:
+            return 0
+        self.transfer_ether(to, wei)
+        return wei
 
     def _dry_run(self, call: Call) -> int:
         """Gas that it needs now. Raises Reverted."""

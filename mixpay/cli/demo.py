@@ -9,7 +9,8 @@ from rich.console import Console
 
 from mixpay.cli.local_chain import chain_option
 from mixpay.demo import report as reports
-from mixpay.demo.parcel import read_parcel
+from mixpay.demo.kill import KillStory
+from mixpay.demo.parcel import large_parcel, read_parcel
 from mixpay.demo.processes import Interrupted
 from mixpay.demo.stage import Stage
 from mixpay.demo.story import play
@@ -17,14 +18,21 @@ from mixpay.demo.story import play
 _FAILED, _INTERRUPTED = 1, 130
 
 
-@click.command(epilog="Examples: mixpay demo   |   mixpay demo --chain ganache --file photo.jpg")
+@click.command(
+    epilog="Examples: mixpay demo   |   mixpay demo --kill   |   mixpay demo --chain ganache --file photo.jpg"
+)
 @click.option(
     "--file",
     "file",
     type=click.Path(path_type=Path),
-    help="What Alice sends, at most 1 MiB. Default: README.md.",
+    help="What Alice sends, at most 1 MiB. Default: README.md; with --kill, 96 KiB of random bytes.",
 )
 @chain_option
+@click.option(
+    "--kill",
+    is_flag=True,
+    help="Kill a mix during the transfer: what it had is sent again, and it is paid once it is back.",
+)
 @click.option("--keep", is_flag=True, help="Keep everybody's folders and logs, and say where they are.")
 @click.option(
     "--report",
@@ -33,18 +41,18 @@ _FAILED, _INTERRUPTED = 1, 130
     show_default=True,
     help="Where the result goes as JSON.",
 )
-def demo(file: Path | None, chain: str, keep: bool, report: Path) -> int:
+def demo(file: Path | None, chain: str, kill: bool, keep: bool, report: Path) -> int:
     """Watch a new user with an empty wallet send a file through five paid relays.
 
     Starts a chain, nine relays and a sponsor as processes of their own, sends the file, moves the chain's
     clock to the end of the period, lets the relays claim, recomputes their money, and ends everything again.
     Takes a minute or two. Ends with status 0 only if everything held.
     """
-    parcel = read_parcel(file)
+    parcel = large_parcel() if kill and file is None else read_parcel(file)
     reports.make_room(report)
     stage = Stage(Console(stderr=True))
     try:
-        outcome = play(parcel, stage, keep=keep, program=chain)
+        outcome = play(parcel, stage, keep=keep, program=chain, story=KillStory if kill else None)
     except Interrupted:
         click.echo("interrupted", err=True)
         return _INTERRUPTED

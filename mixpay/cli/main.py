@@ -13,7 +13,7 @@ from mixpay.cli.common import Commands, run_program
 _COMMANDS = {
     "init": ("mixpay.cli.user:init", "Make your folder and its settings."),
     "address": ("mixpay.cli.user:address", "Print your address, to give to others."),
-    "send": ("mixpay.cli.user:send", "Send a text or a file to an address."),
+    "send": ("mixpay.cli.sending:send", "Send a text or a file to an address."),
     "receive": ("mixpay.cli.user:receive", "Fetch your messages."),
     "sponsor": ("mixpay.cli.sponsor:sponsor", "Pay for your users' messages."),
     "demo": ("mixpay.cli.demo:demo", "Watch the whole loop on a chain of its own."),

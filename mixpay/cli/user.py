@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mixpay import address as addresses
 from mixpay import deployment as deployments
 from mixpay.address import Address
 from mixpay.chain.rpc import Rpc
 from mixpay.cli import common
+from mixpay.cli.delivery import shown_acks, shown_standing
 from mixpay.client import app
+from mixpay.client.courier import Courier
 from mixpay.client.errors import RelayUnavailable
 from mixpay.client.files import save_new
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.inbox import Arrived
 from mixpay.client.issuer import checked_url
-from mixpay.client.sending import Report
-from mixpay.envelope import MAX_MESSAGE, Kind, Message, file_message, safe_text, text_message
+from mixpay.envelope import Kind, safe_text
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 
-_home = click.option(
+home_option = click.option(
     "--home",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
@@ -45,7 +43,7 @@ _home = click.option(
     epilog="Example: mixpay init --rpc http://127.0.0.1:8545 --deployment network.json "
     "--sponsor http://127.0.0.1:8850"
 )
-@_home
+@home_option
 @click.option(
     "--rpc", "rpc_url", required=True, help="JSON-RPC endpoint of the chain; use one that you trust."
 )
@@ -73,7 +71,7 @@ def init(
 
 
 @click.command(epilog="Example: mixpay address")
-@_home
+@home_option
 @common.password_option
 @common.light_keys_option
 @common.json_option
@@ -86,7 +84,7 @@ def address(folder: Path, password_file: Path | None, light_keys: bool, as_json:
     home = Home(folder.expanduser())
     home.config()
     kdf = Kdf.LIGHT if light_keys else Kdf.STANDARD
-    identity = home.identity(lambda new: _ask_password(password_file, new), kdf)
+    identity = home.identity(lambda new: ask_password(password_file, new), kdf)
 
     async def run() -> Address:
         async with app.connected(home, common.say) as client:
@@ -97,46 +95,19 @@ def address(folder: Path, password_file: Path | None, light_keys: bool, as_json:
 
 
 @click.command(
-    epilog='Examples: mixpay send mix1... "hello"   |   mixpay send mix1... --file photo.jpg   |   '
-    "mixpay send mix1... < notes.txt"
-)
-@click.argument("receiver", metavar="ADDRESS")
-@click.argument("text", required=False)
-@click.option(
-    "--file", "path", type=click.Path(path_type=Path), help="Send this file, of at most 1 MiB, with its name."
-)
-@_home
-@common.json_option
-def send(receiver: str, text: str | None, path: Path | None, folder: Path, as_json: bool) -> None:
-    """Send TEXT, a file, or what comes from stdin, to ADDRESS.
-
-    Returns when the network has taken every packet; the receiver need not be online.
-    """
-    to = addresses.parse(receiver)
-    message = _message(text, path)
-    home = Home(folder.expanduser())
-    with _progress() as (tell, show):
-
-        async def run() -> Report:
-            async with app.connected(home, tell) as client:
-                return await app.send(client, to, message, show)
-
-        report = asyncio.run(run())
-    if as_json:
-        click.echo(json.dumps(_shown(report)))
-    else:
-        click.echo(f"message {report.message_id.hex()} sent in {report.packets_accepted} packets")
-
-
-@click.command(
     epilog="Examples: mixpay receive --direct --out inbox   |   mixpay receive --direct --follow --json"
 )
-@_home
+@home_option
 @common.password_option
 @click.option(
     "--direct", is_flag=True, help="Fetch directly: your mailbox's relay sees your network address."
 )
 @click.option("--follow", is_flag=True, help="Go on until interrupted.")
+@click.option(
+    "--silent",
+    is_flag=True,
+    help="Acknowledge nothing: senders who ask for it are not told what arrived, nor that you are here.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -147,15 +118,22 @@ def send(receiver: str, text: str | None, path: Path | None, folder: Path, as_js
     "--json",
     "as_json",
     is_flag=True,
-    help="Print JSON, one object a line: each message, then the packets fetched.",
+    help="Print JSON, one object a line: each message, what became of yours, the packets fetched.",
 )
 def receive(
-    folder: Path, password_file: Path | None, direct: bool, follow: bool, out: Path, as_json: bool
+    folder: Path,
+    password_file: Path | None,
+    direct: bool,
+    follow: bool,
+    silent: bool,
+    out: Path,
+    as_json: bool,
 ) -> None:
     """Fetch your messages: print texts, write files into a folder.
 
     A message leaves your mailbox once it is on your disk. What has not arrived completely is kept for the
-    next time.
+    next time. Senders who ask for it (`mixpay send --acknowledged`) are told what has arrived, by a packet of
+    your own pass; and what you sent so is sent again, as far as it did not arrive.
     """
     if not direct:
         raise UserError(
@@ -166,86 +144,29 @@ def receive(
     home.config()
     if not home.has_identity:
         raise UserError("you have no mailbox yet: `mixpay address` makes one")
-    identity = home.identity(lambda new: _ask_password(password_file, new))
+    identity = home.identity(lambda new: ask_password(password_file, new))
 
     async def run() -> None:
         async with app.connected(home, common.say) as client:
-            receiver = app.Receiver(client, identity, lambda arrived: _deliver(arrived, out, as_json))
+            deliver = partial(_deliver, out=out, as_json=as_json)
+            receiver = app.Receiver(client, identity, deliver, silent=silent)
             await receiver.begin()
             if follow:
                 await receiver.follow()
-            _conclude(await receiver.once(), as_json)
+            received = await receiver.once()
+            _show_own(receiver.couriers, as_json)
+            _conclude(received, as_json)
 
     asyncio.run(run())
 
 
-# ---------------------------------------------------------------------- what goes in
-
-
-def _message(text: str | None, path: Path | None) -> Message:
-    if path is not None:
-        if text is not None:
-            raise UserError("give either TEXT or --file, not both")
-        return file_message(str(path), _read(path))
-    if text is None:
-        if sys.stdin.isatty():
-            raise UserError("there is nothing to send: give TEXT or --file, or pipe something in")
-        text = sys.stdin.buffer.read(MAX_MESSAGE + 1).decode("utf-8", "surrogateescape")
-    return text_message(text)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_MESSAGE:
-            raise UserError(
-                f"{path} has {path.stat().st_size} bytes; at most {MAX_MESSAGE} (1 MiB) can be sent"
-            )
-        with path.open("rb") as file:
-            return file.read(MAX_MESSAGE + 1)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-
-
-def _ask_password(password_file: Path | None, new: bool) -> str:
+def ask_password(password_file: Path | None, new: bool) -> str:
+    """The user's password; `new`: there are no keys yet."""
     prompt = "A password for your new keys" if new else "Password of your keys"
     return common.ask_password(password_file, new=new, prompt=prompt)
 
 
 # ---------------------------------------------------------------------- what comes out
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
-    """Something to tell the user with, and a bar on a terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("sending"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("pieces"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-
-        def tell(text: str) -> None:
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-        yield tell, lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _shown(report: Report) -> dict[str, Any]:
-    duties = {
-        str(relay): {"entry": d.entry, "mix": d.mix, "mailbox": d.mailbox}
-        for relay, d in sorted(report.hops.items())
-    }
-    return {
-        "message_id": report.message_id.hex(),
-        "packets_sent": report.packets_sent,
-        "packets_accepted": report.packets_accepted,
-        "ticks": report.ticks,
-        "hops": duties,
-    }
 
 
 def _deliver(arrived: Arrived, out: Path, as_json: bool) -> None:
@@ -260,6 +181,18 @@ def _deliver(arrived: Arrived, out: Path, as_json: bool) -> None:
         shown |= {"kind": "text", "text": message.content.decode("utf-8", "replace")}
     click.echo(json.dumps(shown) if as_json else text)
     sys.stdout.flush()
+
+
+def _show_own(couriers: Sequence[Courier], as_json: bool) -> None:
+    """How messages stand that were to be acknowledged, and what acknowledging others' took."""
+    for courier in couriers:
+        for standing in courier.waiting():
+            common.say(str(standing))
+        if as_json:
+            for standing in (*courier.ended, *courier.waiting()):
+                click.echo(json.dumps({"kind": "sent"} | shown_standing(standing)))
+            if courier.acks.packets_sent:
+                click.echo(json.dumps({"kind": "acknowledgements"} | shown_acks(courier.acks)))
 
 
 def _conclude(received: app.Received, as_json: bool) -> None:

@@ -20,18 +20,22 @@ from mixpay import deployment as deployments
 from mixpay.address import Address
 from mixpay.chain.rpc import connect
 from mixpay.client import relays
+from mixpay.client.courier import Courier
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox, Incomplete
 from mixpay.client.issuer import Issuer
+from mixpay.client.outbox import Outbox
 from mixpay.client.parts import Part, Parts
+from mixpay.client.posting import Posting
 from mixpay.client.profile import Profile, named
 from mixpay.client.receiving import Mailboxes, Round
-from mixpay.client.sending import Report, Sending
+from mixpay.client.records import Records
+from mixpay.client.report import Report
 from mixpay.client.store import ClientStore
 from mixpay.client.wallet import Wallet
 from mixpay.deployment import Deployment
-from mixpay.envelope import Message
+from mixpay.envelope import Kind, Message
 from mixpay.errors import ChainError, UserError
 from mixpay.network import NetworkView
 from mixpay.releases import Releases
@@ -65,6 +69,11 @@ class Client:
     def mailboxes(self, identity: Identity) -> Mailboxes:
         """The user's mailboxes."""
         return Mailboxes(self.http, self.view, self.store, identity, self.tell)
+
+    def posting(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Posting:
+        """How messages leave. `progress`: fragments accepted, and all."""
+        network = self.http, self.view, self.wallet, self.profile
+        return Posting(*network, self.home, self.parts, self.tell, progress)
 
 
 @contextlib.asynccontextmanager
@@ -138,19 +147,10 @@ async def send(
 
     Raises UserError for an address of another release or network, and what `Sending.run` raises.
     """
-    client.parts.check(receiver)
-    async with client.home.locked("send", lambda: client.tell("waiting for another `mixpay send`")):
-        sending = Sending(
-            client.http,
-            client.view,
-            client.wallet,
-            receiver,
-            client.profile,
-            os.urandom,
-            tell=client.tell,
-            progress=progress,
-        )
-        return await sending.run(message)
+    posting = client.posting(progress)
+    posting.check(receiver)
+    async with posting.turn():
+        return await posting.sending(receiver).run(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +166,26 @@ class Received:
 
 
 class Receiver:
-    """Fetches messages directly, from the mailboxes in every release.
+    """Fetches messages directly, from the mailboxes in every release; sends what is due of one's own, and
+    acknowledges.
 
-    `deliver` gets each complete message, and returns when it is safe.
+    `deliver` gets each complete message, and returns when it is safe. Without it messages are kept, and
+    senders are told nothing. `silent`: senders are told nothing in any case. `progress`: of sending again.
     """
 
-    def __init__(self, client: Client, identity: Identity, deliver: Deliver) -> None:
+    def __init__(
+        self,
+        client: Client,
+        identity: Identity,
+        deliver: Deliver | None,
+        *,
+        silent: bool = False,
+        progress: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> None:
         self._client, self._identity, self._deliver = client, identity, deliver
-        self._desks: dict[NetworkView, tuple[Mailboxes, Inbox]] = {}
+        self._acknowledges = deliver is not None and not silent
+        self._posting = client.posting(progress)
+        self._desks: dict[NetworkView, tuple[Mailboxes, Courier]] = {}
         self._told = False
 
     async def begin(self) -> None:
@@ -185,16 +197,29 @@ class Receiver:
         if not self._desks:
             raise UserError("you have no mailbox yet: `mixpay address` makes one")
 
-    async def once(self) -> Received:
-        """Look into all mailboxes once. Raises ChainError."""
+    def courier(self, view: NetworkView) -> Courier:
+        """Of a release in which there is a mailbox."""
+        return self._desks[view][1]
+
+    @property
+    def couriers(self) -> list[Courier]:
+        """Of all releases."""
+        return [courier for _, courier in self._desks.values()]
+
+    async def once(self, *, last: bool = True) -> Received:
+        """Look into all mailboxes once. `last`: there is no further look soon. Raises ChainError."""
         await self._open_desks()
         found, incomplete = Round(), []
-        for mailboxes, inbox in self._desks.values():
+        for mailboxes, courier in self._desks.values():
             async with self._client.home.locked(
                 "receive", lambda: self._client.tell("waiting for another command")
             ):
-                await mailboxes.empty(inbox, _now(), partial(self._hand_over, inbox), found)
-            incomplete += inbox.incomplete()
+                self._hand_over(courier, courier.inbox.catch_up(_now()))
+                await mailboxes.empty(courier.inbox, _now(), partial(self._hand_over, courier), found)
+            await courier.send_due()
+            if self._acknowledges:
+                await courier.acknowledge(last=last)
+            incomplete += courier.inbox.incomplete()
         return Received(incomplete, found.troubles, found.fetched)
 
     async def _open_desks(self) -> None:
@@ -203,15 +228,20 @@ class Receiver:
             if part.view in self._desks or not part.store.mailboxes():
                 continue
             mailboxes = Mailboxes(self._client.http, part.view, part.store, self._identity, self._client.tell)
-            inbox = Inbox(part.store, self._identity, part.view.mark)
-            self._desks[part.view] = mailboxes, inbox
-            self._hand_over(inbox, inbox.restore(_now()))
+            courier = self._courier(part)
+            self._desks[part.view] = mailboxes, courier
+            self._hand_over(courier, courier.inbox.restore(_now()))
         if self._desks and not self._told and self._client.parts.view_in_force() not in self._desks:
             self._told = True
             self._client.tell(
                 "the network has moved to a new release: nothing arrives at your earlier addresses any more; "
                 "`mixpay address` makes a new one"
             )
+
+    def _courier(self, part: Part) -> Courier:
+        inbox = Inbox(part.store, self._identity, part.view.mark)
+        outbox, records = Outbox(part.store, self._identity), Records(self._identity)
+        return Courier(part.store, outbox, inbox, records, self._posting, self._client.tell, _now)
 
     async def follow(self) -> None:
         """Look again and again, until cancelled. Troubles are told once, and outlasted."""
@@ -229,7 +259,7 @@ class Receiver:
     async def _look(self) -> list[str]:
         """What `once` has to say. A later release is read of from the chain, which may be away just then."""
         try:
-            return (await self.once()).troubles
+            return (await self.once(last=False)).troubles
         except ChainError as error:
             return [str(error)]
 
@@ -240,10 +270,15 @@ class Receiver:
             return [str(error)]
         return []
 
-    def _hand_over(self, inbox: Inbox, arrived: list[Arrived]) -> None:
+    def _hand_over(self, courier: Courier, arrived: list[Arrived]) -> None:
         for message in arrived:
-            self._deliver(message)
-            inbox.saved(message.message_id, _now())
+            if message.message.kind is Kind.ACK:
+                courier.hear(message.message.content)
+            elif self._deliver is not None:
+                self._deliver(message)
+            else:
+                continue  # it stays in the store, for whoever wants to read it
+            courier.inbox.saved(message.message_id, _now())
 
 
 def _now() -> int:

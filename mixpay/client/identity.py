@@ -19,6 +19,7 @@ from mixpay.types import RelayId, Term
 
 _IDENTITY = b"mixpay-identity1"
 _FETCH = b"mixpay-fetchkey1"
+_RECORDS = b"mixpay-records-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Identity:
     def secret(self) -> bytes:
         """X25519 secret, 32 bytes, that opens messages."""
         return blake2b(key=self.master, digest_size=32, person=_IDENTITY).digest()
+
+    @property
+    def records_key(self) -> bytes:
+        """Key, 32 bytes, of what the folder keeps about delivery (`mixpay.client.records`)."""
+        return blake2b(key=self.master, digest_size=32, person=_RECORDS).digest()
 
     def fetch_seed(self, mark: bytes, relay: RelayId, term: Term) -> bytes:
         """Ed25519 seed, 32 bytes, of the mailbox at a relay in a term. `mark`: of the relay's registry."""

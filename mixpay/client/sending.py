@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
 
 import aiohttp
 
@@ -21,6 +20,7 @@ from mixpay.client.directories import WITNESSES, ForgedDirectory, collect
 from mixpay.client.entry import EntryLink
 from mixpay.client.errors import NotSent, RelayRefused, RelayUnavailable
 from mixpay.client.profile import Profile
+from mixpay.client.report import Report
 from mixpay.client.route import Packed, Packer
 from mixpay.client.sender import ChangeEntry, Finished, GivenUp, Sender, Transmit, Wait
 from mixpay.client.wallet import LAG_SECONDS, Wallet
@@ -44,42 +44,15 @@ _INNOCENT = frozenset((_CONNECTION_LOST, _WRONG_EPOCH, _PASS_SPENT))
 _FAULTS = {DownStatus.BAD_TICK: "bad_tick", DownStatus.WRONG_EPOCH: _WRONG_EPOCH}
 
 
-@dataclass(slots=True)
-class Duties:
-    """How many of the accepted packets a relay carried in each role."""
-
-    entry: int = 0
-    mix: int = 0
-    mailbox: int = 0
-
-
-@dataclass(slots=True)
-class Report:
-    """What sending took. For the user's eyes only: it says where the packets went."""
-
-    message_id: bytes
-    fragments: int
-    packets_sent: int = 0
-    packets_accepted: int = 0
-    ticks: int = 0
-    hops: dict[RelayId, Duties] = field(default_factory=dict)
-
-    def accept(self, packed: Packed) -> None:
-        """Count an acknowledged packet."""
-        self.packets_accepted += 1
-        self._duties(packed.entry).entry += 1
-        self._duties(packed.mailbox).mailbox += 1
-        for mix in packed.mixes:
-            self._duties(mix).mix += 1
-
-    def _duties(self, relay: RelayId) -> Duties:
-        return self.hops.setdefault(relay, Duties())
+Leaving = Callable[[int, Packed], None]
+"""Is told of each packet that is about to leave, and which fragment is in it."""
 
 
 class Sending:
-    """Sends one message to one address.
+    """Sends one message, or some of its fragments, to one address.
 
-    `tell`: lines for the user; `progress`: fragments accepted, and all.
+    `tell`: lines for the user; `progress`: fragments accepted, and all; `avoided`: relays that are no mixes
+    if there are others.
     """
 
     def __init__(
@@ -93,26 +66,34 @@ class Sending:
         *,
         tell: Callable[[str], None] = lambda _: None,
         progress: Callable[[int, int], None] = lambda _done, _all: None,
+        leaving: Leaving = lambda _fragment, _packed: None,
+        avoided: Collection[RelayId] = (),
     ) -> None:
         self._http, self._view, self._wallet, self._random = http, view, wallet, random
         self._receiver, self._profile, self._tell, self._progress = receiver, profile, tell, progress
+        self._leaving, self._avoided = leaving, avoided
+        self.report = Report(b"", 0)
+        """What it took so far, if it fails too."""
         self._directory: Directory | None = None
         self._two_faced: set[RelayId] = set()
         """Relays found to have signed two keys, whoever is the entry."""
         self._link: EntryLink | None = None
         self._packer: Packer | None = None
         self._listener: asyncio.Task[None] | None = None
-        self._on_way: dict[int, Packed] = {}
+        self._on_way: dict[int, tuple[int, Packed]] = {}
         self._wake = asyncio.Event()
         self._changes = 0
 
     async def run(self, message: envelope.Message) -> Report:
+        """Send a message: see `run_pieces`."""
+        return await self.run_pieces(envelope.fragments(message, self._random))
+
+    async def run_pieces(self, pieces: Sequence[envelope.Fragment]) -> Report:
         """Returns when every fragment was accepted by its first mix.
 
         Raises NotSent, NoPath, NoPass, IssuerUnavailable, UserError, ChainError.
         """
-        pieces = envelope.fragments(message, self._random)
-        self._report = Report(pieces[0].message_id, len(pieces))
+        self.report = Report(pieces[0].message_id, len(pieces))
         self._sender = Sender(len(pieces), self._profile, self._random, _now())
         try:
             await self._enter()
@@ -121,8 +102,8 @@ class Sending:
             await self._drain()
         finally:
             await self._leave()
-        self._report.packets_sent = self._sender.sent
-        return self._report
+            self.report.packets_sent = self._sender.sent
+        return self.report
 
     async def _send_all(self, pieces: Sequence[envelope.Fragment]) -> None:
         while True:
@@ -159,6 +140,7 @@ class Sending:
         if self._packer is None or self._link is None:
             raise RuntimeError("no packet is sent without an entry")
         packed = self._packer.pack(piece, self._random)
+        self._leaving(piece.index, packed)
         try:
             await self._link.send(number, packed)
         except PassExhausted:
@@ -166,8 +148,8 @@ class Sending:
         except RelayUnavailable:
             self._sender.unusable(_CONNECTION_LOST)
         else:
-            self._report.ticks += 1
-            self._on_way[number] = packed
+            self.report.ticks += 1
+            self._on_way[number] = piece.index, packed
 
     async def _listen(self, link: EntryLink) -> None:
         try:
@@ -180,15 +162,15 @@ class Sending:
             self._wake.set()
 
     def _answered(self, down: Down) -> None:
-        packed = self._on_way.pop(down.seq, None)
-        if packed is None:
+        if down.seq not in self._on_way:
             return
+        fragment, packed = self._on_way.pop(down.seq)
         match down.status:
             case DownStatus.ACKNOWLEDGED:
                 if not hmac.compare_digest(down.ack, packed.built.first_ack):
                     self._sender.unusable("forged_ack")
                 elif self._sender.accepted(down.seq, _now()):
-                    self._report.accept(packed)
+                    self.report.accept(fragment, packed)
             case DownStatus.BUSY:
                 self._sender.busy(down.seq, _now())
             case DownStatus.BAD_TICK | DownStatus.WRONG_EPOCH:
@@ -218,6 +200,8 @@ class Sending:
                 layers, context = self._view.layers(epoch), self._view.key_context(epoch)
                 ends = drawn.relay.id, self._receiver
                 self._packer = Packer(self._directory, layers, context, *ends, self._profile)
+                for relay in self._avoided:
+                    self._packer.avoid(relay)
                 self._listener = asyncio.create_task(self._listen(self._link))
 
     async def _know(self, entry: RelayRecord) -> Directory:
@@ -283,7 +267,7 @@ class Sending:
         return self._listener is not None and not self._listener.done()
 
     def _not_sent(self, reason: str) -> NotSent:
-        total, missing = self._report.fragments, self._sender.remaining
+        total, missing = self.report.fragments, self._sender.remaining
         return NotSent(
             f"the message was not sent: {missing} of its {total} pieces were not taken ({reason}); try again"
         )

@@ -6,14 +6,10 @@ identity, so the file alone does not tell what was written. It does hold passes,
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
+from dataclasses import astuple, dataclass
 
-from mixpay.errors import UserError
+from mixpay.client.delivery_store import DELIVERY_SCHEMA, DeliveryTables, SealedDebt
 from mixpay.passes import TICKS, OwnedPass, PassRequest
 from mixpay.types import RelayId, Term
 
@@ -36,9 +32,7 @@ CREATE TABLE bodies (
 ) WITHOUT ROWID;
 CREATE INDEX bodies_of_message ON bodies (message);
 CREATE TABLE finished (message BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
-PRAGMA user_version = 1;
 """
-_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,31 +57,10 @@ class StoredBody:
     body: bytes
 
 
-class ClientStore:
+class ClientStore(DeliveryTables):
     """Opens the file, making it on first use. Close it, or use it in a `with` statement."""
 
-    def __init__(self, path: Path) -> None:
-        try:
-            path.touch(mode=0o600)
-            self._connection = sqlite3.connect(path, timeout=10, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            # A tick that was sent must be spent after a power cut too.
-            self._connection.execute("PRAGMA synchronous = FULL")
-            # What is deleted is overwritten: old passes tell of the past, bodies are other people's words.
-            self._connection.execute("PRAGMA secure_delete = ON")
-            self._migrate()
-        except (OSError, sqlite3.DatabaseError) as error:
-            raise UserError(f"cannot use {path}: {error}; move it away to begin anew") from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+    STEPS = (SCHEMA, DELIVERY_SCHEMA)
 
     def settle_fact(self, name: str, value: str) -> str:
         """Keep `value` under a name that has none yet; the value kept."""
@@ -160,8 +133,9 @@ class ClientStore:
                 db.execute(f"DELETE FROM {table} WHERE kind = ? AND period < ?", (kind, period))  # noqa: S608
 
     def put_mailbox(self, relay: RelayId, term: Term) -> None:
-        """Note a mailbox that was made."""
+        """Note a mailbox that was made: one that is new at its relay counts from the beginning."""
         with self._transaction() as db:
+            db.execute("DELETE FROM taken WHERE relay = ? AND term = ?", (relay, term))
             db.execute("INSERT OR IGNORE INTO mailboxes VALUES (?, ?)", (relay, term))
 
     def mailboxes(self) -> list[tuple[RelayId, Term]]:
@@ -172,13 +146,36 @@ class ClientStore:
     def drop_mailbox(self, relay: RelayId, term: Term) -> None:
         """Forget a mailbox whose time is over."""
         with self._transaction() as db:
-            db.execute("DELETE FROM mailboxes WHERE relay = ? AND term = ?", (relay, term))
+            for table in ("mailboxes", "taken"):
+                db.execute(f"DELETE FROM {table} WHERE relay = ? AND term = ?", (relay, term))  # noqa: S608
 
-    def put_bodies(self, bodies: Iterable[StoredBody]) -> None:
-        """Keep fetched bodies until the messages they belong to are saved."""
+    def take(
+        self,
+        relay: RelayId,
+        term: Term,
+        upto: int,
+        bodies: Iterable[StoredBody],
+        debts: Iterable[SealedDebt] = (),
+    ) -> None:
+        """Keep the bodies fetched from a mailbox, up to a sequence, until the messages they belong to are
+        saved; and the acknowledgements that are owed for them.
+        """
         rows = [(b.relay, b.term, b.sequence, b.message_id, b.at, b.body) for b in bodies]
         with self._transaction() as db:
             db.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?, ?, ?, ?)", rows)
+            db.executemany("INSERT OR REPLACE INTO debts VALUES (?, ?, ?, ?)", map(astuple, debts))
+            db.execute("INSERT OR REPLACE INTO taken VALUES (?, ?, ?)", (relay, term, upto))
+
+    def taken(self, relay: RelayId, term: Term) -> int:
+        """The sequence up to which a mailbox was taken; 0 at first."""
+        query = "SELECT sequence FROM taken WHERE relay = ? AND term = ?"
+        row = self._connection.execute(query, (relay, term)).fetchone()
+        return int(row[0]) if row else 0
+
+    def all_taken(self) -> dict[tuple[RelayId, Term], int]:
+        """The same of all mailboxes of which something was taken."""
+        rows = self._connection.execute("SELECT relay, term, sequence FROM taken")
+        return {(RelayId(relay), Term(term)): sequence for relay, term, sequence in rows}
 
     def bodies(self) -> Iterator[StoredBody]:
         """All bodies kept, in the order they came."""
@@ -188,9 +185,10 @@ class ClientStore:
             yield StoredBody(RelayId(relay), Term(term), *rest)
 
     def drop_message(self, message_id: bytes) -> None:
-        """Forget the bodies of a message."""
+        """Forget the bodies of a message, and what is owed for it."""
         with self._transaction() as db:
-            db.execute("DELETE FROM bodies WHERE message = ?", (message_id,))
+            for table in ("bodies", "debts"):
+                db.execute(f"DELETE FROM {table} WHERE message = ?", (message_id,))  # noqa: S608
 
     def finish_message(self, message_id: bytes, now: int) -> None:
         """Remember a message as saved, forget its bodies."""
@@ -204,26 +202,7 @@ class ClientStore:
         return self._connection.execute(query, (message_id,)).fetchone() is not None
 
     def forget_finished(self, before: int) -> None:
-        """Forget which messages were saved before a moment."""
+        """Forget which messages were saved before a moment, and for which something was owed."""
         with self._transaction() as db:
-            db.execute("DELETE FROM finished WHERE at < ?", (before,))
-
-    def _migrate(self) -> None:
-        with self._transaction() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in SCHEMA.split(";"):
-                    db.execute(statement)
-            elif version != _VERSION:
-                raise sqlite3.DatabaseError(f"it was written by a newer release (format {version})")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        with closing(self._connection.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
+            for table in ("finished", "debts"):
+                db.execute(f"DELETE FROM {table} WHERE at < ?", (before,))  # noqa: S608

@@ -1,6 +1,7 @@
 """The main job, end to end: a local chain, nine relays, a sponsor, two users without money.
 
 story.py       what happens, in order
+kill.py        the story with a relay that is killed during the transfer
 parcel.py      the file that is sent
 network.py     chain, sponsor and relays: their beginning, and the claims at the end
 chain.py       anvil or ganache, the contracts, a faucet, a clock that can be moved
@@ -18,6 +19,6 @@ stage.py       showing where the story is
 reader.py      what the chain says
 money.py       everybody's money, recomputed from events alone
 evidence.py    chain, signed vouchers, clients' counts
-verifier.py    the judgement
+verifier.py    the judgement; losses.py: where packets were lost
 report.py      the table, and reports/demo.json
 """

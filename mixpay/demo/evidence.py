@@ -29,6 +29,27 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """Packets that a client gave one path of five relays, and how many of them surely arrived."""
+
+    relays: tuple[RelayId, ...]
+    packets: int
+    arrived: int
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What is known where packets were lost, because relays were killed.
+
+    `opened`: how many tickets each payee says it was paid for, by payer and payee.
+    """
+
+    killed: frozenset[RelayId]
+    paths: tuple[Carried, ...]
+    opened: Mapping[tuple[Account, Account], int]
+
+
+@dataclass(frozen=True, slots=True)
 class SignedVoucher:
     """A voucher as its payee presents it."""
 
@@ -75,5 +96,7 @@ class Evidence:
     """What the receiving client took out of its mailboxes."""
     users: tuple[Account, ...]
     """The accounts that the users' keys would own."""
+    losses: Losses | None
+    """None: no packet was lost, and none may have been."""
     since: int
     """Block from which changes of holdings count: the relays were registered and equipped by then."""

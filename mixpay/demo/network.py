@@ -11,14 +11,14 @@ packet in flight:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from mixpay.chain.devchain import DevChain
 from mixpay.demo.chain import DemoChain
-from mixpay.demo.evidence import Counts, Evidence
+from mixpay.demo.evidence import Carried, Counts, Evidence, Losses
 from mixpay.demo.processes import DemoFailed, Processes
 from mixpay.demo.reader import read_chain
 from mixpay.demo.relays import CAPITAL, DemoRelays, free_ports
@@ -59,6 +59,20 @@ class Usage:
     counts: Mapping[RelayId, Counts]
     packets_delivered: int
     users: tuple[Account, ...]
+    killed: frozenset[RelayId] = frozenset()
+    paths: tuple[Carried, ...] = ()
+    """Of all packets; needed where relays were killed."""
+
+    def losses(self, statuses: Sequence[Status], operators: Mapping[RelayId, Account]) -> Losses | None:
+        """What is known of lost packets, if there may be some."""
+        if not self.killed:
+            return None
+        opened = {
+            (payer, operators[status.id]): count
+            for status in statuses
+            for payer, count in status.opened().items()
+        }
+        return Losses(self.killed, self.paths, opened)
 
 
 class Network:
@@ -181,6 +195,7 @@ class Network:
             counts=usage.counts,
             packets_delivered=usage.packets_delivered,
             users=usage.users,
+            losses=usage.losses(statuses, record.operators),
             since=self._since,
         )
         return Finding(verify(evidence), statuses)

@@ -12,6 +12,9 @@ from mixpay.errors import UserError
 README = Path(__file__).resolve().parents[2] / "README.md"
 """Sent by default; only a checkout has it."""
 
+_LARGE = 96 << 10
+"""Bytes: four seconds of sending."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
@@ -27,6 +30,11 @@ class Parcel:
         path = folder / self.name
         path.write_bytes(self.content)
         return path
+
+
+def large_parcel() -> Parcel:
+    """Random bytes, whose sending takes long enough for a relay to be killed meanwhile."""
+    return _parcel("random.bin", os.urandom(_LARGE))
 
 
 def read_parcel(path: Path | None) -> Parcel:
@@ -45,5 +53,9 @@ def read_parcel(path: Path | None) -> Parcel:
         raise UserError(f"cannot read {chosen}: {error.strerror}") from None
     if len(content) > envelope.MAX_MESSAGE:
         raise UserError(f"{chosen} has over {envelope.MAX_MESSAGE} bytes (1 MiB), the most that can be sent")
-    message = envelope.file_message(str(chosen), content)
+    return _parcel(str(chosen), content)
+
+
+def _parcel(path: str, content: bytes) -> Parcel:
+    message = envelope.file_message(path, content)
     return Parcel(message.name, content, len(envelope.fragments(message, os.urandom)))

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mixpay.chain import abi
 from mixpay.chain.contracts import Contracts
-from mixpay.chain.events import Decoder, Event
+from mixpay.chain.events import Decoder, Event, Registered
 from mixpay.chain.records import Log, from_hex
 from mixpay.chain.rpc import Rpc
 from mixpay.demo.evidence import Answers
 from mixpay.demo.money import Transferred, replay
 from mixpay.deployment import Deployment
 from mixpay.errors import ChainUnavailable
-from mixpay.types import Account
+from mixpay.types import Account, RelayId
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,11 @@ class ChainRecord:
     events: tuple[Event, ...]
     senders: Counter[Account]
     answers: Answers
+
+    @property
+    def operators(self) -> Mapping[RelayId, Account]:
+        """Every relay's account in Channels."""
+        return {event.id: event.operator for event in self.events if isinstance(event, Registered)}
 
 
 def read_chain(rpc: Rpc, deployment: Deployment, users: Iterable[Account]) -> ChainRecord:

@@ -11,9 +11,11 @@ import os
 import random
 import secrets
 import shlex
+import signal
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -139,6 +141,22 @@ class DemoRelays:
         for place in self.places:
             self._processes.start(place.name, place.command("run"))
 
+    def place_of(self, relay: RelayId) -> Place:
+        """Where a relay is, by its number on the chain. Raises NoStatus if none that runs has it."""
+        for place in self.places:
+            with suppress(NoStatus):
+                if read_status(place.home).id == relay:
+                    return place
+        raise NoStatus(f"relay {relay} does not answer")
+
+    def kill(self, place: Place) -> None:
+        """End a daemon as a power cut does."""
+        self._processes.end(place.name, signal.SIGKILL)
+
+    def run_again(self, place: Place) -> None:
+        """Start a daemon that was killed."""
+        self._processes.start(place.name, place.command("run"))
+
     def write_passwords(self) -> None:
         """For those who start a relay by hand."""
         for place in self.places:
@@ -160,11 +178,12 @@ class DemoRelays:
 
     # ------------------------------------------------------------------ looking
 
-    def statuses(self) -> list[Status] | None:
-        """What all relays say, None as long as one says nothing."""
-        with ThreadPoolExecutor(len(self.places)) as pool:
+    def statuses(self, but: Place | None = None) -> list[Status] | None:
+        """What all relays say (`but`: all except this one), None as long as one says nothing."""
+        homes = [place.home for place in self.places if place != but]
+        with ThreadPoolExecutor(len(homes)) as pool:
             try:
-                return list(pool.map(read_status, [place.home for place in self.places]))
+                return list(pool.map(read_status, homes))
             except NoStatus:
                 return None
 

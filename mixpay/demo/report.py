@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,22 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Killing:
+    """A relay that was killed while packets were under way.
+
+    `in_flight`: packets that it had and no next relay had answered for, by its books a moment before;
+    `repeated`: packets that the sender sent again. `held`: what it was owed for receipts then, token units;
+    `paid`: whether its payers have signed for all of that since.
+    """
+
+    relay: RelayId
+    in_flight: int
+    repeated: int
+    held: int
+    paid: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Everything that the demo found. `packets_sent`: by the sending client; `bytes_sent`: the file's size.
 
@@ -50,6 +66,7 @@ class Outcome:
     drops: Mapping[RelayId, Mapping[str, int]]
     steps: Sequence[Step]
     seconds: float
+    killing: Killing | None = None
 
     @property
     def packets_lost(self) -> int:
@@ -61,7 +78,10 @@ class Outcome:
         verdict = self.verdict
         if not self.bytes_equal:
             yield "the file that arrived is not the file that was sent"
-        if self.packets_lost:
+        if self.killing is not None:
+            if not self.killing.paid:
+                yield f"relay {self.killing.relay} was killed, and is not paid for all receipts that it held"
+        elif self.packets_lost:
             yield f"{self.packets_lost} packets were lost"
             for relay, reasons in sorted(self.drops.items()):
                 listed = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
@@ -78,8 +98,8 @@ class Outcome:
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """The content of reports/demo.json. Amounts are the token's smallest unit; `seconds` is all of it."""
-    verdict = outcome.verdict
-    return {
+    verdict, killing = outcome.verdict, outcome.killing
+    found = {
         "relays": [_relay_json(relay) for relay in verdict.relays],
         "sponsor_paid": verdict.sponsor_paid,
         "user_paid": verdict.user_paid,
@@ -92,6 +112,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "users_native_balance": verdict.users_native,
         "transactions": verdict.transactions,
     }
+    return found if killing is None else found | {"killing": asdict(killing)}
 
 
 def _relay_json(relay: RelayResult) -> dict[str, int]:
@@ -153,12 +174,30 @@ def _summary(outcome: Outcome) -> Table:
         ("users paid", f"{shown(verdict.user_paid)} MIX, and hold {verdict.users_native} wei"),
         ("not claimed", f"{shown(verdict.unclaimed)} MIX"),
         ("I1: money is conserved", _judged(verdict, "I1")),
-        ("I8: income is price times packets", _judged(verdict, "I8")),
+        (_i8(outcome), _judged(verdict, "I8")),
         ("transactions", str(verdict.transactions)),
     ]
+    rows += _killing(outcome.killing)
     for name, value in rows:
         grid.add_row(name, value)
     return grid
+
+
+def _killing(killing: Killing | None) -> list[tuple[str, str | Text]]:
+    if killing is None:
+        return []
+    paid = "all signed for since" if killing.paid else "NOT all signed for since"
+    return [
+        ("killed", f"relay {killing.relay}, with {killing.in_flight} packets under way"),
+        ("sent again", f"{killing.repeated} packets"),
+        ("receipts it held", f"{shown(killing.held)} MIX, {paid}"),
+    ]
+
+
+def _i8(outcome: Outcome) -> str:
+    if outcome.killing is None:
+        return "I8: income is price times packets"
+    return "I8: income is that of opened tickets"
 
 
 def _judged(verdict: Verdict, invariant: str) -> Text:

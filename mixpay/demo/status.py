@@ -6,6 +6,7 @@ Of what it answers, the demo's verdict uses the signed vouchers only; the rest t
 from __future__ import annotations
 
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -47,7 +48,9 @@ class _PoolVoucher(msgspec.Struct, frozen=True):
 
 
 class _Payer(msgspec.Struct, frozen=True):
+    account: str
     unsettled_value: int
+    proven_value: int
     receipts: int
     voucher: _Voucher | None
 
@@ -94,6 +97,28 @@ class Status(msgspec.Struct, frozen=True):
     def receipts(self) -> int:
         """Tickets that its payers have settled."""
         return sum(payer.receipts for payer in self.payers)
+
+    @property
+    def proven(self) -> int:
+        """Value, in hop prices, of the receipts that it holds and nobody has settled."""
+        return sum(payer.proven_value for payer in self.payers)
+
+    @property
+    def unproven(self) -> int:
+        """Value, in hop prices, of the packets that it took and whose next relay has not answered yet."""
+        return sum(payer.unsettled_value - payer.proven_value for payer in self.payers)
+
+    def due(self, price: Amount) -> Mapping[Account, int]:
+        """What each payer owes it for receipts that it holds, vouchers included; token units, all time."""
+        return {
+            _account(payer.account): price * payer.proven_value
+            + (int(payer.voucher.cumulative) if payer.voucher is not None else 0)
+            for payer in self.payers
+        }
+
+    def opened(self) -> Mapping[Account, int]:
+        """Tickets that each payer has settled."""
+        return {_account(payer.account): payer.receipts for payer in self.payers}
 
     def vouchers(self) -> list[SignedVoucher]:
         """What its payers signed."""

@@ -22,14 +22,17 @@ _ARRIVAL_LIMIT = 30.0
 _SHOWN_EVERY = 1.0
 
 
-def play(parcel: Parcel, stage: Stage, *, keep: bool, program: str = "anvil") -> Outcome:
-    """Perform the story with processes of its own, and end them, whatever happens. `program`: of the chain.
+def play(
+    parcel: Parcel, stage: Stage, *, keep: bool, program: str = "anvil", story: type[Story] | None = None
+) -> Outcome:
+    """Perform the story with processes of its own, and end them, whatever happens. `program`: of the chain;
+    `story`: another one.
 
     What they leave behind is removed unless `keep` is set or something did not hold. Raises MixpayError.
     """
     with ground(stage, "demo", program) as place:
         network = Network(place.folder, stage, place.processes, place.chain)
-        outcome = Story(parcel, place.folder, stage, network).perform()
+        outcome = (story or Story)(parcel, place.folder, stage, network).perform()
         place.keep = keep or bool(list(outcome.failures()))
     return replace(outcome, steps=tuple(stage.steps), seconds=stage.seconds)
 
@@ -38,30 +41,31 @@ class Story:
     """One performance, in `folder`."""
 
     def __init__(self, parcel: Parcel, folder: Path, stage: Stage, network: Network) -> None:
-        self._parcel, self._folder, self._stage, self._network = parcel, folder, stage, network
-        self._alice, self._bob = (User(name, folder, network.processes) for name in ("alice", "bob"))
+        self.parcel, self.folder, self.stage, self.network = parcel, folder, stage, network
+        self.alice, self.bob = (User(name, folder, network.processes) for name in ("alice", "bob"))
 
     def perform(self) -> Outcome:
         """Everything. Raises MixpayError; whoever calls it ends the processes."""
-        self._network.begin()
-        sent = self._send(self._make_address())
+        self.network.begin()
+        sent = self._send(self.make_address())
         received = self._receive()
-        finding = self._network.claim(Usage(sent.counts, received.packets, (self._bob.account(),)))
-        return self._outcome(sent, received, finding)
+        finding = self.network.claim(Usage(sent.counts, received.packets, (self.bob.account(),)))
+        return self.outcome(sent, received, finding)
 
-    def _make_address(self) -> str:
-        chain, sponsor = self._network.chain, self._network.sponsor
-        with self._stage.step("Bob, with an empty wallet, makes an address and goes offline"):
-            for user in (self._alice, self._bob):
+    def make_address(self) -> str:
+        """Both have a folder, Bob a mailbox; its address."""
+        chain, sponsor = self.network.chain, self.network.sponsor
+        with self.stage.step("Bob, with an empty wallet, makes an address and goes offline"):
+            for user in (self.alice, self.bob):
                 user.init(chain.url, chain.deployment_file, sponsor.url)
-            return self._bob.address()
+            return self.bob.address()
 
     def _send(self, address: str) -> Sent:
-        parcel = self._parcel
+        parcel = self.parcel
         name = f"Alice, with an empty wallet, sends {len(parcel.content)} bytes"
-        with self._stage.step(name) as detail:
-            file = parcel.unpack(self._folder / "outgoing")
-            sent = self._alice.send(address, file, parcel.packets, self._watch(detail))
+        with self.stage.step(name) as detail:
+            file = parcel.unpack(self.folder / "outgoing")
+            sent = self.alice.send(address, file, parcel.packets, self._watch(detail))
             self._await_packets(sent.packets_accepted)
         return sent
 
@@ -74,9 +78,9 @@ class Story:
             if time.monotonic() - shown_at < _SHOWN_EVERY:
                 return
             shown_at = time.monotonic()
-            statuses = self._network.relays.statuses()
+            statuses = self.network.relays.statuses()
             if statuses is not None:
-                detail(f"{roles(statuses)['mailbox']} of {self._parcel.packets} packets arrived")
+                detail(f"{roles(statuses)['mailbox']} of {self.parcel.packets} packets arrived")
 
         return look
 
@@ -85,32 +89,33 @@ class Story:
         deadline = time.monotonic() + _ARRIVAL_LIMIT
 
         def arrived() -> bool | None:
-            statuses = self._network.relays.statuses()
+            statuses = self.network.relays.statuses()
             if statuses is None:
                 return None
             return roles(statuses)["mailbox"] >= accepted or time.monotonic() > deadline or None
 
-        self._network.wait("the packets", arrived)
+        self.network.wait("the packets", arrived)
 
     def _receive(self) -> Received:
-        with self._stage.step("Bob comes online and fetches his mailbox"):
-            return self._bob.receive(self._folder / "received")
+        with self.stage.step("Bob comes online and fetches his mailbox"):
+            return self.bob.receive(self.folder / "received")
 
-    def _outcome(self, sent: Sent, received: Received, finding: Finding) -> Outcome:
+    def outcome(self, sent: Sent, received: Received, finding: Finding) -> Outcome:
+        """What is shown at the end."""
         content = received.path.read_bytes() if received.path is not None else None
         return Outcome(
             verdict=finding.verdict,
-            hop_price=self._network.chain.deployment.parameters.hop_price,
+            hop_price=self.network.chain.deployment.parameters.hop_price,
             packets_sent=sent.packets_sent,
-            bytes_sent=len(self._parcel.content),
-            bytes_equal=content == self._parcel.content,
+            bytes_sent=len(self.parcel.content),
+            bytes_equal=content == self.parcel.content,
             proven={status.id: self._proven(status) for status in finding.statuses},
             drops={status.id: status.drops for status in finding.statuses if status.drops},
-            steps=tuple(self._stage.steps),
-            seconds=self._stage.seconds,
+            steps=tuple(self.stage.steps),
+            seconds=self.stage.seconds,
         )
 
     def _proven(self, status: Status) -> int:
         """Tickets settled, and ticks redeemed: one for each packet carried, in whatever role."""
-        tick = TICK_VALUE * self._network.chain.deployment.parameters.hop_price
+        tick = TICK_VALUE * self.network.chain.deployment.parameters.hop_price
         return status.receipts + sum(v.message.cumulative // tick for v in status.pool_vouchers())

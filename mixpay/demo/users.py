@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpay import eip712, keystore
-from mixpay.demo.evidence import Counts
+from mixpay.demo.evidence import Carried, Counts
 from mixpay.demo.processes import Command, Processes
 from mixpay.types import Account, RelayId
 
@@ -22,21 +22,35 @@ _SECONDS_A_PACKET = 0.5
 """What sending may take at most for each packet: six times the mean pace of profile `fast`."""
 
 
+_WAIT = 300
+"""Seconds for an acknowledgement."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What Alice's client counted."""
+    """What a sending client counted.
+
+    Of a message that was acknowledged, too: `repeated`, packets that were sent again from end to end; `paths`
+    of all of them; `fetched`, packets that it took out of its own mailbox.
+    """
 
     packets_sent: int
     packets_accepted: int
     counts: Mapping[RelayId, Counts]
+    repeated: int = 0
+    paths: tuple[Carried, ...] = ()
+    fetched: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What Bob's client found: the file it wrote (None: no message was complete), and packets fetched."""
+    """What a receiving client found: the file it wrote (None: no message was complete), packets fetched; and
+    what its acknowledgements took.
+    """
 
     path: Path | None
     packets: int
+    acks: tuple[Sent, ...] = ()
 
 
 class User:
@@ -58,19 +72,32 @@ class User:
 
     def send(self, address: str, file: Path, packets: int, meanwhile: Callable[[], None]) -> Sent:
         """`mixpay send`; `packets`: how many it takes at least."""
-        limit = _LIMIT + _SECONDS_A_PACKET * packets
-        output = self._run("send", address, "--file", str(file), "--json", limit=limit, meanwhile=meanwhile)
-        found: dict[str, Any] = json.loads(output)
-        counts = {RelayId(int(relay)): Counts(**duties) for relay, duties in found["hops"].items()}
-        return Sent(found["packets_sent"], found["packets_accepted"], counts)
+        return self._send(address, file, packets, meanwhile)
 
-    def receive(self, folder: Path) -> Received:
-        """`mixpay receive --direct`, once."""
-        output = self._run("receive", "--direct", "--out", str(folder), "--json")
+    def send_acknowledged(
+        self, address: str, file: Path, packets: int, meanwhile: Callable[[], None]
+    ) -> Sent:
+        """`mixpay send --acknowledged`: until the receiver has it."""
+        return self._send(
+            address, file, packets, meanwhile, "--acknowledged", "--direct", "--wait", str(_WAIT)
+        )
+
+    def _send(
+        self, address: str, file: Path, packets: int, meanwhile: Callable[[], None], *options: str
+    ) -> Sent:
+        limit = _LIMIT + _SECONDS_A_PACKET * packets + _WAIT * bool(options)
+        what = (address, "--file", str(file), "--json", *options)
+        return _sent(json.loads(self._run("send", *what, limit=limit, meanwhile=meanwhile)))
+
+    def receive(self, folder: Path, *, silent: bool = False) -> Received:
+        """`mixpay receive --direct`, once. `silent`: it acknowledges nothing."""
+        options = ["--silent"] if silent else []
+        output = self._run("receive", "--direct", "--out", str(folder), "--json", *options)
         answers = [json.loads(line) for line in output.splitlines()]
         files = [Path(answer["path"]) for answer in answers if answer["kind"] == "file"]
         packets = sum(answer["packets"] for answer in answers if answer["kind"] == "fetched")
-        return Received(files[0] if files else None, packets)
+        acks = tuple(_sent(answer) for answer in answers if answer["kind"] == "acknowledgements")
+        return Received(files[0] if files else None, packets, acks)
 
     def account(self) -> Account:
         """The account that the user's key would own, had it ever been used on a chain.
@@ -89,3 +116,18 @@ class User:
         environment = {"MIXPAY_HOME": str(self._home), keystore.PASSWORD_VARIABLE: self._password}
         call = Command("mixpay.cli.main", [command, *arguments], environment)
         return self._processes.run(f"{self.name}-{command}", call, limit=limit, meanwhile=meanwhile)
+
+
+def _sent(found: dict[str, Any]) -> Sent:
+    paths = (
+        Carried(tuple(map(RelayId, path["relays"])), path["packets"], path["arrived"])
+        for path in found.get("paths", ())
+    )
+    return Sent(
+        packets_sent=found["packets_sent"],
+        packets_accepted=found["packets_accepted"],
+        counts={RelayId(int(relay)): Counts(**duties) for relay, duties in found["hops"].items()},
+        repeated=found.get("repeated", 0),
+        paths=tuple(paths),
+        fetched=found.get("packets_fetched", 0),
+    )

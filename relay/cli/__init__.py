@@ -1,8 +1,10 @@
 """The command `mixpay-relay`. Results go to stdout, progress and errors to stderr.
 
     init.py      init: a relay's folder
-    owner.py     register, leave, withdraw: what the owner does on the chain
-    service.py   run, status, claim: the daemon
+    owner.py     register, withdraw: what the owner does on the chain
+    leave.py     leave: what will happen and when, then the step itself
+    rotate.py    rotate-key: a new operator key
+    service.py   run, status, claim, drain: the daemon
     income.py    income: what the chain tells of its money
     backup.py    backup, restore: the folder in one file, and back
     options.py   what they share
@@ -28,7 +30,9 @@ _COMMANDS = {
     "income": ("relay.cli.income:income", "What it has earned and spent, as the chain tells it."),
     "backup": ("relay.cli.backup:backup", "Copy the relay's folder into one file."),
     "restore": ("relay.cli.backup:restore", "Put a backup back."),
-    "leave": ("relay.cli.owner:leave", "Leave the network."),
+    "drain": ("relay.cli.service:drain", "Take no new packets, and send on those that are here."),
+    "rotate-key": ("relay.cli.rotate:rotate_key", "Go on with a new operator key."),
+    "leave": ("relay.cli.leave:leave", "Leave the network."),
     "withdraw": ("relay.cli.owner:withdraw", "Pay the stake out."),
 }
 

@@ -24,12 +24,15 @@ def backup(folder: Path, file: Path, replace: bool, as_json: bool) -> None:
     owed by: keep it as you keep the folder, and delete what you do not need any more.
     """
     from relay.backup.making import back_up  # noqa: PLC0415 loads much, which --help must not wait for
+    from relay.rotation.plan import retired_folders  # noqa: PLC0415
 
     made = back_up(folder, file, int(time.time()), replace=replace)
     names = [entry.name for entry in made.files]
     fields = {"file": str(file), "operator": made.operator, "made_at": made.made_at, "files": names}
     result(as_json, fields, f"{file}: the relay of operator {made.operator}\n{', '.join(names)}")
     say("the keys in it need the key store's password, which is not in it")
+    for place in retired_folders(folder):
+        say(f"the relay of an old operator key is not in it: mixpay-relay backup --home {place} ANOTHER-FILE")
     say(
         f"it is as old as its moment, {amounts.moment(made.made_at)}: a relay that is restored from it "
         "collects what it is owed and pays what it owes, but carries no packets any more. To move a relay, "

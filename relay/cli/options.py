@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
 
 from mixpay.cli.common import ask_password
+from mixpay.errors import UserError
 
 OWNER_PASSWORD_VARIABLE = "MIXPAY_OWNER_PASSWORD"  # noqa: S105 the name of the variable
 
@@ -38,6 +40,18 @@ owner_password = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help=f"First line is the owner's password; else {OWNER_PASSWORD_VARIABLE}, else it is asked for.",
 )
+
+
+yes = click.option("--yes", is_flag=True, help="Do not ask whether to go on.")
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask the person at the keyboard. Raises UserError if there is none, Abort if the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UserError("nobody is there to be asked: say --yes")
+    click.confirm(question, abort=True, err=True)
 
 
 def ask_owner_password(password_file: Path | None) -> str:

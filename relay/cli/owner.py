@@ -1,4 +1,4 @@
-"""`mixpay-relay register`, `leave` and `withdraw`: what a relay's owner does on the chain."""
+"""`mixpay-relay register` and `withdraw`: what a relay's owner does on the chain."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def register(
     if (link_port is None) != (client_port is None):
         raise UserError("give both --link-port and --client-port, or neither")
     ports = (link_port, client_port) if link_port is not None and client_port is not None else None
-    owner = _owner(folder, owner_key_file, owner_password_file, release)
+    owner = the_owner(folder, owner_key_file, owner_password_file, release)
     done = owner.register(ask_password(password_file), tokens, wei, ports)
     state = "registered" if done.new else "updated" if done.updated else "was registered already"
     fields = {
@@ -69,30 +69,6 @@ def register(
         "endpoint": done.endpoint,
     }
     result(as_json, fields, f"relay {done.relay} {state}: {done.endpoint}")
-
-
-@click.command(epilog="Example: mixpay-relay leave --owner-key-file owner.json")
-@options.home
-@options.owner_key
-@options.owner_password
-@options.release
-@json_option
-def leave(
-    folder: Path,
-    owner_key_file: Path,
-    owner_password_file: Path | None,
-    release: int | None,
-    as_json: bool,
-) -> None:
-    """Leave the network; says when the stake can be withdrawn.
-
-    Let the daemon run until it has claimed everything.
-    """
-    done = _owner(folder, owner_key_file, owner_password_file, release).leave()
-    when = amounts.moment(done.withdrawable_at)
-    state = "has left" if done.new else "had left already"
-    fields = {"relay": done.relay, "new": done.new, "withdrawable_at": done.withdrawable_at}
-    result(as_json, fields, f"relay {done.relay} {state}; its stake can be withdrawn from {when}")
 
 
 @click.command(epilog="Example: mixpay-relay withdraw --owner-key-file owner.json --ledger")
@@ -120,7 +96,7 @@ def withdraw(
 ) -> None:
     """Pay out what is left of the stake, once unbonding is over; before that, say when."""
     to = _account(to_text) if to_text is not None else None
-    owner = _owner(folder, owner_key_file, owner_password_file, release)
+    owner = the_owner(folder, owner_key_file, owner_password_file, release)
     paid = owner.withdraw(to or owner.account, ask_password(password_file) if ledger else None)
     receiver = show_account(paid.to)
     lines = []
@@ -142,10 +118,12 @@ def withdraw(
     result(as_json, fields, "\n".join(lines))
 
 
-def _owner(folder: Path, key_file: Path, password_file: Path | None, release: int | None) -> Owner:
+def the_owner(folder: Path, key_file: Path, password_file: Path | None, release: int | None) -> Owner:
+    """Who types the command, at the chain. Raises UserError, ChainError."""
     from relay.operator import registration  # noqa: PLC0415 loads a chain library, which --help must not wait for
+    from relay.operator.owner_key import read_owner_key  # noqa: PLC0415
 
-    key = registration.read_owner_key(key_file, lambda: options.ask_owner_password(password_file))
+    key = read_owner_key(key_file, lambda: options.ask_owner_password(password_file))
     return registration.Owner(folder, key, say, release)
 
 

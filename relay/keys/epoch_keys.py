@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mixpay.crypto import x25519
+from mixpay.keystore import Secret
 from mixpay.layers import Role, TermLayers
 from mixpay.packet import KeyContext
 from mixpay.snapshot import Snapshot
@@ -63,7 +64,7 @@ class PacketKeys:
     """
 
     def __init__(self, secrets: dict[Epoch, bytes], random: Random, signed: Epoch | None = None) -> None:
-        self._secrets = dict(secrets)
+        self._secrets = {epoch: Secret(secret) for epoch, secret in secrets.items()}
         self._newest = max((*secrets, *(() if signed is None else (signed,))), default=None)
         self._random = random
 
@@ -75,20 +76,20 @@ class PacketKeys:
         """The last epoch that there is, or was, a key for; None if there never was one."""
         return self._newest
 
-    def get(self, epoch: Epoch) -> bytes | None:
+    def get(self, epoch: Epoch) -> Secret | None:
         """The secret key of an epoch (32 bytes), None if there is none."""
         return self._secrets.get(epoch)
 
-    def draw(self, epoch: Epoch) -> bytes | None:
+    def draw(self, epoch: Epoch) -> Secret | None:
         """Draw a key for an epoch, None if there may be none. It is to be stored, then to be held."""
-        return self._random(x25519.KEY_SIZE) if self._may_have(epoch) else None
+        return Secret(self._random(x25519.KEY_SIZE)) if self._may_have(epoch) else None
 
     def hold(self, epoch: Epoch, secret: bytes) -> bool:
         """Use a key that was drawn, now that it is stored. False if there may be none any more."""
         if not self._may_have(epoch):
             return False
         self._newest = epoch
-        self._secrets[epoch] = secret
+        self._secrets[epoch] = Secret(secret)
         return True
 
     def forgo(self, epoch: Epoch) -> None:

@@ -166,6 +166,17 @@ class CapacityAnswer(msgspec.Struct, frozen=True):
     """CPU to open one, in µs."""
 
 
+class LeavingAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A relay that has left: how far it has come, and when its capital is back (chain time)."""
+
+    left_at: int
+    serves_until: int
+    channels_back: int
+    stake_back: int
+    stake: str
+    progress: str
+
+
 class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one relay."""
 
@@ -191,6 +202,9 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     payees: list[PayeeAnswer]
     campaigns: list[CampaignAnswer]
     cases: list[CaseAnswer] = []
+    leaving: LeavingAnswer | None = None
+    draining: DrainAnswer | None = None
+    """None while packets are taken."""
     drops: dict[str, int]
     refusals: dict[str, int]
     capacity: CapacityAnswer | None = None
@@ -228,6 +242,18 @@ class SettleAnswer(msgspec.Struct, frozen=True, kw_only=True):
     redeemed: list[RedeemedAnswer]
     actions: list[ActionAnswer]
     waiting: list[str]
+
+
+class DrainAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How far draining has come: packets that are in the relay, by where they are."""
+
+    draining: bool
+    complete: bool
+    """No new packets are taken and none is left: to stop now loses nothing."""
+    opening: int = 0
+    held: int = 0
+    waiting: int = 0
+    unacknowledged: int = 0
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,8 @@
     GET  /metrics[?release=N]   → Prometheus text
     POST /settle[?wait=60]      → SettleAnswer, or 202 and ErrorAnswer `running` when it takes longer than
                                   `wait` seconds; asking again joins the settlement under way
+    POST /drain[?wait=60]       → DrainAnswer: no new packets are taken, and it is waited for those under way
+    POST /resume                → DrainAnswer: packets are taken again
     any error  4xx, 5xx         → ErrorAnswer
 
 Without a release, status and metrics are of the one in force.
@@ -28,13 +30,14 @@ from aiohttp import web
 
 from mixpay.errors import ChainError, MixpayError
 from mixpay.keystore import write_private
-from relay.operator.answers import ApiFile, ErrorAnswer, SettleAnswer, StatusAnswer
+from relay.operator.answers import ApiFile, DrainAnswer, ErrorAnswer, SettleAnswer, StatusAnswer
 
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 API_FILE = "api.json"
 STATUS_PATH, METRICS_PATH, SETTLE_PATH = "/status", "/metrics", "/settle"
+DRAIN_PATH, RESUME_PATH = "/drain", "/resume"
 MAX_WAIT = 600.0
 _BEARER = "Bearer "
 
@@ -53,6 +56,12 @@ class Operations(Protocol):
 
     async def settle(self) -> SettleAnswer:
         """Settle with all payers, redeem periods that are over, claim everything. Bounded in time."""
+
+    async def drain(self, wait: float) -> DrainAnswer:
+        """Take no new packets, and wait up to so many seconds for those that are here to be gone."""
+
+    def resume(self) -> DrainAnswer:
+        """Take packets again."""
 
 
 class ApiServer:
@@ -85,6 +94,8 @@ class ApiServer:
         app.router.add_get(STATUS_PATH, self._status)
         app.router.add_get(METRICS_PATH, self._metrics)
         app.router.add_post(SETTLE_PATH, self._settle)
+        app.router.add_post(DRAIN_PATH, self._drain)
+        app.router.add_post(RESUME_PATH, self._resume)
         return web.AppRunner(app, access_log=None, shutdown_timeout=1.0, lingering_time=0)
 
     async def stop(self) -> None:
@@ -126,15 +137,19 @@ class ApiServer:
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _settle(self, request: web.Request) -> web.Response:
-        wait = _seconds(request.query.get("wait", "60"))
-        if wait is None:
-            return _error(400, "malformed", f"wait is a number of seconds from 0 to {MAX_WAIT:.0f}")
+        wait = _seconds(request)
         if self._settling is None or self._settling.done():
             self._settling = asyncio.create_task(self._operations.settle())
         done, _ = await asyncio.wait({self._settling}, timeout=wait)
         if not done:
             return _error(202, "running", "the settlement is under way; ask again to wait for it")
         return _json(200, self._settling.result())
+
+    async def _drain(self, request: web.Request) -> web.Response:
+        return _json(200, await self._operations.drain(_seconds(request)))
+
+    async def _resume(self, _: web.Request) -> web.Response:
+        return _json(200, self._operations.resume())
 
 
 def _release(request: web.Request) -> int | None:
@@ -147,12 +162,15 @@ def _release(request: web.Request) -> int | None:
     return int(text)
 
 
-def _seconds(text: str) -> float | None:
+def _seconds(request: web.Request) -> float:
+    """How long a request may be waited for. Raises HTTPBadRequest for what is no number."""
     try:
-        seconds = float(text)
+        seconds = float(request.query.get("wait", "60"))
     except ValueError:
-        return None
-    return seconds if 0 <= seconds <= MAX_WAIT else None
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_WAIT:
+        raise web.HTTPBadRequest(reason=f"wait is a number of seconds from 0 to {MAX_WAIT:.0f}")
+    return seconds
 
 
 def _json(status: int, answer: msgspec.Struct) -> web.Response:

@@ -11,7 +11,7 @@ import msgspec
 
 from mixpay.errors import MixpayError, UserError
 from mixpay.keystore import check_private
-from relay.operator.answers import ApiFile, ErrorAnswer, SettleAnswer, StatusAnswer
+from relay.operator.answers import ApiFile, DrainAnswer, ErrorAnswer, SettleAnswer, StatusAnswer
 
 _HOST = "127.0.0.1"
 _FILE = "api.json"
@@ -55,6 +55,22 @@ class ApiClient:
                 return _read(body, SettleAnswer)
             if time.monotonic() >= deadline:
                 raise DaemonTrouble(f"the settlement takes longer than {limit:g} s; it goes on in the daemon")
+
+    def drain(self, limit: float) -> DrainAnswer:
+        """Take no new packets, and wait up to `limit` seconds for those that are in the relay.
+
+        Raises UserError, DaemonTrouble.
+        """
+        deadline = time.monotonic() + limit
+        while True:
+            wait = max(0.0, min(_WAIT, deadline - time.monotonic()))
+            answer = _read(self.ask("POST", f"/drain?wait={wait:.1f}", wait)[1], DrainAnswer)
+            if answer.complete or time.monotonic() >= deadline:
+                return answer
+
+    def resume(self) -> DrainAnswer:
+        """Take packets again. Raises UserError, DaemonTrouble."""
+        return _read(self.ask("POST", "/resume")[1], DrainAnswer)
 
     def ask(self, method: str, path: str, wait: float = 0.0) -> tuple[int, bytes]:
         """One request. Raises UserError, DaemonTrouble for any status but 200 and 202."""

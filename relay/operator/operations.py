@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mixpay.accounts import show_account
+from mixpay.endpoint import parse_endpoint
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, RelayId
 from relay.capacity import Capacity
@@ -88,12 +89,26 @@ class RelayOperations:
             cases=report.case_answers(self.court.last),
             drops=report.reasons(self.metrics_of.drops),
             refusals=report.reasons(self.metrics_of.refusals),
-            notes=[*self.notes(), *report.account_notes(money, self.trouble(), self.court.last)],
+            notes=[
+                *self._place_notes(),
+                *self.notes(),
+                *report.account_notes(money, self.trouble(), self.court.last),
+            ],
         )
 
     def _capacity(self) -> CapacityAnswer | None:
         found = self.capacity()
         return None if found is None else CapacityAnswer(found.packets, round(found.open_us, 1))
+
+    def _place_notes(self) -> list[str]:
+        """Others go by the registry, whatever the settings say."""
+        host = parse_endpoint(self.endpoint).host
+        if host == self.config.host:
+            return []
+        return [
+            f"others look for this relay at {host}, which is registered, not at {self.config.host} of the "
+            "settings: `mixpay-relay register` brings them in line"
+        ]
 
     def _layer(self) -> int | None:
         state = self.state

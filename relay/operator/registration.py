@@ -6,13 +6,9 @@ already is not done again. Blocks on the chain.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-from eth_account import Account as KeyFiles
 
 from mixpay import deployment as deployments
 from mixpay import eip712, keystore, tls
@@ -20,7 +16,7 @@ from mixpay.accounts import show_account
 from mixpay.amounts import moment, shown
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.events import Decoder, StakeWithdrawn
-from mixpay.chain.rpc import connect
+from mixpay.chain.rpc import Rpc, connect
 from mixpay.chain.sender import Sender
 from mixpay.chain.views import NOBODY, RegisteredRelay
 from mixpay.deployment import Deployment
@@ -30,6 +26,8 @@ from mixpay.registry_tree import relay_leaf
 from mixpay.types import Account, Amount, RelayId
 from relay import config as configs
 from relay.home import CONFIG, KEYS, LINK_KEY, OPERATOR_KEY, operator_account
+from relay.operator.announced import require_reachable
+from relay.operator.departure import Capital, Outlook, outlook
 from relay.operator.releases import OperatorReleases
 
 Progress = Callable[[str], None]
@@ -75,30 +73,6 @@ class PaidOut:
     withdrawable_at: int | None
 
 
-def read_owner_key(path: Path, password: Callable[[], str]) -> bytes:
-    """The owner's private key, 32 bytes, from a key file (version 3) or from 64 hexadecimal digits.
-
-    `password` is asked for a key file. Raises UserError.
-    """
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise UserError(f"cannot read the owner's key in {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"cannot read the owner's key in {path}: it is not a text file") from None
-    if not text.startswith("{"):
-        keystore.check_private(path, 0o600)
-        if not re.fullmatch(r"(0x)?[0-9a-fA-F]{64}", text):
-            raise UserError(f"{path} holds neither a key file nor 64 hexadecimal digits")
-        return keystore.Secret(bytes.fromhex(text[-64:]))
-    try:
-        return keystore.Secret(KeyFiles.decrypt(json.loads(text), password()))
-    except ValueError:
-        raise UserError(f"wrong password for the owner's key in {path}, or it is damaged") from None
-    except (KeyError, TypeError):
-        raise UserError(f"{path} is not a key file of version 3") from None
-
-
 def _is_unbonding(relay: RegisteredRelay) -> bool:
     return relay.owner != NOBODY and relay.withdrawable_at > 0
 
@@ -140,6 +114,47 @@ class Owner:
         """The owner's."""
         return self._sender.account
 
+    @property
+    def rpc(self) -> Rpc:
+        """The way to the chain."""
+        return self._rpc
+
+    def now(self) -> int:
+        """Chain time, in seconds. Raises ChainError."""
+        return self._rpc.latest().timestamp
+
+    # ------------------------------------------------------------------ before anything is done
+
+    def require_one_living_relay(self) -> None:
+        """Raise UserError unless this operator has one relay, that is ours and has not left; ChainError."""
+        self._enter(self._releases.with_relay(self._wanted, lambda relay: not relay.withdrawable_at))
+        relay, _ = self._registered()
+        self._owned(relay)
+
+    def require_funds(self, capital: Amount, gas: int) -> None:
+        """Raise UserError unless the owner could register one more relay; ChainError."""
+        self._check_funds(self._contracts.registry.stake(), _Lacking(capital, gas))
+
+    def stake_bound_until(self) -> int | None:
+        """When the stake of a relay that has left is free; None once it was paid out.
+
+        Raises UserError if there is no such relay; ChainError.
+        """
+        self._enter(self._releases.with_relay(self._wanted, _is_unbonding))
+        _, found = self._registered()
+        return None if found.owner == NOBODY else found.withdrawable_at
+
+    def outlook(self) -> Outlook:
+        """What would happen if the relay left now, or will, if it has. Raises UserError, ChainError."""
+        self._enter(self._releases.with_relay(self._wanted, lambda relay: not relay.withdrawable_at))
+        relay, found = self._registered()
+        if found.owner == NOBODY:
+            raise UserError(f"relay {relay} has left, and its stake was paid out")
+        self._check_owner(relay, found)
+        ledger = self._contracts.channels.balance_of(self.operator)
+        capital = Capital(self._contracts.registry.stake_left(relay), Amount(ledger), None)
+        return outlook(relay, found, self._deployment, self.now(), capital)
+
     # ------------------------------------------------------------------ register
 
     def register(
@@ -155,6 +170,10 @@ class Owner:
         operator_key = keystore.load(keys, OPERATOR_KEY, password)
         link_key = tls.link_key_of(keystore.load(keys, LINK_KEY, password))
         endpoint = str(Endpoint(self.config.host, *ports)) if ports else self.config.endpoint
+        private = self.config.private_network
+        told = require_reachable(self.config.host, self._deployment.chain_id, private=private)
+        if told:
+            self._say(f"note: {told}")
         self._enter(self._releases.to_register(self._wanted))
         self._releases.check_free(self._deployment, link_key, endpoint)
         registry = self._contracts.registry

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from mixpay.amounts import moment, shown
+from relay.in_flight import InFlight
 from relay.operator.answers import (
     CampaignAnswer,
     CaseAnswer,
+    DrainAnswer,
+    LeavingAnswer,
     PayeeAnswer,
     PayerAnswer,
     ReleaseAnswer,
@@ -38,6 +41,8 @@ def _lines(s: StatusAnswer) -> Iterator[str]:
         b = s.balances
         account = f"{_tokens(b.tokens)} tokens, {_tokens(b.ether)} ether"
         yield f"ledger {_tokens(b.ledger)} tokens; account {account}"
+    yield from _section("leaving", _leaving(s.leaving) if s.leaving else ())
+    yield from _section("draining", (_drain(s.draining),) if s.draining else ())
     yield from _section("payers (who owes us)", map(_payer, s.payers))
     yield from _section("payees (whom we owe)", map(_payee, s.payees))
     yield from _section("campaigns", map(_campaign, s.campaigns))
@@ -56,6 +61,25 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
         yield ""
         yield f"{title}:"
         yield from (f"  {item}" for item in items)
+
+
+def _leaving(leaving: LeavingAnswer) -> Iterator[str]:
+    yield leaving.progress
+    yield f"channels and ledger back from {moment(leaving.channels_back)} on, if no case holds them longer"
+    free = moment(leaving.stake_back)
+    yield f"stake of {_tokens(leaving.stake)} tokens: `mixpay-relay withdraw` from {free} on"
+
+
+def _drain(drain: DrainAnswer) -> str:
+    left = InFlight(drain.opening, drain.held, drain.waiting, drain.unacknowledged)
+    if drain.complete:
+        return f"{left} left: to stop now loses nothing; `mixpay-relay drain --resume` takes packets again"
+    return f"no new packets are taken; {left}"
+
+
+def drain_text(drain: DrainAnswer) -> str:
+    """What `mixpay-relay drain` says."""
+    return _drain(drain) if drain.draining else "packets are taken"
 
 
 def _payer(p: PayerAnswer) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from mixpay import packet as packets
 from mixpay.book.events import SendRefuseTicket, TicketTaken
+from mixpay.book.limits import DRAINING
 from mixpay.errors import PeerError
 from mixpay.mailbox import Delivered, Mailboxes
 from mixpay.records import record
@@ -84,6 +85,8 @@ class Arrivals:
         self._flows = flows
         self._epochs: dict[Epoch, EpochKeys] = {}
         self._under_way: defaultdict[RelayId, _UnderWay] = defaultdict(_UnderWay)
+        self.closed = False
+        """Whether no new packets are taken: this relay drains (`relay/draining.py`)."""
         self.under_way = 0
         """Packets that are being opened."""
         self.relieved: Callable[[], None] = lambda: None
@@ -120,6 +123,8 @@ class Arrivals:
             return False
         book, ahead = self._books.payee(payer), self._under_way[payer]
         try:
+            if self.closed:
+                raise PeerError(DRAINING)
             price = self._keys(payer, frame).hop_price
             reason = book.refusal(frame.seq, Value(frame.value), price, ahead.tickets, ahead.value)
             if reason is not None:

@@ -108,6 +108,11 @@ class Router:
         """The next hops that packets wait for."""
         return self._waiting.keys()
 
+    @property
+    def held(self) -> int:
+        """How many packets are held for their delay."""
+        return len(self._mixer)
+
     def waiting(self, relay: RelayId) -> int:
         """How many packets wait for this next hop."""
         return len(self._waiting.get(relay, ()))
@@ -229,6 +234,8 @@ class Router:
             raise PeerError("no_such_mix", f"relay {mix} is not a next hop of this entry")
         if self._is_cut_off(mix):
             raise PeerError(LINK_REFUSED, f"relay {mix} broke the rules")
+        if self.arrivals.closed:
+            raise PeerError("busy", "this relay drains")
         if not self.flows.allows(epoch, Role.ENTRY, mix):
             raise PeerError(FLOW_CAP, f"relay {mix} has had its share of this entry's packets")
         if self.waiting(mix) >= self._link_queue // 2:

@@ -28,8 +28,11 @@ _PRAGMAS = (
 class FileLock:
     """Held by one process at a time; the kernel lets it go when the process dies, however it dies."""
 
-    def __init__(self, database: Path) -> None:
-        """Raises UserError when another process holds the lock, or the folder cannot be written."""
+    def __init__(self, database: Path, shown: str = "") -> None:
+        """`shown`: what is locked, for people.
+
+        Raises UserError when another process holds the lock, or the folder cannot be written.
+        """
         path = database.with_name(database.name + ".lock")
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -41,7 +44,7 @@ class FileLock:
             holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(self._file)
             raise UserError(
-                f"{database} is in use by another relay daemon (process {holder}): stop it first"
+                f"{shown or database} is in use by another relay daemon (process {holder}): stop it first"
             ) from None
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, str(os.getpid()).encode(), 0)

@@ -57,7 +57,7 @@ class StoredPoolVoucher:
 
 def key_op(epoch: Epoch, secret: bytes) -> StoreOp:
     """Keep a packet key, 32 bytes."""
-    return Put(PACKET_KEYS, (epoch,), secret)
+    return Put(PACKET_KEYS, (epoch,), bytes(secret))
 
 
 def forget_epoch_ops(epoch: Epoch) -> list[StoreOp]:

@@ -23,7 +23,7 @@ from mixpay.packet import Built, Hop, build
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassRequest, Scope, drawn_position
 from mixpay.types import Account, Amount, Epoch, RelayId
-from relay.config import RelayConfig
+from relay.config import RelayConfig, TreasuryRules
 from relay.daemon import Daemon, Home, assemble
 
 RELAYS = 9
@@ -58,12 +58,15 @@ def free_ports(count: int) -> list[int]:
 class RelayWorld:
     """A chain with contracts, and relays that are registered and serve."""
 
+    treasury = TreasuryRules()
+    """Of all relays."""
+
     def __init__(self, chain: DevChain, folder: Path) -> None:
         self.chain = chain
         self.folder = folder
         self.rpc = connect(chain.url)
-        key = os.urandom(32)
-        self.faucet = Sender(self.rpc, key)
+        self.owner_key = os.urandom(32)
+        self.faucet = Sender(self.rpc, self.owner_key)
         chain.fund(self.faucet.account, 10_000 * ETHER)
         self.deployment = deploy(self.rpc, self.faucet, DEMO)
         deployments.save(folder / "deployment.json", self.deployment)
@@ -85,6 +88,7 @@ class RelayWorld:
             client_port=ports[1],
             owner="0x" + self.faucet.account.hex(),
             poll_interval=0.1,
+            treasury=self.treasury,
             issuers={} if self.key is None else {str(CAMPAIGN): NO_ISSUER},
         )
         return Home(path, config, self.deployment, os.urandom(32), os.urandom(32))

@@ -111,6 +111,32 @@ def test_demo_holdsOnGanacheToo(start: Start) -> None:
     assert marked.alive() == {}
 
 
+# ---------------------------------------------------------------------- a relay is killed
+
+
+def test_demo_survivesARelayThatIsKilled_andPaysItAllThatItHolds(start: Start, tmp_path: Path) -> None:
+    """I1, I8 with packets under way when a mix ends; the sender repeats what was lost."""
+    file = tmp_path / "file.bin"
+    file.write_bytes(os.urandom(48 << 10))
+    marked = start("--kill", "--file", str(file))
+    assert marked.finish(900) == 0, marked.stderr
+    report = json.loads((tmp_path / "demo.json").read_text())
+    assert report["bytes_equal"] is True
+    assert report["invariants"] == {"I1": True, "I8": True}
+    killing = report["killing"]
+    assert killing["in_flight"] > 0
+    assert killing["repeated"] > 0
+    assert report["packets_sent"] > report["packets_delivered"]
+    assert killing["paid"] is True
+    (relay,) = (relay for relay in report["relays"] if relay["id"] == killing["relay"])
+    assert relay["unclaimed"] == 0
+    assert relay["claimed"] > 0
+    entered = sum(relay["as_entry"] for relay in report["relays"])
+    assert report["sponsor_paid"] == HOPS * report["hop_price"] * entered
+    assert "relay" in marked.stdout and "under way" in marked.stdout
+    assert marked.alive() == {}
+
+
 # ---------------------------------------------------------------------- its other ends
 
 

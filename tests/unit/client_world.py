@@ -335,6 +335,8 @@ class World:
         self.view: NetworkView = View()
         self.relays = [LoneRelay(self, number) for number in range(1, RELAYS + 1)]
         self.told: list[str] = []
+        self.dead: set[RelayId] = set()
+        """Relays that lose what the mixes before them send."""
         self.url = ""
         self.quotas = Quotas(entry=6, mailbox=6)
 
@@ -397,6 +399,8 @@ class World:
         current, lock, hint = frame.first_mix, frame.lock, frame.hint
         layer, moving, acks = 1, frame.packet, []
         while True:
+            if layer > 1 and current in self.dead:
+                return acks[0]
             relay = self.relay(current)
             public = x25519.public_key(relay.secret)
             peeled = packet.peel(context, relay.secret, public, layer, moving, relay.tags.__contains__)

@@ -171,6 +171,7 @@ def evidence_of(chain: Chain) -> Evidence:
         counts={RelayId(relay): roles.get(relay, Counts(mix=PACKETS)) for relay in range(1, RELAYS + 1)},
         packets_delivered=PACKETS,
         users=(USER,),
+        losses=None,
         since=SINCE,
     )
 

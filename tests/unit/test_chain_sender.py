@@ -86,6 +86,15 @@ def test_transferEther_arrives(world: World) -> None:
     assert world.rpc.balance(to) == 12_345
 
 
+def test_transferRest_leavesLittleMoreThanTheCost_andNothingWhereNothingIs(world: World) -> None:
+    user, to = world.user(), Account(secrets.token_bytes(20))
+    moved = user.transfer_rest(to)
+    assert world.rpc.balance(to) == moved > ETHER * 99 // 100
+    assert user.transfer_rest(to) == 0, "what is left would not pay for itself"
+    assert world.rpc.balance(to) == moved
+    assert Sender(world.rpc, secrets.token_bytes(32)).transfer_rest(to) == 0
+
+
 def test_send_fromManyThreads_usesEachNonceOnce(world: World) -> None:
     user = world.user(tokens=1)
     before = world.rpc.nonce(user.account)

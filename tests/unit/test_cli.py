@@ -267,6 +267,51 @@ async def test_aFileAndAText_goFromAliceToBob(
     assert fetched == {"kind": "fetched", "packets": 11}
 
 
+async def test_acknowledgedMessage_isKept_untilTheReceiverHasIt(
+    capsys: pytest.CaptureFixture[str], live: LiveWorld, tmp_path: Path
+):
+    alice, bob = begin(live, "alice"), begin(live, "bob")
+    to = (await run(capsys, "address", *bob, "--light-keys")).out.strip()
+    asked = ["send", to, "hello", "--acknowledged", "--direct", "--wait", "0"]
+    (await run(capsys, *asked, *alice)).fails(
+        2, "to be told what arrives you need a mailbox: `mixpay address`"
+    )
+    await run(capsys, "address", *alice, "--light-keys")
+    sent = await run(capsys, *asked, *alice, "--json")
+    assert sent.status == 1, "it is not done yet"
+    report = json.loads(sent.out)
+    assert (report["state"], report["pieces"], report["unconfirmed"]) == ("waiting", 1, 1)
+    assert [(path["packets"], path["arrived"]) for path in report["paths"]] == [(1, 0)]
+
+    waiting = await run(capsys, "receive", "--direct", *alice)
+    assert "is not acknowledged yet: 1 of its 1 pieces; it is kept" in waiting.err
+    got = await run(capsys, "receive", "--direct", "--json", *bob)
+    text, acks, fetched = map(json.loads, got.out.splitlines())
+    assert (text["kind"], acks["kind"], fetched["packets"]) == ("text", "acknowledgements", 1)
+    assert (acks["packets_sent"], len(acks["paths"])) == (1, 1)
+
+    ended = await run(capsys, "receive", "--direct", "--json", *alice)
+    assert f"message {report['message_id']} has arrived" in ended.err
+    own, fetched = map(json.loads, ended.out.splitlines())
+    assert (own["kind"], own["state"], own["message_id"]) == ("sent", "acknowledged", report["message_id"])
+    assert (await run(capsys, "receive", "--direct", *bob)).out == ""
+
+
+def test_acknowledgement_needsDirect_andSaysWhatThatShows(
+    capsys: pytest.CaptureFixture[str], configured: Home
+):
+    asked = ["send", SOMEBODY, "hello", "--acknowledged"]
+    Ran(capsys, *asked).fails(2, "shows your network address to the relay that keeps your mailbox")
+    Ran(capsys, *asked, "--direct").fails(2, "you need a mailbox: `mixpay address` makes one")
+
+
+def test_help_saysWhatAcknowledgingShows(capsys: pytest.CaptureFixture[str]):
+    told = " ".join(Ran(capsys, "send", "--help").out.split())
+    assert "shows the receiver your address" in told
+    assert "does not learn who sends" in told
+    assert "nor that you are here" in " ".join(Ran(capsys, "receive", "--help").out.split())
+
+
 async def test_whatIsMissing_isSaidOnStderr(capsys: pytest.CaptureFixture[str], live: LiveWorld):
     alice, bob = begin(live, "alice"), begin(live, "bob")
     to = (await run(capsys, "address", *bob, "--light-keys")).out.strip()

@@ -281,7 +281,7 @@ def test_take_dropsAMessageWhoseDigestIsWrong_forGood(tmp_path: Path):
     last = pieces[-1]
     forged = envelope.Fragment(last.message_id, last.index, last.total, last.length, bytes(len(last.chunk)))
     bodies = [envelope.seal(piece, user.address, os.urandom) for piece in [*pieces[:-1], forged]]
-    assert inbox.take(user.address.relay, user.term, list(enumerate(bodies)), 0) == []
+    assert inbox.take(user.address.relay, user.term, list(enumerate(bodies, 1)), 0) == []
     assert inbox.dropped == {"digest": 1}
     assert list(user.store.bodies()) == []
     again = envelope.seal(pieces[0], user.address, os.urandom)
@@ -300,6 +300,24 @@ def test_finishedMessages_areRememberedForAWhile(tmp_path: Path):
     assert inbox.take(user.address.relay, user.term, [(2, body)], 0) == []
     inbox.restore(REMEMBERED_SECONDS + 1)
     assert not user.store.is_finished(arrived.message_id)
+
+
+def test_twoCommands_putAMessageTogether_whoeverFetchesItsPieces(tmp_path: Path):
+    """`receive --follow`, and a `send` that waits for its acknowledgement, in one folder."""
+    user = Lonely(tmp_path)
+    one, other = (Inbox(user.store, user.identity, user.address.mark) for _ in range(2))
+    for inbox in (one, other):
+        inbox.restore(0)
+    pieces = envelope.fragments(file_message("a", FILE[:5_000]), os.urandom)
+    for sequence, (inbox, piece) in enumerate(zip((one, other, one), pieces, strict=True), 1):
+        body = envelope.seal(piece, user.address, os.urandom)
+        assert inbox.take(user.address.relay, user.term, [(sequence, body)], 0) == []
+    (arrived,) = one.catch_up(0)
+    assert arrived.message.content == FILE[:5_000]
+    one.saved(arrived.message_id, 0)
+    assert one.catch_up(0) == []
+    assert other.catch_up(0) == []
+    assert other.incomplete() == [], "it was delivered by the first one"
 
 
 class Lonely:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from client_world import EPOCH, HASTY, PLACE, User, World
+from mixpay import envelope
 from mixpay.address import Address
 from mixpay.chain import events
 from mixpay.client.errors import NotSent
@@ -367,3 +369,20 @@ async def test_run_saysSo_whenTheMailboxRelayHasPublishedNoKey(world: World, ali
         relay.faults.hidden = {to.relay}
     with pytest.raises(NoPath, match=f"relay {to.relay}, which keeps the receiver's mailbox, is down"):
         await alice.sending(to).run(text_message("hello"))
+
+
+async def test_runPieces_avoidsRelays_andTellsOfEachPacketBeforeItLeaves(
+    world: World, alice: User, bob: User
+):
+    to = await bob.mailboxes.make(bob.wallet)
+    entry = await entry_of(alice)
+    avoided = {next(mix for mix in world.view.layers(EPOCH).members(2) if mix not in (entry, to.relay))}
+    pieces = envelope.fragments(file_message("a.bin", FILE), os.urandom)
+    left: list[int] = []
+    sending = alice.sending(to)
+    sending._avoided, sending._leaving = avoided, lambda index, packed: left.append(index)
+    report = await sending.run_pieces(pieces[3:7])
+    assert sorted(left) == [3, 4, 5, 6]
+    assert sorted(index for index, _ in report.carried) == [3, 4, 5, 6]
+    assert not avoided & report.hops.keys()
+    assert all(len(path) == 5 and path[0] == entry and path[-1] == to.relay for _, path in report.carried)

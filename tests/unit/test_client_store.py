@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mixpay.client.store import ClientStore, StoredBody
+from mixpay.client.delivery_store import SealedDebt
+from mixpay.client.store import SCHEMA, ClientStore, StoredBody
 from mixpay.crypto.blind_rsa import SecretKey
 from mixpay.errors import UserError
 from mixpay.passes import TICKS, OwnedPass, PassRequest, Scope
@@ -71,8 +72,8 @@ def test_bodies_areThoseOfMessagesNotFinished(path: Path):
         return StoredBody(RelayId(1), Term(2), sequence, message, 9, bytes(2048))
 
     with ClientStore(path) as store:
-        store.put_bodies([body(1, b"a"), body(2, b"b"), body(3, b"a")])
-        store.put_bodies([body(3, b"a")])
+        store.take(RelayId(1), Term(2), 3, [body(1, b"a"), body(2, b"b"), body(3, b"a")])
+        store.take(RelayId(1), Term(2), 3, [body(3, b"a")])
     with ClientStore(path) as store:
         assert [stored.sequence for stored in store.bodies()] == [1, 2, 3]
         store.finish_message(b"a", 9)
@@ -109,8 +110,57 @@ def test_open_refusesAFileOfANewerRelease(path: Path):
 def test_transaction_leavesNothingBehind_whenItFails(path: Path):
     with ClientStore(path) as store:
         with pytest.raises(AttributeError):
-            store.put_bodies([None])  # type: ignore[list-item]
+            store.take(RelayId(1), Term(2), 3, [None])  # type: ignore[list-item]
         with pytest.raises(sqlite3.Error), store._transaction() as db:
             db.execute("INSERT INTO facts VALUES ('x', 'y')")
             db.execute("nonsense")
         assert store.settle_fact("x", "z") == "z"
+
+
+def test_open_bringsAFileOfTheFirstFormatUpToDate(path: Path):
+    connection = sqlite3.connect(path)
+    connection.executescript(SCHEMA)
+    connection.execute("INSERT INTO facts VALUES ('network', 'a')")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        with ClientStore(path) as store:
+            assert store.settle_fact("network", "b") == "a"
+            assert store.outgoing() == []
+
+
+def test_mailbox_isTakenUpToASequence_untilItIsMadeAnew(path: Path):
+    place = RelayId(1), Term(2)
+    with ClientStore(path) as store:
+        assert store.taken(*place) == 0
+        store.put_mailbox(*place)
+        store.take(*place, 7, [])
+    with ClientStore(path) as store:
+        assert store.taken(*place) == 7
+        store.put_mailbox(*place)
+        assert store.taken(*place) == 0
+
+
+def test_outgoing_isChangedInOneTransaction(path: Path):
+    with ClientStore(path) as store, ClientStore(path) as other:
+        store.put_outgoing(b"m", b"letter", b"1")
+        assert other.change_outgoing(b"m", lambda state: state + b"2")
+        assert store.change_outgoing(b"m", lambda state: state + b"3")
+        assert other.outgoing() == [(b"m", b"123")]
+        assert other.letter(b"m") == b"letter"
+        store.drop_outgoing(b"m")
+        assert not other.change_outgoing(b"m", lambda state: state)
+        assert (other.outgoing(), other.letter(b"m")) == ([], None)
+
+
+def test_debts_areThoseThatAreOwed_andGoWithTheirMessage(path: Path):
+    owed, paid = SealedDebt(b"a", 5, True, b"x"), SealedDebt(b"b", 6, False, b"y")
+    with ClientStore(path) as store:
+        store.take(RelayId(1), Term(2), 1, [], [owed])
+        store.put_debt(paid)
+        assert (store.debts(), store.debt(b"b"), store.debt(b"c")) == ([owed], paid, None)
+        store.drop_message(b"a")
+        assert store.debts() == []
+        store.forget_finished(7)
+        assert store.debt(b"b") is None

@@ -56,3 +56,8 @@ def test_unpack_writesTheSameBytes(tmp_path: Path) -> None:
     found = read_parcel(path)
     path.write_bytes(b"changed meanwhile")
     assert found.unpack(tmp_path / "out").read_bytes() == bytes(10)
+
+
+def test_largeParcel_takesLongEnoughToKillARelay() -> None:
+    found = parcel.large_parcel()
+    assert (len(found.content), found.packets) == (96 << 10, 51)

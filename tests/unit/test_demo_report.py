@@ -12,7 +12,7 @@ from rich.console import Console
 
 from demo_evidence import PACKETS, PRICE, honest
 from mixpay.demo import report
-from mixpay.demo.report import Outcome, Step
+from mixpay.demo.report import Killing, Outcome, Step
 from mixpay.demo.verifier import verify
 from mixpay.errors import UserError
 from mixpay.types import RelayId
@@ -123,3 +123,27 @@ def test_failures_nameWhatIsUnclaimed(outcome: Outcome) -> None:
     unclaimed = (replace(relays[0], unclaimed=1), *relays[1:])
     broken = replace(outcome, verdict=replace(outcome.verdict, relays=unclaimed))
     assert list(broken.failures()) == ["0.000000000000000001 tokens were earned and not claimed"]
+
+
+# ---------------------------------------------------------------------- a relay that was killed
+
+
+def killed(outcome: Outcome, *, paid: bool = True) -> Outcome:
+    killing = Killing(RelayId(3), in_flight=2, repeated=4, held=6 * PRICE, paid=paid)
+    return replace(outcome, killing=killing, packets_sent=PACKETS + 4)
+
+
+def test_killing_isReported_andLostPacketsAreNoFailureThen(outcome: Outcome) -> None:
+    found = report.as_json(killed(outcome))
+    assert found["killing"] == {"relay": 3, "in_flight": 2, "repeated": 4, "held": 6 * PRICE, "paid": True}
+    assert list(killed(outcome).failures()) == []
+    text = shown(killed(outcome))
+    for words in ("relay 3, with 2 packets under way", "4 packets", "0.000006 MIX, all signed for since"):
+        assert words in text
+
+
+def test_killing_failsTheDemo_ifAReceiptWasNotPaid(outcome: Outcome) -> None:
+    assert list(killed(outcome, paid=False).failures()) == [
+        "relay 3 was killed, and is not paid for all receipts that it held"
+    ]
+    assert "NOT all signed for since" in shown(killed(outcome, paid=False))

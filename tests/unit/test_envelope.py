@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random as seeded
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -23,10 +24,13 @@ from mixpay.envelope import (
     Fragment,
     Kind,
     Message,
+    Reply,
+    cut,
     file_message,
     fragments,
     join,
     open_fragment,
+    reply_of,
     safe_name,
     safe_text,
     seal,
@@ -192,7 +196,9 @@ def test_join_failsIfTheDigestOrThePreambleIsWrong() -> None:
         (whole[:-1], "digest"),
         (whole[:3] + b"b" + whole[4:], "digest"),
         (b"\2" + b"\xff" + whole[2:], "preamble"),
-        (b"\3" + whole[1:], "preamble"),
+        (b"\4" + whole[1:], "preamble"),
+        (b"\x81" + whole[1:], "preamble"),
+        (b"\x83" + whole[1:], "preamble"),
         (b"", "preamble"),
     ]:
         with pytest.raises(EnvelopeError) as caught:
@@ -242,3 +248,47 @@ def test_safeText_showsEscapes() -> None:
 def test_contentIsNotInReprs() -> None:
     assert "secret" not in repr(text_message("secret"))
     assert "secret" not in repr(Fragment(bytes(16), 0, 1, 6, b"secret"))
+
+
+# ---------------------------------------------------------------------- the reply
+
+
+REPLY = Reply(BOB, b"\6" * 16)
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, 3 * CHUNK_BYTES])
+def test_reply_isInTheFirstFragment_andChangesNothingElse(size: int) -> None:
+    message = file_message("a" * 255, bytes(size))
+    asking, plain = cut(message, b"\1" * 16, REPLY), cut(message, b"\1" * 16, None)
+    assert [reply_of(piece) for piece in asking] == [REPLY, *([None] * (len(asking) - 1))]
+    assert reply_of(plain[0]) is None
+    for pieces in (asking, plain):
+        assert join(b"".join(piece.chunk for piece in pieces)) == message
+    assert asking[0].length - plain[0].length == 72
+
+
+@given(st.integers(0, 71), st.integers(1, 255))
+def test_join_failsIfAnyByteOfTheReplyWasChanged(place: int, change: int) -> None:
+    whole = bytearray(b"".join(piece.chunk for piece in cut(text_message("hello"), b"\1" * 16, REPLY)))
+    whole[2 + place] ^= change
+    with pytest.raises(EnvelopeError, match="digest"):
+        join(bytes(whole))
+
+
+def test_acknowledgement_hasNoReply() -> None:
+    """Else two programs could acknowledge each other's acknowledgements for ever."""
+    pieces = cut(Message(Kind.ACK, "", bytes(4_000)), b"\1" * 16, REPLY)
+    assert reply_of(pieces[0]) is None
+    with pytest.raises(EnvelopeError, match="preamble"):
+        join(b"".join(piece.chunk for piece in pieces))
+
+
+def test_reply_thatIsNoAddress_isNone() -> None:
+    (piece,) = cut(text_message("hello"), b"\1" * 16, REPLY)
+    chunk = bytearray(piece.chunk)
+    chunk[6:10] = bytes(4)  # the relay's id
+    assert reply_of(replace(piece, chunk=bytes(chunk))) is None
+
+
+def test_ackKey_isInNoRepr() -> None:
+    assert "\\x06" not in repr(REPLY)

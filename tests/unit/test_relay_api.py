@@ -25,6 +25,7 @@ from relay.operator import report
 from relay.operator.answers import (
     ApiFile,
     Balances,
+    DrainAnswer,
     ErrorAnswer,
     Income,
     Roles,
@@ -73,6 +74,16 @@ class Daemon:
     answer: SettleAnswer = SETTLED
     settlements: int = 0
     may_settle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    drained: list[DrainAnswer] = field(default_factory=list)
+    asked: list[float] = field(default_factory=list)
+
+    async def drain(self, wait: float) -> DrainAnswer:
+        self.asked.append(wait)
+        return self.drained.pop(0)
+
+    def resume(self) -> DrainAnswer:
+        return DrainAnswer(draining=False, complete=False)
 
     def status(self, release: int | None = None) -> StatusAnswer:
         if self.trouble is not None:
@@ -136,11 +147,53 @@ async def test_status_and_metrics_are_answered(desk: Desk) -> None:
     assert await desk.ask("GET", "/metrics") == (200, b"mixpay_up 1\n")
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/status"), ("GET", "/metrics"), ("POST", "/settle")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", "/status"), ("GET", "/metrics")),
+        *(("POST", "/settle"), ("POST", "/drain"), ("POST", "/resume")),
+    ],
+)
 async def test_strangers_learn_nothing(desk: Desk, method: str, path: str) -> None:
     for token in ("", "x", desk.file.token[:-1], "\xff"):
         assert await desk.refusal(method, path, token) == (401, "unauthorized")
-    assert desk.daemon.settlements == 0
+    assert desk.daemon.settlements == 0 and desk.daemon.asked == []
+
+
+async def test_interface_isOnLoopbackOnly(desk: Desk) -> None:
+    runner = desk.server._runner
+    assert runner is not None
+    assert {address[0] for address in runner.addresses} == {"127.0.0.1"}
+
+
+async def test_drain_isAskedForUntilItIsComplete_orTheTimeIsOver(desk: Desk) -> None:
+    daemon, client = desk.daemon, ApiClient(desk.home)
+    daemon.drained = [
+        DrainAnswer(draining=True, complete=False, held=3),
+        DrainAnswer(draining=True, complete=True),
+    ]
+    assert (await asyncio.to_thread(client.drain, 60)).complete
+    assert daemon.asked[0] == 30.0 and len(daemon.asked) == 2
+    daemon.drained = [DrainAnswer(draining=True, complete=False, held=3)]
+    assert (await asyncio.to_thread(client.drain, 0)).held == 3
+    assert not (await asyncio.to_thread(client.resume)).draining
+    assert await desk.refusal("POST", "/drain?wait=long") == (400, "malformed")
+
+
+async def test_drainCommand_exitsWith1_whilePacketsAreLeft(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["drain", "--home", str(desk.home), "--timeout", "0"]
+    desk.daemon.drained = [
+        DrainAnswer(draining=True, complete=False, held=3, unacknowledged=1),
+        DrainAnswer(draining=True, complete=True),
+    ]
+    assert await asyncio.to_thread(cli.main, words) == 1
+    assert "no new packets are taken; 3 held for their delay, 1 sent" in capsys.readouterr().out
+    assert await asyncio.to_thread(cli.main, words) == 0
+    assert "to stop now loses nothing" in capsys.readouterr().out
+    assert await asyncio.to_thread(cli.main, [*words, "--resume"]) == 0
+    assert capsys.readouterr().out == "packets are taken\n"
 
 
 async def test_other_paths_and_methods_are_refused(desk: Desk) -> None:

@@ -23,7 +23,7 @@ from mixpay.registry_tree import relay_leaf
 from mixpay.types import Account, RelayId
 from relay import cli
 from relay.config import load
-from relay.home import KEYS, LINK_KEY
+from relay.home import KEYS, LINK_KEY, operator_account
 
 if TYPE_CHECKING:
     from chain_world import User, World
@@ -114,7 +114,11 @@ def shell(world: World, owner: User, opened: Callable[[World, User], Shell]) -> 
 
 
 @pytest.mark.parametrize(
-    "command", ["init", "register", "run", "status", "claim", "backup", "restore", "leave", "withdraw"]
+    "command",
+    [
+        *("init", "register", "run", "status", "claim", "drain", "backup", "restore"),
+        *("rotate-key", "leave", "withdraw"),
+    ],
 )
 def test_every_help_shows_an_example(command: str) -> None:
     result = CliRunner().invoke(cli.cli, [command, "--help"])
@@ -324,13 +328,13 @@ def test_the_owners_key_may_be_a_key_file(
 def test_leave_and_withdraw_tell_the_date_and_pay_everything_out(
     shell: Shell, world: World, owner: User
 ) -> None:
-    assert "was never registered" in shell.owner_types("leave")[2]
+    assert "was never registered" in shell.owner_types("leave", "--yes")[2]
     shell.answer("register", "--capital", "20", "--gas", "0.5")
     assert "run `mixpay-relay leave` first" in shell.owner_types("withdraw")[2]
-    left = shell.answer("leave")
+    left = shell.answer("leave", "--yes")
     assert left["new"]
     due = left["withdrawable_at"]
-    status, out, _ = shell.owner_types("leave")
+    status, out, _ = shell.owner_types("leave", "--yes")
     assert (status, out.startswith(f"relay {left['relay']} had left already")) == (0, True)
     assert moment(due) in out
     status, _, err = shell.owner_types("withdraw")
@@ -344,12 +348,12 @@ def test_leave_and_withdraw_tell_the_date_and_pay_everything_out(
     assert (paid["stake"], paid["ledger"]) == (str(DEMO.stake), "0")
     assert world.contracts.token.balance_of(owner.account) == DEMO.stake + 50 * TOKEN
     assert "nothing is left of the stake" in shell.owner_types("withdraw")[1]
-    assert "its stake was paid out" in shell.owner_types("leave")[2]
+    assert "its stake was paid out" in shell.owner_types("leave", "--yes")[2]
 
 
 def test_withdraw_to_another_account(shell: Shell, world: World) -> None:
     shell.answer("register")
-    world.chain.advance_time(to=shell.answer("leave")["withdrawable_at"])
+    world.chain.advance_time(to=shell.answer("leave", "--yes")["withdrawable_at"])
     to = world.user().account
     status, out, _ = shell.owner_types("withdraw", "--to", show_account(to))
     assert (status, out) == (0, f"{shown(DEMO.stake)} tokens of stake paid to {show_account(to)}\n")
@@ -363,7 +367,7 @@ def test_withdraw_pays_what_the_court_has_left(shell: Shell, world: World, owner
     world.court_says("condemn", relay, world.user().account)
     registry = world.contracts.registry
     assert registry.stake_left(relay) == DEMO.stake - 7 * TOKEN
-    evicted = shell.answer("leave")
+    evicted = shell.answer("leave", "--yes")
     assert not evicted["new"]
     assert "has left or was evicted" in shell.owner_types("register")[2]
     world.chain.advance_time(to=evicted["withdrawable_at"])
@@ -379,7 +383,7 @@ def test_withdraw_says_that_nothing_is_left(shell: Shell, world: World) -> None:
     relay = RelayId(shell.answer("register")["relay"])
     world.court_says("slash", relay, DEMO.stake)
     world.court_says("condemn", relay, world.user().account)
-    world.chain.advance_time(to=shell.answer("leave")["withdrawable_at"])
+    world.chain.advance_time(to=shell.answer("leave", "--yes")["withdrawable_at"])
     status, out, _ = shell.owner_types("withdraw")
     assert (status, out) == (
         0,
@@ -396,10 +400,59 @@ def test_nobody_elses_relay_leaves(
     path = shell.home / "relay.toml"
     path.write_text(path.read_text().replace(show_account(owner.account), show_account(thief.account)))
     shell.key_file.write_text(thief.key.hex())
-    for command in ("leave", "withdraw"):
-        status, _, err = shell.owner_types(command)
+    for command in (("leave", "--yes"), ("withdraw",)):
+        status, _, err = shell.owner_types(*command)
         assert status == 2
         assert f"is owned by {show_account(owner.account)}" in err
+
+
+def test_leave_says_before_what_will_happen_and_when(shell: Shell, world: World) -> None:
+    shell.answer("register", "--capital", "20", "--gas", "0.5")
+    status, out, err = shell.owner_types("leave", "--dry-run")
+    assert (status, out) == (0, "nothing was done\n")
+    for words in (
+        "keep the daemon running",
+        "20 tokens in the ledger, paid to the owner",
+        "100 tokens of stake",
+    ):
+        assert words in err
+    assert "the daemon does not run here" in err
+    assert "nobody is there to be asked: say --yes" in shell.owner_types("leave")[2]
+    relay = world.contracts.registry.relay_of(operator_account(shell.home))
+    assert not world.contracts.registry.relay(relay).withdrawable_at, "nothing was done"
+    told = shell.answer("leave", "--dry-run")
+    left = shell.answer("leave", "--yes")
+    plan, start = left["plan"], world.schedule.start
+    assert plan["serves_until"] == start(plan["last_epoch"] + 1)
+    assert plan["grace_until"] == plan["serves_until"] + DEMO.key_grace
+    assert plan["channels_back"] == plan["grace_until"] + DEMO.notice
+    assert plan["stake_back"] == left["withdrawable_at"]
+    assert left["capital"] == {"stake": str(DEMO.stake), "ledger": str(20 * TOKEN), "channels": None}
+    assert told["plan"]["serves_until"] in (plan["serves_until"], start(plan["last_epoch"]))
+
+
+def test_rotate_key_needs_ports_then_goes_through_and_can_be_typed_again(
+    world: World, opened: Callable[[World, User], Shell]
+) -> None:
+    shell = opened(world, world.user(tokens=2 * DEMO.stake // TOKEN + 50))
+    assert shell.init()[0] == 0
+    first = shell.answer("register", "--capital", "1", "--gas", "0.1")
+    assert "name the new relay's ports" in shell.owner_types("rotate-key", "--yes")[2]
+    ports = ("--link-port", "9103", "--client-port", "9104", "--light-keys", "--capital", "1")
+    assert "nobody is there to be asked" in shell.owner_types("rotate-key", *ports)[2]
+    assert not (shell.home / "rotation.json").exists()
+    status, out, err = shell.owner_types("rotate-key", *ports, "--yes")
+    assert status == 0, err
+    assert "a new relay is registered with a new key" in err and "now start the daemon" in err
+    new = show_account(operator_account(shell.home))
+    assert out.lower().startswith(
+        f"operator {new.lower()}, instead of {first['operator'].lower()}: winding up"
+    )
+    again = shell.answer("rotate-key")
+    assert again["stage"] == "winding up" and "bound until" in again["waits"][0]
+    assert load(shell.home / "relay.toml").endpoint == "127.0.0.1:9103:9104"
+    status, _, err = shell.type("backup", "--home", shell.home, shell.home.parent / "copy")
+    assert status == 0, err
 
 
 # ------------------------------------------------------------------ the daemon's commands

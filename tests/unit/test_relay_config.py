@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixpay.endpoint import Endpoint, parse_endpoint
 from mixpay.errors import UserError
 from mixpay.types import Account
 from relay.config import (
@@ -115,3 +116,25 @@ def test_no_file_and_no_toml_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match=r"relay\.toml"):
         load(path)
+
+
+def test_listen_mayNamePortsOfItsOwn_forTheAnnouncedOnes() -> None:
+    config = rendered(listen="10.0.0.5:7101:7102")
+    announced = parse_endpoint(config.endpoint)
+    assert config.listening(announced) == Endpoint("10.0.0.5", 7101, 7102)
+    other = Endpoint("relay.example", 9201, 9202)
+    assert config.listening(other) == Endpoint("10.0.0.5", 9201, 9202), "of a later release"
+    assert rendered(listen="[fd00::5]:7101:7102").listening(announced).host == "fd00::5"
+    assert rendered(listen="::").listening(announced) == Endpoint("::", *announced[1:])
+
+
+@pytest.mark.parametrize("listen", ["relay.example:1:2", "10.0.0.5:1", "10.0.0.5:0:2", "10.0.0.5:3:3", ""])
+def test_listenThatIsNone_isNamed(listen: str) -> None:
+    with pytest.raises(UserError, match=r"listen: .* nor address:link_port:client_port"):
+        rendered(listen=listen)
+
+
+@pytest.mark.parametrize("name", ["link_port", "client_port"])
+def test_portZero_isNoPortToAnnounce(name: str) -> None:
+    with pytest.raises(UserError, match=rf"(>= 1.*{name}|endpoint reads)"):
+        rendered(**{name: 0})

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import socket
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from msgspec import structs
 
 from chain_world import World
 from mixpay.chain.contracts import Contracts
@@ -169,3 +172,58 @@ async def test_relayThatHasLeft_endsWhenNothingIsLeft_andSoDoesTheProcess(street
     assert process.daemons == {}
     with pytest.raises(UserError, match=r"everything is settled in release 0.*withdraw --release 0"):
         process.status()
+
+
+async def test_behindANat_innerPortsAreListenedOn_andOuterOnesAreTold(street: Street) -> None:
+    street.register(street.first)
+    inner = Endpoint("127.0.0.1", street.ports(), street.ports())
+    street.home = replace(street.home, config=structs.replace(street.home.config, listen=str(inner)))
+    process = await street.run()
+    assert process.status().endpoint == str(street.first)
+    _, writer = await asyncio.open_connection("127.0.0.1", inner.client_port)
+    writer.close()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", street.first.client_port)
+
+
+async def test_registeredNameThatThereIsNot_isRefusedAtTheStart(street: Street) -> None:
+    street.register(Endpoint("no-such-host.invalid", street.ports(), street.ports()))
+    with pytest.raises(UserError, match=r"the host 'no-such-host\.invalid' has no address"):
+        await street.run()
+
+
+async def test_relayThatHasLeft_windsUp_thoughItsNameIsGone(street: Street) -> None:
+    street.register(Endpoint("no-such-host.invalid", street.ports(), street.ports()))
+    registry = street.world.contracts.registry
+    street.owner.send(registry.leave(registry.relay_of(street.operator.account)))
+    (street.folder / "relay.sqlite").touch(0o600)
+    process = await street.run()
+    await asyncio.wait_for(asyncio.shield(process.ended), 20)
+
+
+async def test_otherHostInTheSettingsThanRegistered_isToldToTheOperator(street: Street) -> None:
+    street.register(Endpoint("localhost", street.ports(), street.ports()))
+    process = await street.run()
+    assert any("`mixpay-relay register` brings them in line" in note for note in process.status().notes)
+
+
+@pytest.mark.parametrize("what", ["links", "clients"])
+async def test_portOfAnotherRelayOfThisHost_isNamed(street: Street, what: str) -> None:
+    street.register(street.first)
+    port = street.first.link_port if what == "links" else street.first.client_port
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(
+            UserError, match=rf"cannot listen for {what} on 127.0.0.1, port {port}: another program"
+        ),
+    ):
+        await street.run()
+
+
+async def test_portOfTheOperatorsInterface_isNamed_whenItIsTaken(street: Street) -> None:
+    street.register(street.first)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        street.home = replace(street.home, config=structs.replace(street.home.config, api_port=port))
+        with pytest.raises(UserError, match=rf"cannot listen for the operator on 127.0.0.1, port {port}"):
+            await street.run()

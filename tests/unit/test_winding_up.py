@@ -99,6 +99,18 @@ async def test_debtToAPayeeThatIsGone_isWaitedFor_untilOurOwnStakeIsFree(parts: 
     assert left(payer) == [f"relay {parts.path()[2]} has not settled 2 hop prices"], "whose stake is there"
 
 
+async def test_debtsOfOthers_countNoMore_onceOurOwnStakeIsFree_butCasesDo(parts: Parts) -> None:
+    """A peer that never pays what is not worth a case must not keep a relay that has left for ever."""
+    _, payee = await last_hop(parts)
+    move_on(parts)
+    now = payee.state.chain_time
+    ours = (payee.state, payee.books, payee.passes, payee.mailboxes, ())
+    assert left_to_do(*ours, QUIET, stake_back=now + 1) != []
+    assert left_to_do(*ours, QUIET, stake_back=now) == []
+    still = left_to_do(*ours, QUIET, cases=1, stake_back=now)
+    assert "1 batches or judgements are a matter of the court" in still and len(still) == 2
+
+
 async def test_poolVoucher_isPaidBefore(parts: Parts) -> None:
     node = await parts.node(1)
     move_on(parts)

@@ -1,0 +1,200 @@
+"""Delivery from end to end: sends what is due, learns from acknowledgements, and makes those that are owed.
+
+The rules are in `mixpay.delivery`; what must outlast the program is in `Outbox` and `Inbox`. Routes are in
+memory only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mixpay import envelope
+from mixpay.address import Address
+from mixpay.client.errors import ClientError
+from mixpay.client.inbox import Inbox
+from mixpay.client.outbox import Outbox, pieces_of
+from mixpay.client.records import Records
+from mixpay.client.report import Report
+from mixpay.client.route import Packed
+from mixpay.client.sending import Leaving
+from mixpay.client.store import ClientStore
+from mixpay.delivery import acks, owed
+from mixpay.delivery.outgoing import Outgoing, State
+from mixpay.delivery.owed import Debt, Due
+from mixpay.delivery.suspects import Suspects
+from mixpay.errors import ChainError, UserError
+from mixpay.types import RelayId
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 5, 600
+"""Seconds without an attempt after one that failed; doubled by each further one."""
+
+
+class Network(Protocol):
+    """How fragments leave."""
+
+    def check(self, receiver: Address) -> None:
+        """Raise UserError unless the address is one that can be sent to now."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Only one command sends at a time."""
+
+    async def post(
+        self,
+        receiver: Address,
+        pieces: Sequence[envelope.Fragment],
+        leaving: Leaving,
+        avoided: Collection[RelayId],
+        report: Report,
+    ) -> None:
+        """Send fragments, and count in the report. Raises MixpayError."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """How a message of ours stands."""
+
+    message_id: bytes
+    state: State
+    outgoing: Outgoing
+
+    def __str__(self) -> str:
+        outgoing, name = self.outgoing, f"message {self.message_id.hex()}"
+        pieces = f"{outgoing.unconfirmed} of its {outgoing.total} pieces"
+        match self.state:
+            case State.ACKNOWLEDGED:
+                return f"{name} has arrived; {outgoing.repeated} of its packets were sent again"
+            case State.GIVEN_UP:
+                return f"{name} is given up: {pieces} were never acknowledged"
+            case State.WAITING:
+                return f"{name} is not acknowledged yet: {pieces}; it is kept, and sent again if need be"
+
+
+@dataclass(slots=True)
+class Courier:
+    """One user's, in one release. `tell` gets lines for the user; `clock`: seconds, of one that does not
+    jump.
+    """
+
+    store: ClientStore
+    outbox: Outbox
+    inbox: Inbox
+    records: Records
+    network: Network
+    tell: Callable[[str], None]
+    clock: Callable[[], int]
+    reports: dict[bytes, Report] = field(default_factory=dict)
+    """What each of our messages took, in this program."""
+    acks: Report = field(default_factory=lambda: Report(b"", 0))
+    """What acknowledgements took."""
+    ended: list[Standing] = field(default_factory=list)
+    """Our messages that are over: acknowledged, or given up."""
+    awaited: set[bytes] = field(default_factory=set)
+    """Those of which somebody else tells the user."""
+    _suspects: Suspects = field(default_factory=Suspects)
+    _told: set[str] = field(default_factory=set)
+    _again_at: int = 0
+    _pause: int = _FIRST_PAUSE
+
+    # ------------------------------------------------------------------ our messages
+
+    async def send_due(self) -> None:
+        """Send what is due, and give up what is too old. Troubles are told, once, and outlasted."""
+        for message_id, outgoing in list(self.outbox.waiting()):
+            if outgoing.state(self.clock()) is not State.WAITING:
+                self._end(message_id, outgoing)
+            elif outgoing.due(self.clock()) and self.clock() >= self._again_at:
+                await self._attempt(self._send(message_id))
+
+    async def _send(self, message_id: bytes) -> None:
+        async with self.network.turn():
+            # Another command may have sent it while this one waited for its turn.
+            outgoing = dict(self.outbox.waiting()).get(message_id)
+            letter = self.outbox.letter(message_id)
+            if outgoing is None or letter is None:
+                return
+            due = outgoing.due(self.clock())
+            new = set(due)
+
+            def leaving(index: int, packed: Packed) -> None:
+                if index in new:  # the same once more, because an entry or a first mix refused it, is no news
+                    new.remove(index)
+                    self.outbox.sent(message_id, index, self.clock())
+                self._suspects.sent(message_id, index, packed.mixes)
+
+            self.network.check(letter.to)
+            pieces = pieces_of(message_id, letter)
+            chosen = [pieces[index] for index in due]
+            if chosen:
+                avoided = self._suspects.relays()
+                report = self.reports.setdefault(message_id, Report(message_id, len(pieces)))
+                await self.network.post(letter.to, chosen, leaving, avoided, report)
+
+    async def _attempt(self, what: Awaitable[None]) -> bool:
+        try:
+            await what
+        except (ClientError, UserError, ChainError) as error:
+            self._again_at, self._pause = self.clock() + self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+            if str(error) not in self._told:
+                self._told.add(str(error))
+                self.tell(f"{error}; it is kept, and tried again")
+            return False
+        self._pause = _FIRST_PAUSE
+        return True
+
+    def hear(self, content: bytes) -> None:
+        """An acknowledgement came."""
+        now = self.clock()
+        for heard in self.outbox.heard(content, now):
+            for index in range(heard.outgoing.total):
+                arrived = heard.have is None or index in heard.have
+                if arrived or heard.outgoing.is_settled(index, now):
+                    self._suspects.judge(heard.message_id, index, arrived=arrived)
+            if heard.have is None:
+                self._end(heard.message_id, heard.outgoing)
+
+    def waiting(self) -> list[Standing]:
+        """Our messages that are not over."""
+        return [Standing(number, State.WAITING, outgoing) for number, outgoing in self.outbox.waiting()]
+
+    def _end(self, message_id: bytes, outgoing: Outgoing) -> None:
+        self.outbox.drop(message_id)
+        self.ended.append(Standing(message_id, outgoing.state(self.clock()), outgoing))
+        if message_id not in self.awaited:
+            self.tell(str(self.ended[-1]))
+
+    # ------------------------------------------------------------------ others' messages
+
+    async def acknowledge(self, *, last: bool) -> None:
+        """Tell senders what has arrived. What fails is told and tried again next time."""
+        debts = {debt.message_id: debt for debt in self.inbox.debts()}
+        found = {message_id: self.inbox.standing(message_id) for message_id in debts}
+        standings = {message_id: standing for message_id, standing in found.items() if standing is not None}
+        if self.clock() < self._again_at:
+            return
+        for due in owed.due(debts.values(), standings, self.clock(), last=last):
+            if not await self._attempt(self._acknowledge(due)):
+                return
+            self._told_them(due, debts)
+
+    async def _acknowledge(self, due: Due) -> None:
+        try:
+            self.network.check(due.address)
+        except UserError:
+            return  # of another network or release: nobody waits there, so nothing is owed
+        for message in acks.messages(due.entries):
+            pieces = envelope.fragments(message, os.urandom)
+            async with self.network.turn():
+                await self.network.post(due.address, pieces, _unnoticed, (), self.acks)
+
+    def _told_them(self, due: Due, debts: dict[bytes, Debt]) -> None:
+        for entry in due.entries:
+            debt = owed.told(debts[entry.message_id], whole=not entry.bits)
+            self.store.put_debt(self.records.seal_debt(debt))
+
+
+def _unnoticed(index: int, packed: Packed) -> None:
+    """Acknowledgements are not followed: one that is lost is asked for."""
