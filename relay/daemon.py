@@ -259,7 +259,7 @@ class Daemon:
     async def start(self) -> None:
         """Listen and begin.
 
-        Raises UserError when a port is not to be had, or this computer fails its own check, ChainError without
+        Raises UserError when a port is not to be had or this computer fails its own check, ChainError without
         a chain.
         """
         config = self.home.config
