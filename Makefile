@@ -3,6 +3,9 @@
 .NOTPARALLEL:
 .PHONY: help setup demo verify-deployment test test-unit test-contracts test-e2e contracts coverage halmos campaign mutants fuzz gas bench lint artifacts check-artifacts clean
 
+# A process that crashes says where: names of functions and lines, no values.
+export PYTHONFAULTHANDLER := 1
+
 # The tool chain comes from the checkout; brownie finds the compiler where SOLCX_BINARY_PATH says.
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
 export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solcx
@@ -88,7 +91,7 @@ bench: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what a packet costs, layer by l
 
 test-e2e: $(READY) ## real processes on a local chain, end to end
 	@echo "== end-to-end tests"
-	@python -m pytest tests/e2e
+	@python -m pytest tests/e2e -n 2 --dist loadfile
 
 lint: $(READY) ## ruff, mypy, forge fmt, slither, and what docs/audit has of them
 	@echo "== ruff"

@@ -17,6 +17,7 @@ from eth_utils.address import to_checksum_address
 from mixpay.errors import UserError
 from mixpay.files import write_whole
 from mixpay.parameters import Parameters
+from mixpay.typed import typed
 from mixpay.types import Account
 
 FORMAT = 2
@@ -120,7 +121,7 @@ def load(path: Path) -> Deployment:
 
 def decode(content: bytes) -> Deployment:
     """Raises ValueError with what is wrong, and where."""
-    file = msgspec.json.decode(content, type=_File)
+    file = msgspec.json.decode(content, type=typed(_File))
     if file.format != FORMAT:
         raise ValueError(f"its format is {file.format}, this program reads format {FORMAT}")
     governance = None if file.governance is None else Governance(**_accounts(file.governance))

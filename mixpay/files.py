@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from mixpay.errors import UserError
+from mixpay.typed import typed
 
 _Settings = TypeVar("_Settings")
 
@@ -31,7 +32,7 @@ def load_settings(path: Path, kind: type[_Settings], remedy: str) -> _Settings:
 def decode_settings(content: bytes, kind: type[_Settings], name: str) -> _Settings:
     """Read TOML. Raises UserError, beginning with `name`, for what is wrong in it."""
     try:
-        return msgspec.toml.decode(content, type=kind)
+        return msgspec.toml.decode(content, type=typed(kind))
     except (msgspec.MsgspecError, ValueError) as error:
         raise UserError(f"{name}: {error}") from None
 

@@ -8,6 +8,8 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
+from mixpay.typed import typed
+
 HTTP_ERRORS = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 """What a request raises when the other side does not answer as it should."""
 
@@ -22,7 +24,7 @@ class NotJson(ValueError):
 def read_json(body: bytes, kind: type[_Body]) -> _Body:
     """Read a stranger's JSON. Raises NotJson."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(body, type=typed(kind))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # the latter for text that is not UTF-8
         raise NotJson(str(error)) from None
 

@@ -116,6 +116,8 @@ class ChainSide:
         self._spare_since: dict[RelayId, float] = {}
         self._beside: dict[str, asyncio.Task[None]] = {}
         self._troubles: dict[str, str] = {}
+        self.read_at: float | None = None
+        """When the chain was last read without an error, by the clock."""
 
     @property
     def trouble(self) -> str | None:
@@ -161,8 +163,10 @@ class ChainSide:
             if self._troubles.get(what) != str(error):
                 log.warning("%s: %s", what, error)
             self._troubles[what] = str(error)
+            self._metrics.troubles.labels(what).inc()
         else:
-            self._troubles.pop(what, None)
+            if self._troubles.pop(what, None) is not None:
+                log.info("%s: works again", what)
 
     # ------------------------------------------------------------------ channels
 
@@ -173,6 +177,7 @@ class ChainSide:
         except ChainError:
             self._read.clear()  # what it found before it failed, nobody will tell us
             raise
+        self.read_at = self._clock()
         self._metrics.chain_height.set(batches[-1].head)
         for batch in batches:
             if batch.reverted_to is not None:
@@ -223,6 +228,14 @@ class ChainSide:
             return  # somebody was faster, and we shall read of it
         log.info("fixing epoch %d", following)
         await asyncio.to_thread(self._sender.send, self._contracts.registry.freeze())
+
+    def freeze_in(self) -> float | None:
+        """Seconds until it is our turn to fix the next epoch; None if it is fixed."""
+        epoch = self._state.epoch
+        if self._state.view.is_frozen(Epoch(epoch + 1)):
+            return None
+        seen = self._epoch_seen[1] if self._epoch_seen is not None else self._clock()
+        return max(0.0, seen + self._turn(epoch) * _FREEZE_TURN - self._clock())
 
     def _turn(self, epoch: Epoch) -> int:
         """This relay's place in the epoch's order, which is another in each."""

@@ -71,6 +71,18 @@ link_queue = 10_000
 # Passes and clients served at once.
 clients = 1_000
 
+[strangers]
+# Connections on the link port that have not proven yet which relay they are: in all, and from one address (of
+# IPv6: from one /64).
+handshakes = 256
+handshakes_of_address = 32
+# Connections on the client port from one address; in all there may be 256 more than `clients`.
+connections_of_address = 64
+# New connections, and requests for documents, of one address each second, in the long run.
+per_second = 50.0
+# Seconds for a TLS handshake on the link port, and again until a relay has proven who it is.
+handshake_seconds = 10.0
+
 [settlement]
 # Redeem a batch at so many tickets, or after so many seconds.
 tickets = 1_000
@@ -127,6 +139,16 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("credit_limit is above max_unsettled, which limits it anyway")
 
 
+class Strangers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is given to whom nobody knows yet: connections, work a second, seconds."""
+
+    handshakes: Count = 256
+    handshakes_of_address: Count = 32
+    connections_of_address: Count = 64
+    per_second: Annotated[float, msgspec.Meta(ge=0.1, le=1e6)] = 50.0
+    handshake_seconds: Seconds = 10.0
+
+
 class Settlement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a batch is redeemed: tickets, or seconds since its first."""
 
@@ -179,6 +201,7 @@ class RelayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
     issuers: dict[str, str] = {}
     limits: Limits = Limits()
+    strangers: Strangers = Strangers()
     settlement: Settlement = Settlement()
     passes: PassSettings = PassSettings()
     treasury: TreasuryRules = TreasuryRules()

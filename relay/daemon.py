@@ -34,7 +34,8 @@ from relay.capacity import Capacity
 from relay.chainside import Accounts, ChainSide
 from relay.clients.gateway import Gateway
 from relay.config import RelayConfig
-from relay.court import Clerk, CourtDesk, Reader, Terms
+from relay.court import Clerk, CourtDesk, Terms
+from relay.court import Reader as CourtReader
 from relay.draining import Drain
 from relay.home import Home
 from relay.keys.epoch_keys import PacketKeys
@@ -42,12 +43,14 @@ from relay.keys.gossip import Gossip
 from relay.keys.key_desk import KeyDesk
 from relay.keys.reporter import Reporter
 from relay.keys.signed_epochs import SignedEpochs
-from relay.links import Identity, LinkDialer, LinkServer, PayerLink
+from relay.links import Identity, LinkDialer, LinkLimits, LinkServer, PayerLink
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide, debts
+from relay.operator.gauges import Gauges, Watched
 from relay.operator.leaving import Leaving
 from relay.operator.operations import RelayOperations
 from relay.operator.ports import port_of
+from relay.operator.prospects import Reader
 from relay.path.arrivals import Outgoing
 from relay.path.books import Books, Purse, Side
 from relay.path.desk import Desk, RelayHooks, SideEvents
@@ -86,6 +89,17 @@ def book_limits(config: RelayConfig) -> Limits:
         ack_timeout=limits.ack_timeout,
         settle_tickets=settlement.tickets,
         settle_period=settlement.period,
+    )
+
+
+def link_limits(config: RelayConfig) -> LinkLimits:
+    """The limits of links, those for strangers as the operator set them."""
+    rules = config.strangers
+    return LinkLimits(
+        max_handshakes=rules.handshakes,
+        handshakes_of_address=rules.handshakes_of_address,
+        arrivals_per_second=rules.per_second,
+        handshake_timeout=rules.handshake_seconds,
     )
 
 
@@ -133,7 +147,7 @@ class Daemon:
             restored=self.state.restored,
         )  # fmt: skip
         floor = self.state.floor
-        tags = TagStore(floor, _TAGS, store.tags(floor))
+        tags = self.tags = TagStore(floor, _TAGS, store.tags(floor))
         self.mailboxes = Mailboxes(self.me)
         self.mailboxes.restore(store.mailboxes(), store.message_index())
         self.passes = EntryPassBook.from_records(store.passes(self.state.chain_id, self.state.pool))
@@ -151,12 +165,13 @@ class Daemon:
         home = self.home
         identity = Identity(self.me, home.link_seed)
         self.desk = Desk(self.books, self.router, self.metrics, self.clock)
-        self.server = LinkServer(identity, self._link_key, SideEvents(Side.PAYER, self.desk, self.metrics))
+        events = SideEvents(Side.PAYER, self.desk, self.metrics)
+        self.server = LinkServer(identity, self._link_key, events, link_limits(home.config))
         self.dialer = LinkDialer(identity, SideEvents(Side.PAYEE, self.desk, self.metrics))
         self.hooks.links = {Side.PAYER: self.server.links.get, Side.PAYEE: self.dialer.links.get}
         self.gateway = Gateway(
             self.state, self.router, self.passes, self.mailboxes, self.store, self.metrics,
-            home.config.limits.clients,
+            home.config.limits.clients, home.config.strangers,
         )  # fmt: skip
         self.gossip = Gossip(self.state, self.clock, os.urandom)
         self.keys = KeyDesk(
@@ -173,7 +188,7 @@ class Daemon:
         follower = Follower(rpc, home.deployment, contracts=["ReceiptCourt"])
         self.court = CourtDesk(
             me=self.account,
-            reader=Reader(rpc, contracts, follower, self.account, self.view),
+            reader=CourtReader(rpc, contracts, follower, self.account, self.view),
             clerk=Clerk(contracts, self.sender),
             registry=contracts.registry,
             accounts=self.accounts,
@@ -215,13 +230,57 @@ class Daemon:
             store=self.store,
             money=self.money,
             court=self.court,
+            prospects=self._prospects(),
             metrics_of=self.metrics,
             links_in=lambda: self.server.links,
             links_out=self._open_links_out,
             waiting=self.router.waiting,
+            limits=self.router.waits,
             trouble=lambda: self.chain.trouble,
             notes=lambda: [*self.keys.notes(), *self.reporter.notes()],
             capacity=lambda: self.capacity,
+            clock=self.clock,
+        )
+
+        self.metrics.registry.register(Gauges(self._watched()))
+
+    def _prospects(self) -> Reader:
+        return Reader(
+            config=self.home.config,
+            issuers=self.issuers.urls,
+            state=self.state,
+            books=self.books,
+            desk=self.desk,
+            passes=self.passes,
+            money=self.money,
+            court=self.court,
+            chain=self.chain,
+            links_in=lambda: self.server.links,
+            links_out=self._open_links_out,
+            clock=self.clock,
+        )
+
+    def _watched(self) -> Watched:
+        return Watched(
+            release=self.home.release,
+            config=self.home.config,
+            state=self.state,
+            store=self.store,
+            books=self.books,
+            desk=self.desk,
+            router=self.router,
+            mixer=self.mixer,
+            tags=self.tags,
+            mailboxes=self.mailboxes,
+            passes=self.passes,
+            workers=self.workers,
+            server=self.server,
+            links_out=self._open_links_out,
+            gateway=self.gateway,
+            chain=self.chain,
+            money=self.money,
+            court=self.court,
+            notes=self.operations.all_notes,
             clock=self.clock,
         )
 

@@ -5,6 +5,7 @@ keys/          key store: operator (secp256k1), link (Ed25519 seed); beside them
                what was restored from a backup
 relay.sqlite   the daemon's database; that of a later release N of the network is relay-N.sqlite
 api.json       how to talk to the running daemon
+metrics.token  what Prometheus shows to read the metrics
 retired/       folders of relays with earlier operator keys; rotation.json, successor/: see relay/rotation/
 """
 
@@ -24,6 +25,7 @@ from mixpay.deployment import Deployment
 from mixpay.errors import UserError
 from mixpay.files import make_private_folder
 from mixpay.keystore import Kdf
+from mixpay.typed import typed
 from mixpay.types import Account
 from relay import config as configs
 from relay.config import RelayConfig, decode
@@ -148,7 +150,7 @@ def operator_account(folder: Path) -> Account:
     """The operator's account, as its key file names it; needs no password. Raises UserError."""
     path = folder / KEYS / f"{OPERATOR_KEY}.json"
     try:
-        address = msgspec.json.decode(path.read_bytes(), type=_KeyFile).address
+        address = msgspec.json.decode(path.read_bytes(), type=typed(_KeyFile)).address
     except FileNotFoundError:
         raise UserError(f"there is no key {path}: run `mixpay-relay init` first") from None
     except (OSError, msgspec.MsgspecError) as error:

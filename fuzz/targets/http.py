@@ -106,7 +106,7 @@ def run_gateway(data: bytes) -> None:
     gateway._passes = EntryPassBook()
     gateway._state.directories.equivocations.clear()
     run(_request(server, data))
-    require(gateway._clients == 0, "a client that left is not counted")
+    require(gateway.clients == 0, "a client that left is not counted")
 
 
 _UPGRADE = (

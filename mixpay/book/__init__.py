@@ -7,6 +7,7 @@
     payee      rules and transitions of the payee's side         sampling: its check of the receipts)
     payer_settling, payee_settling     what closes a batch: vouchers, and what a court says
     run        one batch in memory                              (common: what both sides keep alike)
+    standing   how far a payee is with them, for people
 
 How a relay uses it: every call returns effects; those for the disk of all calls of one turn go into one
 transaction; when it is committed, the rest is carried out in order. A book is rebuilt from its rows.

@@ -71,6 +71,7 @@ from mixpay.book.rows import (
     Row,
     SignedBatch,
 )
+from mixpay.book.standing import Standing, batch_standing
 from mixpay.types import Account, Amount, Value
 from mixpay.wire.frames import SAMPLES
 
@@ -295,6 +296,16 @@ class PayeeBook(SettlingPayee):
                 effects.append(_redeem(settling.commitment))
                 effects += _openings(settling)
         return tuple(effects)
+
+    def standing(self, now: float) -> Standing:
+        """How far its batches are."""
+        waiting = max(0.0, self._deadline - now)
+        return Standing(
+            open=batch_standing(self._open, waits=True),
+            cut=None if self._cut is None else batch_standing(self._cut, waits=waiting > 0),
+            cut_in=max(0.0, self._opened_at + self.limits.settle_period - now),
+            redeemed_in=waiting,
+        )
 
     def totals(self, price: Amount) -> Totals:
         """The book in numbers; the room is computed at this hop price."""

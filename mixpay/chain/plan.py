@@ -26,6 +26,7 @@ from mixpay.deployment import Deployment, Governance
 from mixpay.errors import UserError
 from mixpay.files import write_whole
 from mixpay.parameters import TOKEN, Parameters
+from mixpay.typed import typed
 from mixpay.types import Account, Amount
 
 LOCAL_SUPPLY = Amount(10**9 * TOKEN)
@@ -202,7 +203,7 @@ def save(path: Path, plan: Plan) -> None:
 def load(path: Path) -> Plan:
     """Reads a plan. Raises UserError if it is none, or of other contracts than this program's."""
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=_File)
+        file = msgspec.json.decode(path.read_bytes(), type=typed(_File))
         plan = Plan(
             Account(bytes.fromhex(file.deployer)), file.nonce, deployments.decode(bytes(file.deployment))
         )

@@ -8,7 +8,6 @@ to it, failed; 130 interrupted. A traceback is a bug of ours.
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 import click
 import msgspec
 
+from mixpay import logs
 from mixpay.errors import ChainError, MixpayError, UserError
 
 FAILED, MISTAKE, CHAIN_FAILED, INTERRUPTED = 1, 2, 3, 130
@@ -28,6 +28,15 @@ password_option = click.option(
     help="First line is the key store's password; else MIXPAY_PASSWORD, else it is asked for.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+log_format_option = click.option(
+    "--log-format",
+    type=click.Choice(logs.FORMATS),
+    default=logs.FORMATS[0],
+    show_default=True,
+    envvar="MIXPAY_LOG_FORMAT",
+    help="Form of what is said on stderr.",
+)
+verbose_option = click.option("--verbose", is_flag=True, help="Say more on stderr.")
 light_keys_option = click.option(
     "--light-keys",
     is_flag=True,
@@ -128,10 +137,6 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def log_to_stderr(verbose: bool) -> None:
-    """What a program that serves says while it does."""
-    level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    # Request lines and RPC addresses belong in nobody's log.
-    for chatty in ("aiohttp", "urllib3", "web3", "asyncio"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+def log_to_stderr(form: str, verbose: bool, limited: tuple[str, ...] = ()) -> None:
+    """What a program that serves says while it does. `limited`: loggers of what others cause."""
+    logs.begin(sys.stderr, form, verbose=verbose, limited=limited)

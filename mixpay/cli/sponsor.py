@@ -251,13 +251,14 @@ def invite(count: int, folder: Path) -> None:
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
 @_home
 @common.password_option
-@click.option("--verbose", is_flag=True, help="Say more on stderr.")
-def serve(folder: Path, password_file: Path | None, verbose: bool) -> None:
+@common.log_format_option
+@common.verbose_option
+def serve(folder: Path, password_file: Path | None, log_format: str, verbose: bool) -> None:
     """Serve passes until interrupted, and keep the campaign's keys registered ahead of time.
 
     Prints the service's address when it is ready.
     """
-    common.log_to_stderr(verbose)
+    common.log_to_stderr(log_format, verbose)
     home = Home(folder.expanduser())
     asyncio.run(_serve(home, common.ask_password(password_file), click.echo))
 

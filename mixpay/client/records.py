@@ -21,6 +21,7 @@ from mixpay.delivery.outgoing import Record
 from mixpay.delivery.owed import Debt
 from mixpay.envelope import Kind, Message, Reply
 from mixpay.errors import UserError
+from mixpay.typed import typed
 from mixpay.types import Random
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -116,7 +117,7 @@ class Records:
         nonce, box = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
             data = crypto_aead_xchacha20poly1305_ietf_decrypt(box, place, nonce, self._key)
-            return msgspec.msgpack.decode(data, type=kind)
+            return msgspec.msgpack.decode(data, type=typed(kind))
         except (CryptoError, msgspec.MsgspecError):
             raise UserError(
                 "what this folder keeps of messages is not this user's: keys and state belong together"

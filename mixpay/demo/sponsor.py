@@ -16,6 +16,7 @@ from mixpay.demo.status import OPENER
 from mixpay.parameters import TOKEN
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX
 from mixpay.sponsor.api import CAMPAIGN_PATH, CampaignAnswer
+from mixpay.typed import typed
 from mixpay.types import Account, Amount, Epoch
 
 BUDGET = 1_000
@@ -73,7 +74,7 @@ class DemoSponsor:
         """The epoch in which the issuer is, None while it does not answer."""
         try:
             with OPENER.open(self.url + CAMPAIGN_PATH, timeout=_ANSWER_SECONDS) as answer:
-                return Epoch(msgspec.json.decode(answer.read(), type=CampaignAnswer).epoch)
+                return Epoch(msgspec.json.decode(answer.read(), type=typed(CampaignAnswer)).epoch)
         except (OSError, msgspec.MsgspecError):
             return None
 

@@ -14,6 +14,7 @@ import msgspec
 from mixpay import eip712
 from mixpay.demo.evidence import SignedPoolVoucher, SignedVoucher
 from mixpay.errors import MixpayError
+from mixpay.typed import typed
 from mixpay.types import Account, Amount, RelayId
 
 _TIMEOUT = 10.0
@@ -148,11 +149,11 @@ def _account(text: str) -> Account:
 def read_status(home: Path) -> Status:
     """Ask the relay whose folder this is. Raises NoStatus."""
     try:
-        access = msgspec.json.decode((home / "api.json").read_bytes(), type=_Access)
+        access = msgspec.json.decode((home / "api.json").read_bytes(), type=typed(_Access))
         request = urllib.request.Request(
             f"http://127.0.0.1:{access.port}/status", headers={"Authorization": f"Bearer {access.token}"}
         )
         with OPENER.open(request, timeout=_TIMEOUT) as answer:
-            return msgspec.json.decode(answer.read(), type=Status)
+            return msgspec.json.decode(answer.read(), type=typed(Status))
     except (OSError, msgspec.MsgspecError) as error:
         raise NoStatus(f"the relay in {home} does not answer: {error}") from None

@@ -22,6 +22,7 @@ from mixpay.crypto.blind_rsa import PASS_SUITE, PublicKey
 from mixpay.crypto.hashing import keccak256
 from mixpay.errors import MixpayError
 from mixpay.passes.terms import CHAINS, HASH_SIZE, LINKS, TICKS, Pass, Scope, Tick, place, walk
+from mixpay.typed import typed
 from mixpay.types import Random
 
 _SEED_SIZE = 32
@@ -69,7 +70,7 @@ class OwnedPass:
     @classmethod
     def from_record(cls, record: bytes) -> OwnedPass:
         """Read a record of `to_record`. Raises msgspec.DecodeError if it is damaged."""
-        return msgspec.msgpack.decode(record, type=cls)
+        return msgspec.msgpack.decode(record, type=typed(cls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class PassRequest:
     @classmethod
     def from_record(cls, record: bytes) -> PassRequest:
         """Read a record of `to_record`. Raises msgspec.DecodeError if it is damaged."""
-        return msgspec.msgpack.decode(record, type=cls)
+        return msgspec.msgpack.decode(record, type=typed(cls))
 
 
 def _anchor(seed: bytes) -> bytes:

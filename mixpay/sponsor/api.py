@@ -11,9 +11,9 @@ request may name the pool that it means, as `?pool=0x...`; without, it means tha
 The identity is whatever the campaign's policy asks for, as `Authorization: Bearer ...`. Bytes are base64 in
 JSON; token amounts are decimal strings, for they do not fit a JavaScript number. Unknown fields are refused.
 
-Error labels: malformed, too_large, not_found, identity_required, identity_refused, quota_exceeded,
-wrong_period, no_key, period_open, claim_window_over, unknown_relay, no_campaign, busy, chain_unavailable,
-internal.
+Error labels: malformed, too_large, too_slow, too_fast, not_found, identity_required, identity_refused,
+quota_exceeded, wrong_period, no_key, period_open, claim_window_over, unknown_relay, no_campaign, busy,
+chain_unavailable, internal.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from mixpay.chain.sender import Sender
+from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor
 from mixpay.errors import ChainError, UserError
 from mixpay.files import write_whole
 from mixpay.network import NetworkView
@@ -154,22 +155,41 @@ class Office:
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
         """Listen as configured; the URL."""
-        runner = web.AppRunner(application(self._find), access_log=None, shutdown_timeout=5.0)
+        door: WebDoor | None = None
+
+        def heard(request: web.Request) -> None:
+            if door is not None:
+                door.heard(request)
+
+        app = application(self._find, heard)
+        runner = web.AppRunner(
+            app, access_log=None, logger=HTTP_LOG, shutdown_timeout=5.0, lingering_time=2.0
+        )
         await runner.setup()
+        door = WebDoor(runner, _crowd(self._config), lambda reason: _log.debug("refused: %s", reason))
         try:
-            site = web.TCPSite(runner, self._config.listen, self._config.port)
+            host = self._config.listen
             try:
-                await site.start()
+                door.listen(host, self._config.port, None)
             except OSError as error:
-                where = f"{self._config.listen}:{self._config.port}"
+                where = f"{host}:{self._config.port}"
                 raise UserError(f"cannot listen on {where}: {error.strerror}") from None
-            host, port = runner.addresses[0][:2]
+            port = door.port
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             write_whole(self._home.service_file, msgspec.json.encode({"url": url}))
             yield url
         finally:
             self._home.service_file.unlink(missing_ok=True)
+            await door.close()
             await runner.cleanup()
+
+
+def _crowd(config: SponsorConfig) -> CrowdLimits:
+    """Who may come at once. Behind a proxy all come from one address: it has to count them."""
+    most = config.connections
+    if config.behind_proxy:
+        return CrowdLimits(most, most, per_second=1e6)
+    return CrowdLimits(most, config.connections_of_address, config.per_second)
 
 
 async def _repeat(work: Callable[[], Awaitable[None]], pause: float, stop: asyncio.Event) -> None:

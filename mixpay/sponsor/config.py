@@ -48,6 +48,12 @@ poll_seconds = 2.0
 # Requests that may wait for the issuer at once; more are refused as busy.
 waiting = 256
 
+# Connections at once, in all and from one address (of IPv6: from one /64), and requests of one address each
+# second in the long run. Behind a proxy the first counts only: let the proxy limit addresses.
+connections = 1_000
+connections_of_address = 64
+per_second = 20.0
+
 [policy]
 # Who gets passes: "open" (anybody; counted by network address) or "invitation" (who brings a code).
 kind = "open"
@@ -90,6 +96,9 @@ class SponsorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys_ahead: Annotated[int, msgspec.Meta(ge=2, le=64)] = 3
     poll_seconds: _Seconds = 2.0
     waiting: _Count = 256
+    connections: _Count = 1_000
+    connections_of_address: _Count = 64
+    per_second: Annotated[float, msgspec.Meta(ge=0.1, le=1e6)] = 20.0
     policy: PolicySettings = PolicySettings()
     later_campaigns: dict[_Release, Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]] = {}
 

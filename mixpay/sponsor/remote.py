@@ -20,7 +20,7 @@ from mixpay.types import Account
 MAX_ANSWER = 1 << 20
 """Bytes of the longest answer that is read."""
 
-PASSING = frozenset(("busy", "chain_unavailable", "internal"))
+PASSING = frozenset(("busy", "chain_unavailable", "internal", "too_fast"))
 """Refusals that may be over in a moment."""
 
 Answer = TypeVar("Answer")

@@ -30,11 +30,14 @@ from mixpay.types import Account, RelayId
 
 MAX_SIGN_BODY = 4096
 MAX_REDEEM_BODY = api.MAX_BUNDLES * (REDEMPTION_SIZE * 4 // 3 + 16) + 4096
+BODY_SECONDS = 30.0
+"""How long a request's body may take: 1.3 MB at most, of a relay that redeems."""
 _BEARER = "Bearer "
 _STATUS = {
     "malformed": 400,
     "identity_required": 401,
     "identity_refused": 403,
+    "too_slow": 408,
     "not_found": 404,
     "wrong_period": 409,
     "no_key": 409,
@@ -44,6 +47,7 @@ _STATUS = {
     "no_campaign": 404,
     "too_large": 413,
     "quota_exceeded": 429,
+    "too_fast": 429,
     "internal": 500,
     "busy": 503,
     "chain_unavailable": 503,
@@ -62,15 +66,18 @@ class ServiceLimits:
     behind_proxy: bool = False
 
 
-def application(find: Callable[[Account | None], Service]) -> web.Application:
+def application(
+    find: Callable[[Account | None], Service], heard: Callable[[web.Request], None] = lambda _: None
+) -> web.Application:
     """The HTTP interface of one sponsor's campaigns.
 
     `find`: the service of the campaign in a pool, None standing for the pool of the release in force. It
-    raises IssuerError no_campaign.
+    raises IssuerError no_campaign. `heard` is told of each request first, and may raise an HTTPException.
     """
 
     def answering(handler: Callable[[Service, web.Request], Awaitable[web.Response]]) -> _Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
+            heard(request)
             return await handler(find(_pool(request)), request)
 
         return answer
@@ -181,7 +188,11 @@ class Service:
 async def _body(request: web.Request, kind: type[_Request], limit: int) -> _Request:
     if (request.content_length or 0) > limit:
         raise IssuerError("too_large", f"a request to this path has at most {limit} bytes")
-    body = await request.read()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await request.read()
+    except TimeoutError:
+        raise IssuerError("too_slow", f"the body of a request has {BODY_SECONDS:.0f} s to arrive") from None
     if len(body) > limit:
         raise IssuerError("too_large", f"a request to this path has at most {limit} bytes")
     try:
@@ -198,14 +209,23 @@ async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse
         return _failure(error.label, str(error))
     except ChainError:
         return _failure("chain_unavailable", "the issuer cannot see the chain at the moment; try again")
-    except web.HTTPRequestEntityTooLarge:
-        return _failure("too_large", f"a request has at most {MAX_REDEEM_BODY} bytes")
     except web.HTTPException as error:
-        label = "not_found" if error.status == 404 else "malformed"
-        return _failure(label, error.reason, error.status)
+        return _refusal(error)
     except Exception:
         _log.exception("a request to %s failed", request.path)
         return _failure("internal", "the issuer failed; its operator finds the reason in the log")
+
+
+def _refusal(error: web.HTTPException) -> web.Response:
+    """What aiohttp, or the door, says of a request."""
+    match error:
+        case web.HTTPTooManyRequests():
+            return _failure("too_fast", "too many requests; come again in some seconds")
+        case web.HTTPRequestEntityTooLarge():
+            return _failure("too_large", f"a request has at most {MAX_REDEEM_BODY} bytes")
+        case _:
+            label = "not_found" if error.status == 404 else "malformed"
+            return _failure(label, error.reason, error.status)
 
 
 def _failure(label: str, detail: str, status: int | None = None) -> web.Response:

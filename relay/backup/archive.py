@@ -24,6 +24,7 @@ import msgspec
 
 from mixpay.errors import UserError
 from mixpay.files import make_private_folder
+from mixpay.typed import typed
 
 FORMAT, VERSION = "mixpay-relay backup", 1
 CONFIG_FILE, DEPLOYMENT_FILE = "relay.toml", "deployment.json"
@@ -173,12 +174,12 @@ def _whole(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 
 def _contents(source: Path, listed: bytes) -> Contents:
     try:
-        head = msgspec.json.decode(listed, type=_Head)
+        head = msgspec.json.decode(listed, type=typed(_Head))
         if head.format != FORMAT:
             raise _bad(source, "it is something else")
         if head.version > VERSION:
             raise UserError(f"{source} was written by a newer release of the relay: install that one")
-        return msgspec.json.decode(listed, type=Contents)
+        return msgspec.json.decode(listed, type=typed(Contents))
     except msgspec.MsgspecError as error:
         raise _bad(source, str(error)) from None
 

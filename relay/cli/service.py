@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from mixpay.cli.common import FAILED, ask_password, json_option, log_to_stderr, password_option, result
+from mixpay.cli.common import (
+    FAILED,
+    ask_password,
+    json_option,
+    log_format_option,
+    log_to_stderr,
+    password_option,
+    result,
+    verbose_option,
+)
 from mixpay.errors import UserError
 from relay import config
 from relay.cli import options
@@ -14,16 +23,20 @@ from relay.home import CONFIG
 from relay.operator.api_client import ApiClient
 from relay.operator.status_text import drain_text, settle_text, status_text
 
+_LIMITED = ("relay.links", "relay.path", "relay.clients", "mixpay.door")
+"""Loggers of what peers and clients cause: nobody must fill the disk."""
+
 
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay-relay run")
 @options.home
 @password_option
-@click.option("--verbose", is_flag=True, help="Say more on stderr.")
-def run(folder: Path, password_file: Path | None, verbose: bool) -> None:
+@log_format_option
+@verbose_option
+def run(folder: Path, password_file: Path | None, log_format: str, verbose: bool) -> None:
     """Serve until interrupted."""
     config.load(folder / CONFIG)
     password = ask_password(password_file)
-    log_to_stderr(verbose)
+    log_to_stderr(log_format, verbose, _LIMITED)
     from relay import process  # noqa: PLC0415 loads everything, which --help must not wait for
 
     try:

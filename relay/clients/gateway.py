@@ -23,11 +23,11 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import WSCloseCode, WSMsgType, web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from mixpay import tls
 from mixpay.book import limits as book_reasons
 from mixpay.descriptors import Equivocation
+from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor, WebTimes
 from mixpay.errors import MixpayError, PeerError
 from mixpay.geometry import GEOMETRY
 from mixpay.mailbox import NONCE_BYTES, Mailboxes
@@ -35,8 +35,8 @@ from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Presented, Tick
 from mixpay.snapshot import DirectoryError
 from mixpay.types import Epoch, RelayId
 from mixpay.wire import client
-from relay.clients.connections import IDLE_SECONDS, Connections
 from relay.clients.mailbox_desk import MailboxDesk, MailboxSession
+from relay.config import Strangers
 from relay.metrics import Metrics
 from relay.path.flows import FLOW_CAP
 from relay.path.router import Router
@@ -73,21 +73,6 @@ Answer = client.ClientFrame
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class _Anonymous(logging.Filter):
-    """The HTTP library's errors without what it says of clients: who came is not written down."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
-            return False  # a stranger who does not speak HTTP; its text quotes what came
-        record.msg, record.args = "a client's request failed", ()
-        return True
-
-
-_http_log = logging.getLogger(f"{__name__}.http")
-_http_log.addFilter(_Anonymous())
-
-
 class Gateway:
     """The HTTPS server for clients. `limit` is the number of WebSockets at once."""
 
@@ -100,24 +85,31 @@ class Gateway:
         store: RelayStore,
         metrics: Metrics,
         limit: int,
+        strangers: Strangers = Strangers(),  # noqa: B008 -- frozen
     ) -> None:
         self._state = state
         self._router = router
         self._passes = passes
+        self._strangers = strangers
         self._mailboxes = MailboxDesk(state, passes, mailboxes, store, metrics)
         self._store = store
         self._metrics = metrics
         self._limit = limit
-        self._clients = 0
+        self.clients = 0
+        """WebSockets."""
         self._runner: web.AppRunner | None = None
-        self._connections: Connections | None = None
+        self.door: WebDoor | None = None
+        """Where they come in, once it is open."""
+        self.times = WebTimes()
 
     async def start(self, host: str, port: int, seed: bytes) -> None:
         """Listen. Raises OSError when the address is not to be had."""
         self._runner = self.runner()
         await self._runner.setup()
-        self._connections = Connections(self._runner, self._limit + _DOCUMENT_CONNECTIONS)
-        await self._connections.listen(host, port, tls.server_context(seed))
+        rules, most = self._strangers, self._limit + _DOCUMENT_CONNECTIONS
+        crowd = CrowdLimits(most, rules.connections_of_address, rules.per_second)
+        self.door = WebDoor(self._runner, crowd, self._metrics.refused, self.times)
+        self.door.listen(host, port, tls.server_context(seed))
 
     def runner(self) -> web.AppRunner:
         """What answers requests, on whatever connection they come."""
@@ -130,23 +122,23 @@ class Gateway:
         return web.AppRunner(
             app,
             access_log=None,
-            logger=_http_log,
+            logger=HTTP_LOG,
             shutdown_timeout=1.0,
-            keepalive_timeout=IDLE_SECONDS,
+            keepalive_timeout=self.times.idle,
             # A body that nobody asked for is not waited for, or a client that left would keep its place.
             lingering_time=0,
         )
 
     @web.middleware
     async def _heard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if self._connections is not None:
-            self._connections.heard(request)
+        if self.door is not None:
+            self.door.heard(request)
         return await handler(request)
 
     async def stop(self) -> None:
         """Close all connections."""
-        if self._connections is not None:
-            self._connections.close()
+        if self.door is not None:
+            await self.door.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -184,13 +176,15 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def _socket(self, request: web.Request) -> AsyncIterator[web.WebSocketResponse]:
-        if self._clients >= self._limit:
+        if self.clients >= self._limit:
             self._metrics.refused("too_many_clients")
             raise web.HTTPServiceUnavailable(text="too many clients; try again later\n")
         socket = web.WebSocketResponse(max_msg_size=client.MAX_MESSAGE_BYTES, heartbeat=30.0, compress=False)
-        self._clients += 1
+        self.clients += 1
         try:
             await _shake(socket, request)
+            if self.door is not None:
+                self.door.stays(request)
             try:
                 yield socket
             except PeerError as error:
@@ -203,7 +197,7 @@ class Gateway:
             finally:
                 await socket.close()
         finally:
-            self._clients -= 1
+            self.clients -= 1
 
     @staticmethod
     async def _frames(
@@ -326,7 +320,7 @@ class EntrySession:
         except PeerError as error:
             status = _STATUS.get(error.reason, client.DownStatus.REFUSED_BY_MIX)
             self._metrics.refused(error.reason)
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, TimeoutError):
             await say(client.Down(frame.seq, status, ack, client.DownKind.DUMMY, _DUMMY))
 
     async def _forward(self, frame: client.Send) -> bytes:
@@ -336,9 +330,11 @@ class EntrySession:
         self._router.check_first_mix(frame.first_mix, epoch)  # before the tick is spent
         taken = self._passes.accept_tick(self._pass_id, Tick(frame.chain, frame.k, frame.link))
         await self._store.written([tick_op(taken), role_op("entry")])
-        self._metrics.packets.labels("entry").inc()
+        self._metrics.carried("entry")
         return await self._router.submit(frame.first_mix, epoch, frame.lock, frame.hint, frame.packet)
 
 
 async def _say(socket: web.WebSocketResponse, frame: Answer) -> None:
-    await socket.send_bytes(client.encode(frame))
+    """Raises TimeoutError if the client does not read: it must not keep its place by that."""
+    async with asyncio.timeout(SILENCE_SECONDS):
+        await socket.send_bytes(client.encode(frame))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -94,6 +95,8 @@ class CourtDesk:
         self._warned: set[tuple[RelayId, int, int]] = set()
         self._failing: dict[str, str] = {}
         self._turn = asyncio.Lock()
+        self.tried: Counter[tuple[str, str]] = Counter()
+        """Actions since the start, by kind and outcome (done, failed)."""
         self.last = CourtReport()
         """The newest look's report."""
 
@@ -256,6 +259,15 @@ class CourtDesk:
         return results, None
 
     async def _do(self, action: Action) -> None:
+        """Do it, and count how that ended. Raises ChainError, NoEther."""
+        outcome = "failed"
+        try:
+            await self._send(action)
+            outcome = "done"
+        finally:
+            self.tried[type(action).__name__.lower(), outcome] += 1
+
+    async def _send(self, action: Action) -> None:
         """What the books promise by it is on disk before anything is sent."""
         relay, books = action.relay, self._books
         with books.step() as step:

@@ -23,6 +23,7 @@ from mixpay.descriptors import Descriptor, DescriptorBook, Equivocation, sign_de
 from mixpay.directory import Directory, write_directory
 from mixpay.network import NetworkView
 from mixpay.snapshot import DirectoryError, Snapshot
+from mixpay.typed import typed
 from mixpay.types import Epoch, RelayId
 from relay.keys.epoch_keys import PacketKeys
 
@@ -50,7 +51,7 @@ def encode_descriptor(descriptor: Descriptor) -> bytes:
 def decode_descriptor(data: bytes) -> Descriptor:
     """Read a stranger's descriptor; `DescriptorBook.add` checks it. Raises DirectoryError `malformed`."""
     try:
-        wire = msgspec.msgpack.decode(data, type=_Wire)
+        wire = msgspec.msgpack.decode(data, type=typed(_Wire))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DirectoryError("malformed", str(error)) from None
     return Descriptor(RelayId(wire.relay), Epoch(wire.epoch), wire.packet_key, wire.signature, wire.software)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import ClassVar, cast
 
 from mixpay.errors import PeerError
+from mixpay.types import RelayId
 from mixpay.wire.frames import (
     LENGTH_BYTES,
     LINK,
@@ -70,6 +71,9 @@ class Connection(ABC, asyncio.Protocol):
         self._gone = asyncio.Event()
 
     # What each end does in its own way.
+
+    peer: RelayId
+    """Who is at the other end; 0 while that is not proven."""
 
     @abstractmethod
     def greet(self, transport: asyncio.Transport) -> None:
@@ -223,7 +227,7 @@ class Connection(ABC, asyncio.Protocol):
         if kind in self.takes and self.is_open:
             frames.append(frame)
         elif isinstance(frame, Refuse):
-            log.info("%s: the peer refuses: %s", self, frame.reason)
+            log.log(self._level, "%s: the peer refuses: %s", self, frame.reason)
             self._refused = True
             frames.append(frame)
         elif not self.is_open:
@@ -233,8 +237,13 @@ class Connection(ABC, asyncio.Protocol):
         elif not isinstance(frame, Pong):
             raise PeerError(UNEXPECTED_FRAME, kind.__name__)
 
+    @property
+    def _level(self) -> int:
+        """What strangers do at our door they can do at will: it is counted, and not written down."""
+        return logging.INFO if self.peer else logging.DEBUG
+
     def _fault(self, error: PeerError) -> None:
-        log.info("%s: %s", self, error)
+        log.log(self._level, "%s: %s", self, error)
         self.refuse(error.reason)
 
     def _flush(self) -> None:

@@ -194,7 +194,7 @@ class _PayerConnection(Connection):
 
     def __init__(self, link: PayerLink) -> None:
         super().__init__(link.dialer.limits)
-        self._link = link
+        self._link, self.peer = link, link.peer
         self._proven = False
         self._opened_at: float | None = None
         self.stood = 0.0
@@ -229,7 +229,7 @@ class _PayerConnection(Connection):
             self.stood = asyncio.get_running_loop().time() - self._opened_at
         self.over.set()
         if was_open:
-            log.info("%s: %s", link, reason)
+            log.debug("%s: %s", link, reason)
             link.dialer.events.closed(link, reason)
         elif reason != CLOSED:  # we hung up before it was open
             link.dialer.events.failed(link.peer, reason)

@@ -22,7 +22,6 @@ DEAD_PEER = "dead_peer"
 REPLACED = "replaced"
 UNEXPECTED_FRAME = "unexpected_frame"
 TOO_MANY_LINKS = "too_many_links"
-TOO_MANY_HANDSHAKES = "too_many_handshakes"
 SHUTTING_DOWN = "shutting_down"
 
 # Reasons frames are dropped for.
@@ -47,6 +46,10 @@ class LinkLimits:
     max_links: int = 4096
     max_handshakes: int = 256
     """Connections, in all, that have not proven who they are."""
+    handshakes_of_address: int = 32
+    """Of them, those of one address (of IPv6: of one /64)."""
+    arrivals_per_second: float = 50.0
+    """New connections from one address, in the long run."""
     handshake_timeout: float = 10.0
     """For TLS, and again for the proof of the link keys."""
     ping_after: float = 15.0

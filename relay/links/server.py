@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from mixpay import tls
+from mixpay.door import Arrival, Crowd, CrowdLimits, Door
 from mixpay.errors import PeerError
 from mixpay.types import Random, RelayId
 from mixpay.wire.frames import (
@@ -26,7 +27,6 @@ from relay.links.connection import Connection
 from relay.links.events import (
     REPLACED,
     SHUTTING_DOWN,
-    TOO_MANY_HANDSHAKES,
     TOO_MANY_LINKS,
     UNEXPECTED_FRAME,
     LinkEvents,
@@ -60,7 +60,18 @@ class LinkServer:
         self.events = events
         self.limits = limits or LinkLimits()
         self.random = random
-        self._server: asyncio.Server | None = None
+        limits = self.limits
+        strangers = CrowdLimits(
+            limits.max_handshakes, limits.handshakes_of_address, limits.arrivals_per_second
+        )
+        self._door = Door(
+            Crowd(strangers),
+            lambda reason: events.failed(None, reason),
+            handshake_timeout=limits.handshake_timeout,
+            shutdown_timeout=limits.close_timeout,
+        )
+        self.strangers = self._door.crowd
+        """Those who have not proven yet who they are."""
         self._links: dict[RelayId, PayeeConnection] = {}
         self._shaking: set[PayeeConnection] = set()
 
@@ -72,35 +83,23 @@ class LinkServer:
     @property
     def port(self) -> int:
         """The port it listens on, once started."""
-        if self._server is None:
-            raise RuntimeError("the server is not started")
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        return self._door.port
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Port 0 takes a free one. Raises OSError when the address is not to be had."""
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: PayeeConnection(self),
-            host,
-            port,
-            ssl=tls.server_context(self.identity.seed),
-            ssl_handshake_timeout=self.limits.handshake_timeout,
-            ssl_shutdown_timeout=self.limits.close_timeout,
-        )
+        context = tls.server_context(self.identity.seed)
+        self._door.listen(host, port, context, lambda arrival: PayeeConnection(self, arrival))
 
     async def stop(self) -> None:
         """Take nobody in any more, and close all links."""
-        if self._server is not None:
-            self._server.close()
+        await self._door.close()
         connections = [*self._links.values(), *self._shaking]
         for connection in connections:
             connection.refuse(SHUTTING_DOWN)
         await asyncio.gather(*(connection.gone() for connection in connections))
 
     def came(self, connection: PayeeConnection) -> None:
-        """A stranger is at the door. Raises PeerError when there are too many."""
-        if len(self._shaking) >= self.limits.max_handshakes:
-            raise PeerError(TOO_MANY_HANDSHAKES)
+        """A stranger came in."""
         self._shaking.add(connection)
 
     def admit(self, connection: PayeeConnection, peer: RelayId) -> None:
@@ -126,9 +125,10 @@ class PayeeConnection(Connection):
 
     takes = frozenset((Packet, Batch, Samples, Voucher))
 
-    def __init__(self, server: LinkServer) -> None:
+    def __init__(self, server: LinkServer, arrival: Arrival | None = None) -> None:
         super().__init__(server.limits)
         self._server = server
+        self._arrival = arrival
         self._nonce = server.random(handshake.NONCE_BYTES)
         self.peer = RelayId(0)
         """The payer, once it has proven who it is; before, 0, which no relay has."""
@@ -147,6 +147,7 @@ class PayeeConnection(Connection):
         server = self._server
         handshake.check(server.identity, server.authorise(frame.relay), self._nonce, frame)
         server.admit(self, frame.relay)
+        self._be_no_stranger()
         self.peer = frame.relay
         self.send_now(Welcome())
         self.establish()
@@ -156,8 +157,16 @@ class PayeeConnection(Connection):
     def deliver(self, frames: Sequence[LinkFrame]) -> None:
         self._server.events.received(self, frames)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._be_no_stranger()
+        super().connection_lost(exc)
+
+    def _be_no_stranger(self) -> None:
+        if self._arrival is not None:
+            self._arrival.leave()
+
     def ended(self, reason: str, *, was_open: bool) -> None:
-        log.info("%s: %s", self, reason)
+        log.debug("%s: %s", self, reason)
         self._server.left(self)
         if was_open:
             self._server.events.closed(self, reason)

@@ -3,6 +3,9 @@
 api.py           the HTTP interface, on loopback        api_client.py   the command line's side of it
 answers.py       what it answers, as types              operations.py   made from the daemon's parts
 report.py        what a relay says about itself: pure   status_text.py  the same as text
+dues.py          why an amount is not paid yet: pure    agenda.py       what comes next, and when: pure
+prospects.py     what both need, from the daemon's parts
+gauge_table.py   figures for Prometheus: pure           gauges.py       read from the daemon's parts
 earnings.py      the money's bookings, from the chain's events: pure
 earnings_reader.py  reads them         earnings_text.py  CSV, and sums
 registration.py  stake, register, equip, leave, withdraw

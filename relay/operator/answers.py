@@ -36,6 +36,26 @@ class PoolVoucherAnswer(msgspec.Struct, frozen=True, kw_only=True):
     signature: str
 
 
+class DueAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of what is not paid: why, what follows, and when (`at`: chain time; None: now, or if).
+
+    All parts together are all that is unpaid.
+    """
+
+    amount: str
+    why: str
+    follows: str
+    at: int | None
+
+
+class AgendaAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the daemon will do by itself; `at` in chain time, None: when `when` says."""
+
+    what: str
+    when: str
+    at: int | None
+
+
 class PayerAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What one relay owes us. `notes`: why something is not paid yet, and what happens next."""
 
@@ -56,6 +76,7 @@ class PayerAnswer(msgspec.Struct, frozen=True, kw_only=True):
     voucher: VoucherAnswer | None
     refused: str | None
     notes: list[str]
+    dues: list[DueAnswer] = []
 
 
 class PayeeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +96,7 @@ class PayeeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     closes_at: int
     refused: str | None
     notes: list[str]
+    dues: list[DueAnswer] = []
 
 
 class CampaignAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +114,7 @@ class CampaignAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the voucher still brings within budget and caps, as far as the chain was asked."""
     voucher: PoolVoucherAnswer | None
     notes: list[str]
+    dues: list[DueAnswer] = []
 
 
 class CaseAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,7 +233,9 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     capacity: CapacityAnswer | None = None
     """None until it was measured."""
     notes: list[str]
-    """What concerns the operator: trouble, and what the daemon does next."""
+    """What concerns the operator: trouble, and what it can do about it."""
+    agenda: list[AgendaAnswer] = []
+    """What the daemon does next, and when."""
     releases: list[ReleaseAnswer] = []
     """All releases, those included in which this operator runs no relay."""
 

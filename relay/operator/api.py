@@ -11,7 +11,8 @@
 Without a release, status and metrics are of the one in force.
 
 `api.json` in the relay's folder (mode 0600) says port and token; every request carries the token as
-`Authorization: Bearer ...`. The answers are in `relay/operator/answers.py`.
+`Authorization: Bearer ...`. The answers are in `relay/operator/answers.py`. The token in `metrics.token` is
+good for /metrics only; it is made once and kept.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import asyncio
 import hmac
 import logging
 import secrets
-import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -28,18 +28,26 @@ from typing import Protocol
 import msgspec
 from aiohttp import web
 
-from mixpay.errors import ChainError, MixpayError
-from mixpay.keystore import write_private
+from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor
+from mixpay.errors import ChainError, MixpayError, UserError
+from mixpay.keystore import check_private, write_private
 from relay.operator.answers import ApiFile, DrainAnswer, ErrorAnswer, SettleAnswer, StatusAnswer
 
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 API_FILE = "api.json"
+METRICS_TOKEN_FILE = "metrics.token"  # noqa: S105 -- its name
 STATUS_PATH, METRICS_PATH, SETTLE_PATH = "/status", "/metrics", "/settle"
 DRAIN_PATH, RESUME_PATH = "/drain", "/resume"
 MAX_WAIT = 600.0
 _BEARER = "Bearer "
+_SHORTEST = 32
+_CROWD = CrowdLimits(at_once=64, of_address=64, per_second=100.0)
+"""Whoever is on this machine can connect; without the token it gets no further than that."""
+
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Operations(Protocol):
@@ -71,56 +79,75 @@ class ApiServer:
         self._path = home / API_FILE
         self._operations = operations
         self._token = secrets.token_urlsafe(32)
+        self._metrics_token: str | None = None
         self._settling: asyncio.Task[SettleAnswer] | None = None
         self._runner: web.AppRunner | None = None
+        self._door: WebDoor | None = None
 
     async def start(self, port: int) -> int:
-        """Listen on loopback and return the port; port 0 takes a free one. Raises OSError if it is taken.
+        """Listen on loopback and return the port; port 0 takes a free one. Raises OSError if it is taken,
+        UserError if others could read the token for metrics.
 
         The caller makes sure that one daemon at a time uses the folder: an older `api.json` is replaced.
         """
+        self._metrics_token = metrics_token(self._path.parent)
         self._runner = self.runner()
         await self._runner.setup()
-        listening = socket.create_server((HOST, port))
-        await web.SockSite(self._runner, listening).start()
-        chosen: int = listening.getsockname()[1]
+        self._door = WebDoor(
+            self._runner, _CROWD, lambda reason: log.debug("a request was refused: %s", reason)
+        )
+        self._door.listen(HOST, port, None)
+        chosen = self._door.port
         self._path.unlink(missing_ok=True)
         write_private(self._path, msgspec.json.encode(ApiFile(port=chosen, token=self._token)))
         return chosen
 
     def runner(self) -> web.AppRunner:
         """What answers requests, on whatever connection they come."""
-        app = web.Application(middlewares=[self._guard], client_max_size=1024)
+        app = web.Application(middlewares=[self._heard, self._guard], client_max_size=1024)
         app.router.add_get(STATUS_PATH, self._status)
         app.router.add_get(METRICS_PATH, self._metrics)
         app.router.add_post(SETTLE_PATH, self._settle)
         app.router.add_post(DRAIN_PATH, self._drain)
         app.router.add_post(RESUME_PATH, self._resume)
-        return web.AppRunner(app, access_log=None, shutdown_timeout=1.0, lingering_time=0)
+        return web.AppRunner(app, access_log=None, logger=HTTP_LOG, shutdown_timeout=1.0, lingering_time=0)
 
     async def stop(self) -> None:
         """Answer nobody any more; a settlement under way ends where it is, and loses nothing."""
         if self._settling is not None:
             self._settling.cancel()
             await asyncio.gather(self._settling, return_exceptions=True)
+        if self._door is not None:
+            await self._door.close()
         if self._runner is not None:
             self._path.unlink(missing_ok=True)
             await self._runner.cleanup()
             self._runner = None
 
     @web.middleware
-    async def _guard(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def _heard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if self._door is not None:
+            try:
+                self._door.heard(request)
+            except web.HTTPException as error:
+                return _refusal(error)
+        return await handler(request)
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Refuse strangers; turn errors into answers."""
         given = request.headers.get("Authorization", "")
-        # Bytes, because compare_digest takes no text beyond ASCII.
-        if not hmac.compare_digest(given.encode(errors="surrogateescape"), (_BEARER + self._token).encode()):
+        tokens = [self._token]
+        if request.path == METRICS_PATH and self._metrics_token is not None:
+            tokens.append(self._metrics_token)
+        # All of them, and bytes, because compare_digest takes no text beyond ASCII.
+        said = given.encode(errors="surrogateescape")
+        if not sum(hmac.compare_digest(said, (_BEARER + token).encode()) for token in tokens):
             return _error(401, "unauthorized", f"the token in {API_FILE} is needed")
         try:
             return await handler(request)
         except web.HTTPException as error:
-            return _error(error.status, "not_found" if error.status == 404 else "malformed", error.reason)
+            return _refusal(error)
         except ChainError as error:
             return _error(503, "chain_unavailable", str(error))
         except MixpayError as error:
@@ -152,6 +179,21 @@ class ApiServer:
         return _json(200, self._operations.resume())
 
 
+def metrics_token(home: Path) -> str:
+    """What opens /metrics and nothing else; made if there is none.
+
+    Raises UserError if others could read the file.
+    """
+    path = home / METRICS_TOKEN_FILE
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32).encode())
+    check_private(path, 0o600)
+    token = path.read_text(encoding="ascii", errors="replace").strip()
+    if len(token) < _SHORTEST:
+        raise UserError(f"{path} holds no token: remove it, and a new one is made")
+    return token
+
+
 def _release(request: web.Request) -> int | None:
     """Raises HTTPBadRequest for what is no number."""
     text = request.query.get("release")
@@ -175,6 +217,11 @@ def _seconds(request: web.Request) -> float:
 
 def _json(status: int, answer: msgspec.Struct) -> web.Response:
     return web.Response(status=status, body=msgspec.json.encode(answer), content_type="application/json")
+
+
+def _refusal(error: web.HTTPException) -> web.Response:
+    labels = {404: "not_found", 429: "too_fast"}
+    return _error(error.status, labels.get(error.status, "malformed"), error.reason)
 
 
 def _error(status: int, error: str, detail: str) -> web.Response:

@@ -11,6 +11,7 @@ import msgspec
 
 from mixpay.errors import MixpayError, UserError
 from mixpay.keystore import check_private
+from mixpay.typed import typed
 from relay.operator.answers import ApiFile, DrainAnswer, ErrorAnswer, SettleAnswer, StatusAnswer
 
 _HOST = "127.0.0.1"
@@ -34,7 +35,7 @@ class ApiClient:
         path = folder / _FILE
         try:
             check_private(path, 0o600)
-            self._file = msgspec.json.decode(path.read_bytes(), type=ApiFile)
+            self._file = msgspec.json.decode(path.read_bytes(), type=typed(ApiFile))
         except FileNotFoundError:
             raise self._not_running() from None
         except (OSError, msgspec.MsgspecError) as error:
@@ -99,6 +100,6 @@ class ApiClient:
 
 def _read(body: bytes, kind: type[Kind]) -> Kind:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(body, type=typed(kind))
     except msgspec.MsgspecError as error:
         raise DaemonTrouble(f"the daemon's answer is not understood: {error}") from None

@@ -15,8 +15,10 @@ from relay.court import CourtDesk
 from relay.keys.directories import SOFTWARE
 from relay.metrics import Metrics
 from relay.moneyside import MoneySide
-from relay.operator import report
+from relay.operator import dues, report
+from relay.operator.agenda import agenda
 from relay.operator.answers import CapacityAnswer, Roles, SettleAnswer, StatusAnswer
+from relay.operator.prospects import Reader
 from relay.path.books import Books
 from relay.state import State
 from relay.store import RelayStore
@@ -37,11 +39,14 @@ class RelayOperations:
     store: RelayStore
     money: MoneySide
     court: CourtDesk
+    prospects: Reader
     metrics_of: Metrics
     links_in: Callable[[], Mapping[RelayId, object]]
     links_out: Callable[[], Mapping[RelayId, object]]
     waiting: Callable[[RelayId], int]
     """Packets that wait for a next hop."""
+    limits: Mapping[RelayId, str]
+    """Which limit they wait for."""
     trouble: Callable[[], str | None]
     """Why the last look at the chain failed."""
     notes: Callable[[], list[str]]
@@ -54,18 +59,33 @@ class RelayOperations:
         """See `Operations`."""
         state, config, view = self.state, self.config, self.state.view
         links_in, links_out = self.links_in(), self.links_out()
-        money = report.Money(state.hop_price, self.money.treasury.last, self.money.redeemer.last)
+        money = self._money()
+        prospect = self.prospects.prospect()
+        rules = prospect.rules
+        owed = {case.relay: dues.owed_by_payer(case, rules) for case in prospect.payers}
+        owing = {case.relay: dues.owed_to_payee(case, rules) for case in prospect.payees}
+        by_campaign = {number: dues.owed_by_campaign(case, rules) for number, case in prospect.campaigns}
         payers = [
-            report.payer_answer(relay, book, money, config.settlement, linked=relay in links_in)
+            report.payer_answer(relay, book, money, owed[relay], linked=relay in links_in)
             for relay, book in sorted(self.books.payees.items())
         ]
         payees = [
-            report.payee_answer(relay, book, money, linked=relay in links_out, waiting=self.waiting(relay))
+            report.payee_answer(
+                relay,
+                book,
+                money,
+                owing[relay],
+                linked=relay in links_out,
+                waiting=self.waiting(relay),
+                limit=self.limits.get(relay),
+            )
             for relay, book in sorted(self.books.payers.items())
         ]
         vouchers = self.money.redeemer.vouchers
         at_pool = self.money.redeemer.paid_at_pool()
-        campaigns = report.campaign_answers(self.account, self.issuers, self.passes, vouchers, at_pool, money)
+        campaigns = report.campaign_answers(
+            self.account, self.issuers, self.passes, vouchers, at_pool, money, by_campaign
+        )
         return StatusAnswer(
             relay=state.me,
             operator=show_account(self.account),
@@ -89,16 +109,21 @@ class RelayOperations:
             cases=report.case_answers(self.court.last),
             drops=report.reasons(self.metrics_of.drops),
             refusals=report.reasons(self.metrics_of.refusals),
-            notes=[
-                *self._place_notes(),
-                *self.notes(),
-                *report.account_notes(money, self.trouble(), self.court.last),
-            ],
+            notes=self.all_notes(),
+            agenda=report.agenda_answers(agenda(prospect)),
         )
 
     def _capacity(self) -> CapacityAnswer | None:
         found = self.capacity()
         return None if found is None else CapacityAnswer(found.packets, round(found.open_us, 1))
+
+    def all_notes(self) -> list[str]:
+        """What concerns the operator."""
+        told = report.account_notes(self._money(), self.trouble(), self.court.last)
+        return [*self._place_notes(), *self.notes(), *told]
+
+    def _money(self) -> report.Money:
+        return report.Money(self.state.hop_price, self.money.treasury.last, self.money.redeemer.last)
 
     def _place_notes(self) -> list[str]:
         """Others go by the registry, whatever the settings say."""

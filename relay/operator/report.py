@@ -11,13 +11,15 @@ from mixpay.accounts import show_account
 from mixpay.book import PayeeBook, PayerBook
 from mixpay.passes import KIND_ENTRY, EntryPassBook
 from mixpay.types import Account, Amount, RelayId
-from relay.config import Settlement
 from relay.court import CourtReport
+from relay.operator.agenda import Item
 from relay.operator.answers import (
     ActionAnswer,
+    AgendaAnswer,
     Balances,
     CampaignAnswer,
     CaseAnswer,
+    DueAnswer,
     Income,
     PayeeAnswer,
     PayerAnswer,
@@ -26,6 +28,7 @@ from relay.operator.answers import (
     SettleAnswer,
     VoucherAnswer,
 )
+from relay.operator.dues import Due
 from relay.redeem.redeemer import RedeemReport
 from relay.store import StoredPoolVoucher
 from relay.treasury import Holdings, Postponed, Subject, TreasuryReport
@@ -47,13 +50,11 @@ class Money:
 
 
 def payer_answer(
-    relay: RelayId, book: PayeeBook, money: Money, settlement: Settlement, *, linked: bool
+    relay: RelayId, book: PayeeBook, money: Money, dues: Sequence[Due], *, linked: bool
 ) -> PayerAnswer:
-    """What one payer owes us."""
+    """What one payer owes us, and why it is not paid yet (`dues`)."""
     totals, channel, state = book.totals(money.price), book.channel, book.state
-    notes = money.notes(Subject.PAYER, relay)
-    if totals.unsettled:
-        notes.append(_unsettled(totals.unsettled, settlement, linked))
+    notes = []
     if totals.refused:
         notes.append(f"takes no more of its tickets: {totals.refused}")
     voucher = None
@@ -80,22 +81,26 @@ def payer_answer(
         voucher=voucher,
         refused=totals.refused,
         notes=notes,
+        dues=due_answers(dues),
     )
 
 
-def _unsettled(value: int, settlement: Settlement, linked: bool) -> str:
-    if not linked:
-        return f"{value} hop prices are not settled: waiting for its link"
-    when = f"at {settlement.tickets} tickets, or {settlement.period:g} s after the first"
-    return f"{value} hop prices are not settled: that is done {when}"
-
-
-def payee_answer(relay: RelayId, book: PayerBook, money: Money, *, linked: bool, waiting: int) -> PayeeAnswer:
-    """What we owe one payee. `waiting`: packets that wait for it."""
+def payee_answer(
+    relay: RelayId,
+    book: PayerBook,
+    money: Money,
+    dues: Sequence[Due],
+    *,
+    linked: bool,
+    waiting: int,
+    limit: str | None = None,
+) -> PayeeAnswer:
+    """What we owe one payee, and why it is not paid yet (`dues`). `waiting`: packets that wait for it, for
+    a `limit` if there is a link."""
     totals, channel = book.totals(money.price), book.channel
-    notes = money.notes(Subject.PAYEE, relay)
+    notes = _unsaid(money.notes(Subject.PAYEE, relay), dues)
     if waiting:
-        why = "its limits" if linked else "its link"
+        why = f"its limits ({limit or 'unknown'})" if linked else "its link"
         notes.append(f"{waiting} packets wait for {why}")
     if totals.refused:
         notes.append(f"gets no more tickets: {totals.refused}")
@@ -112,7 +117,23 @@ def payee_answer(relay: RelayId, book: PayerBook, money: Money, *, linked: bool,
         closes_at=channel.closes_at,
         refused=totals.refused,
         notes=notes,
+        dues=due_answers(dues),
     )
+
+
+def due_answers(dues: Iterable[Due]) -> list[DueAnswer]:
+    """Why something is not paid yet, for a program."""
+    return [DueAnswer(amount=str(due.amount), why=due.why, follows=due.follows, at=due.at) for due in dues]
+
+
+def agenda_answers(items: Iterable[Item]) -> list[AgendaAnswer]:
+    """What the daemon does next, for a program."""
+    return [AgendaAnswer(what=item.what, when=item.when, at=item.at) for item in items]
+
+
+def _unsaid(notes: Iterable[str], dues: Sequence[Due]) -> list[str]:
+    """What the reasons do not say already."""
+    return [note for note in notes if not any(note in due.why for due in dues)]
 
 
 def campaign_answers(
@@ -122,10 +143,11 @@ def campaign_answers(
     vouchers: Mapping[int, StoredPoolVoucher],
     at_pool: Mapping[int, Amount],
     money: Money,
+    dues: Mapping[int, Sequence[Due]],
 ) -> list[CampaignAnswer]:
     """Every campaign that is configured, or has given this relay passes, a voucher, or money for passes.
 
-    `at_pool`: what the pool paid for passes.
+    `at_pool`: what the pool paid for passes; `dues`: why something is not paid yet, by campaign.
     """
     scopes = passes.scopes()
     # Without a voucher, all that the pool has paid was for passes.
@@ -133,7 +155,12 @@ def campaign_answers(
     payable = {facts.voucher.campaign: facts.payable for facts in money.treasury.pool}
     answers = []
     for campaign in sorted({*issuers, *vouchers, *at_pool, *(scope.campaign for scope in scopes)}):
-        waiting = [f"period {w.period}: {w.why}" for w in money.redeemer.waiting if w.campaign == campaign]
+        said = dues.get(campaign, ())
+        waiting = [
+            f"period {w.period}: {w.why}"
+            for w in money.redeemer.waiting
+            if w.campaign == campaign and not any(w.why in due.why for due in said)
+        ]
         voucher = vouchers.get(campaign)
         ticks = {
             f"{'epoch' if scope.kind == KIND_ENTRY else 'term'} {scope.period}": passes.ticks(scope)
@@ -149,7 +176,8 @@ def campaign_answers(
                 paid_for_passes=str(at_pool.get(campaign, 0)),
                 payable=str(payable.get(campaign, 0)),
                 voucher=_pool_voucher(operator, voucher) if voucher is not None else None,
-                notes=[*waiting, *money.notes(Subject.CAMPAIGN, campaign)],
+                notes=[*waiting, *_unsaid(money.notes(Subject.CAMPAIGN, campaign), said)],
+                dues=due_answers(said),
             )
         )
     return answers

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from mixpay.amounts import moment, shown
 from relay.in_flight import InFlight
 from relay.operator.answers import (
+    AgendaAnswer,
     CampaignAnswer,
     CaseAnswer,
     DrainAnswer,
+    DueAnswer,
     LeavingAnswer,
     PayeeAnswer,
     PayerAnswer,
@@ -17,6 +20,8 @@ from relay.operator.answers import (
     SettleAnswer,
     StatusAnswer,
 )
+
+Peer = TypeVar("Peer", PayerAnswer, PayeeAnswer)
 
 
 def status_text(status: StatusAnswer) -> str:
@@ -43,13 +48,14 @@ def _lines(s: StatusAnswer) -> Iterator[str]:
         yield f"ledger {_tokens(b.ledger)} tokens; account {account}"
     yield from _section("leaving", _leaving(s.leaving) if s.leaving else ())
     yield from _section("draining", (_drain(s.draining),) if s.draining else ())
-    yield from _section("payers (who owes us)", map(_payer, s.payers))
-    yield from _section("payees (whom we owe)", map(_payee, s.payees))
+    yield from _section("payers (who owes us)", _peers(s.payers, _payer, "owe us nothing, and never did"))
+    yield from _section("payees (whom we owe)", _peers(s.payees, _payee, "are owed nothing, and never were"))
     yield from _section("campaigns", map(_campaign, s.campaigns))
     yield from _section("court, against payers", (_case(c) for c in s.cases if not c.against_us))
     yield from _section("court, against us", (_case(c) for c in s.cases if c.against_us))
     yield from _section("drops", (f"{n} {reason}" for reason, n in sorted(s.drops.items())))
     yield from _section("refusals", (f"{n} {reason}" for reason, n in sorted(s.refusals.items())))
+    yield from _section("next", map(_item, s.agenda))
     yield from _section("notes", s.notes)
     if [release.state for release in s.releases] != ["serving"]:
         yield from _section("releases of the network", map(_release, s.releases))
@@ -82,12 +88,21 @@ def drain_text(drain: DrainAnswer) -> str:
     return _drain(drain) if drain.draining else "packets are taken"
 
 
+def _peers(peers: Sequence[Peer], line: Callable[[Peer], str], nothing: str) -> Iterator[str]:
+    """Those with whom there is or was something; there may be hundreds of others."""
+    some = [p for p in peers if p.dues or p.notes or p.cumulative != "0" or p.deposit != "0"]
+    yield from map(line, some)
+    if len(some) < len(peers):
+        linked = sum(p.linked for p in peers if p not in some)
+        yield f"{len(peers) - len(some)} others, {linked} of them linked, {nothing}"
+
+
 def _payer(p: PayerAnswer) -> str:
     line = (
         f"relay {p.relay}{_link(p.linked)}: {_tokens(p.cumulative)} tokens in vouchers, "
         f"{_tokens(p.claimed)} claimed, {p.unsettled_value} hop prices unsettled"
     )
-    return _with_notes(line, p.notes)
+    return _explained(line, p.dues, p.notes)
 
 
 def _payee(p: PayeeAnswer) -> str:
@@ -95,7 +110,7 @@ def _payee(p: PayeeAnswer) -> str:
         f"relay {p.relay}{_link(p.linked)}: {_tokens(p.cumulative)} tokens in vouchers, "
         f"channel of {_tokens(p.deposit)}, {p.unsettled_value} hop prices unsettled, {p.lost} tickets lost"
     )
-    return _with_notes(line, p.notes)
+    return _explained(line, p.dues, p.notes)
 
 
 def _campaign(c: CampaignAnswer) -> str:
@@ -106,7 +121,7 @@ def _campaign(c: CampaignAnswer) -> str:
     if c.paid_for_passes != "0":
         owed += f", {_tokens(c.paid_for_passes)} tokens paid by the pool for passes"
     held = "".join(f", {ticks} ticks of {period}" for period, ticks in sorted(c.ticks.items()))
-    return _with_notes(f"campaign {c.campaign}: {owed}{held}", c.notes)
+    return _explained(f"campaign {c.campaign}: {owed}{held}", c.dues, c.notes)
 
 
 def _case(c: CaseAnswer) -> str:
@@ -122,6 +137,23 @@ def _release(r: ReleaseAnswer) -> str:
 
 def _link(linked: bool) -> str:
     return "" if linked else " (no link)"
+
+
+def _explained(line: str, dues: Sequence[DueAnswer], notes: Sequence[str]) -> str:
+    """With the reason of each amount that is not paid yet."""
+    return _with_notes(line, [*map(_due, dues), *notes])
+
+
+def _due(d: DueAnswer) -> str:
+    return f"{_tokens(d.amount)} tokens: {d.why}; {d.follows}{_at(d.at)}"
+
+
+def _item(i: AgendaAnswer) -> str:
+    return f"{i.what}: {i.when}" if i.at is None else f"{moment(i.at)}: {i.what}: {i.when}"
+
+
+def _at(moment_of_it: int | None) -> str:
+    return "" if moment_of_it is None else f" ({moment(moment_of_it)})"
 
 
 def _with_notes(line: str, notes: Sequence[str]) -> str:

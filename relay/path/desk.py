@@ -38,13 +38,24 @@ class Desk:
         self._metrics = metrics
         self._clock = clock
         self._paused: list[Link] = []
+        self._began = clock()
+        self._silent: dict[tuple[Side, RelayId], float] = {}
         router.arrivals.relieved = self.relieve
 
     def opened(self, side: Side, peer: RelayId) -> None:
         """A link is up: repeat what still matters."""
+        self._silent.pop((side, peer), None)
         with self._books.step() as step:
             book = self._books.payee(peer) if side is Side.PAYER else self._books.payer(peer)
             step.add(side, peer, book.resend(self._clock()))
+
+    def closed(self, side: Side, peer: RelayId) -> None:
+        """A link is down."""
+        self._silent[side, peer] = self._clock()
+
+    def silent_for(self, side: Side, peer: RelayId) -> float:
+        """Seconds since a link that is down was open last, or since the start."""
+        return self._clock() - self._silent.get((side, peer), self._began)
 
     def received(self, side: Side, peer: RelayId, arrived: Sequence[frames.LinkFrame]) -> None:
         """Carry out frames in their order. Raises PeerError for one that has no place here."""
@@ -65,6 +76,12 @@ class Desk:
         if self._router.arrivals.under_way >= MAX_UNDER_WAY or self._books.congested:
             link.pause()
             self._paused.append(link)
+            self._metrics.pauses.inc()
+
+    @property
+    def paused(self) -> int:
+        """Links that are not read at the moment."""
+        return len(self._paused)
 
     def relieve(self) -> None:
         """Read again from payers, if enough is done."""
@@ -99,6 +116,7 @@ class Desk:
         effects: Iterable[Effect]
         match frame:
             case frames.Acks():
+                self._metrics.acks.add(len(frame.acks))
                 effects = book.on_acks([(a.batch, a.position, a.seq, a.ack) for a in frame.acks], now)
             case frames.RefuseTickets():
                 refusals = (book.on_ticket_refused(t.seq, t.reason, now) for t in frame.tickets)
@@ -156,6 +174,7 @@ class SideEvents:
 
     def closed(self, link: Link, reason: str) -> None:
         """See `LinkEvents`."""
+        self._desk.closed(self._side, link.peer)
         log.info("link with relay %d closed: %s", link.peer, reason)
 
     def dropped(self, peer: RelayId, reason: str, frames: int) -> None:
@@ -193,7 +212,8 @@ class RelayHooks:
         """See `Hooks`."""
         if side is Side.PAYER:
             self.cut_off.pop((side, peer), None)  # a right voucher puts a payer's faults right
-        log.info("batch %d with relay %d settled: %d hop prices", settled.number, peer, settled.value)
+        self._metrics.settled(side.name.lower(), settled.value)
+        log.debug("batch %d with relay %d settled: %d hop prices", settled.number, peer, settled.value)
 
     def claim_due(self, payer: RelayId) -> None:
         """See `Hooks`."""

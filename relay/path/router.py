@@ -76,6 +76,8 @@ class Router:
         )
         self._epochs: dict[Epoch, EpochKeys] = {}
         self._waiting: dict[RelayId, deque[tuple[float, Outgoing]]] = {}
+        self.waits: dict[RelayId, str] = {}
+        """Which limit of a next hop's book packets wait for, as long as some do."""
         self._submissions = Submissions()
 
     def use_epochs(self, epochs: dict[Epoch, EpochKeys], floor: Epoch) -> None:
@@ -134,6 +136,7 @@ class Router:
                 self._drop(outgoing, "waited_too_long")
             queue.popleft()
         del self._waiting[relay]
+        self.waits.pop(relay, None)
 
     def _issue(self, outgoing: Outgoing, now: float, step: Step) -> bool:
         """Give the next relay its ticket and packet; False while the link or a limit says wait."""
@@ -158,7 +161,9 @@ class Router:
             origin=outgoing.origin,
         )
         if isinstance(effects, Wait):
+            self.waits[outgoing.relay] = effects.reason
             return False
+        self._metrics.issued.add()
         self.flows.add(outgoing.epoch, HOPS - 1 - outgoing.value, outgoing.relay)
         step.add(Side.PAYEE, outgoing.relay, effects, packet=(outgoing.epoch, outgoing.packet))
         return True
@@ -209,7 +214,7 @@ class Router:
             return
         number, batch, position, own = ORIGIN.unpack(opened.origin)
         payer, response = RelayId(number), proof.response(own, opened.ack)
-        self._metrics.receipts.inc()
+        self._metrics.receipts.add()
         book = self._books.payee(payer)
         step.add(Side.PAYER, payer, book.on_response(batch, position, response, self._clock()))
 

@@ -126,6 +126,10 @@ class PassRedeemer:
             self.last = RedeemReport(tuple(redeemed), tuple(self._waits.all()))
             return self.last
 
+    def ends(self, scope: Scope) -> int:
+        """The first second after a scope's period: before it nobody is asked."""
+        return self._rules.ends(scope)
+
     def is_reserved(self, voucher: StoredPoolVoucher) -> bool:
         """Whether a voucher must not be claimed yet: passes that it might cover are redeemed at the pool
         first."""

@@ -19,6 +19,7 @@ import msgspec
 
 from mixpay.errors import UserError
 from mixpay.files import write_whole
+from mixpay.typed import typed
 
 PLAN = "rotation.json"
 SUCCESSOR = "successor"
@@ -52,7 +53,7 @@ def read(folder: Path) -> Plan | None:
     """The rotation under way in a relay's folder, or None. Raises UserError if it cannot be told."""
     path = folder / PLAN
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Plan)
+        return msgspec.json.decode(path.read_bytes(), type=typed(Plan))
     except FileNotFoundError:
         return None
     except OSError as error:

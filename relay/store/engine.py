@@ -105,6 +105,11 @@ class Store:
         """Whether so much waits for the disk that new work should be refused."""
         return self._backlog > self._limits.max_backlog
 
+    @property
+    def backlog(self) -> int:
+        """Changes that wait for the disk."""
+        return self._backlog
+
     def write(self, ops: Sequence[StoreOp], then: Then | None = None) -> None:
         """Commit changes; call `then` in the event loop once they, and all before them, are on disk.
 

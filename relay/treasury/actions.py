@@ -97,6 +97,22 @@ class Postponed:
     why: str
 
 
+_KINDS = {
+    Deposit: "deposit",
+    Fund: "fund",
+    Claim: "claim",
+    ClaimPool: "claim_pool",
+    RequestClose: "request_close",
+    FinishClose: "finish_close",
+    Sweep: "sweep",
+}
+
+
+def kind(action: Action) -> str:
+    """An action's kind, as metrics have it."""
+    return _KINDS[type(action)]
+
+
 def verb(action: Action) -> str:
     """What a log says of it, once it is done."""
     match action:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -36,6 +36,7 @@ from relay.treasury.actions import (
     Fund,
     Postponed,
     Together,
+    kind,
     name,
     verb,
 )
@@ -94,6 +95,8 @@ class TreasuryDesk:
         self._reader = _Reader(rpc, contracts, sender.account, schedule, claim_window)
         self._turn = asyncio.Lock()
         self._told: dict[str, str] = {}
+        self.tried: Counter[tuple[str, str]] = Counter()
+        """Actions since the start, by kind and outcome (done, failed)."""
         self.last = TreasuryReport()
         """The newest run's report."""
 
@@ -188,6 +191,7 @@ class TreasuryDesk:
 
     def _result(self, action: Action, error: ChainError | NoEther | None) -> Result:
         """What is reported of an action, and logged: trouble with the chain itself is the whole run's."""
+        self.tried[kind(action), "done" if error is None else "failed"] += 1
         if error is None:
             self._told.pop(name(action), None)
             log.info("%s: %s", verb(action), action.why)

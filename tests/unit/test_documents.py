@@ -14,8 +14,9 @@ from mixpay.cli.main import mixpay
 from relay.cli import cli as mixpay_relay
 
 ROOT = Path(__file__).resolve().parents[2]
+OPERATING = ("docs/operating/install.md", "docs/operating/metrics.md", "docs/operating/errors.md")
 PROGRAMS = {"mixpay": mixpay, "mixpay-relay": mixpay_relay}
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/deploying.md", "docs/operating.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/deploying.md", "docs/operating.md", *OPERATING)
 
 
 def shown() -> Iterator[tuple[str, str]]:

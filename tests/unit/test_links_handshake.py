@@ -110,8 +110,25 @@ async def test_too_many_handshakes_are_refused() -> None:
         Stranger.at(both.server.port) as first,
     ):
         assert isinstance(await first.hear(), frames.Hello)
-        async with Stranger.at(both.server.port) as second:
-            assert await second.hear() == frames.Refuse("too_many_handshakes")
+        with pytest.raises(OSError):
+            async with Stranger.at(both.server.port):
+                pass
+        assert both.at_payee.failures == [(None, "too_many_strangers")]
+
+
+async def test_strangers_of_one_address_leave_room_and_relays_with_links_take_none() -> None:
+    async with pair(payee=replace(LIMITS, handshakes_of_address=1)) as both:
+        link = await both.connect()
+        async with Stranger.at(both.server.port) as stranger:  # the link is no stranger any more
+            assert isinstance(await stranger.hear(), frames.Hello)
+            with pytest.raises(OSError):
+                async with Stranger.at(both.server.port):
+                    pass
+            assert both.at_payee.failures == [(None, "too_many_of_one_address")]
+        await both.at_payee.until(lambda: len(both.at_payee.failures) == 2)
+        async with Stranger.at(both.server.port) as next_one:
+            assert isinstance(await next_one.hear(), frames.Hello)
+        assert link.is_open
 
 
 async def test_too_many_links_are_refused() -> None:

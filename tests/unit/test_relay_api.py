@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 import court_facts
+from mixpay.door import CrowdLimits
 from mixpay.errors import ChainUnavailable, MixpayError, UserError
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, Amount, Epoch, RelayId
@@ -21,18 +22,21 @@ from relay.court import CourtReport
 from relay.court import desk as court_desk
 from relay.court.actions import Expire, Matter
 from relay.metrics import Metrics
-from relay.operator import report
+from relay.operator import api, report
 from relay.operator.answers import (
+    AgendaAnswer,
     ApiFile,
     Balances,
     DrainAnswer,
+    DueAnswer,
     ErrorAnswer,
     Income,
+    PayerAnswer,
     Roles,
     SettleAnswer,
     StatusAnswer,
 )
-from relay.operator.api import ApiServer
+from relay.operator.api import ApiServer, metrics_token
 from relay.operator.api_client import ApiClient, DaemonTrouble
 from relay.operator.status_text import settle_text, status_text
 from relay.redeem.redeemer import Redeemed, RedeemReport
@@ -196,6 +200,44 @@ async def test_drainCommand_exitsWith1_whilePacketsAreLeft(
     assert capsys.readouterr().out == "packets are taken\n"
 
 
+async def test_metrics_token_opens_metrics_and_nothing_else(desk: Desk) -> None:
+    path = desk.home / "metrics.token"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    token = path.read_text()
+    assert await desk.ask("GET", "/metrics", token) == (200, b"mixpay_up 1\n")
+    for method, other in (("GET", "/status"), ("POST", "/settle"), ("POST", "/metrics/settle")):
+        assert (await desk.refusal(method, other, token))[0] in (401, 404)
+    assert desk.daemon.settlements == 0
+    assert metrics_token(desk.home) == token  # kept over a restart
+
+
+def test_metrics_token_that_others_read_or_that_is_short_is_refused(tmp_path: Path) -> None:
+    metrics_token(tmp_path)
+    path = tmp_path / "metrics.token"
+    path.chmod(0o644)
+    with pytest.raises(UserError, match="chmod 600"):
+        metrics_token(tmp_path)
+    path.chmod(0o600)
+    path.write_text("\n")
+    with pytest.raises(UserError, match="holds no token"):
+        metrics_token(tmp_path)
+
+
+async def test_too_many_requests_are_told_to_come_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "_CROWD", CrowdLimits(at_once=9, of_address=9, per_second=0.1, burst=4))
+    server = ApiServer(tmp_path, Daemon())
+    await server.start(0)
+    file = msgspec.json.decode((tmp_path / "api.json").read_bytes(), type=ApiFile)
+    async with aiohttp.ClientSession() as session:
+        desk = Desk(Daemon(), server, session, file, tmp_path)
+        for _ in range(3):  # guessing a token is work, too
+            assert await desk.refusal("GET", "/status", "x" * 43) == (401, "unauthorized")
+        assert await desk.refusal("GET", "/status", "x" * 43) == (429, "too_fast")
+    await server.stop()
+
+
 async def test_other_paths_and_methods_are_refused(desk: Desk) -> None:
     assert await desk.refusal("GET", "/nothing") == (404, "not_found")
     assert await desk.refusal("POST", "/status") == (405, "malformed")
@@ -262,6 +304,40 @@ def test_status_reads_well() -> None:
     assert settle_text(SETTLED) == "everything is settled"
 
 
+def test_status_says_why_something_is_unpaid_and_what_comes_next() -> None:
+    below = DueAnswer(amount=str(12 * 10**12), why="12 tickets: settled at 1,000", follows="then", at=3_600)
+    lacking = DueAnswer(amount="5", why="the channel lacks it", follows="when it tops up", at=None)
+    agenda = [
+        AgendaAnswer(what="settle 12 tickets with relay 5", when="or sooner", at=3_600),
+        AgendaAnswer(what="claim", when="when it is worth it", at=None),
+    ]
+    payer = PayerAnswer(
+        relay=5, account="0x", linked=False, unsettled_value=12, proven_value=12, receipts=0, cumulative="5",
+        claimed="0", claimable="0", deposit="0", closes_at=0, voucher=None, refused=None, notes=["a note"],
+        dues=[below, lacking],
+    )  # fmt: skip
+    status = msgspec.structs.replace(STATUS, payers=[payer], agenda=agenda)
+    text = status_text(status)
+    assert (
+        """payers (who owes us):
+  relay 5 (no link): 0.000000000000000005 tokens in vouchers, 0 claimed, 12 hop prices unsettled
+    - 0.000012 tokens: 12 tickets: settled at 1,000; then (1970-01-01 01:00:00 UTC)
+    - 0.000000000000000005 tokens: the channel lacks it; when it tops up
+    - a note
+"""
+        in text
+    )
+    assert (
+        """
+next:
+  1970-01-01 01:00:00 UTC: settle 12 tickets with relay 5: or sooner
+  claim: when it is worth it
+"""
+        in text
+    )
+    assert msgspec.json.decode(msgspec.json.encode(status), type=StatusAnswer) == status
+
+
 # ------------------------------------------------------------------ what the daemon reports
 
 
@@ -304,7 +380,7 @@ def test_campaigns_are_those_configured_or_owing() -> None:
     operator = Account(b"\x0a" * 20)
     at_pool = {3: Amount(20)}
     one, two, three = report.campaign_answers(
-        operator, {1: "http://a"}, EntryPassBook(), {2: voucher}, at_pool, money()
+        operator, {1: "http://a"}, EntryPassBook(), {2: voucher}, at_pool, money(), {}
     )
     assert (one.campaign, one.issuer, one.voucher) == (1, "http://a", None)
     assert two.issuer is None
@@ -317,7 +393,7 @@ def test_campaigns_are_those_configured_or_owing() -> None:
         voucher, Amount(10), Epoch(4), Amount(25), closes_at=9, window=9
     )  # 60 more, caps leave 25
     run = money(pool=(known,))
-    found = report.campaign_answers(operator, {}, EntryPassBook(), {2: voucher}, at_pool, run)
+    found = report.campaign_answers(operator, {}, EntryPassBook(), {2: voucher}, at_pool, run, {})
     income = report.income([], [], found)
     assert (income.received, income.claimed, income.unclaimed) == ("55", "30", "25"), "I5"
     text = status_text(msgspec.structs.replace(STATUS, campaigns=[three]))

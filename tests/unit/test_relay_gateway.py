@@ -21,14 +21,16 @@ from mixpay import tls
 from mixpay.crypto import x25519
 from mixpay.descriptors import Equivocation, sign_descriptor
 from mixpay.directory import read_directory
+from mixpay.door import WebTimes
 from mixpay.mailbox import mailbox_id_of, sign_challenge
 from mixpay.packet import GEOMETRY
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
 from mixpay.types import Epoch, RelayId
 from mixpay.wire import client, frames
 from registry_samples import operator_key
-from relay.clients import connections, gateway
+from relay.clients import gateway
 from relay.clients.gateway import Gateway
+from relay.config import Strangers
 from relay.keys.directories import encode_descriptor
 from relay.path.books import Side
 from relay_parts import (
@@ -77,8 +79,10 @@ class Talk:
 class Door:
     """A relay's gateway, and a browser in front of it."""
 
-    def __init__(self, parts: Parts, node: Node, port: int, http: aiohttp.ClientSession) -> None:
-        self.parts, self.node, self.port, self.http = parts, node, port, http
+    def __init__(
+        self, parts: Parts, node: Node, port: int, http: aiohttp.ClientSession, served: Gateway
+    ) -> None:
+        self.parts, self.node, self.port, self.http, self.gateway = parts, node, port, http, served
         self.pinned = tls.PinnedKey(tls.link_key_of(link_seed(node.me)))
 
     async def get(self, path: str) -> tuple[int, bytes]:
@@ -108,14 +112,24 @@ class Door:
 
 
 @asynccontextmanager
-async def serving(parts: Parts, node: Node, limit: int = 50) -> AsyncIterator[Door]:
-    served = Gateway(node.state, node.router, node.passes, node.mailboxes, node.store, node.metrics, limit)
+async def serving(
+    parts: Parts,
+    node: Node,
+    limit: int = 50,
+    times: WebTimes | None = None,
+    strangers: Strangers | None = None,
+) -> AsyncIterator[Door]:
+    served = Gateway(
+        node.state, node.router, node.passes, node.mailboxes, node.store, node.metrics, limit,
+        strangers or Strangers(),
+    )  # fmt: skip
+    served.times = times or WebTimes()
     with sockets.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     await served.start("127.0.0.1", port, link_seed(node.me))
     connector = aiohttp.TCPConnector(local_addr=(CLIENT, 0))
     async with aiohttp.ClientSession(connector=connector) as http:
-        yield Door(parts, node, port, http)
+        yield Door(parts, node, port, http, served)
     await served.stop()
 
 
@@ -601,17 +615,59 @@ async def test_clientWhosePassWasTaken_mayStay_untilItIsSilentForLong(
     assert door.node.refusals("client_silent") == 1
 
 
-async def test_connectionThatAsksNothing_isClosed_andSocketsStay(
-    door: Door, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "FIRST_REQUEST_SECONDS", 0.1)
-    async with door.entry() as talk:
+async def test_connectionThatAsksNothing_isClosed_andSocketsStay(parts: Parts, node: Node) -> None:
+    async with serving(parts, node, times=WebTimes(first_request=0.1)) as door, door.entry() as talk:
         reader, writer = await asyncio.open_connection("127.0.0.1", door.port, ssl=tls.client_context())
         async with asyncio.timeout(5):
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
         writer.close()
         assert await talk.ask(present(mine(door))) == client.PassOk(0)
+
+
+async def test_oneAddress_takesItsPartOfThePlaces_only(parts: Parts, node: Node) -> None:
+    """The attack: one host opens WebSockets and says nothing. Others still come in, and it is shown out."""
+    strangers = Strangers(connections_of_address=3, per_second=1_000.0)
+    async with serving(parts, node, strangers=strangers) as door, contextlib.AsyncExitStack() as crowd:
+        for _ in range(3):
+            await crowd.enter_async_context(door.entry())
+        with pytest.raises(aiohttp.ClientError):
+            await crowd.enter_async_context(door.entry())
+        assert node.refusals("too_many_of_one_address") == 1
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", door.port, ssl=tls.client_context(), local_addr=("127.0.0.9", 0)
+        )
+        writer.write(b"GET /v1/directory HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_documents_areServedAsFastAsIsDecent(parts: Parts, node: Node) -> None:
+    async with serving(parts, node, strangers=Strangers(connections_of_address=1, per_second=1.0)) as door:
+        statuses = [(await door.get("/v1/directory"))[0] for _ in range(5)]
+        assert statuses == [200, 200, 200, 200, 429]  # five at once; the connection was the first
+        assert node.refusals("too_fast") == 1
+
+
+async def test_clientThatDoesNotRead_losesItsPlace(
+    parts: Parts, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers that nobody takes must not be waited for."""
+    monkeypatch.setattr(gateway, "SILENCE_SECONDS", 0.5)
+    async with serving(parts, node) as door:
+        stuck: list[float] = []
+
+        async def send_bytes(_: object, data: bytes) -> None:
+            stuck.append(len(data))
+            await asyncio.Event().wait()
+
+        async with door.mailbox() as (talk, nonce):
+            monkeypatch.setattr(gateway.web.WebSocketResponse, "send_bytes", send_bytes)
+            await talk.say(fetch(door, nonce))
+            await until(lambda: node.refusals("client_silent") == 1)
+        assert stuck
+        await until(lambda: door.gateway.clients == 0)
 
 
 @pytest.mark.parametrize("header", [b"Upgrade: we\x98socket", b"Sec-WebSocket-Version: \x98"])

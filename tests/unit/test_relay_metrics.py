@@ -45,7 +45,7 @@ def test_inventedReasons_becomeOther() -> None:
 
 def test_twoRelaysInOneProcess_countApart() -> None:
     one, other = Metrics(), Metrics()
-    one.packets.labels("mix").inc()
+    one.carried("mix")
     assert value(one, "mixpay_packets_total", role="mix") == 1
     assert value(other, "mixpay_packets_total", role="mix") is None
 
@@ -58,3 +58,16 @@ def test_render_isPrometheusText() -> None:
     assert 'mixpay_refusals_total{reason="bad_ack"} 1.0' in text
     assert "mixpay_mixer_packets 3.0" in text
     assert text.endswith("\n")
+
+
+def test_countersOfTheDataPath_addUp() -> None:
+    metrics = Metrics()
+    for role in ("mix", "mix", "mailbox"):
+        metrics.carried(role)
+    metrics.acks.add(16)
+    metrics.acks.add(3)
+    assert value(metrics, "mixpay_packets_total", role="mix") == 2
+    assert value(metrics, "mixpay_packets_total", role="mailbox") == 1
+    assert value(metrics, "mixpay_packets_total", role="entry") is None
+    assert value(metrics, "mixpay_acks_received_total") == 19
+    assert value(metrics, "mixpay_receipts_total") == 0

@@ -10,11 +10,12 @@ import pytest
 import pytest_asyncio
 
 from mixpay.book import Limits
+from mixpay.book.rows import Channel
 from mixpay.crypto import x25519
 from mixpay.errors import PeerError
 from mixpay.mailbox import Created, mailbox_id_of
 from mixpay.packet import Deliver, Forward, Hop, build, peel
-from mixpay.types import Epoch
+from mixpay.types import Amount, Epoch
 from mixpay.wire import frames
 from registry_samples import name
 from relay.path.books import Side
@@ -57,6 +58,24 @@ async def test_packet_isAcknowledgedAndForwardedAfterItsDelay(parts: Parts, mix:
     await mix.pass_time(0.02)
     (sent,) = to_next.take()
     assert sent == frames.Packet(1, EPOCH, layer.next_lock, layer.next_hint, 3, layer.packet)
+
+
+async def test_packetThatWaits_saysForWhichLimit(parts: Parts, mix: Node) -> None:
+    mix2 = parts.path()[2]
+
+    def closing_at(when: int) -> None:
+        with mix.books.step() as step:
+            channel = Channel(Amount(10**18), Amount(0), when)
+            step.add(Side.PAYEE, mix2, mix.books.payer(mix2).on_channel(channel))
+
+    closing_at(99)
+    await parts.bring(mix, frame(parts.packet()))
+    await mix.pass_time(0.02)
+    assert mix.router.waits == {mix2: "channel_closing"}
+    closing_at(0)
+    await mix.pass_time(0.02)
+    assert mix.router.waits == {}
+    assert mix.count("tickets_issued") == 1
 
 
 async def test_ackOfNextHop_completesTheResponse(parts: Parts, mix: Node) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,13 @@ from mixpay.passes import (
     Scope,
     drawn_position,
 )
-from mixpay.sponsor import api, app
+from mixpay.sponsor import api, app, service
 from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.redeem.pool_view import ChainPool
 from relay.store import StoredPoolVoucher
 from sponsor_world import PASSWORD, World
+
+STRANGER = "127.0.0.77"
 
 
 @pytest.fixture
@@ -253,6 +255,38 @@ async def test_http_answersBadRequestsInJson(world: World) -> None:
             got, answer = await issuer.post(path, body)
             assert (got, answer["error"]) == (status, label), (path, body[:60])
             assert set(answer) == {"error", "detail"}
+
+
+async def test_strangersWhoWasteTime_areShownOut_andNotWrittenDown(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    monkeypatch.setattr(service, "BODY_SECONDS", 0.2)
+    world.configure(connections_of_address=3, per_second=2.0)
+    async with serving(world) as issuer:
+        host, port = issuer.url.removeprefix("http://").split(":")
+
+        async def knock(said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            reader, writer = await asyncio.open_connection(host, int(port), local_addr=(STRANGER, 0))
+            writer.write(said)
+            return reader, writer
+
+        async with asyncio.timeout(10):
+            slow = await knock(b"POST /v1/sign HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+            assert (await slow[0].readline()).startswith(b"HTTP/1.1 408")
+            babbling = await knock(b"babble babble\r\n\r\n")
+            await babbling[0].read()
+            silent = [await knock(b"") for _ in range(3)]
+            with suppress(ConnectionError):
+                assert await silent[2][0].read() == b"" or await silent[1][0].read() == b""
+            while (answer := await issuer.get(api.CAMPAIGN_PATH))[0] == 200:
+                pass
+            assert (answer[0], answer[1]["error"]) == (429, "too_fast")
+        for _, writer in (slow, babbling, *silent):
+            writer.close()
+    assert "too_many_of_one_address" in caplog.text
+    assert "babble" not in caplog.text
+    assert STRANGER not in caplog.text
 
 
 async def test_sign_refusesAsBusyWhatWouldWaitTooLong(world: World) -> None:
