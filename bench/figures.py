@@ -49,11 +49,13 @@ GOALS: Mapping[str, Goal] = {
     "relay_us_per_packet": Goal("µs", None, MACHINE, "CPU of the whole daemon, as busy as it can be"),
     "relay_over_floor": Goal("×", 2.0, RUN, "relay_us_per_packet / floor_us"),
     "relay_us_no_incentives": Goal(
-        "µs", None, MACHINE, "the same frames and load, without proof of relay and books"
+        "µs", None, MACHINE, "the same frames, no proof of relay, no books, as busy as can be"
     ),
-    "incentives_ratio": Goal("×", 2.2, "the relay without incentives", "with them / without, the same load"),
-    "incentives_ratio_at_peak": Goal(
-        "×", None, "the relay without incentives", "with them / without, each as busy as it can be"
+    "incentives_ratio": Goal(
+        "×", 2.2, "the relay without incentives", "with them / without, each as busy as can be"
+    ),
+    "incentives_ratio_same_load": Goal(
+        "×", None, "the relay without incentives", "with them / without, under the same load"
     ),
     "receipts_us": Goal("µs", 12, MACHINE, "what incentives cost beyond curve operations and the ack check"),
     "scaling_2_workers": Goal(

@@ -26,7 +26,8 @@ Entries, next mixes and what makes packets are one other process on the same two
 
 - *Without incentives* is `bench/plain.py`: same links, frames, packets, replay tags on disk and delays, no checks of lock
   and hint, no books, no acks. No operator can start a relay so.
-  At its own peak it has more to do at a time than a relay whose payers wait for signatures, the more so on a busy machine.
+  Under the same load it idles where the relay with incentives is busy, and what a process costs that idles is in its figure: the
+  less that says, the busier the machine.
 - *receipts_us* is what is left of the difference after the curve operations (two base multiplications, an addition) and
   the check of one ack.
 - *scaling_2_workers* is reckoned from CPU time: a process uses one core at most, all of the relay's two at most, and the

@@ -149,7 +149,7 @@ def _peaks(found: Found, stand: Stand | None, plain: Stand, scale: Scale) -> lis
             alike.append(plain.run(max(1.0, with_[-1]["rate"]), scale.seconds, scale.warm))
         without.append(plain.run(None, scale.seconds, scale.warm))
         acks.append(measure_proof(Scale(slices=max(3, scale.slices // 15))).figures["ack_check_us"])
-    off = _median(alike or without, "us_per_packet")
+    off = _median(without, "us_per_packet")
     found.figures["relay_us_no_incentives"] = off
     found.detail["without incentives"] = {
         "under the same load": [_short(run) for run in alike],
@@ -164,8 +164,8 @@ def _peaks(found: Found, stand: Stand | None, plain: Stand, scale: Scale) -> lis
         found.figures |= {
             "relay_us_per_packet": on,
             "relay_over_floor": statistics.median(run["us_per_packet"] / run["floor_us"] for run in with_),
-            "incentives_ratio": _ratio(with_, alike),
-            "incentives_ratio_at_peak": _ratio(with_, without),
+            "incentives_ratio": _ratio(with_, without),
+            "incentives_ratio_same_load": _ratio(with_, alike),
             "receipts_us": on - off - curve_us - ack,
         }
         floors = {"floor_us": _median(with_, "floor_us"), "curve_us": curve_us, "ack_check_us": ack}
