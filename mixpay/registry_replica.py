@@ -74,7 +74,10 @@ class RegistryReplica:
     def frozen(self, epoch: Epoch, root: bytes, count: int, beacon: bytes) -> None:
         """Take a `Frozen` event. Raises ReplicaError if it differs from the replica or is no later epoch."""
         if (root, count) != (self.root, self.count):
-            raise ReplicaError(f"the events before epoch {epoch} was frozen are not complete")
+            raise ReplicaError(
+                f"the events before epoch {epoch} was frozen are not complete: the RPC endpoint left "
+                "some out, or changed them; use another one"
+            )
         if self._drawn and epoch <= max(self._drawn):
             raise ReplicaError(f"epoch {epoch} was frozen before")
         relays = tuple(sorted(self._relays.values(), key=lambda relay: relay.position))

@@ -26,7 +26,7 @@ from mixpay.chain.sender import Sender
 from mixpay.chain.views import Channel
 from mixpay.crypto.hashing import keccak256
 from mixpay.endpoint import EndpointError, parse_endpoint
-from mixpay.errors import ChainError, PeerError, UserError
+from mixpay.errors import ChainError, ChainUnavailable, PeerError, UserError
 from mixpay.layers import Role
 from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.keys.epoch_keys import EpochKeys
@@ -50,8 +50,15 @@ _CHANNEL_EVENTS = (
 )
 _FREEZE_TURN = 3.0
 """Seconds between one relay's turn to fix the next epoch and the next relay's."""
+_LOOKS_A_NOTICE = 8
+"""So often within a closing channel's notice each channel is read, whatever events say."""
 _LINGER = 60.0
 """Seconds that a link stays after it was needed: the last voucher may have to be repeated on it."""
+
+_AWAY = (
+    "while the chain does not answer, packets go on within the limits, and money waits: nothing is lost. If "
+    "it takes long, set another rpc_url in relay.toml and start the relay again"
+)
 
 
 class Accounts:
@@ -111,18 +118,26 @@ class ChainSide:
         self._reporter = reporter
         self._metrics = metrics
         self._clock = clock
-        self._read: set[tuple[Side, RelayId]] = set()
+        self._read: dict[tuple[Side, RelayId], int] = {}
+        """Books that know their channels, and since when (chain time)."""
+        self._read_again = max(1, state.view.deployment.parameters.notice // _LOOKS_A_NOTICE)
         self._epoch_seen: tuple[Epoch, float] | None = None
         self._spare_since: dict[RelayId, float] = {}
         self._beside: dict[str, asyncio.Task[None]] = {}
         self._troubles: dict[str, str] = {}
         self.read_at: float | None = None
         """When the chain was last read without an error, by the clock."""
+        self._away: set[str] = set()
+        """What waits for an endpoint that does not answer."""
 
     @property
     def trouble(self) -> str | None:
         """What failed the last time it was tried, and why, for the operator; None if nothing did."""
         return "; ".join(dict.fromkeys(self._troubles.values())) or None
+
+    def notes(self) -> list[str]:
+        """What the operator can do about it."""
+        return [_AWAY] if self._away else []
 
     async def run(self, interval: float) -> None:
         """Look, every `interval` seconds, until cancelled."""
@@ -164,7 +179,9 @@ class ChainSide:
                 log.warning("%s: %s", what, error)
             self._troubles[what] = str(error)
             self._metrics.troubles.labels(what).inc()
+            (self._away.add if isinstance(error, ChainUnavailable) else self._away.discard)(what)
         else:
+            self._away.discard(what)
             if self._troubles.pop(what, None) is not None:
                 log.info("%s: works again", what)
 
@@ -185,15 +202,18 @@ class ChainSide:
             found = [event for event in batch.events if isinstance(event, _CHANNEL_EVENTS)]
             changed = {(event.payer, event.payee) for event in found}
             if changed:
-                self._read = {book for book in self._read if self._pair(*book) not in changed}
+                self._read = {b: at for b, at in self._read.items() if self._pair(*b) not in changed}
 
     async def _update_channels(self) -> None:
-        """Tell books of their channels: new books, and those whose channel changed."""
+        """Tell books of their channels: new books, those whose channel changed, and those not asked for long:
+        a node that keeps an event from us must not cost us the notice of a closing.
+        """
+        now = self._state.chain_time
         for side, peer in self._all_books():
-            if (side, peer) not in self._read:
+            if now - self._read.get((side, peer), -self._read_again) >= self._read_again:
                 channel = await asyncio.to_thread(self._contracts.channels.channel, *self._pair(side, peer))
                 self._tell(side, peer, channel)
-                self._read.add((side, peer))
+                self._read[side, peer] = now
 
     def _all_books(self) -> list[tuple[Side, RelayId]]:
         payers = [(Side.PAYER, peer) for peer in self._books.payees]

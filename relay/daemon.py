@@ -53,6 +53,7 @@ from relay.operator.ports import port_of
 from relay.operator.prospects import Reader
 from relay.path.arrivals import Outgoing
 from relay.path.books import Books, Purse, Side
+from relay.path.cut_off import CutOffs
 from relay.path.desk import Desk, RelayHooks, SideEvents
 from relay.path.flows import Flows
 from relay.path.mixer import Mixer
@@ -142,15 +143,17 @@ class Daemon:
         self.accounts.learn(self.state)
         self.accounts.look_up({peer for _, peer in store.book_rows()})
         self.hooks = RelayHooks(self.metrics)
-        self.books = Books(
-            purse, book_limits(config), store, self.hooks, self.accounts.of, os.urandom, self.clock(),
-            restored=self.state.restored,
-        )  # fmt: skip
-        floor = self.state.floor
-        tags = self.tags = TagStore(floor, _TAGS, store.tags(floor))
-        self.mailboxes = Mailboxes(self.me)
-        self.mailboxes.restore(store.mailboxes(), store.message_index())
-        self.passes = EntryPassBook.from_records(store.passes(self.state.chain_id, self.state.pool))
+        self.hooks.cut_offs = self.cut_offs = CutOffs(store, lambda: self.state.chain_time)
+        with store.understood():
+            self.books = Books(
+                purse, book_limits(config), store, self.hooks, self.accounts.of, os.urandom, self.clock(),
+                restored=self.state.restored,
+            )  # fmt: skip
+            floor = self.state.floor
+            tags = self.tags = TagStore(floor, _TAGS, store.tags(floor))
+            self.mailboxes = Mailboxes(self.me)
+            self.mailboxes.restore(store.mailboxes(), store.message_index())
+            self.passes = EntryPassBook.from_records(store.passes(self.state.chain_id, self.state.pool))
         self.mixer: Mixer[Outgoing] = Mixer(config.limits.mixer_packets)
         self.workers = WorkerPool(config.workers, InlineOpener(os.urandom, tags.seen))
         self.router = Router(
@@ -236,8 +239,9 @@ class Daemon:
             links_out=self._open_links_out,
             waiting=self.router.waiting,
             limits=self.router.waits,
+            cut_off_since=self.cut_offs.since,
             trouble=lambda: self.chain.trouble,
-            notes=lambda: [*self.keys.notes(), *self.reporter.notes()],
+            notes=lambda: [*self.chain.notes(), *self.keys.notes(), *self.reporter.notes()],
             capacity=lambda: self.capacity,
             clock=self.clock,
         )

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import resource
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from relay.draining import LONGEST
@@ -22,6 +23,9 @@ from relay.rotation.plan import require_whole
 from relay.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
+
+_THREADS = 64
+"""Some six parts of the daemon of each release, and of each retired key, ask the chain."""
 
 
 def run(path: Path, password: str) -> None:
@@ -39,6 +43,14 @@ def _allow_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _allow_waiting() -> None:
+    """Let many threads wait for a chain that says nothing: what names stand for is looked up in threads, too,
+    and links must not wait for the chain.
+    """
+    executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="waiting")
+    asyncio.get_running_loop().set_default_executor(executor)
 
 
 class Signals:
@@ -61,6 +73,7 @@ class Signals:
 
 async def _serve(home: Home, retired: RetiredRelays) -> None:
     _allow_files()
+    _allow_waiting()
     signals = Signals()
     signals.listen()
     await serve(home, retired, signals)

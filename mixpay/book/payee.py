@@ -75,6 +75,9 @@ from mixpay.book.standing import Standing, batch_standing
 from mixpay.types import Account, Amount, Value
 from mixpay.wire.frames import SAMPLES
 
+_NEXT = 2**64 - 1
+"""A ticket number that none was given yet."""
+
 
 class PayeeBook(SettlingPayee):
     """What one payer owes this relay. `domain` is that of Channels.
@@ -154,10 +157,18 @@ class PayeeBook(SettlingPayee):
             owed=owed,
         )
 
-    def takes_responses(self, batch: int) -> bool:
-        """Say whether a response that comes now would be paid: not once the root of the receipts is out."""
+    def at_limit(self, price: Amount) -> str | None:
+        """Return why the next ticket, even one of the least value, would be refused for a limit, or None."""
+        return self.refusal(_NEXT, Value(1), price)
+
+    def takes_responses(self, batch: int, now: float) -> bool:
+        """Say whether the response of a packet that is sent on now would be paid: not once the root of the
+        receipts is out, nor so shortly before it that an acknowledgement in time may come after it.
+        """
         run = self._run(batch)
-        return run is not None and not run.is_fixed
+        if run is None or run.is_fixed:
+            return False
+        return run is self._open or now <= self._deadline - self.limits.ack_timeout
 
     def on_response(self, batch: int, position: int, response: bytes, now: float) -> Effects:
         """The response of a ticket, 32 bytes, from the next relay's checked ack (the last layer: at once)."""

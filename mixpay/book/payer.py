@@ -132,6 +132,10 @@ class PayerBook(SettlingPayer):
         self._promises.add(ticket, now)
         return Store(ticket), SendTicket(ticket.seq, lock, _short(hint), value)
 
+    def at_limit(self, price: Amount, now: float) -> str | None:
+        """Return why even a ticket of the least value would have to wait now, or None."""
+        return self._why_wait(price, price, now)
+
     def _why_wait(self, amount: int, price: Amount, now: float) -> str | None:
         if self.no_tickets is not None:
             return reasons.LINK_REFUSED

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from eth_abi.exceptions import DecodingError
+
 from mixpay.chain import abi
 from mixpay.chain.records import Call
 from mixpay.chain.rpc import Rpc
@@ -30,5 +32,8 @@ class Contract:
     def _read(self, function: str, *arguments: Any) -> Any:
         """The one value that the function returns, or a tuple of them."""
         answer = self._rpc.call(self._write(function, *arguments), block=self._block)
-        values = abi.decode(self._artifact.functions[function].outputs, answer)
+        try:
+            values = abi.decode(self._artifact.functions[function].outputs, answer)
+        except DecodingError:  # as a node answers that has no contract there yet
+            raise self._rpc.nonsense(f"{self.NAME}.{function}") from None
         return values[0] if len(values) == 1 else values

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from eth_abi.exceptions import DecodingError
+
 from mixpay.chain.errors import RpcError
 from mixpay.chain.events import KINDS, Decoder, Event
 from mixpay.chain.records import Block, Log
@@ -83,9 +85,15 @@ class Follower:
             end = latest if target == latest.number else self._block(target)
             logs = self._read(trail.head + 1, end)
             trail = trail.extended(_checkpoints(logs, end))
-        events = tuple(event for event in map(self._decoder.decode, logs) if event is not None)
+        events = tuple(event for event in map(self._decoded, logs) if event is not None)
         self._trail = trail
         return Batch(events, reverted_to, trail.head, latest.number, self._chain_time)
+
+    def _decoded(self, log: Log) -> Event | None:
+        try:
+            return self._decoder.decode(log)
+        except (DecodingError, ValueError, LookupError, StopIteration, RuntimeError):
+            raise self._rpc.nonsense("eth_getLogs") from None
 
     def _hash_at(self, number: int, latest: Block) -> bytes | None:
         found = latest if number == latest.number else self._rpc.block(number)

@@ -7,8 +7,8 @@ providers put keys there.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -36,6 +36,7 @@ from mixpay.deployment import Deployment
 from mixpay.errors import ChainUnavailable, UserError
 from mixpay.types import Account
 
+T = TypeVar("T")
 _BUSY = {-32005, 429}  # rate limits, as providers say them
 
 
@@ -93,53 +94,51 @@ class Rpc:
 
     def chain_id(self) -> int:
         """The chain the node is on."""
-        return to_int(self.request("eth_chainId"))
+        return self._ask(to_int, "eth_chainId")
 
     def latest(self) -> Block:
         """The newest block."""
-        return parse_block(self.request("eth_getBlockByNumber", "latest", False))
+        return self._ask(parse_block, "eth_getBlockByNumber", "latest", False)
 
     def block(self, number: int) -> Block | None:
         """A block by its number, None if the node has none."""
-        found = self.request("eth_getBlockByNumber", hex(number), False)
-        return None if found is None else parse_block(found)
+        return self._ask(_or_none(parse_block), "eth_getBlockByNumber", hex(number), False)
 
     def code(self, address: Account) -> bytes:
         """The code of a contract, empty where there is none."""
-        return from_hex(self.request("eth_getCode", to_hex(address), "latest"))
+        return self._ask(from_hex, "eth_getCode", to_hex(address), "latest")
 
     def balance(self, address: Account) -> int:
         """Native balance in wei."""
-        return to_int(self.request("eth_getBalance", to_hex(address), "latest"))
+        return self._ask(to_int, "eth_getBalance", to_hex(address), "latest")
 
     def nonce(self, address: Account, block: str = "pending") -> int:
         """Number of transactions sent from the account."""
-        return to_int(self.request("eth_getTransactionCount", to_hex(address), block))
+        return self._ask(to_int, "eth_getTransactionCount", to_hex(address), block)
 
     def call(self, call: Call, sender: Account | None = None, block: int | None = None) -> bytes:
         """What the call returns, on the state after `block` (None: the newest). Raises Reverted."""
         at = "latest" if block is None else hex(block)
-        return from_hex(self._try(call, "eth_call", call_fields(call, sender), at))
+        return self._try(call, from_hex, "eth_call", call_fields(call, sender), at)
 
     def estimate_gas(self, call: Call, sender: Account) -> int:
         """Gas that the call needs. Raises Reverted."""
-        return to_int(self._try(call, "eth_estimateGas", call_fields(call, sender)))
+        return self._try(call, to_int, "eth_estimateGas", call_fields(call, sender))
 
     def priority_fee(self) -> int:
         """Tip in wei per gas that gets a transaction mined soon; 1 gwei where the node has no opinion."""
         try:
-            return to_int(self.request("eth_maxPriorityFeePerGas"))
+            return self._ask(to_int, "eth_maxPriorityFeePerGas")
         except RpcError:
             return 10**9
 
     def gas_price(self) -> int:
         """Price in wei per gas, for chains without a base fee."""
-        return to_int(self.request("eth_gasPrice"))
+        return self._ask(to_int, "eth_gasPrice")
 
     def receipt(self, transaction: bytes) -> Receipt | None:
         """Of a mined transaction, else None."""
-        found = self.request("eth_getTransactionReceipt", to_hex(transaction))
-        return None if found is None else parse_receipt(found)
+        return self._ask(_or_none(parse_receipt), "eth_getTransactionReceipt", to_hex(transaction))
 
     def logs(
         self, first: int, last: int, addresses: Sequence[Account], topics: Sequence[bytes | None] = ()
@@ -152,18 +151,40 @@ class Rpc:
         query["address"] = [to_hex(address) for address in addresses]
         if topics:
             query["topics"] = [None if topic is None else to_hex(topic) for topic in topics]
-        found = [parse_log(item) for item in self.request("eth_getLogs", query)]
+        found = self._ask(_parse_logs, "eth_getLogs", query)
         return sorted(found, key=lambda log: (log.block, log.index))
 
-    def _try(self, call: Call, method: str, *params: object) -> Any:
+    def nonsense(self, method: str) -> ChainUnavailable:
+        """The error for an answer that no node in its right mind gives."""
+        return ChainUnavailable(f"{self.shown} answers nonsense to {method}; it may be catching up")
+
+    def _ask(self, parse: Callable[[Any], T], method: str, *params: object) -> T:
+        answer = self.request(method, *params)
         try:
-            return self.request(method, *params)
+            return parse(answer)
+        except (TypeError, ValueError, LookupError, AttributeError):
+            raise self.nonsense(method) from None
+
+    def _try(self, call: Call, parse: Callable[[Any], T], method: str, *params: object) -> T:
+        try:
+            return self._ask(parse, method, *params)
         except RpcError as error:
             data = _revert_data(error)
             if data is None:
                 raise
             name, text = explain_revert(data)
             raise Reverted(call.what, name, text if data else error.message) from None
+
+
+def _parse_logs(items: Any) -> list[Log]:
+    if not isinstance(items, list):
+        raise TypeError
+    return [parse_log(item) for item in items]
+
+
+def _or_none(parse: Callable[[Any], T]) -> Callable[[Any], T | None]:
+    """What may be absent."""
+    return lambda found: None if found is None else parse(found)
 
 
 def _shown(url: str) -> str:

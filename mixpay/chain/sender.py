@@ -29,6 +29,11 @@ _TRANSFER_GAS = 30_000
 _BUMP = 1.25
 """Of both fees in a replacement; nodes ask for 1.10 or 1.125."""
 
+_BUMPS = 24
+"""So often fees are raised to take the place of a transaction whose fees are not known: to 200 times."""
+
+_EMPTY_GAS = 21_000
+
 _MOST_PRICE = 10_000 * 10**9
 _MOST_TIP = 500 * 10**9
 """Wei per gas, offered at first. Whoever makes blocks gets it, so a node must not name just any figure."""
@@ -147,6 +152,46 @@ class Sender:
         finally:
             with self._lock:
                 self._in_flight.discard(pending.draft.nonce)
+
+    def clear(self) -> Receipt | None:
+        """Takes the place of the first transaction that an earlier run left in no block, by an empty one that
+        the node prefers: nobody else looks after it. What it was meant for has to be decided anew.
+
+        None if there is none, or if transactions of this run are under way. Raises what `send` raises.
+        """
+        with self._lock:
+            nonce = self._rpc.nonce(self.account, "latest")
+            if self._stopped.is_set() or self._in_flight or self._rpc.nonce(self.account) <= nonce:
+                return None
+            pending = self._take_over(nonce)
+            if pending is None:
+                return None
+            self._in_flight.add(nonce)
+        try:
+            return self._wait(pending)
+        finally:
+            with self._lock:
+                self._in_flight.discard(nonce)
+
+    def _take_over(self, nonce: int) -> _Pending | None:
+        """Sends an empty transaction with this nonce, dearer and dearer; None if the other was mined."""
+        call = Call("taking a stuck transaction's place", self.account, b"")
+        draft = _Draft(call, nonce, _EMPTY_GAS, self._market())
+        for _ in range(_BUMPS):
+            raw, transaction = self._sign(draft)
+            try:
+                if not self._push(raw):
+                    return None
+            except RpcError as error:
+                if "underpriced" not in error.message.lower():
+                    raise
+                draft = replace(draft, fees=draft.fees.bumped(draft.fees))
+                if draft.fees.most > _MOST_PRICE or (draft.fees.priority or 0) > _MOST_TIP:
+                    break  # whatever the node says
+                continue
+            now = time.monotonic()
+            return _Pending(draft, raw, [transaction], began=now, pushed=now, changed=now)
+        raise NotMined(f"{call.what}: the node wants more than {draft.fees.most} wei per gas")
 
     def transfer_ether(self, to: Account, wei: int) -> Receipt:
         """Sends native currency."""

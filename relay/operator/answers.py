@@ -75,6 +75,11 @@ class PayerAnswer(msgspec.Struct, frozen=True, kw_only=True):
     closes_at: int
     voucher: VoucherAnswer | None
     refused: str | None
+    """Why it is cut off, as a label."""
+    refused_since: int | None = None
+    """Chain time."""
+    remedy: str | None = None
+    """What brings it back."""
     notes: list[str]
     dues: list[DueAnswer] = []
 
@@ -95,6 +100,11 @@ class PayeeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     claimed: str
     closes_at: int
     refused: str | None
+    """Why it is cut off, as a label."""
+    refused_since: int | None = None
+    """Chain time."""
+    remedy: str | None = None
+    """What brings it back."""
     notes: list[str]
     dues: list[DueAnswer] = []
 

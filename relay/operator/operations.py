@@ -19,7 +19,7 @@ from relay.operator import dues, report
 from relay.operator.agenda import agenda
 from relay.operator.answers import CapacityAnswer, Roles, SettleAnswer, StatusAnswer
 from relay.operator.prospects import Reader
-from relay.path.books import Books
+from relay.path.books import Books, Side
 from relay.state import State
 from relay.store import RelayStore
 
@@ -47,6 +47,8 @@ class RelayOperations:
     """Packets that wait for a next hop."""
     limits: Mapping[RelayId, str]
     """Which limit they wait for."""
+    cut_off_since: Callable[[Side, RelayId], int | None]
+    """In chain time."""
     trouble: Callable[[], str | None]
     """Why the last look at the chain failed."""
     notes: Callable[[], list[str]]
@@ -66,21 +68,20 @@ class RelayOperations:
         owing = {case.relay: dues.owed_to_payee(case, rules) for case in prospect.payees}
         by_campaign = {number: dues.owed_by_campaign(case, rules) for number, case in prospect.campaigns}
         payers = [
-            report.payer_answer(relay, book, money, owed[relay], linked=relay in links_in)
+            report.payer_answer(
+                relay, book, money, owed[relay],
+                linked=relay in links_in, since=self.cut_off_since(Side.PAYER, relay),
+            )
             for relay, book in sorted(self.books.payees.items())
-        ]
+        ]  # fmt: skip
         payees = [
             report.payee_answer(
-                relay,
-                book,
-                money,
-                owing[relay],
-                linked=relay in links_out,
-                waiting=self.waiting(relay),
-                limit=self.limits.get(relay),
+                relay, book, money, owing[relay],
+                linked=relay in links_out, waiting=self.waiting(relay), limit=self.limits.get(relay),
+                now=self.clock(), since=self.cut_off_since(Side.PAYEE, relay),
             )
             for relay, book in sorted(self.books.payers.items())
-        ]
+        ]  # fmt: skip
         vouchers = self.money.redeemer.vouchers
         at_pool = self.money.redeemer.paid_at_pool()
         campaigns = report.campaign_answers(

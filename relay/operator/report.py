@@ -12,6 +12,7 @@ from mixpay.book import PayeeBook, PayerBook
 from mixpay.passes import KIND_ENTRY, EntryPassBook
 from mixpay.types import Account, Amount, RelayId
 from relay.court import CourtReport
+from relay.operator import standing
 from relay.operator.agenda import Item
 from relay.operator.answers import (
     ActionAnswer,
@@ -29,6 +30,7 @@ from relay.operator.answers import (
     VoucherAnswer,
 )
 from relay.operator.dues import Due
+from relay.path.books import Side
 from relay.redeem.redeemer import RedeemReport
 from relay.store import StoredPoolVoucher
 from relay.treasury import Holdings, Postponed, Subject, TreasuryReport
@@ -50,13 +52,19 @@ class Money:
 
 
 def payer_answer(
-    relay: RelayId, book: PayeeBook, money: Money, dues: Sequence[Due], *, linked: bool
+    relay: RelayId,
+    book: PayeeBook,
+    money: Money,
+    dues: Sequence[Due],
+    *,
+    linked: bool,
+    since: int | None = None,
 ) -> PayerAnswer:
-    """What one payer owes us, and why it is not paid yet (`dues`)."""
+    """What one payer owes us, and why it is not paid yet (`dues`). `since`: when it was cut off, in chain
+    time.
+    """
     totals, channel, state = book.totals(money.price), book.channel, book.state
-    notes = []
-    if totals.refused:
-        notes.append(f"takes no more of its tickets: {totals.refused}")
+    notes = standing.payer_notes(book, money.price, since)
     voucher = None
     if state.signature:
         voucher = VoucherAnswer(
@@ -80,6 +88,8 @@ def payer_answer(
         closes_at=channel.closes_at,
         voucher=voucher,
         refused=totals.refused,
+        refused_since=since if totals.refused else None,
+        remedy=standing.remedy(Side.PAYER, totals.refused) if totals.refused else None,
         notes=notes,
         dues=due_answers(dues),
     )
@@ -94,16 +104,18 @@ def payee_answer(
     linked: bool,
     waiting: int,
     limit: str | None = None,
+    now: float = 0.0,
+    since: int | None = None,
 ) -> PayeeAnswer:
-    """What we owe one payee, and why it is not paid yet (`dues`). `waiting`: packets that wait for it, for
-    a `limit` if there is a link."""
+    """What we owe one payee, and why it is not paid yet (`dues`). `waiting`: packets that wait for it, for a
+    `limit` if there is a link; `now`: of the books' clock; `since`: when it was cut off, in chain time.
+    """
     totals, channel = book.totals(money.price), book.channel
     notes = _unsaid(money.notes(Subject.PAYEE, relay), dues)
     if waiting:
         why = f"its limits ({limit or 'unknown'})" if linked else "its link"
         notes.append(f"{waiting} packets wait for {why}")
-    if totals.refused:
-        notes.append(f"gets no more tickets: {totals.refused}")
+    notes += standing.payee_notes(book, money.price, now, since)
     return PayeeAnswer(
         relay=relay,
         account=show_account(book.payee),
@@ -116,6 +128,8 @@ def payee_answer(
         claimed=str(totals.claimed),
         closes_at=channel.closes_at,
         refused=totals.refused,
+        refused_since=since if totals.refused else None,
+        remedy=standing.remedy(Side.PAYEE, totals.refused) if totals.refused else None,
         notes=notes,
         dues=due_answers(dues),
     )

@@ -19,14 +19,19 @@ from mixpay.errors import PeerError
 from mixpay.merkle import Opening
 from mixpay.types import Amount, RelayId, Value
 from mixpay.wire import frames
+from mixpay.wire.codec import MALFORMED
 from relay.links import Link
-from relay.links.events import SHUTTING_DOWN
+from relay.links.events import SHUTTING_DOWN, UNEXPECTED_FRAME
 from relay.metrics import Metrics
 from relay.path.arrivals import MAX_UNDER_WAY
 from relay.path.books import Books, FrameSink, Side, Step
+from relay.path.cut_off import CutOffs
 from relay.path.router import Router
 
 log = logging.getLogger(__name__)
+
+_FAULTS = frozenset((MALFORMED, UNEXPECTED_FRAME))
+"""Of a peer, for which the link itself ends an open connection."""
 
 
 class Desk:
@@ -176,6 +181,8 @@ class SideEvents:
         """See `LinkEvents`."""
         self._desk.closed(self._side, link.peer)
         log.info("link with relay %d closed: %s", link.peer, reason)
+        if reason in _FAULTS:  # others are no fault, or are counted where they were found
+            self._metrics.refused(reason)
 
     def dropped(self, peer: RelayId, reason: str, frames: int) -> None:
         """See `LinkEvents`."""
@@ -196,7 +203,8 @@ class RelayHooks:
         self.claims: set[RelayId] = set()
         """Payers whose channels are closing: the treasury looks at once, and empties this."""
         self.cut_off: dict[tuple[Side, RelayId], str] = {}
-        """Peers that broke the rules, and how: for the operator."""
+        """Peers that broke the rules since the start, and how."""
+        self.cut_offs: CutOffs | None = None
 
     def ticket_opened(self, opened: TicketOpened, step: Step) -> None:
         """See `Hooks`."""
@@ -212,6 +220,8 @@ class RelayHooks:
         """See `Hooks`."""
         if side is Side.PAYER:
             self.cut_off.pop((side, peer), None)  # a right voucher puts a payer's faults right
+            if self.cut_offs is not None:
+                self.cut_offs.end(side, peer)
         self._metrics.settled(side.name.lower(), settled.value)
         log.debug("batch %d with relay %d settled: %d hop prices", settled.number, peer, settled.value)
 
@@ -223,6 +233,8 @@ class RelayHooks:
         """See `Hooks`."""
         self._metrics.refused(refusal.reason)
         self.cut_off[side, peer] = refusal.reason
+        if self.cut_offs is not None:
+            self.cut_offs.begin(side, peer)
         link = self.link(side, peer)
         if link is not None:
             link.refuse(refusal.reason)

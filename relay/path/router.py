@@ -147,7 +147,7 @@ class Router:
         if self._is_cut_off(outgoing.relay):
             self._drop(outgoing, LINK_REFUSED)
             return True
-        if not self._is_paid_for(outgoing.origin):
+        if not self._is_paid_for(outgoing.origin, now):
             self._drop(outgoing, "paid_too_late")
             return True
         if self._links(Side.PAYEE, outgoing.relay) is None:
@@ -168,14 +168,14 @@ class Router:
         step.add(Side.PAYEE, outgoing.relay, effects, packet=(outgoing.epoch, outgoing.packet))
         return True
 
-    def _is_paid_for(self, origin: bytes) -> bool:
+    def _is_paid_for(self, origin: bytes, now: float) -> bool:
         """Whether a response would still count. Once its batch is redeemed (a sender may ask for a minute's
         delay), the next relay would be paid out of our own pocket.
         """
         if self._submissions.is_origin(origin):
             return True
         payer, batch, _, _ = ORIGIN.unpack(origin)
-        return self._books.payee(RelayId(payer)).takes_responses(batch)
+        return self._books.payee(RelayId(payer)).takes_responses(batch, now)
 
     def _drop(self, outgoing: Outgoing, reason: str) -> None:
         self._metrics.dropped(reason)

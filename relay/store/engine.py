@@ -29,6 +29,10 @@ from relay.store.tables import COUNTERS, MIGRATIONS
 
 log = logging.getLogger(__name__)
 
+_REMEDY = (
+    "So the relay ends: what it cannot write down it must not promise, and what it has promised is written. "
+    "Look after the disk (room, who else has the file open), then start the relay again"
+)
 _LAST_ROUNDS = 8
 """How often what follows a commit may write again while the store closes."""
 
@@ -207,7 +211,7 @@ class Store:
                     self._scrub()
         except Exception as error:
             log.critical("%s: %s", self.path, error)
-            failure = StoreFailed(f"cannot write {self.path}: {error}")
+            failure = StoreFailed(f"cannot write {self.path}: {error}. {_REMEDY}")
             self._in_loop(lambda: self._failed(failure))
 
     def _take(self) -> list[_Write] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -136,6 +137,11 @@ def setting_op(name: str, value: bytes) -> StoreOp:
     return Put(SETTINGS, (name,), value)
 
 
+def forget_setting_op(name: str) -> StoreOp:
+    """Drop what was kept under a name."""
+    return Delete(SETTINGS, (name,))
+
+
 def flows_op(meters: flow.Meters) -> StoreOp:
     """Keep how much went to each next hop, in the place of what was kept before."""
     return setting_op(_FLOWS, flow.encode(meters))
@@ -146,6 +152,14 @@ def flows_op(meters: flow.Meters) -> StoreOp:
 
 class RelayStore(Store):
     """The store of one relay. All reads raise UserError when what they find is damaged."""
+
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """Around what is made of rows: raises UserError when they contradict each other."""
+        try:
+            yield
+        except (ValueError, LookupError, TypeError) as error:
+            raise files.damaged(self.path, f"rows that do not fit together: {error}") from error
 
     def book_rows(self) -> Mapping[tuple[int, RelayId], list[book.Row]]:
         """The rows of every channel book, by side and peer, each in the order of their keys."""

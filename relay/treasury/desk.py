@@ -14,7 +14,9 @@ again, and the plan is made again with what they hold.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -86,7 +88,11 @@ class TreasuryDesk:
         schedule: Schedule,
         claim_window: int,
         debts: Callable[[], Debts],
+        stuck_after: float = 60.0,
     ) -> None:
+        """`stuck_after`: seconds after which an earlier run's transaction that is in no block is replaced."""
+        self._stuck_after = stuck_after
+        self._stuck_since: float | None = None
         self._owner = owner
         self._rules = rules
         self._debts = debts
@@ -119,6 +125,7 @@ class TreasuryDesk:
         debts = self._debts()
         try:
             facts, todo = await asyncio.to_thread(self._plan, debts, urgent)
+            await self._look_after_stuck(facts.holdings.in_flight)
         except ChainError as error:
             return replace(report, trouble=str(error))
         results, trouble = await self._carry_out(todo)
@@ -130,6 +137,21 @@ class TreasuryDesk:
             trouble,
             facts.winding_up,
         )
+
+    async def _look_after_stuck(self, in_flight: int) -> None:
+        """Nothing is planned while a transaction is in no block; and nobody raises an earlier run's fee.
+
+        Raises ChainError.
+        """
+        now = time.monotonic()
+        if not in_flight:
+            self._stuck_since = None
+        elif self._stuck_since is None:
+            self._stuck_since = now
+        elif now - self._stuck_since >= self._stuck_after:
+            with contextlib.suppress(NoEther):  # the plan says so
+                if await asyncio.to_thread(self._sender.clear) is not None:
+                    log.info("a transaction of an earlier run was stuck: an empty one took its place")
 
     # ------------------------------------------------------------------ planning
 

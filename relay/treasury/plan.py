@@ -59,7 +59,11 @@ def make_plan(facts: Facts, rules: TreasuryRules, *, urgent: bool = False) -> Pl
 def _hindrance(facts: Facts) -> Postponed | None:
     """Why nothing at all can be sent now."""
     if facts.holdings.in_flight:
-        return Postponed(Subject.ACCOUNT, 0, "an earlier transaction is in no block yet: waiting for it")
+        return Postponed(
+            Subject.ACCOUNT,
+            0,
+            "an earlier transaction is in no block yet: waiting for it, or replacing it after a minute",
+        )
     if facts.holdings.ether == 0:
         why = "the operator's account has no ether to pay for gas: send it some"
         return Postponed(Subject.ACCOUNT, 0, why)

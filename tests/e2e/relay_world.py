@@ -61,9 +61,10 @@ class RelayWorld:
     treasury = TreasuryRules()
     """Of all relays."""
 
-    def __init__(self, chain: DevChain, folder: Path) -> None:
+    def __init__(self, chain: DevChain, folder: Path, relays: int = RELAYS) -> None:
         self.chain = chain
         self.folder = folder
+        self.count = relays
         self.rpc = connect(chain.url)
         self.owner_key = os.urandom(32)
         self.faucet = Sender(self.rpc, self.owner_key)
@@ -106,13 +107,13 @@ class RelayWorld:
     def register(self) -> None:
         """Register all relays, with the faucet as their owner, and working capital."""
         token, registry, channels = self.contracts.token, self.contracts.registry, self.contracts.channels
-        stake = Amount(RELAYS * DEMO.stake)
+        stake, capital = Amount(self.count * DEMO.stake), Amount(self.count * TOKEN)
         self.faucet.send(token.approve(registry.address, stake))
-        self.faucet.send(token.approve(channels.address, Amount(RELAYS * TOKEN)))
-        self.faucet.send(channels.deposit(Amount(RELAYS * TOKEN)))
-        ports = free_ports(2 * RELAYS)
+        self.faucet.send(token.approve(channels.address, capital))
+        self.faucet.send(channels.deposit(capital))
+        ports = free_ports(2 * self.count)
         domain = eip712.registry_domain(self.deployment.chain_id, self.deployment.registry)
-        for number in range(RELAYS):
+        for number in range(self.count):
             home = self._home(number, ports[2 * number :])
             operator = Account(eip712.account_of(home.operator_key))
             consent = eip712.OperatorConsent(operator, self.faucet.account).digest(domain)
@@ -129,10 +130,14 @@ class RelayWorld:
         """Move the chain's clock to the beginning of an epoch."""
         self.chain.advance_time(to=self.deployment.genesis + epoch * self.deployment.epoch_length)
 
+    def _assemble(self, home: Home) -> Daemon:
+        """A daemon that is not started yet."""
+        return assemble(home)
+
     async def start(self) -> None:
         """Start the daemons; bring the network to epoch 2, the first in which they serve."""
         for home in self.homes:
-            self.daemons.append(assemble(home))
+            self.daemons.append(self._assemble(home))
             await self.daemons[-1].start()
         self.to_epoch(1)
         await until(lambda: self.contracts.registry.is_frozen(Epoch(2)), "epoch 2 to be fixed")
@@ -153,7 +158,7 @@ class RelayWorld:
         before = self.relay(relay)
         await before.stop()
         place = self.daemons.index(before)
-        self.daemons[place] = assemble(before.home)
+        self.daemons[place] = self._assemble(before.home)
         await self.daemons[place].start()
         await until(self._ready, "all relays to be ready again", START)
         return self.daemons[place]

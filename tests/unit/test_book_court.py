@@ -55,7 +55,7 @@ def test_responseThatComesLater_isWorthNothing():
     late = link.disks["payee"].of(rows.PlacedTicket)[0]
     assert late.position == 5
     assert link.respond(late) == ()
-    assert not link.payee.takes_responses(1)
+    assert not link.payee.takes_responses(1, link.now)
     assert link.payee.demand == demand
     assert link.payee.provable()[0] == 12 * PRICE
 

@@ -58,7 +58,7 @@ def test_demandOfTheNextBatch_outlivesARestart_andNoTicketOrResponseCountsAnyMor
         link.crash("payee")
         assert link.payee.demand == demand
         assert link.payee.evidence().samples(bytes(32)) == samples
-        assert not link.payee.takes_responses(1) and not link.payee.takes_responses(2)
+        assert not any(link.payee.takes_responses(batch, link.now) for batch in (1, 2))
         assert link.payee.refusal(99, 4, PRICE) == limits.LINK_REFUSED
         link.respond_all()
         assert link.payee.provable() == (12 * PRICE, 12 * PRICE)

@@ -52,6 +52,7 @@ from mixpay.chain.views import FormerSigner
 from mixpay.errors import ChainUnavailable
 from mixpay.parameters import DEMO
 from mixpay.types import Amount
+from odd_nodes import Message, odd
 
 NOTICE, EPOCH = DEMO.notice, DEMO.epoch_length
 
@@ -298,6 +299,23 @@ def strict_node(target: str, most_blocks: int) -> Iterator[str]:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_port}"
         httpd.shutdown()
+
+
+def test_logThatNoContractEmits_isNoNews_andTheNextPollGoesOn(world: World) -> None:
+    whole = Follower(world.rpc, world.deployment).poll()
+    lies = [True]
+
+    def shorten(request: Message, answer: Message) -> Message:
+        if request["method"] == "eth_getLogs" and lies:
+            answer["result"] = [{**log, "data": log["data"][:-64]} for log in answer["result"]]
+        return answer
+
+    with odd(world.chain.url, shorten) as url:
+        follower = Follower(Rpc(url), world.deployment)
+        with pytest.raises(ChainUnavailable, match="answers nonsense to eth_getLogs"):
+            follower.poll()
+        lies.clear()
+        assert follower.poll().events == whole.events
 
 
 def test_chainTime_neverFalls() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from chain_world import World
+from mixpay.chain.contracts import Contracts
+from mixpay.chain.records import Call
 from mixpay.chain.rpc import Rpc, connect
 from mixpay.errors import ChainUnavailable, UserError
 from mixpay.types import Account
@@ -94,3 +96,36 @@ def test_rpc_isUsableFromThreads(world: World) -> None:
     for thread in threads:
         thread.join()
     assert found == [31_337] * 8
+
+
+@pytest.mark.parametrize(
+    "said", [b"null", b"7", b'"0xzz"', b"{}", b"[null]", b'[{"topics": []}]', b'{"number": 1}']
+)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda rpc: rpc.latest(),
+        lambda rpc: rpc.nonce(Account(bytes(20))),
+        lambda rpc: rpc.call(Call("a call", Account(bytes(20)), b"")),
+        lambda rpc: rpc.logs(1, 2, []),
+    ],
+)
+def test_nonsense_isNoAnswer(said: bytes, ask: Callable[[Rpc], object]) -> None:
+    """Whoever asks again later must not end with it: a relay carries packets without the chain."""
+    with server((200, b'{"jsonrpc":"2.0","id":1,"result":' + said + b"}")) as url:
+        with pytest.raises(ChainUnavailable, match="answers nonsense to eth_") as caught:
+            ask(Rpc(url))
+        assert "SECRETKEY" not in str(caught.value)
+
+
+def test_receiptThatIsNone_isAbsent_notNonsense() -> None:
+    with server((200, b'{"jsonrpc":"2.0","id":1,"result":null}')) as url:
+        assert Rpc(url).receipt(bytes(32)) is None
+
+
+def test_contractThatAnswersNothing_isNoAnswer(world: World) -> None:
+    """As nodes do that have not come to the block in which it was made."""
+    with server((200, b'{"jsonrpc":"2.0","id":1,"result":"0x"}')) as url:
+        contracts = Contracts(Rpc(url), world.deployment)
+        with pytest.raises(ChainUnavailable, match=r"answers nonsense to Channels\.balanceOf"):
+            contracts.channels.balance_of(Account(bytes(20)))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from chain_world import ETHER, World
 from mixpay.chain import sender
 from mixpay.chain.errors import NoEther, NotMined, Reverted
+from mixpay.chain.records import Call
 from mixpay.chain.rpc import Rpc
 from mixpay.chain.sender import Fees, Sender
 from mixpay.errors import ChainUnavailable, TransactionFailed
@@ -136,6 +137,34 @@ def test_send_givesUpAfterLimit_andTheNextOneQueuesBehind(world: World) -> None:
         world.chain.mine()
         assert sent.result(10).succeeded
     assert world.rpc.nonce(user.account) == 2
+
+
+def test_clear_takesThePlaceOfWhatAnEarlierRunLeft_howeverDear(world: World) -> None:
+    user = world.user()
+    with mining_by_hand(world), ThreadPoolExecutor(1) as pool:
+        earlier = Sender(world.rpc, user.key)
+        fees = Fees(3 * earlier._market().most, 2 * 10**9)
+        earlier._submit(Call("transfer of ether", SOMEBODY, b"", 5), 21_000, fees)
+        before = world.rpc.balance(SOMEBODY)
+        cleared = pool.submit(Sender(world.rpc, user.key).clear)
+        wait_until(lambda: fees_of_waiting(world) > fees.most)
+        assert waiting(world) == 1
+        world.chain.mine()
+        receipt = cleared.result(10)
+    assert receipt is not None and receipt.succeeded
+    assert world.rpc.nonce(user.account) == 1
+    assert world.rpc.balance(SOMEBODY) == before
+
+
+def test_clear_leavesAloneWhatIsLookedAfter(world: World) -> None:
+    user = world.user()
+    assert user.clear() is None
+    with mining_by_hand(world), ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(user.transfer_ether, SOMEBODY, 1)
+        wait_until(lambda: waiting(world) == 1)
+        assert user.clear() is None
+        world.chain.mine()
+        assert sent.result(10).succeeded
 
 
 def test_stop_endsTheWaitForABlock_andNothingIsSentAfterIt(world: World) -> None:

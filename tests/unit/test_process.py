@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,3 +151,15 @@ def test_folderInUse_isRefused_withTheProcess(tmp_path: Path) -> None:
 def test_folderThatIsNone_isNamed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no relay in"), HomeLock(tmp_path / "none"):
         pass
+
+
+async def test_chainThatSaysNothing_doesNotHoldUpTheLookupOfNames() -> None:
+    relay_process._allow_waiting()
+    loop, over = asyncio.get_running_loop(), threading.Event()
+    waiting = [loop.run_in_executor(None, over.wait) for _ in range(36)]
+    try:
+        async with asyncio.timeout(10):
+            assert await loop.getaddrinfo("localhost", 1)
+    finally:
+        over.set()
+        await asyncio.gather(*waiting)

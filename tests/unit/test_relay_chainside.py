@@ -163,6 +163,21 @@ async def test_newsReadBeforeARefreshFailed_isNotLost(pair: Pair, monkeypatch: p
     assert pair.book.channel.closes_at > 0
 
 
+async def test_closingThatTheNodeKeepsToItself_isReadInItsNotice(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attack: a node, and a payer that closes, against a payee that trusts events."""
+    pair.fund(1)
+    await pair.payee.chain.once()
+    monkeypatch.setattr(pair.rpc, "logs", lambda *args: [])
+    pair.request_close()
+    await pair.payee.chain.once()
+    assert pair.book.channel.closes_at == 0
+    pair.world.chain.advance_time(DEMO.notice // 8)
+    await pair.payee.chain.once()
+    assert pair.book.channel.closes_at == pair.on_chain.closes_at > pair.payee.state.chain_time
+
+
 async def test_depositThatAReorganisedChainTookBack_isForgotten(pair: Pair) -> None:
     before = pair.on_chain
     snapshot = pair.world.rpc.request("evm_snapshot")
@@ -266,9 +281,11 @@ async def test_outage_isToldOnceAndThenOver(pair: Pair, caplog: pytest.LogCaptur
             while pair.payee.chain.trouble is None or "eth_getBlockByNumber" in pair.rpc.fails:
                 await asyncio.sleep(0.005)
     assert "no answer" in pair.payee.chain.trouble
+    assert ["rpc_url" in note for note in pair.payee.chain.notes()] == [True]
     async with asyncio.timeout(10):
         while pair.payee.chain.trouble is not None:
             await asyncio.sleep(0.005)
+    assert pair.payee.chain.notes() == []
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

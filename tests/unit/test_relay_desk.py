@@ -521,6 +521,17 @@ async def test_lostFramesAndFailedLinks_areCounted(link: Link) -> None:
     assert link.payee.refusals("bad_proof") == 1
 
 
+@pytest.mark.parametrize(
+    ("reason", "counted"),
+    [("malformed_frame", 1), ("unexpected_frame", 1), ("connection_lost", 0), ("wrong_voucher", 0)],
+)
+async def test_faultThatEndsAnOpenLink_isCounted_once(link: Link, reason: str, counted: int) -> None:
+    """What a book refuses is counted there."""
+    events = SideEvents(Side.PAYER, link.payee.desk, link.payee.metrics)
+    events.closed(link.payee.wires[Side.PAYER][link.entry], reason)
+    assert link.payee.refusals(reason) == counted
+
+
 async def test_closedLink_isNotWrittenTo(link: Link) -> None:
     wire = link.payer.wires[Side.PAYEE][link.mix1]
     assert link.payer.hooks.link(Side.PAYEE, link.mix1) is wire

@@ -41,10 +41,11 @@ async def _mix_with_a_settled_packet(parts: Parts, delay_ms: int) -> list[frames
     return heard
 
 
-@pytest.mark.parametrize(("delay_ms", "forwarded"), [(5_000, 1), (60_000, 0)])
+@pytest.mark.parametrize(("delay_ms", "forwarded"), [(5_000, 1), (12_000, 0), (60_000, 0)])
 async def test_packetIsForwarded_onlyWhileItsResponseIsPaidFor(
     tmp_path: Path, delay_ms: int, forwarded: int
 ) -> None:
+    """I8. After 12 of 15 s an acknowledgement in its time, 5 s, could come when the root is out."""
     parts = Parts(tmp_path, limits=LIMITS)
     try:
         heard = await _mix_with_a_settled_packet(parts, delay_ms)

@@ -275,3 +275,10 @@ async def test_counts_vouchers_and_settings_come_back(path: Path) -> None:
         assert kept.pool_vouchers() == {3: voucher}
         assert kept.setting("cursor") == b"\x01"
         assert kept.setting("nothing") is None
+
+
+async def test_rowsThatContradictEachOther_areDamage_toldWithTheWayOut(tmp_path: Path) -> None:
+    opened = RelayStore(tmp_path / "relay.sqlite")
+    with pytest.raises(UserError, match="mixpay-relay restore"), opened.understood():
+        raise ValueError("a message is out of place")
+    await opened.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from mixpay.amounts import shown
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.records import Call
 from mixpay.chain.rpc import Rpc
+from mixpay.chain.sender import Sender
 from mixpay.parameters import DEMO
 from mixpay.types import Account, Amount, RelayId
 from relay.config import TreasuryRules
@@ -297,3 +299,30 @@ async def test_waits_for_a_transaction_that_is_in_no_block_yet(world: World) -> 
         world.rpc.request("evm_setAutomine", True)
         world.chain.mine()
     assert (await till.desk.run_once()).results[0].error is None
+
+
+async def test_replaces_what_an_earlier_run_left_stuck(world: World) -> None:
+    till, payee = Till(world, ledger=50_000), world.user()
+    till.owes(payee, 10)
+    till.desk._stuck_after = 0.0
+    before = world.rpc.balance(OWNER)
+    world.rpc.request("evm_setAutomine", False)
+    try:
+        earlier = Sender(world.rpc, till.me.key)
+        earlier._submit(Call("transfer of ether", OWNER, b"", 1), 21_000, earlier._market())
+        assert (await till.desk.run_once()).results == ()
+        replacing = asyncio.create_task(till.desk.run_once())
+        async with asyncio.timeout(10):
+            while world.rpc.balance(OWNER) == before and not _pays_itself(world, till.me.account):
+                await asyncio.sleep(0.01)
+    finally:
+        world.rpc.request("evm_setAutomine", True)
+        world.chain.mine()
+    await replacing
+    assert (await till.desk.run_once()).results[0].error is None
+    assert world.rpc.balance(OWNER) == before
+
+
+def _pays_itself(world: World, account: Account) -> bool:
+    pool = world.rpc.request("txpool_content")["pending"].values()
+    return any(tx["to"] == f"0x{account.hex()}" for txs in pool for tx in txs.values())
