@@ -15,6 +15,7 @@ NODE_READY := node_modules/.ready
 READY := $(PYTHON_READY) $(NODE_READY)
 HALMOS_READY := .venv-halmos/.ready
 FUZZ_READY := .venv-fuzz/.ready
+BENCH_READY := .venv-bench/.ready
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -83,9 +84,13 @@ fuzz: $(READY) $(FUZZ_READY) ## coverage-guided fuzzing of what strangers reach;
 chaos: $(READY) ## relays killed at random as they carry and settle, then every scenario; N=300 kills, SEED=1, ONLY=name; writes reports/chaos.json
 	@python -m chaos $(if $(N),--kills $(N)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
-bench: $(READY) ## microseconds of a packet, by part; writes reports/
-	@python scripts/bench_packet.py
-	@python scripts/bench_relay.py
+# The picture's library is in an environment of its own; only who writes the page gets it.
+$(BENCH_READY): requirements/bench.txt scripts/setup_bench.sh $(PYTHON_READY)
+	@scripts/setup_bench.sh
+	@touch $@
+
+bench: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what a packet costs, layer by layer; LAYERS="hop book", STRICT=1; writes reports/bench.json, with WRITE=1 docs/bench.md
+	@python -m bench $(LAYERS) $(if $(WRITE),--write) $(if $(STRICT),--strict)
 
 test-e2e: $(READY) ## real processes on a local chain, end to end
 	@echo "== end-to-end tests"

@@ -29,6 +29,8 @@ from mixpay.network import NetworkView
 from mixpay.passes import EntryPassBook
 from mixpay.replay import TagStore
 from mixpay.types import RelayId, Value
+from relay import capacity
+from relay.capacity import Capacity
 from relay.chainside import Accounts, ChainSide
 from relay.clients.gateway import Gateway
 from relay.config import RelayConfig
@@ -71,7 +73,7 @@ from relay.winding_up import left_to_do
 log = logging.getLogger(__name__)
 
 _TAGS = 50_000_000
-_PULSE = 0.01
+PULSE = 0.01
 """Seconds between two looks at the mixer: the most by which a delay is exceeded."""
 _TICK = 0.1
 _HOUSEKEEPING = 60.0
@@ -112,6 +114,8 @@ class Daemon:
         self.home, self.me, self.view, self.sender = home, me, view, sender
         self.clock = time.monotonic
         self.metrics = Metrics()
+        self.capacity: Capacity | None = None
+        """What the relay can carry, once it was measured at the start."""
         self.contracts = Contracts(rpc, home.deployment)
         self.endpoint = _registered_endpoint(view, me)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -238,6 +242,7 @@ class Daemon:
             cut_off_since=self.cut_offs.since,
             trouble=lambda: self.chain.trouble,
             notes=lambda: [*self.chain.notes(), *self.keys.notes(), *self.reporter.notes()],
+            capacity=lambda: self.capacity,
             clock=self.clock,
         )
 
@@ -315,8 +320,13 @@ class Daemon:
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
-        """Listen and begin. Raises UserError when a port is not to be had, ChainError without a chain."""
+        """Listen and begin.
+
+        Raises UserError when a port is not to be had or this computer fails its own check, ChainError without
+        a chain.
+        """
         config = self.home.config
+        await self._check_self()
         await self.workers.start()
         await self.keys.use()
         place = config.listening(self.endpoint)
@@ -324,7 +334,7 @@ class Daemon:
             await self.server.start(place.host, place.link_port)
         with port_of("clients", place.host, place.client_port):
             await self.gateway.start(place.host, place.client_port, self.home.link_seed)
-        self._begin(self._every(_PULSE, self._pulse))
+        self._begin(self._every(PULSE, self._pulse))
         self._begin(self._every(_TICK, self._tick))
         self._begin(self._every(_HOUSEKEEPING, self._housekeeping))
         self._begin(self.chain.run(config.poll_interval))
@@ -332,6 +342,17 @@ class Daemon:
         self._begin(self.court.run(5 * config.poll_interval))
         self._begin(self.issuers.run())
         log.info("relay %d serves at %s", self.me, self.endpoint)
+
+    async def _check_self(self) -> None:
+        workers = self.home.config.workers
+        found = self.capacity = await asyncio.to_thread(capacity.measure, workers)
+        self.metrics.capacity.set(found.packets)
+        log.info(
+            "self-check: a packet is opened in %.0f µs; with %d workers about %d a second can be carried",
+            found.open_us,
+            workers,
+            found.packets,
+        )
 
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -73,6 +73,11 @@ class Metrics:
         self.late_acks = counter(
             "late_acks", "Tickets owed to the next relay that earned nothing: their acks came too late"
         )
+        self.capacity = Gauge(
+            "mixpay_capacity_packets",
+            "Packets a second that this relay can carry, estimated at its start",
+            registry=registry,
+        )
 
         self._reasons: set[str] = set()
 

@@ -190,6 +190,15 @@ class ReleaseAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator should do, or what is waited for."""
 
 
+class CapacityAnswer(msgspec.Struct, frozen=True):
+    """What the relay can carry, estimated at its start from how fast it opens packets."""
+
+    packets: int
+    """A second."""
+    open_us: float
+    """CPU to open one, in µs."""
+
+
 class LeavingAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A relay that has left: how far it has come, and when its capital is back (chain time)."""
 
@@ -231,6 +240,8 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """None while packets are taken."""
     drops: dict[str, int]
     refusals: dict[str, int]
+    capacity: CapacityAnswer | None = None
+    """None until it was measured."""
     notes: list[str]
     """What concerns the operator: trouble, and what it can do about it."""
     agenda: list[AgendaAnswer] = []

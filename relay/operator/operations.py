@@ -9,6 +9,7 @@ from mixpay.accounts import show_account
 from mixpay.endpoint import parse_endpoint
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, RelayId
+from relay.capacity import Capacity
 from relay.config import RelayConfig
 from relay.court import CourtDesk
 from relay.keys.directories import SOFTWARE
@@ -16,7 +17,7 @@ from relay.metrics import Metrics
 from relay.moneyside import MoneySide
 from relay.operator import dues, report
 from relay.operator.agenda import agenda
-from relay.operator.answers import Roles, SettleAnswer, StatusAnswer
+from relay.operator.answers import CapacityAnswer, Roles, SettleAnswer, StatusAnswer
 from relay.operator.prospects import Reader
 from relay.path.books import Books, Side
 from relay.state import State
@@ -52,6 +53,8 @@ class RelayOperations:
     """Why the last look at the chain failed."""
     notes: Callable[[], list[str]]
     """What else the operator should know."""
+    capacity: Callable[[], Capacity | None]
+    """What the relay can carry, once it was measured."""
     clock: Callable[[], float]
 
     def status(self) -> StatusAnswer:
@@ -98,6 +101,7 @@ class RelayOperations:
             links_in=sorted(links_in),
             links_out=sorted(links_out),
             roles=self._roles(),
+            capacity=self._capacity(),
             income=report.income(payers, payees, campaigns),
             balances=report.balances(money.treasury.holdings),
             payers=payers,
@@ -109,6 +113,10 @@ class RelayOperations:
             notes=self.all_notes(),
             agenda=report.agenda_answers(agenda(prospect)),
         )
+
+    def _capacity(self) -> CapacityAnswer | None:
+        found = self.capacity()
+        return None if found is None else CapacityAnswer(found.packets, round(found.open_us, 1))
 
     def all_notes(self) -> list[str]:
         """What concerns the operator."""

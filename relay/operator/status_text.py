@@ -35,6 +35,9 @@ def _lines(s: StatusAnswer) -> Iterator[str]:
     yield f"operator {s.operator}, owner {s.owner}"
     yield f"links: {len(s.links_in)} payers, {len(s.links_out)} payees"
     yield f"packets: {s.roles.entry} as entry, {s.roles.mix} as mix, {s.roles.mailbox} as mailbox"
+    if s.capacity is not None:
+        opened = f"one is opened in {s.capacity.open_us:.0f} µs"
+        yield f"capacity: about {s.capacity.packets} packets a second ({opened})"
     income = s.income
     received, given = _tokens(income.received), _tokens(income.given)
     yield f"earned {_tokens(income.earned)} tokens: {received} received, {given} passed on"

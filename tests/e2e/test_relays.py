@@ -85,3 +85,11 @@ async def test_wrong_lock_and_wrong_hint_are_refused_before_they_are_acknowledge
         await entry.router.submit(one.first_relay, EPOCH, other.lock, one.hint, one.packet)
     with pytest.raises(PeerError, match="wrong_hint"):
         await entry.router.submit(other.first_relay, EPOCH, other.lock, one.hint, other.packet)
+
+
+async def test_aRelay_tellsItsOperatorWhatItCanCarry(world: RelayWorld) -> None:
+    operations = world.daemons[0].operations
+    told = operations.status().capacity
+    assert told is not None
+    assert told.packets > 0
+    assert f"mixpay_capacity_packets {float(told.packets)}" in operations.metrics().decode()
