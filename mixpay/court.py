@@ -50,7 +50,7 @@ class Evidence:
         self._receipts = tuple(receipts)
         self._tree = tree
         self._locks = list(levels([lock_leaf(receipt.lock, receipt.value) for receipt in receipts]))
-        if not receipts or len(self._locks) != len(tree.levels):
+        if not receipts or len(self._locks) != tree.height + 1:
             raise ValueError("the receipts' tree is not of these tickets")
 
     @property
@@ -70,7 +70,7 @@ class Evidence:
     def _walk(self, level: int, index: int, positions: Sequence[int]) -> Iterator[bytes]:
         """Read the subtree of this height and place from the left, which holds these positions."""
         if not positions:
-            hash_, sum_ = self._tree.levels[level][index]
+            hash_, sum_ = self._tree.node(level, index)
             yield hash_ + sum_.to_bytes(8, "big") + self._locks[level][index]
         elif level == 0:
             receipt = self._receipts[index]

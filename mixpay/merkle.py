@@ -30,6 +30,8 @@ MAX_SUM = 2**64 - 1
 
 _MAX_DEPTH = 32
 _SUM_NODE = struct.Struct(">32sQ32sQ")
+_SUM_HALF = struct.Struct(">32sQ")
+_PAIR = _SUM_NODE.size
 _VALUE = struct.Struct(">Q")
 
 
@@ -166,25 +168,37 @@ class SumTree:
     """The Merkle-sum tree over the receipts of one batch.
 
     `receipts` are (response 32, value u64) by position; a ticket without its response is (NO_RESPONSE, 0).
-    `levels` are the nodes (hash 32, sum u64) bottom up, each level but the root's padded to an even length.
+    Each level, bottom up, is the bytes of its nodes (hash 32 ‖ sum u64); all but the root's have an even
+    number of them. A pair of nodes is what their parent hashes.
     Raises ValueError if the values add up to more than a u64.
     """
 
-    __slots__ = ("_receipts", "levels", "root", "total")
+    __slots__ = ("_levels", "_receipts", "root", "total")
 
     def __init__(self, receipts: Sequence[tuple[bytes, int]]) -> None:
         self._receipts = tuple(receipts)
         self.total = sum(value for _, value in self._receipts)
         if self.total > MAX_SUM:
             raise ValueError("the receipts' values exceed 64 bits")
-        level = [(receipt_leaf(response, value), value) for response, value in self._receipts]
-        self.levels = [level]
-        for height in range(depth(len(level))):
-            if len(level) % 2:
-                level.append((_EMPTY_SUM_SUBTREES[height], 0))
-            level = [_join(level[i], level[i + 1]) for i in range(0, len(level), 2)]
-            self.levels.append(level)
-        self.root = level[0][0] if level else EMPTY
+        level = b"".join([receipt_leaf(*one) + _VALUE.pack(one[1]) for one in self._receipts])
+        self._levels = [level]
+        for height in range(depth(len(self._receipts))):
+            if len(level) % _PAIR:
+                level = self._levels[-1] = level + _SUM_HALF.pack(_EMPTY_SUM_SUBTREES[height], 0)
+            pairs = [level[at : at + _PAIR] for at in range(0, len(level), _PAIR)]
+            level = b"".join([_SUM_HALF.pack(*_parent(pair)) for pair in pairs])
+            self._levels.append(level)
+        self.root = level[:HASH_SIZE] if level else EMPTY
+
+    @property
+    def height(self) -> int:
+        """Levels above the leaves."""
+        return len(self._levels) - 1
+
+    def node(self, height: int, index: int) -> tuple[bytes, int]:
+        """Return a node's hash, 32 bytes, and sum."""
+        hash_, total = _SUM_HALF.unpack_from(self._levels[height], index * _SUM_HALF.size)
+        return hash_, total
 
     def open(self, point: int) -> Opening:
         """Return the leaf that `point` falls on when the values are laid end to end.
@@ -194,9 +208,9 @@ class SumTree:
         if not 0 <= point < self.total:
             raise IndexError(f"point {point} of {self.total}")
         position, siblings = 0, []
-        for level in reversed(self.levels[:-1]):
+        for height in reversed(range(self.height)):
             position *= 2
-            left, right = level[position], level[position + 1]
+            left, right = self.node(height, position), self.node(height, position + 1)
             if point < left[1]:
                 siblings.append(right)
             else:
@@ -232,7 +246,12 @@ def verify_opening(root: bytes, total: int, count: int, point: int, opening: Ope
 
 
 def _join(left: tuple[bytes, int], right: tuple[bytes, int]) -> tuple[bytes, int]:
-    return keccak256(_SUM_NODE.pack(*left, *right)), left[1] + right[1]
+    return _parent(_SUM_NODE.pack(*left, *right))
+
+
+def _parent(pair: bytes) -> tuple[bytes, int]:
+    _, left, _, right = _SUM_NODE.unpack(pair)
+    return keccak256(pair), left + right
 
 
 def _empty_sum_subtrees() -> tuple[bytes, ...]:

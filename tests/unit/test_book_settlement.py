@@ -199,12 +199,13 @@ def test_sumsPaddedInsideTheTree_failWheneverAPointFallsUnderThem():
 
         def __init__(self, receipts):
             super().__init__(receipts)
-            left, right = self.levels[-2]
-            self.levels[-2] = [(left[0], left[1] + 8), right]
-            self.root, self.total = _join(*self.levels[-2])
+            left, right = self.node(self.height - 1, 0), self.node(self.height - 1, 1)
+            padded = (left[0], left[1] + 8)
+            self._levels[-2] = b"".join(hash_ + sum_.to_bytes(8, "big") for hash_, sum_ in (padded, right))
+            self.root, self.total = _join(padded, right)
 
         def open(self, point):
-            left = self.levels[-2][0][1]
+            left = self.node(self.height - 1, 0)[1]
             return super().open(point - 8 if point >= left else min(point, left - 9))
 
     receipts = [(secrets(i)[0], 4) if i % 2 else (NO_RESPONSE, 0) for i in range(8)]
