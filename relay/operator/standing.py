@@ -23,6 +23,7 @@ _PAYERS_LIMITS = {
     labels.CREDIT_EXHAUSTED: "until it opens a channel to us",
     labels.CHANNEL_CLOSING: "until it takes the closing of its channel back, by funding it",
     labels.LINK_REFUSED: "until the batch that is in court is judged or settled",
+    labels.DRAINING: "until this relay takes packets again: `mixpay-relay drain --resume`",
 }
 _OUR_LIMITS = {
     labels.UNSIGNED_WINDOW: "until it acknowledges what is under way",
@@ -30,6 +31,7 @@ _OUR_LIMITS = {
     labels.CHANNEL_EXHAUSTED: "until our channel to it is topped up",
     labels.CREDIT_EXHAUSTED: "until we open a channel to it",
     labels.CHANNEL_CLOSING: "until the closing of our channel is taken back, as it is when packets wait",
+    labels.DRAINING: "until it takes packets again",
     labels.PAYEE_REFUSES: "it has reached a limit of its own: tried again at once",
     labels.TOO_MANY_LOST: "until it settles, for then it cannot acknowledge lost tickets any more",
     labels.TOO_MANY_LATE: "until this relay is started again: it acknowledges when that earns us nothing",

@@ -115,6 +115,8 @@ def test_payerThatComesBackWhileTheCaseRuns_settlesBothBatches(first):
     link.turn("payee", link.payee.tick(link.now))
     voucher = honest_voucher(0, 1)
     while link.payee.state.upto_batch == 0:
+        if not link.wires["payer"]:
+            link.turn("payee", link.payee.tick(link.now))
         link.turn("payer", link.handle("payer", link.wires["payer"].popleft()))
         while link.payee.state.upto_batch == 0 and link.wires["payee"]:
             link.turn("payee", link.handle("payee", link.wires["payee"].popleft()))

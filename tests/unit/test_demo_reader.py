@@ -30,6 +30,7 @@ def evidence(world: World, record: ChainRecord) -> Evidence:
         counts={},
         packets_delivered=0,
         users=(NEWCOMER,),
+        losses=None,
         since=record.head,
     )
 
