@@ -19,8 +19,9 @@ from mixpay.client.home import ClientConfig, Home
 from mixpay.client.inbox import Arrived
 from mixpay.client.letters import Delivery, send_acknowledged
 from mixpay.client.parts import Part, Parts
-from mixpay.delivery import outgoing
+from mixpay.delivery import outgoing, owed
 from mixpay.delivery.outgoing import Patience, State
+from mixpay.delivery.owed import OwedLimits
 from mixpay.envelope import CHUNK_BYTES, Message, file_message, text_message
 from mixpay.errors import UserError
 from mixpay.releases import Releases
@@ -39,7 +40,10 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
 def haste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(letters, "_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(outgoing, "Patience", lambda: Patience(settled=1, question=1, longest_question=2))
+    # As in service, the receiver speaks before it is asked again.
+    patience, limits = Patience(settled=2, question=3, longest_question=3), OwedLimits(quiet=1)
+    monkeypatch.setattr(outgoing, "Patience", lambda: patience)
+    monkeypatch.setattr(owed, "OwedLimits", lambda: limits)
 
 
 @pytest_asyncio.fixture
