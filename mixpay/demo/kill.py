@@ -8,7 +8,8 @@ receipts for is redeemed and claimed as if nothing had been.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
@@ -55,6 +56,12 @@ class _Rounds:
         paths = [received.path for received in self.found if received.path is not None]
         acks = tuple(sent for received in self.found for sent in received.acks)
         return Received(paths[0] if paths else None, sum(each.packets for each in self.found), acks)
+
+
+def _can_be_missed(relay: RelayId, layers: dict[RelayId, int], busy: set[RelayId]) -> bool:
+    """Whether its layer has another mix for both users: paths avoid their entries and mailboxes (`busy`)."""
+    others = {other for other, layer in layers.items() if layer == layers[relay] and other != relay}
+    return bool(others - busy)
 
 
 class KillStory(Story):
@@ -113,23 +120,24 @@ class KillStory(Story):
 
         Raises DemoFailed if there will be none any more.
         """
-        arrived = 0
-        for place in self.network.relays.places:
-            try:
-                status = read_status(place.home)
-            except NoStatus:
-                continue
-            arrived += status.roles.mailbox
+        statuses = list(self._statuses())
+        if sum(status.roles.mailbox for _, status in statuses) >= self.parcel.packets:
+            raise DemoFailed(_TOO_SHORT)
+        busy = spared | {status.id for _, status in statuses if status.roles.entry}
+        for place, status in statuses:
             layer = layers[status.id]
             value = HOPS - layer
-            if status.id in spared or layer not in _LAYERS or status.roles.entry:
+            if layer not in _LAYERS or status.id in busy or not _can_be_missed(status.id, layers, busy):
                 continue
             if status.unproven and status.proven >= value * (1 + self.parcel.packets // _SHARE):
                 self.network.relays.kill(place)
                 return Victim(place, status, status.unproven // value)
-        if arrived >= self.parcel.packets:
-            raise DemoFailed(_TOO_SHORT)
         return None
+
+    def _statuses(self) -> Iterator[tuple[Place, Status]]:
+        for place in self.network.relays.places:
+            with suppress(NoStatus):
+                yield place, read_status(place.home)
 
     def _is_handed_in(self, victim: Victim) -> bool:
         """Whether Alice has handed in every piece once."""

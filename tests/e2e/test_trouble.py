@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -200,8 +201,13 @@ def test_aWrongPassword_isNamed(world: World, fails: Fails, bob: tuple[User, str
     assert "wrong password" in fails(2, MIXPAY, "receive", "--direct", environment=environment)
 
 
-def test_aRelaysWrongPassword_isNamed(world: World, fails: Fails) -> None:
-    environment = {"MIXPAY_RELAY_HOME": str(world.network.relays.places[0].home), PASSWORD_VARIABLE: "guess"}
+def test_aRelaysWrongPassword_isNamed(world: World, fails: Fails, tmp_path: Path) -> None:
+    home = world.network.relays.places[0].home
+    environment = {"MIXPAY_RELAY_HOME": str(home), PASSWORD_VARIABLE: "guess"}
+    assert "is in use by another relay daemon" in fails(2, RELAY, "run", environment=environment)
+    shutil.copytree(home / "keys", tmp_path / "copy" / "keys")
+    shutil.copy(home / "relay.toml", tmp_path / "copy")
+    environment["MIXPAY_RELAY_HOME"] = str(tmp_path / "copy")
     assert "wrong password" in fails(2, RELAY, "run", environment=environment)
 
 

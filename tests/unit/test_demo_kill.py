@@ -16,7 +16,7 @@ from mixpay.demo.processes import DemoFailed
 from mixpay.demo.status import NoStatus
 from mixpay.types import RelayId
 
-LAYERS = {RelayId(1): 1, RelayId(2): 2, RelayId(3): 3}
+LAYERS = {RelayId(relay): (relay - 1) % 3 + 1 for relay in range(1, 7)}
 Kill = Callable[..., tuple[Any, list[int]]]
 
 
@@ -64,6 +64,13 @@ def test_kill_waits_whileThereIsNoneToChoose(chosen: Kill, spoilt: dict[str, int
 
 def test_kill_sparesMailboxes_andTheFirstMix(chosen: Kill) -> None:
     assert chosen(status(1), status(2), status(3), spared=frozenset((2, 3))) == (None, [])
+
+
+def test_kill_sparesTheOnlyMixOfALayer_thatUsersHave(chosen: Kill) -> None:
+    """For paths avoid the user's entry and the mailbox: without it nothing would ever arrive."""
+    assert chosen(status(2), status(5, entry=1)) == (None, [])
+    assert chosen(status(2), spared=frozenset((5,))) == (None, [])
+    assert chosen(status(2), status(3), status(5, entry=1))[1] == [3]
 
 
 def test_kill_failsIfTheFileHasArrived(chosen: Kill) -> None:
