@@ -15,7 +15,6 @@ import signal
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,14 +139,6 @@ class DemoRelays:
         """Start all daemons."""
         for place in self.places:
             self._processes.start(place.name, place.command("run"))
-
-    def place_of(self, relay: RelayId) -> Place:
-        """Where a relay is, by its number on the chain. Raises NoStatus if none that runs has it."""
-        for place in self.places:
-            with suppress(NoStatus):
-                if read_status(place.home).id == relay:
-                    return place
-        raise NoStatus(f"relay {relay} does not answer")
 
     def kill(self, place: Place) -> None:
         """End a daemon as a power cut does."""

@@ -64,6 +64,21 @@ def test_missingResponses_areWaitedForAndThenNotPaid():
     assert_equal_books(link)
 
 
+def test_payerThatSignsWhenTheTimeIsOver_endsNoWait_onlyATickDoes():
+    """I8: before a tick it is seen whether responses may still come; the missing one comes, and is paid."""
+    link = Link()
+    link.carry(10)
+    link.respond_all(keep=lambda ticket: ticket.position != 7)
+    link.turn("payee", link.payee.begin_settlement(link.now))
+    link.now += 20.0
+    link.flow()
+    assert link.disks["payee"].of(rows.SignedBatch)[0].count == 10
+    assert link.payee.gives_up(link.now) and link.disks["payee"].of(rows.Commitment) == []
+    link.respond_all()
+    link.flow()
+    assert link.payee.totals(PRICE).cumulative == link.payer.totals(PRICE).cumulative == 40 * PRICE
+
+
 def test_lastResponse_endsTheWaitAtOnce():
     link = Link()
     link.carry(4)
