@@ -31,7 +31,8 @@ from bench.proof import measure as measure_proof
 from bench.running import BenchFailed, Daemon, LoadProcess, Process
 from bench.world import World
 from mixpay.chain.devchain import DevChain
-from mixpay.demo.relays import free_ports, write_secret
+from mixpay.demo.ports import free_ports
+from mixpay.demo.relays import write_secret
 
 SUSTAINED = 0.7
 OVERLOAD = 3.0

@@ -22,7 +22,8 @@ from mixpay.chain.devchain import DevChain
 from mixpay.chain.rpc import connect
 from mixpay.chain.sender import Sender
 from mixpay.crypto import x25519
-from mixpay.demo.relays import free_ports, write_secret
+from mixpay.demo.ports import free_ports
+from mixpay.demo.relays import write_secret
 from mixpay.keystore import Kdf
 from mixpay.network import NetworkView
 from mixpay.packet import KeyContext

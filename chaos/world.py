@@ -15,9 +15,10 @@ from mixpay.chain.devchain import DevChain
 from mixpay.demo.chain import DemoChain
 from mixpay.demo.evidence import Evidence
 from mixpay.demo.network import PERIOD, Network
+from mixpay.demo.ports import free_ports
 from mixpay.demo.processes import DemoFailed, Processes
 from mixpay.demo.reader import read_chain
-from mixpay.demo.relays import DemoRelays, Place, free_ports, roles
+from mixpay.demo.relays import DemoRelays, Place, roles
 from mixpay.demo.sponsor import DemoSponsor
 from mixpay.demo.stage import Stage
 from mixpay.demo.status import NoStatus, Status, read_status

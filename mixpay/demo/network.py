@@ -19,9 +19,10 @@ from typing import TypeVar
 from mixpay.chain.devchain import DevChain
 from mixpay.demo.chain import DemoChain
 from mixpay.demo.evidence import Carried, Counts, Evidence, Losses
+from mixpay.demo.ports import free_ports
 from mixpay.demo.processes import DemoFailed, Processes
 from mixpay.demo.reader import read_chain
-from mixpay.demo.relays import CAPITAL, DemoRelays, free_ports
+from mixpay.demo.relays import CAPITAL, DemoRelays
 from mixpay.demo.sponsor import DemoSponsor
 from mixpay.demo.stage import Detail, Stage
 from mixpay.demo.status import Status

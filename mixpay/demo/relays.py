@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import secrets
 import shlex
 import signal
-import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -47,8 +45,6 @@ _LIMIT = 120.0
 _POLL_INTERVAL = 0.5
 """Seconds between two looks at a chain on this host; every step of the demo waits for some."""
 _OWNER_ETHER = 3
-_PORTS = range(10_000, 32_000)
-"""Below those that systems give to outgoing connections, which would collide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,23 +213,6 @@ def roles(statuses: Sequence[Status]) -> Mapping[str, int]:
     """Packets carried by role, all relays together, as they say: to know when to go on."""
     names = ("entry", "mix", "mailbox")
     return {name: sum(getattr(status.roles, name) for status in statuses) for name in names}
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of this host that nobody listens on, all different. Raises OSError if there are too few."""
-    found: list[socket.socket] = []
-    try:
-        for port in random.sample(_PORTS, len(_PORTS)):
-            try:
-                found.append(socket.create_server(("127.0.0.1", port)))
-            except OSError:
-                continue
-            if len(found) == count:
-                return [taken.getsockname()[1] for taken in found]
-        raise OSError(f"this host has no {count} free ports")
-    finally:
-        for taken in found:
-            taken.close()
 
 
 def by_hand(program: str, home: Path, password_file: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,13 +17,15 @@ from mixpay.chain.rpc import connect
 from mixpay.chain.sender import Sender
 from mixpay.crypto import blind_rsa
 from mixpay.crypto.blind_rsa import SecretKey
+from mixpay.demo.ports import free_ports
 from mixpay.layers import TermLayers
 from mixpay.packet import Built, Hop, build
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassRequest, Scope, drawn_position
 from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.config import RelayConfig, TreasuryRules
-from relay.daemon import Daemon, Home, assemble
+from relay.daemon import Daemon, assemble
+from relay.home import Home
 
 RELAYS = 9
 EPOCH = Epoch(2)
@@ -44,15 +45,6 @@ async def until(condition: Callable[[], bool], what: str, limit: float = 30.0) -
         if asyncio.get_running_loop().time() > deadline:
             raise TimeoutError(f"waited {limit} s for {what}")
         await asyncio.sleep(0.02)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 class RelayWorld:

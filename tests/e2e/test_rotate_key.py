@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from folder_world import PASSWORD, FolderWorld
 from mixpay.chain.devchain import DevChain
+from mixpay.demo.ports import free_ports
 from mixpay.keystore import Kdf
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.types import Account, Amount, Epoch
@@ -26,7 +27,7 @@ from relay.operator.api_client import ApiClient
 from relay.retired import RetiredRelays
 from relay.rotation.rotate import Rotated, Rotation
 from relay.supervisor import Supervisor
-from relay_world import ETHER, free_ports, until
+from relay_world import ETHER, until
 
 CAPITAL = Amount(TOKEN * 3 // 20)
 """Not enough to be swept to the owner."""

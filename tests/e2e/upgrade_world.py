@@ -35,6 +35,7 @@ from mixpay.client import app as client
 from mixpay.client.home import ClientConfig
 from mixpay.client.home import Home as UserHome
 from mixpay.client.inbox import Arrived
+from mixpay.demo.ports import free_ports
 from mixpay.deployment import Deployment
 from mixpay.envelope import text_message
 from mixpay.epochs import Schedule
@@ -52,7 +53,7 @@ from relay.home import CONFIG, Home, initialise
 from relay.operator.answers import ReleaseAnswer
 from relay.operator.registration import Owner, Registered
 from relay.supervisor import Supervisor
-from relay_world import free_ports, until
+from relay_world import until
 
 RELAYS = 6
 BUDGET = Amount(20 * TOKEN)

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 from mixpay.demo.processes import Processes
-from mixpay.demo.relays import DemoRelays, free_ports
-
-
-def test_freePorts_areDifferentAndFree() -> None:
-    ports = free_ports(20)
-    assert len(set(ports)) == 20
-    for port in ports:
-        socket.create_server(("127.0.0.1", port)).close()
+from mixpay.demo.relays import DemoRelays
 
 
 def test_places_haveSecretsOfTheirOwn_andShowNone(tmp_path: Path) -> None:
