@@ -73,8 +73,7 @@ class Hop:
         if not isinstance(out, Forward) or not self.tags.add(EPOCH, out.tag):
             raise RuntimeError("a packet of the bench is no good")
         self.payee.accept(frame.seq, frame.lock, out.ack, VALUE, price=PRICE, now=0.0)
-        hint = opened.next_hint or out.next_hint
-        issued = self.payer.issue(out.next_lock, hint, Value(VALUE - 1), price=PRICE, now=0.0)
+        issued = self.payer.issue(out.next_lock, opened.next_hint, Value(VALUE - 1), price=PRICE, now=0.0)
         if isinstance(issued, Wait):
             raise RuntimeError(f"the bench's payer waits: {issued.reason}")
         ticket = next(effect for effect in issued if isinstance(effect, SendTicket))

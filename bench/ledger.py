@@ -47,7 +47,7 @@ class Ledger:
     @staticmethod
     def _secrets() -> tuple[bytes, bytes, bytes, bytes]:
         response, ack = (secp256k1.scalar_from(os.urandom(secp256k1.SEED_SIZE)) for _ in range(2))
-        hint = secp256k1.encode(secp256k1.multiply_base(ack), secp256k1.LONG_POINT_SIZE)
+        hint = secp256k1.base_mult(ack, secp256k1.LONG_POINT_SIZE)
         return response, secp256k1.base_address(response), ack, hint
 
     def turn(self, side: Side, effects: Iterable[Effect]) -> None:

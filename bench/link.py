@@ -59,7 +59,7 @@ async def _measure(count: int) -> dict[str, float]:
     dialer = LinkDialer(payer, ends[0])
     dialer.dial(_PAYEE, "127.0.0.1", server.port, payee.link_key)
     await asyncio.gather(*(asyncio.wait_for(end.up.wait(), 10) for end in ends))
-    packet = frames.Packet(1, 1, bytes(20), bytes(33), 4, os.urandom(GEOMETRY.packet_size))
+    packet = frames.Packet(1, 1, bytes(20), bytes(65), 4, os.urandom(GEOMETRY.packet_size))
     ack = frames.Acks(tuple(frames.Ack(1, n, n, bytes(32)) for n in range(_AT_ONCE)))
     there = await _send(ends[0], ends[1], packet, count)
     back = await _send(ends[1], ends[0], ack, count // _AT_ONCE)

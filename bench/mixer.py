@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 from bench.figures import Found, Scale
 from mixpay.client.profile import FAST, mix_delay
 from mixpay.types import Random
-from relay.daemon import PULSE
-from relay.path.mixer import Mixer
+from relay.path.mixer import PULSE, Mixer
 
 RATE = 2_000.0
 """Packets a second that come, as a Poisson process."""
@@ -29,7 +28,7 @@ def actual_delays(
     pulse: seconds between two looks at the mixer; None: a host that wakes just when a packet is due.
     """
     dice = random.Random(seed)  # noqa: S311 -- repeatable
-    mixer: Mixer[float] = Mixer(count)
+    mixer: Mixer[float] = Mixer(count, pulse or 0.0)
     now, came, held = 0.0, 0, []
     arrival = dice.expovariate(RATE)
     while came < count or len(mixer):

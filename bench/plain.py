@@ -22,17 +22,18 @@ from typing import Any
 from bench.world import EPOCH
 from mixpay import packet as packets
 from mixpay import tls
-from mixpay.crypto import x25519
+from mixpay.crypto import secp256k1, x25519
 from mixpay.packet import Forward, KeyContext
 from mixpay.replay import TagStore
 from mixpay.types import HOPS, RelayId
 from mixpay.wire import frames
-from relay.daemon import PULSE
 from relay.links import Identity, Link, LinkDialer, LinkServer
-from relay.path.mixer import Mixer
+from relay.path.mixer import PULSE, Mixer
 from relay.store import Changes, IssuedTickets, RelayStore
 
 _TAGS = 50_000_000
+_REST = bytes(secp256k1.LONG_POINT_SIZE - secp256k1.POINT_SIZE)
+"""Makes a hint as long as it is beside a packet."""
 
 
 class PlainRelay:
@@ -44,7 +45,7 @@ class PlainRelay:
         self._secret = bytes.fromhex(script["secret"])
         self._public = x25519.public_key(self._secret)
         self._tags = TagStore(EPOCH, _TAGS)
-        self._mixer: Mixer[tuple[int, Forward]] = Mixer(1 << 20)
+        self._mixer: Mixer[tuple[int, Forward]] = Mixer(1 << 20, PULSE)
         self._store = RelayStore(folder / "plain.sqlite")
         self._script = script
         self._links: dict[RelayId, Link] = {}
@@ -69,7 +70,7 @@ class PlainRelay:
         for value, out in self._mixer.due(time.monotonic()):
             self._seq += 1
             self._links[out.next_relay].send(
-                frames.Packet(self._seq, EPOCH, out.next_lock, out.next_hint, value - 1, out.packet)
+                frames.Packet(self._seq, EPOCH, out.next_lock, out.next_hint + _REST, value - 1, out.packet)
             )
 
     # ------------------------------------------------------------------ LinkEvents

@@ -38,7 +38,7 @@ class Behind:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A packet to be sent, with its ticket's lock (20 bytes) and hint (33)."""
+    """A packet to be sent, with its ticket's lock (20 bytes) and hint (65)."""
 
     number: int
     delay_ms: int
@@ -93,7 +93,7 @@ class Supply:
         inside = NUMBER.pack(number).ljust(GEOMETRY.header_sizes[1], b"\0")
         sealed = ChaCha20Poly1305(keys.header_key).encrypt(_NONCE, routing + inside, None)
         lock = secp256k1.base_address(proof.response(keys.own, behind.ack))
-        hint = secp256k1.base_mult(keys.ack)
+        hint = secp256k1.base_mult(keys.ack, secp256k1.LONG_POINT_SIZE)
         return Ready(number, delay, lock, hint, ephemeral + sealed, self._payload)
 
 

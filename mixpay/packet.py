@@ -130,7 +130,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A new packet, and what the client gives the entry with it: first mix, lock (20) and hint (33).
+    """A new packet, and what the client gives the entry with it: first mix, lock (20) and hint (65).
 
     `first_ack` (32 bytes) is what the entry must bring back from the first mix.
     """
@@ -205,7 +205,7 @@ def build(
         raise ValueError(f"a mailbox is {MAILBOX_ID_SIZE} bytes, a kind one; a mailbox does not delay")
     hops = [*mixes, mailbox]
     ephemerals, layers = zip(*(_start_layer(context, hop, random) for hop in hops), strict=True)
-    hints = [secp256k1.base_mult(layer.ack) for layer in layers]
+    hints = [secp256k1.multiply_base(layer.ack) for layer in layers]
     locks = _locks(layers)
 
     header = b""
@@ -215,11 +215,12 @@ def build(
             routing = MAILBOX_ROUTING.pack(mailbox_id, kind)
         else:
             relay, delay_ms = hops[index + 1].relay, hops[index].delay_ms
-            routing = MIX_ROUTING.pack(relay, delay_ms, locks[index + 1], hints[index + 1])
+            routing = MIX_ROUTING.pack(relay, delay_ms, locks[index + 1], secp256k1.encode(hints[index + 1]))
         sealed = ChaCha20Poly1305(layers[index].header_key).encrypt(_NONCE, routing + header, None)
         header = ephemerals[index] + sealed
         payload = lioness.encrypt(layers[index].payload_key, payload)
-    return Built(mixes[0].relay, locks[0], hints[0], layers[0].ack, header + payload)
+    hint = secp256k1.encode(hints[0], secp256k1.LONG_POINT_SIZE)
+    return Built(mixes[0].relay, locks[0], hint, layers[0].ack, header + payload)
 
 
 def peel(

@@ -55,12 +55,12 @@ def opens(answer: bytes, lock: bytes) -> bool:
     return hmac.compare_digest(secp256k1.base_address(answer), lock)
 
 
-def check_lock(own: bytes, lock: bytes, next_hint: bytes | None) -> bytes | None:
+def check_lock(own: bytes, lock: bytes, next_hint: bytes | None) -> bytes:
     """Check a ticket's lock against one's own packet keys, before acknowledging or forwarding.
 
     Its hint, which must be that of one's own ack, is checked by `bad_acks`, for many tickets at once.
 
-    Returns next_hint in its long form (65 bytes; None at the last layer), with which `bad_acks` costs half.
+    Returns next_hint in its long form (65 bytes; empty at the last layer), with which `bad_acks` costs half.
     Raises ProofError unless lock = address(own·G + next_hint).
     """
     try:
@@ -70,7 +70,7 @@ def check_lock(own: bytes, lock: bytes, next_hint: bytes | None) -> bytes | None
         raise ProofError("wrong_lock", str(error)) from error
     if not hmac.compare_digest(expected, lock):
         raise ProofError("wrong_lock", "the ticket's lock is not that of the packet")
-    return None if next_point is None else secp256k1.encode(next_point, secp256k1.LONG_POINT_SIZE)
+    return b"" if next_point is None else secp256k1.encode(next_point, secp256k1.LONG_POINT_SIZE)
 
 
 def bad_acks(pairs: Sequence[tuple[bytes, bytes]], random: Random) -> list[int]:

@@ -56,7 +56,7 @@ from relay.path.books import Books, Purse, Side
 from relay.path.cut_off import CutOffs
 from relay.path.desk import Desk, RelayHooks, SideEvents
 from relay.path.flows import Flows
-from relay.path.mixer import Mixer
+from relay.path.mixer import PULSE, Mixer
 from relay.path.opening import InlineOpener
 from relay.path.router import Router
 from relay.path.workers import WorkerPool
@@ -73,8 +73,6 @@ from relay.winding_up import left_to_do
 log = logging.getLogger(__name__)
 
 _TAGS = 50_000_000
-PULSE = 0.01
-"""Seconds between two looks at the mixer: the most by which a delay is exceeded."""
 _TICK = 0.1
 _HOUSEKEEPING = 60.0
 
@@ -154,7 +152,7 @@ class Daemon:
             self.mailboxes = Mailboxes(self.me)
             self.mailboxes.restore(store.mailboxes(), store.message_index())
             self.passes = EntryPassBook.from_records(store.passes(self.state.chain_id, self.state.pool))
-        self.mixer: Mixer[Outgoing] = Mixer(config.limits.mixer_packets)
+        self.mixer: Mixer[Outgoing] = Mixer(config.limits.mixer_packets, PULSE)
         self.workers = WorkerPool(config.workers, InlineOpener(os.urandom, tags.seen))
         self.router = Router(
             self.me, self.books, tags, self.mixer, self.mailboxes, self.metrics, self.clock,
@@ -366,9 +364,12 @@ class Daemon:
 
     @staticmethod
     async def _every(seconds: float, work: Callable[[], None]) -> None:
+        clock = asyncio.get_running_loop().time
+        due = clock()
         while True:
             work()
-            await asyncio.sleep(seconds)
+            due = max(due + seconds, clock())  # work that takes long delays what follows, and never piles up
+            await asyncio.sleep(due - clock())
 
     def _pulse(self) -> None:
         self.router.release()

@@ -86,7 +86,7 @@ def sends(count: int) -> list[client.Send]:
     """Ticks of the pass, in order, each with a packet."""
     spender = PassSpender(world.issued(KIND_ENTRY))
     spender.reserve(count)
-    packet, lock, hint = bytes(GEOMETRY.packet_size), bytes(20), b"\2" + bytes(32)
+    packet, lock, hint = bytes(GEOMETRY.packet_size), bytes(20), b"\4" + bytes(64)
     ticks = [spender.next_tick() for _ in range(count)]
     return [
         client.Send(number, t.chain, t.k, t.link, RelayId(1), world.EPOCH, lock, hint, packet)

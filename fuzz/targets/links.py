@@ -37,7 +37,7 @@ def samples() -> tuple[frames.LinkFrame, ...]:
         frames.Hello(WIRE_VERSION, PAYEE, bytes(32)),
         frames.Prove(WIRE_VERSION, PAYER, bytes(64)),
         frames.Welcome(),
-        frames.Packet(1, 2, a[:20], b"\2" + a, 4, packet),
+        frames.Packet(1, 2, a[:20], b"\4" + a + a, 4, packet),
         frames.Acks((ack,)),
         frames.Acks((ack,) * 9),
         frames.RefuseTickets((frames.RefusedTicket(4, "wrong_lock"), frames.RefusedTicket(5, "busy"))),

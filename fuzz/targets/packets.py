@@ -122,7 +122,7 @@ def _examine(peeled: Forward, inside: bytes) -> None:
     try:
         long_hint = proof.check_lock(peeled.own, lock, peeled.next_hint)
     except PeerError:
-        long_hint = None
+        long_hint = b""
     hints = [long_hint or peeled.next_hint, peeled.next_hint]
     bad = proof.bad_acks([(peeled.ack, hint) for hint in hints] * 8, world.dice(5).randbytes)
     require(bad in ([], list(range(16))), "equal pairs are judged alike")

@@ -56,7 +56,7 @@ class ForgetAtLength:
 
 @record
 class SendTicket:
-    """PACKET, to be completed with the packet. `hint` has 33 bytes, `value` is in hop prices."""
+    """PACKET, to be completed with the packet. `hint` has 65 bytes, `value` is in hop prices."""
 
     seq: int
     lock: bytes

@@ -71,6 +71,7 @@ from mixpay.book.rows import (
 )
 from mixpay.book.run import Run
 from mixpay.book.sampling import draw_points, openings_hold
+from mixpay.crypto.secp256k1 import LONG_POINT_SIZE
 from mixpay.merkle import Opening
 from mixpay.types import Account, Amount, Random, Value
 
@@ -118,21 +119,19 @@ class PayerBook(SettlingPayer):
     ) -> Wait | Effects:
         """Promise a ticket: Store and SendTicket, or Wait with the reason why not now.
 
-        `lock` 20 bytes, `hint` 33 bytes (65 make its check cheaper), `value` 1 to 255 hop prices, `price`
+        `lock` 20 bytes, `hint` 65 bytes, `value` 1 to 255 hop prices, `price`
         of a hop in token units at the packet's key epoch. `origin`, up to 255 bytes, comes back with the
         ack. Raises ValueError if one is out of range.
         """
-        if len(lock) != 20 or len(hint) not in (33, 65) or not 1 <= value <= _LARGEST_VALUE or price < 1:
-            raise ValueError(
-                "a ticket has a lock of 20 bytes, a hint of 33 or 65, a value of 1 to 255, a price"
-            )
+        if len(lock) != 20 or len(hint) != LONG_POINT_SIZE or not 1 <= value <= _LARGEST_VALUE or price < 1:
+            raise ValueError("a ticket has a lock of 20 bytes, a hint of 65, a value of 1 to 255, a price")
         reason = self._why_wait(value * price, price, now)
         if reason is not None:
             return Wait(reason)
         ticket = IssuedTicket(self._promises.next_seq, lock, hint, value, price, origin)
         self._promises.add(ticket, now)
         self._issued_at = now
-        return Store(ticket), SendTicket(ticket.seq, lock, _short(hint), value)
+        return Store(ticket), SendTicket(ticket.seq, lock, hint, value)
 
     def at_limit(self, price: Amount, now: float) -> str | None:
         """Return why even a ticket of the least value would have to wait now, or None."""
@@ -384,8 +383,3 @@ class PayerBook(SettlingPayer):
 
 def _batch(signed: SignedBatch) -> SendBatch:
     return SendBatch(signed.number, signed.count, signed.root, signed.signature)
-
-
-def _short(hint: bytes) -> bytes:
-    """Return the 33-byte form of a point in SEC 1 form."""
-    return hint if len(hint) == 33 else bytes((2 | hint[-1] & 1,)) + hint[1:33]

@@ -80,7 +80,7 @@ _NO_TOKENS = Amount(0)
 class IssuedTicket:
     """Payer: a ticket that was promised and is not acknowledged yet. `price`: token units of one hop.
 
-    `hint` has 33 or 65 bytes; `origin` is the caller's note of where the packet came from, up to 255 bytes.
+    `hint` has 65 bytes; `origin` is the caller's note of where the packet came from, up to 255 bytes.
     """
 
     seq: U64

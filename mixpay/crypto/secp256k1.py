@@ -98,9 +98,9 @@ def sum_points(points: Sequence[Point]) -> Point | None:
     return total
 
 
-def base_mult(scalar: bytes) -> bytes:
-    """Return scalar·G, 33 bytes. Raises ValueError unless the scalar is 32 bytes in [1, n-1]."""
-    return encode(multiply_base(scalar))
+def base_mult(scalar: bytes, size: int = POINT_SIZE) -> bytes:
+    """Return scalar·G, 33 or 65 bytes. Raises ValueError unless the scalar is 32 bytes in [1, n-1]."""
+    return encode(multiply_base(scalar), size)
 
 
 def add(p: bytes, q: bytes) -> bytes:

@@ -12,6 +12,7 @@ Rules
   * A missing piece is due once its newest packet had time to arrive; twice as long after each further one.
   * Silence is not loss: the receiver may be offline. So nothing is repeated into a mailbox but the first
     piece, after ever longer times. It carries the address; whoever gets it, even twice, says what is there.
+    Who has just spoken is there, so questions are quick again: what is lost then is lost on the way.
   * The newest word counts, not the best one: a receiver that ran out of room has less than before.
   * Whatever a receiver says, or a stranger in its name: a piece is sent `copies` times at most, and all ends
     at `limit`. The address was fixed before the first packet.
@@ -41,8 +42,10 @@ class Patience:
     settled: int = 10
     """After which a packet has arrived, or is lost: far above the 1.7 s that 99 % of them take."""
     question: int = 15
-    """Silence before each of the first `quick` questions; doubled for each one after them."""
+    """Silence before each of the first `quick` questions since the receiver last spoke, as long as there were
+    not more than `eager` in all; doubled for each one after them."""
     quick: int = 3
+    eager: int = 8
     longest_question: int = 86_400
     copies: int = 8
     """Packets for one piece at most, questions aside."""
@@ -65,6 +68,8 @@ class Record(msgspec.Struct, array_like=True):
     whole: bool = False
     heard_at: int = 0
     questions: int = 0
+    unanswered: int = 0
+    """Questions since it last spoke."""
 
 
 class Outgoing:
@@ -122,6 +127,7 @@ class Outgoing:
             record.copies[index] += 1
         else:
             record.questions += 1
+            record.unanswered += 1
         record.missing = [other for other in record.missing if other != index]
         record.sent_at[index] = now
 
@@ -130,7 +136,7 @@ class Outgoing:
         record = self.record
         if record.whole:
             return
-        record.heard_at, record.whole = now, have is None
+        record.heard_at, record.whole, record.unanswered = now, have is None, 0
         record.there = [] if have is None else sorted(have)
         there = set(record.there)
         gone = (index for index, copies in enumerate(record.copies) if copies and index not in there)
@@ -147,6 +153,7 @@ class Outgoing:
 
     def _question_at(self) -> int:
         patience, record = self._patience, self.record
-        doublings = min(max(record.questions + 1 - patience.quick, 0), 32)
+        beyond = max(record.unanswered + 1 - patience.quick, record.questions + 1 - patience.eager, 0)
+        doublings = min(beyond, 32)
         wait = min(patience.question << doublings, patience.longest_question)
         return max(record.heard_at, *record.sent_at) + wait

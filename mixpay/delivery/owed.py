@@ -7,7 +7,9 @@
 Rules
   * An acknowledgement is the answer to a body that was in the mailbox, never to time that passes: whoever
     sends nothing is told nothing, and no acknowledgement asks for another one.
-  * For one message there are `most` of them, so that a mailbox relay that shows us the same bodies again and
+  * Whoever asks again has missed the last one, perhaps in a relay that is dead still: the next is two
+    packets, by different mixes.
+  * For one message there are `most` packets, so that a mailbox relay that shows us the same bodies again and
     again, or a sender that never has enough, gets no packets out of us for ever. Both are not told why.
   * While fragments come in, there is no hurry: what is not whole is acknowledged `quiet` seconds after the
     last one, or when the program ends.
@@ -26,7 +28,7 @@ from mixpay.envelope import Reply
 
 @dataclass(frozen=True, slots=True)
 class OwedLimits:
-    """`most`: acknowledgements of one message; `quiet`: seconds; `addresses`: as many are told at once."""
+    """`most`: packets that acknowledge one message; `quiet`: seconds; `addresses`: told at once."""
 
     most: int = 64
     quiet: int = 5
@@ -37,7 +39,7 @@ class OwedLimits:
 class Debt:
     """One message: whom to tell (None: not known yet), when its newest fragment came, whether that was told.
 
-    `acks`: how often it was.
+    `acks`: packets it took so far.
     """
 
     message_id: bytes
@@ -57,10 +59,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What to tell one address now."""
+    """What to tell one address now. `again`: it may have missed what it was told before."""
 
     address: Address
     entries: tuple[Entry, ...]
+    again: bool = False
+
+    @property
+    def copies(self) -> int:
+        """Packets of each acknowledgement."""
+        return 2 if self.again else 1
 
 
 def came(
@@ -89,6 +97,7 @@ def due(
     """
     limits = limits or OwedLimits()
     by_address: dict[Address, list[Entry]] = {}
+    missed: set[Address] = set()
     for debt in debts:
         standing = standings.get(debt.message_id)
         if debt.reply is None or not debt.owed or standing is None:
@@ -96,9 +105,14 @@ def due(
         if last or standing.have is None or now >= debt.at + limits.quiet:
             entry = Entry.of(debt.message_id, debt.reply, standing.have, standing.total)
             by_address.setdefault(debt.reply.address, []).append(entry)
-    return [Due(address, tuple(entries)) for address, entries in by_address.items()][: limits.addresses]
+            if 0 < debt.acks < limits.most - 1:
+                missed.add(debt.reply.address)
+    found = [Due(address, tuple(entries), address in missed) for address, entries in by_address.items()]
+    return found[: limits.addresses]
 
 
-def told(debt: Debt, *, whole: bool) -> Debt:
-    """It was told. Whom to tell of a message that is whole is forgotten: who asks again says it again."""
-    return replace(debt, reply=None if whole else debt.reply, acks=debt.acks + 1, owed=False)
+def told(debt: Debt, *, whole: bool, copies: int = 1) -> Debt:
+    """It was told, by so many packets. Whom to tell of a message that is whole is forgotten: who asks again
+    says it again.
+    """
+    return replace(debt, reply=None if whole else debt.reply, acks=debt.acks + copies, owed=False)

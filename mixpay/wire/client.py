@@ -23,8 +23,8 @@ from mixpay.wire.codec import (
     Bytes16,
     Bytes20,
     Bytes32,
-    Bytes33,
     Bytes64,
+    Bytes65,
     Bytes256,
     Code,
     Integer,
@@ -103,7 +103,7 @@ class Send:
     first_mix: Annotated[RelayId, Integer(4)]
     key_epoch: U32
     lock: Bytes20
-    hint: Bytes33
+    hint: Bytes65
     packet: PacketBytes
 
 

@@ -27,7 +27,6 @@ from mixpay.wire.codec import (
     U96,
     Bytes20,
     Bytes32,
-    Bytes33,
     Bytes64,
     Bytes65,
     Integer,
@@ -84,7 +83,7 @@ class Packet:
     seq: U64
     key_epoch: U32
     lock: Bytes20
-    hint: Bytes33
+    hint: Bytes65
     value: U8
     packet: PacketBytes
 

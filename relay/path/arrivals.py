@@ -221,7 +221,7 @@ class Arrivals:
         step.changes.count("mix")
         origin = ORIGIN.pack(payer, taken.batch, taken.position, peeled.own)
         outgoing = Outgoing(
-            peeled.next_relay, peeled.next_lock, opened.next_hint or peeled.next_hint,
+            peeled.next_relay, peeled.next_lock, opened.next_hint,
             Value(frame.value - 1), Epoch(frame.key_epoch), peeled.packet, origin,
         )  # fmt: skip
         step.then(lambda: self._hold(outgoing, peeled.delay_ms / 1000))

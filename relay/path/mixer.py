@@ -1,8 +1,9 @@
 """The mixer: keeps packets until their time has come. A pure core.
 
 The sender has drawn each packet's delay (docs/design.md §5), so nothing is random here: a packet leaves
-when it is due, in the order of due times, whatever order packets came in. The host asks for `next_due`,
-sleeps until then, and takes what is due.
+when it is due, in the order of due times, whatever order packets came in. The host takes what is due when
+`next_due` has come; or a pulse apart, so that many leave in one transaction: then each packet leaves at the
+pulse nearest to its time, and pulses lengthen no delay on average.
 """
 
 from __future__ import annotations
@@ -12,17 +13,24 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
+PULSE = 0.01
+"""Seconds between the daemon's looks at its mixer."""
+
 MIXER_FULL = "mixer_full"
 """Reason of a packet dropped because too many are being held."""
 
 
 class Mixer(Generic[Item]):
-    """Holds at most `capacity` items. Times and delays in seconds, of one clock that never goes back."""
+    """Holds at most `capacity` items. Times and delays in seconds, of one clock that never goes back.
 
-    def __init__(self, capacity: int) -> None:
+    pulse: seconds between two looks; 0 for a host that looks when an item is due.
+    """
+
+    def __init__(self, capacity: int, pulse: float = 0.0) -> None:
         if capacity < 1:
             raise ValueError("a mixer holds at least one packet")
         self._capacity = capacity
+        self._early = pulse / 2
         self._heap: list[tuple[float, int, Item]] = []
         self._added = 0
 
@@ -48,9 +56,9 @@ class Mixer(Generic[Item]):
         return True
 
     def due(self, now: float) -> list[Item]:
-        """Take out the items whose time has come, earliest first."""
-        items = []
-        while self._heap and self._heap[0][0] <= now:
+        """Take out the items whose time is come, or nearer to this pulse than the next; earliest first."""
+        items, until = [], now + self._early
+        while self._heap and self._heap[0][0] <= until:
             items.append(heappop(self._heap)[2])
         return items
 

@@ -31,7 +31,7 @@ class Key:
 
 @record
 class Job:
-    """A packet to be opened as `layer` (1 to 4), under the key of `epoch`; lock (20) and hint (33) of its
+    """A packet to be opened as `layer` (1 to 4), under the key of `epoch`; lock (20) and hint (65) of its
     ticket.
     """
 
@@ -44,10 +44,10 @@ class Job:
 
 @record
 class Opened:
-    """A packet that was opened, and whose ticket can be paid. `next_hint`: 65 bytes; None: the last layer."""
+    """A packet that was opened, and whose ticket can be paid. `next_hint`: 65 bytes; the last layer: none."""
 
     peeled: packets.Forward | packets.Deliver
-    next_hint: bytes | None = field(repr=False)
+    next_hint: bytes = field(repr=False)
 
 
 Verdict: TypeAlias = Opened | str

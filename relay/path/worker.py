@@ -59,9 +59,7 @@ def _opened_out(opened: Opened) -> tuple[Any, ...]:
 def verdicts_in(found: Sequence[Any]) -> list[Verdict]:
     """Verdicts again."""
     return [
-        one
-        if isinstance(one, str)
-        else Opened(Deliver(*one[1:]) if one[0] is None else Forward(*one[1:]), one[0])
+        one if isinstance(one, str) else Opened(Forward(*one[1:]) if one[0] else Deliver(*one[1:]), one[0])
         for one in found
     ]
 

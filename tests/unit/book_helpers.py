@@ -37,7 +37,12 @@ def secrets(index):
     """Response, lock, ack and hint of a packet."""
     response = secp256k1.scalar_from(keccak256(b"response %d" % index) + bytes(16))
     ack = secp256k1.scalar_from(keccak256(b"ack %d" % index) + bytes(16))
-    return response, secp256k1.base_address(response), ack, secp256k1.base_mult(ack)
+    return (
+        response,
+        secp256k1.base_address(response),
+        ack,
+        secp256k1.base_mult(ack, secp256k1.LONG_POINT_SIZE),
+    )
 
 
 @cache

@@ -60,6 +60,7 @@ class Wires:
         self.fate, self.now = fate, 1_000_000
         self.mailboxes: dict[Address, Mailbox] = {}
         self.posted: list[tuple[Address, int]] = []
+        self.avoided: list[set[RelayId]] = []
         self.trouble: str | None = None
 
     def check(self, receiver: Address) -> None:
@@ -83,6 +84,7 @@ class Wires:
         for piece in pieces:
             leaving(piece.index, SimpleNamespace(mixes=ROUTE))  # type: ignore[arg-type]
             self.posted.append((receiver, piece.index))
+            self.avoided.append(set(avoided))
             report.packets_sent += 1
             self._carry(self.mailboxes[receiver], envelope.seal(piece, receiver, os.urandom))
 

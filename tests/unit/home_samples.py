@@ -63,7 +63,7 @@ def make_home(folder: Path, network: Path | None = None) -> Sample:
 
 def some_rows() -> list[StoreOp]:
     """Of every kind that matters: what a backup keeps, and what it leaves out."""
-    ticket = book.IssuedTicket(7, bytes(20), bytes(33), Value(1), Amount(1), ORIGIN)
+    ticket = book.IssuedTicket(7, bytes(20), bytes(65), Value(1), Amount(1), ORIGIN)
     placed = book.PlacedTicket(1, 0, 3, bytes(20), Value(1), bytes(32))
     changes = Changes(IssuedTickets())
     changes.book(1, RelayId(5), StoreRow(ticket))

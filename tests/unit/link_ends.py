@@ -20,7 +20,7 @@ THIRD = Identity(RelayId(3), bytes([3]) * 32)
 KEYS = {identity.relay: identity.link_key for identity in (PAYEE, PAYER, THIRD)}
 
 LIMITS = LinkLimits(retry_first=0.01, retry_most=0.05, close_timeout=0.5)
-PACKET = frames.Packet(1, 7, bytes(20), bytes(33), 4, bytes(GEOMETRY.packet_size))
+PACKET = frames.Packet(1, 7, bytes(20), bytes(65), 4, bytes(GEOMETRY.packet_size))
 ACKS = frames.Acks((frames.Ack(1, 0, 1, bytes(32)),))
 
 

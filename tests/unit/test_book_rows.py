@@ -6,7 +6,7 @@ from mixpay.book import rows
 from mixpay.errors import PeerError
 
 SAMPLES = [
-    rows.IssuedTicket(2**63, b"l" * 20, b"\x02" * 33, 4, 2**96 - 1, b""),
+    rows.IssuedTicket(2**63, b"l" * 20, b"\x04" * 65, 4, 2**96 - 1, b""),
     rows.IssuedTicket(1, b"l" * 20, b"\x04" * 65, 4, 1, b"o" * 255),
     rows.PlacedTicket(1, 2, 3, b"l" * 20, 4, b"a" * 32),
     rows.PlacedTicket(1, 3, 4, b"l" * 20, 4, b"a" * 32),
@@ -53,7 +53,7 @@ def test_damagedRow_isAnError(row):
 
 def test_encode_failsIfAFieldDoesNotFit():
     with pytest.raises(ValueError, match="255"):
-        rows.encode(rows.IssuedTicket(1, b"l" * 20, b"\x02" * 33, 4, 1, b"o" * 256))
+        rows.encode(rows.IssuedTicket(1, b"l" * 20, b"\x04" * 65, 4, 1, b"o" * 256))
 
 
 def test_repr_hidesSecrets():

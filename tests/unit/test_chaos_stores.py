@@ -40,7 +40,7 @@ COMMON: tuple[Row, ...] = (
 PAYEE = (*COMMON, Response(2, 1, bytes(32)))
 PAYER = (
     *COMMON,
-    IssuedTicket(8, bytes(20), bytes(33), Value(1), Amount(1), b""),
+    IssuedTicket(8, bytes(20), bytes(65), Value(1), Amount(1), b""),
     Settlements(Amount(3), Amount(9)),
 )
 

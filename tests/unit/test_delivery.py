@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from delivery_world import Crash, Person, Wires
+from delivery_world import ROUTE, Crash, Person, Wires
 from mixpay import envelope
 from mixpay.delivery.acks import Entry, messages
 from mixpay.delivery.outgoing import Patience, State
@@ -125,6 +125,29 @@ def test_onlyWhatIsMissing_isSentAgain() -> None:
         perform("send", alice, bob)
         again = [index for to, index in wires.posted[first:] if to == bob.address]
         assert again == [1, 4]
+
+
+def test_whoAsksAgain_isAnsweredTwice_byDifferentMixes() -> None:
+    """One mix is dead, and nobody has said so: only one of two ways leads through it."""
+    with two() as (wires, alice, bob):
+        write(alice, bob, file_message("f", bytes(3 * CHUNK_BYTES)))
+        perform("send", alice, bob)
+        del bob.mailbox.bodies[2]
+        wires.fate = lambda: "lose"
+        perform("fetch", alice, bob)
+        wires.now += 5
+        perform("answer", alice, bob)
+        assert [to for to, _ in wires.posted].count(alice.address) == 1
+        wires.fate = lambda: "keep"
+        wires.now += Patience().question
+        perform("send", alice, bob)  # its first piece again: the question
+        perform("fetch", alice, bob)
+        wires.now += 5
+        perform("answer", alice, bob)
+        told = zip(wires.posted, wires.avoided, strict=True)
+        answers = [ways for (to, _), ways in told if to == alice.address]
+        assert answers == [set(), set(), set(ROUTE)]
+        assert len(alice.mailbox.bodies) == 2
 
 
 def test_aRefetchAfterACrash_isNotAcknowledgedAgain() -> None:

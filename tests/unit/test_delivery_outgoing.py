@@ -73,6 +73,24 @@ def test_silence_isAskedAbout_byTheFirstPieceAlone_everMoreSeldom() -> None:
     assert len(asked) < 24
 
 
+def test_questionsAreQuickAgain_afterAWord_butNotForEver() -> None:
+    """What is lost between two who speak is lost on the way."""
+    outgoing, asked, words = begun(2), [], 0
+    for now in range(NOW, NOW + 3_600):
+        for index in outgoing.due(now):
+            outgoing.sent(index, now)
+            asked.append(now)
+        if len(asked) % 4 == 3 and words < len(asked) // 4 + 1:
+            words += 1
+            outgoing.heard({0, 1}, now)
+    gaps = [later - now for now, later in pairwise(asked)]
+    quick = PATIENCE.eager - 1
+    assert set(gaps[:quick]) <= {15, 30}
+    assert gaps[:quick].count(30) < 3
+    assert gaps[quick:] == sorted(gaps[quick:])
+    assert gaps[-1] >= 8 * PATIENCE.question
+
+
 def test_theNewestWordCounts_becauseAReceiverMayLoseWhatItHad() -> None:
     outgoing = begun(3)
     outgoing.heard({0, 1}, NOW + 5)

@@ -67,5 +67,18 @@ def test_oneMessage_isAcknowledgedSoOftenOnly_whoeverRepeatsItsBodies() -> None:
     assert acknowledged == OwedLimits().most
 
 
+def test_whoAsksAgain_isToldByTwoPackets_withinWhatAMessageMayCost() -> None:
+    standings = {debt(1).message_id: SOME}
+    first, *_ = due([debt(1)], standings, 200, last=True)
+    assert first.copies == 1
+    asked_again = came(told(debt(1), whole=False), debt(1).message_id, None, 210)
+    assert asked_again is not None
+    again, *_ = due([asked_again], standings, 220, last=True)
+    assert again.copies == 2
+    assert told(asked_again, whole=False, copies=2).acks == 3
+    nearly = replace(asked_again, acks=OwedLimits().most - 1)
+    assert [each.copies for each in due([nearly], standings, 220, last=True)] == [1]
+
+
 def test_reply_isInNoRepr() -> None:
     assert "Address" not in repr(debt(1))

@@ -68,3 +68,17 @@ def test_negative_delay_is_none() -> None:
 def test_capacity_must_be_positive() -> None:
     with pytest.raises(ValueError):
         Mixer(0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5)), max_size=50))
+def test_item_leaves_at_the_pulse_nearest_to_its_time(arrivals: list[tuple[float, float]]) -> None:
+    pulse, mixer = 0.25, Mixer[float](64, 0.25)
+    arrivals = sorted(arrivals)
+    for count in range(80):
+        now = count * pulse
+        while arrivals and arrivals[0][0] <= now:
+            came, delay = arrivals.pop(0)
+            mixer.add(came, delay, max(came + delay, now - pulse / 2))
+        assert all(abs(now - due) <= pulse / 2 + 1e-9 for due in mixer.due(now))
+    assert not arrivals
+    assert len(mixer) == 0

@@ -20,7 +20,7 @@ def test_eachVerdictIsInItsPlace() -> None:
     jobs[8] = replace(jobs[8], packet=bytes(len(jobs[8].packet)))
     jobs[11] = replace(jobs[11], epoch=Epoch(9))
     jobs[14] = replace(jobs[14], layer=2)
-    jobs[17] = replace(jobs[17], hint=b"\x05" * 33)
+    jobs[17] = replace(jobs[17], hint=b"\x05" * 65)
     verdicts = open_all(KEYS, jobs, DICE.randbytes)
     faults = {place: verdict for place, verdict in enumerate(verdicts) if isinstance(verdict, str)}
     assert faults == {
@@ -34,8 +34,7 @@ def test_eachVerdictIsInItsPlace() -> None:
     for place, verdict in enumerate(verdicts):
         if isinstance(verdict, Opened):
             assert isinstance(verdict.peeled, Forward)
-            assert secp256k1.base_mult(verdict.peeled.ack) == jobs[place].hint
-            assert verdict.next_hint is not None
+            assert secp256k1.base_mult(verdict.peeled.ack, secp256k1.LONG_POINT_SIZE) == jobs[place].hint
             assert len(verdict.next_hint) == secp256k1.LONG_POINT_SIZE
 
 

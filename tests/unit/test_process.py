@@ -22,7 +22,7 @@ from relay.retired import RetiredRelays
 from relay.supervisor import Supervisor
 from test_supervisor import Street, until
 
-LOST = Outgoing(RelayId(99), bytes(20), bytes(33), Value(1), Epoch(9_999), bytes(10), bytes(8))
+LOST = Outgoing(RelayId(99), bytes(20), bytes(65), Value(1), Epoch(9_999), bytes(10), bytes(8))
 """A packet whose epoch nobody has keys for: it is dropped, and counted, when its time has come."""
 
 

@@ -16,7 +16,7 @@ from relay.path.books import Purse, Side, to_frame
 from relay.store import StoreFailed
 from relay_parts import EPOCH, PRICE, Node, Parts, account, frame, only
 
-LOCK, HINT = bytes(20), b"\2" + bytes(32)
+LOCK, HINT = bytes(20), b"\4" + bytes(64)
 
 
 @pytest_asyncio.fixture

@@ -502,7 +502,7 @@ async def test_everySend_hasOneDownOfOneSize(door: Door) -> None:
 # ---------------------------------------------------------------------- strangers
 
 
-TICK = client.Send(1, 0, 1, bytes(32), RelayId(1), 2, bytes(20), bytes(33), bytes(GEOMETRY.packet_size))
+TICK = client.Send(1, 0, 1, bytes(32), RelayId(1), 2, bytes(20), bytes(65), bytes(GEOMETRY.packet_size))
 RUDE: dict[str, tuple[bytes | str, str]] = {
     "text": ("hello", "malformed_frame"),
     "nothing": (b"", "malformed_frame"),

@@ -21,6 +21,7 @@ from registry_samples import name
 from relay.path.books import Side
 from relay.path.router import MAX_WAIT
 from relay_parts import EPOCH, Node, Parts, frame, only, packet_secret, reasons
+from tickets import long_form
 
 INVENTED = "sorry_no_mood_today"
 
@@ -57,7 +58,7 @@ async def test_packet_isAcknowledgedAndForwardedAfterItsDelay(parts: Parts, mix:
     assert to_next.take() == []
     await mix.pass_time(0.02)
     (sent,) = to_next.take()
-    assert sent == frames.Packet(1, EPOCH, layer.next_lock, layer.next_hint, 3, layer.packet)
+    assert sent == frames.Packet(1, EPOCH, layer.next_lock, long_form(layer.next_hint), 3, layer.packet)
 
 
 async def test_packetThatWaits_saysForWhichLimit(parts: Parts, mix: Node) -> None:
@@ -122,7 +123,7 @@ def last_frame(parts: Parts, packet: bytes) -> frames.Packet:
     for layer, relay in enumerate(parts.path()[1:4], start=1):
         peeled = opened(parts, packet, relay, layer)
         assert isinstance(peeled, Forward)
-        packet, lock, hint = peeled.packet, peeled.next_lock, peeled.next_hint
+        packet, lock, hint = peeled.packet, peeled.next_lock, long_form(peeled.next_hint)
     return frames.Packet(1, EPOCH, lock, hint, 1, packet)
 
 
@@ -186,7 +187,7 @@ async def test_wrongHintsAmongMany_areRefusedAlone(parts: Parts, mix: Node) -> N
     built = [parts.packet() for _ in range(12)]
     sent = [frame(packet, seq=seq) for seq, packet in enumerate(built, start=1)]
     sent[3] = frame(built[3], seq=4, hint=built[4].hint)
-    sent[7] = frame(built[7], seq=8, hint=bytes(33))
+    sent[7] = frame(built[7], seq=8, hint=bytes(65))
     answers = await parts.bring(mix, *sent)
     refusals = [answer for answer in answers if isinstance(answer, frames.RefuseTickets)]
     assert [(ticket.seq, ticket.reason) for ticket in refusals[0].tickets] == [
@@ -201,7 +202,7 @@ async def test_wrongHintsAmongMany_areRefusedAlone(parts: Parts, mix: Node) -> N
 
 
 async def test_hintThatIsNoPoint_isWrongHint(parts: Parts, mix: Node) -> None:
-    await refused(parts, mix, frame(parts.packet(), hint=b"\x05" + bytes(32)), "wrong_hint")
+    await refused(parts, mix, frame(parts.packet(), hint=b"\x05" + bytes(64)), "wrong_hint")
 
 
 @pytest.mark.parametrize("epoch", [0, EPOCH - 1, EPOCH + 1, 2**32 - 1])
@@ -277,7 +278,7 @@ async def test_limit_isAskedBeforeThePacketIsOpened(tmp_path: Path) -> None:
     node = await parts.node(mix1)
     node.link(Side.PAYER, entry)
     fine = [frame(parts.packet(), seq=seq) for seq in (1, 2)]
-    rubbish = frames.Packet(3, EPOCH, bytes(20), bytes(33), 4, bytes(len(fine[0].packet)))
+    rubbish = frames.Packet(3, EPOCH, bytes(20), bytes(65), 4, bytes(len(fine[0].packet)))
     answers = await node.hear(Side.PAYER, entry, *fine, rubbish)
     assert reasons(answers) == ["unsigned_window"]
     await parts.close()

@@ -23,7 +23,7 @@ def payer(*rows, restored=False, kept=SMALL):
 
 
 def issue(book, now=0.0):
-    return book.issue(bytes(20), b"\2" * 33, Value(1), price=Amount(PRICE), now=now)
+    return book.issue(bytes(20), b"\4" * 65, Value(1), price=Amount(PRICE), now=now)
 
 
 def payee_note(book, now=0.0):

@@ -87,7 +87,7 @@ def tagged(epoch: int, *tags: bytes) -> list[StoreOp]:
 
 async def test_book_rows_come_back_by_side_and_peer(path: Path) -> None:
     state = book.LinkState(cumulative=Amount(2**90), upto_batch=3, late=(1, 2))
-    ticket = book.IssuedTicket(2**40, bytes(20), bytes(33), Value(4), Amount(1), b"origin")
+    ticket = book.IssuedTicket(2**40, bytes(20), bytes(65), Value(4), Amount(1), b"origin")
     rows = [*rows_of_a_batch(1), state]
     async with after(
         path, stored(0, PEER, rows), stored(1, PEER, [ticket]), stored(0, RelayId(8), [state])
@@ -158,7 +158,7 @@ async def test_settled_batches_are_forgotten_up_to_a_number(path: Path) -> None:
 
 
 def issued_tickets(*seqs: int) -> list[book.IssuedTicket]:
-    return [book.IssuedTicket(seq, bytes(20), bytes(33), Value(4), Amount(1), b"o") for seq in seqs]
+    return [book.IssuedTicket(seq, bytes(20), bytes(65), Value(4), Amount(1), b"o") for seq in seqs]
 
 
 async def test_answered_tickets_are_forgotten_by_number(path: Path) -> None:

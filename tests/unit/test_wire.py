@@ -149,7 +149,7 @@ def test_deframer_refuses_a_length_before_its_bytes_arrive(length: int) -> None:
 
 def test_deframer_keeps_little_of_a_stranger() -> None:
     deframer = frames.Deframer(frames.MAX_HANDSHAKE_BYTES)
-    packet = frames.Packet(0, 0, bytes(20), bytes(33), 4, bytes(GEOMETRY.packet_size))
+    packet = frames.Packet(0, 0, bytes(20), bytes(65), 4, bytes(GEOMETRY.packet_size))
     assert reason_of(list, deframer.feed(frames.encode(packet)[:4])) == "malformed_frame"
     assert frames.MAX_HANDSHAKE_BYTES < 100
 
@@ -157,7 +157,7 @@ def test_deframer_keeps_little_of_a_stranger() -> None:
 def test_packet_frames_have_one_size() -> None:
     sizes = {
         len(
-            frames.encode(frames.Packet(seq, epoch, bytes(20), bytes(33), value, bytes(GEOMETRY.packet_size)))
+            frames.encode(frames.Packet(seq, epoch, bytes(20), bytes(65), value, bytes(GEOMETRY.packet_size)))
         )
         for seq, epoch, value in ((0, 0, 1), (2**64 - 1, 2**32 - 1, 4))
     }
@@ -179,10 +179,10 @@ def test_voucher_carries_the_largest_amount() -> None:
 @pytest.mark.parametrize(
     "frame",
     [
-        frames.Packet(0, 0, bytes(19), bytes(33), 4, bytes(GEOMETRY.packet_size)),
-        frames.Packet(0, 0, bytes(20), bytes(33), 4, bytes(GEOMETRY.packet_size - 1)),
-        frames.Packet(2**64, 0, bytes(20), bytes(33), 4, bytes(GEOMETRY.packet_size)),
-        frames.Packet(-1, 0, bytes(20), bytes(33), 4, bytes(GEOMETRY.packet_size)),
+        frames.Packet(0, 0, bytes(19), bytes(65), 4, bytes(GEOMETRY.packet_size)),
+        frames.Packet(0, 0, bytes(20), bytes(65), 4, bytes(GEOMETRY.packet_size - 1)),
+        frames.Packet(2**64, 0, bytes(20), bytes(65), 4, bytes(GEOMETRY.packet_size)),
+        frames.Packet(-1, 0, bytes(20), bytes(65), 4, bytes(GEOMETRY.packet_size)),
         frames.Voucher(2**96, 0, bytes(65)),
         frames.Acks(()),
         frames.Samples(1, (0,) * 15),

@@ -46,7 +46,7 @@ async def test_verdicts_areThoseOfTheDaemonItself(count: int) -> None:
     bursts = [[job() for _ in range(12)] for _ in range(5)]
     bursts[1][3] = replace(bursts[1][3], lock=bytes(20))
     bursts[2][4] = replace(bursts[2][4], epoch=Epoch(9))
-    bursts[3][5] = replace(bursts[3][5], hint=bytes(33))
+    bursts[3][5] = replace(bursts[3][5], hint=bytes(65))
     async with pool(count) as workers:
         assert len(workers.pids) == count
         answers = await asyncio.wait_for(asyncio.gather(*(ask(workers, burst) for burst in bursts)), LIMIT)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 
 from mixpay import proof
+from mixpay.crypto import secp256k1
 from mixpay.packet import Deliver, Forward
+
+
+def long_form(point: bytes) -> bytes:
+    """A point in 65 bytes, as hints have it beside a packet."""
+    return secp256k1.encode(secp256k1.parse(point), secp256k1.LONG_POINT_SIZE)
 
 
 def check_ticket(peeled: Forward | Deliver, lock: bytes, hint: bytes) -> None:
