@@ -54,11 +54,9 @@ test-unit: $(READY) ## unit and property tests of the Python parts
 	@echo "== unit tests"
 	@python -m pytest tests/unit -n 2 --dist loadfile
 
-test-contracts: $(READY) ## contract tests: forge, then brownie
-	@echo "== contract tests: forge"
-	@scripts/forge test
-	@echo "== contract tests: brownie"
-	@scripts/test_contracts.sh
+test-contracts: $(READY) ## contract tests: forge and brownie at the same time, for forge's compiler uses one core only
+	@echo "== contract tests: forge, brownie"
+	@scripts/at_once.sh "scripts/forge test" scripts/test_contracts.sh
 
 contracts: $(READY) $(HALMOS_READY) ## what an auditor runs: every test and proof of the contracts, with a summary
 	@python -m scripts.contracts all

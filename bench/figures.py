@@ -107,7 +107,7 @@ class Scale:
     """False: whole daemons are not measured, only the relay without incentives."""
 
 
-SHORT = Scale(slices=3, receipts=500, held=2_000, frames=300, delays=2_000, seconds=1.0, warm=0.8, turns=1,
+SHORT = Scale(slices=3, receipts=500, held=2_000, frames=300, delays=2_000, seconds=0.6, warm=0.5, turns=1,
               sweep=(0.5,))  # fmt: skip
 
 

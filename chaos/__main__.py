@@ -1,7 +1,7 @@
 """`make chaos`: relays are killed at random, then every scenario; and reports/chaos.json.
 
     python -m chaos                      300 kills, then all scenarios
-    python -m chaos --short              15 kills, no scenarios: what CI runs
+    python -m chaos --short              8 kills, no scenarios: what CI runs
     python -m chaos --kills 50 --seed 7  so many, with other draws
     python -m chaos --only kills         nothing else; `scenarios`, or a scenario's name, likewise
     python -m chaos --keep               folders and logs stay, as they do when something did not hold
@@ -31,7 +31,7 @@ from mixpay.demo.processes import Interrupted
 from mixpay.demo.stage import Stage
 from mixpay.errors import MixpayError
 
-KILLS, SHORT = 300, 15
+KILLS, SHORT = 300, 8
 INTERRUPTED = 130
 RATE = 60.0
 """Packets a second, all users together."""

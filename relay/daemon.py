@@ -169,6 +169,7 @@ class Daemon:
         events = SideEvents(Side.PAYER, self.desk, self.metrics)
         self.server = LinkServer(identity, self._link_key, events, link_limits(home.config))
         self.dialer = LinkDialer(identity, SideEvents(Side.PAYEE, self.desk, self.metrics))
+        self.desk.payer_is_there = lambda payer: self.dialer.want((payer,))
         self.hooks.links = {Side.PAYER: self.server.links.get, Side.PAYEE: self.dialer.links.get}
         self.gateway = Gateway(
             self.state, self.router, self.passes, self.mailboxes, self.store, self.metrics,

@@ -64,8 +64,8 @@ class LinkDialer:
         return link
 
     def want(self, peers: Iterable[RelayId]) -> None:
-        """Packets wait for these payees, or acks from them: links that are down come back soon, or as soon as
-        they can.
+        """Packets wait for these payees, or acks from them, or they are back: links that are down come back
+        soon, or as soon as they can.
         """
         for peer in peers:
             if peer in self._links:

@@ -52,6 +52,8 @@ class Desk:
         self._began = clock()
         self._silent: dict[tuple[Side, RelayId], float] = {}
         router.arrivals.relieved = self.relieve
+        self.payer_is_there: Callable[[RelayId], None] = lambda payer: None
+        """Called when a payer has opened a link: so it is up, and may be a payee as well."""
 
     def opened(self, side: Side, peer: RelayId) -> None:
         """A link is up: repeat what still matters."""
@@ -59,6 +61,8 @@ class Desk:
         with self._books.step() as step:
             book = self._books.payee(peer) if side is Side.PAYER else self._books.payer(peer)
             step.add(side, peer, book.resend(self._clock()))
+        if side is Side.PAYER:
+            self.payer_is_there(peer)
 
     def closed(self, side: Side, peer: RelayId) -> None:
         """A link is down."""

@@ -16,9 +16,9 @@ def test_relaysThatAreKilled_loseNoReceipt(tmp_path: Path) -> None:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == 0, ended.stderr
     page = json.loads((tmp_path / "chaos.json").read_text())
-    assert page["kills"] == len((tmp_path / "chaos-kills.jsonl").read_text().splitlines()) == 15
-    assert page["kills_in_flight"] >= 10
-    assert page["receipts"] > 500
+    assert page["kills"] == len((tmp_path / "chaos-kills.jsonl").read_text().splitlines()) == 8
+    assert page["kills_in_flight"] >= 4
+    assert page["receipts"] > 200
     wrong = ("lost", "double_processed", "book_mismatches", "income_error", "user_errors")
     assert {name: page[name] for name in wrong} == dict.fromkeys(wrong, 0)
     assert page["packets_delivered"] > page["packets_not_delivered"]

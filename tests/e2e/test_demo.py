@@ -100,25 +100,15 @@ def test_demo_leavesNothingBehind(whole: Marked) -> None:
     assert list(whole.temporary.iterdir()) == []
 
 
-def test_demo_holdsOnGanacheToo(start: Start) -> None:
-    marked = start("--chain", "ganache")
-    marked.wait_until("the chain", lambda: any("--server.port" in line for line in marked.alive().values()))
-    assert marked.finish(300) == 0, marked.stderr
-    report = json.loads((marked.folder.parent / "demo.json").read_text())
-    assert report["bytes_equal"] is True
-    assert report["invariants"] == {"I1": True, "I8": True}
-    assert report["sponsor_paid"] == HOPS * report["hop_price"] * report["packets_sent"] > 0
-    assert marked.alive() == {}
-
-
 # ---------------------------------------------------------------------- a relay is killed
 
 
-def test_demo_survivesARelayThatIsKilled_andPaysItAllThatItHolds(start: Start, tmp_path: Path) -> None:
-    """I1, I8 with packets under way when a mix ends; the sender repeats what was lost."""
+def test_demo_survivesARelayThatIsKilled_onGanacheToo(start: Start, tmp_path: Path) -> None:
+    """I1, I8 with packets under way when a mix ends; the sender repeats what was lost. On the other chain."""
     file = tmp_path / "file.bin"
     file.write_bytes(os.urandom(48 << 10))
-    marked = start("--kill", "--file", str(file))
+    marked = start("--kill", "--chain", "ganache", "--file", str(file))
+    marked.wait_until("the chain", lambda: any("--server.port" in line for line in marked.alive().values()))
     assert marked.finish(900) == 0, marked.stderr
     report = json.loads((tmp_path / "demo.json").read_text())
     assert report["bytes_equal"] is True

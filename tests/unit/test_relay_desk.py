@@ -540,6 +540,15 @@ async def test_closedLink_isNotWrittenTo(link: Link) -> None:
     assert link.payer.hooks.link(Side.PAYER, link.mix1) is None
 
 
+async def test_payerThatOpensALink_isKnownToBeUp_andMayBePaidAgainSoon(link: Link) -> None:
+    back: list[RelayId] = []
+    link.payer.desk.payer_is_there = back.append
+    link.payer.desk.opened(Side.PAYEE, link.mix1)
+    assert back == []
+    link.payer.desk.opened(Side.PAYER, link.mix1)
+    assert back == [link.mix1]
+
+
 # ---------------------------------------------------------------------- what is written down
 
 
