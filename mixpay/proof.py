@@ -17,6 +17,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from itertools import compress
+from operator import mul
 
 from mixpay.crypto import secp256k1
 from mixpay.errors import PeerError
@@ -26,6 +27,8 @@ ROUNDS = 20
 """Bits of each random weight of a batched check: a bad batch passes with probability 2^-20."""
 
 _WEIGHT_BYTES = 3
+_HIGH = (1 << ROUNDS - 16) - 1
+_BIT = [bytes(byte >> bit & 1 for byte in range(256)) for bit in range(8)]
 _SMALLEST_BATCH = 8  # below, single checks cost less
 
 
@@ -98,26 +101,17 @@ def _batch_holds(pairs: Sequence[tuple[bytes, bytes]], random: Random) -> bool:
         points = [secp256k1.parse(hint) for _, hint in pairs]
     except ValueError:
         return False
-    scalars = [int.from_bytes(ack, "big") for ack, _ in pairs]
+    noise = [random(len(pairs)) for _ in range(_WEIGHT_BYTES)]
     point: secp256k1.Point | None = None
-    scalar = 0
-    for subset in _random_subsets(len(pairs), random):
-        doubled = [] if point is None else [point, point]
-        point = secp256k1.sum_points([*doubled, *compress(points, subset)])
-        scalar = 2 * scalar + sum(compress(scalars, subset))
-    scalar %= secp256k1.N
+    for bit in reversed(range(ROUNDS)):
+        subset = compress(points, noise[bit // 8].translate(_BIT[bit % 8]))
+        point = secp256k1.sum_points([*subset] if point is None else [point, point, *subset])
+    weights = (low | middle << 8 | (high & _HIGH) << 16 for low, middle, high in zip(*noise, strict=True))
+    scalars = (int.from_bytes(ack, "big") for ack, _ in pairs)
+    scalar = sum(map(mul, weights, scalars)) % secp256k1.N
     if point is None or scalar == 0:
         return point is None and scalar == 0
     return secp256k1.is_base_mult(scalar.to_bytes(secp256k1.SCALAR_SIZE, "big"), secp256k1.encode(point))
-
-
-def _random_subsets(size: int, random: Random) -> list[bytes]:
-    """Draw ROUNDS subsets of `size` things, each as a string of zero and one bytes."""
-    noise = [random(size) for _ in range(_WEIGHT_BYTES)]
-    return [noise[bit // 8].translate(_BIT[bit % 8]) for bit in range(ROUNDS)]
-
-
-_BIT = [bytes(byte >> bit & 1 for byte in range(256)) for bit in range(8)]
 
 
 def _lock(own: bytes, next_point: secp256k1.Point) -> bytes:

@@ -16,8 +16,7 @@ class Numbers:
         self._words: dict[int, int] = {}
 
     def __contains__(self, number: int) -> bool:
-        word, bit = divmod(number, _BITS)
-        return bool(self._words.get(word, 0) >> bit & 1)
+        return bool(self._words.get(number // _BITS, 0) >> number % _BITS & 1)
 
     def add(self, number: int) -> None:
         """Put a number in."""

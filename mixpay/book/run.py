@@ -66,13 +66,15 @@ class Run:
 
     def add(self, ticket: PlacedTicket) -> None:
         """Append the ticket, whose position is the next one."""
+        seq, value = ticket.seq, ticket.value
         self.recent.append(ticket)
-        self._values.append(ticket.value)
+        self._values.append(value)
         self._locks += ticket.lock
-        self._numbers.append(ticket.seq)
-        self.value += ticket.value
-        self.amount += ticket.value * self.price
-        self.high = max(self.high, ticket.seq)
+        self._numbers.append(seq)
+        self.value += value
+        self.amount += value * self.price
+        if seq > self.high:
+            self.high = seq
 
     @property
     def count(self) -> int:
