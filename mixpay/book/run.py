@@ -73,8 +73,7 @@ class Run:
         self._numbers.append(seq)
         self.value += value
         self.amount += value * self.price
-        if seq > self.high:
-            self.high = seq
+        self.high = max(self.high, seq)
 
     @property
     def count(self) -> int:
