@@ -12,7 +12,6 @@ from mixpay.book import PayeeBook, PayerBook
 from mixpay.passes import KIND_ENTRY, EntryPassBook
 from mixpay.types import Account, Amount, RelayId
 from relay.court import CourtReport
-from relay.operator import standing
 from relay.operator.agenda import Item
 from relay.operator.answers import (
     ActionAnswer,
@@ -30,6 +29,7 @@ from relay.operator.answers import (
     VoucherAnswer,
 )
 from relay.operator.dues import Due
+from relay.operator.peer_notes import payee_notes, payer_notes, remedy
 from relay.path.books import Side
 from relay.redeem.redeemer import RedeemReport
 from relay.store import StoredPoolVoucher
@@ -64,7 +64,7 @@ def payer_answer(
     time.
     """
     totals, channel, state = book.totals(money.price), book.channel, book.state
-    notes = standing.payer_notes(book, money.price, since)
+    notes = payer_notes(book, money.price, since)
     voucher = None
     if state.signature:
         voucher = VoucherAnswer(
@@ -89,7 +89,7 @@ def payer_answer(
         voucher=voucher,
         refused=totals.refused,
         refused_since=since if totals.refused else None,
-        remedy=standing.remedy(Side.PAYER, totals.refused) if totals.refused else None,
+        remedy=remedy(Side.PAYER, totals.refused) if totals.refused else None,
         notes=notes,
         dues=due_answers(dues),
     )
@@ -115,7 +115,7 @@ def payee_answer(
     if waiting:
         why = f"its limits ({limit or 'unknown'})" if linked else "its link"
         notes.append(f"{waiting} packets wait for {why}")
-    notes += standing.payee_notes(book, money.price, now, since)
+    notes += payee_notes(book, money.price, now, since)
     return PayeeAnswer(
         relay=relay,
         account=show_account(book.payee),
@@ -129,7 +129,7 @@ def payee_answer(
         closes_at=channel.closes_at,
         refused=totals.refused,
         refused_since=since if totals.refused else None,
-        remedy=standing.remedy(Side.PAYEE, totals.refused) if totals.refused else None,
+        remedy=remedy(Side.PAYEE, totals.refused) if totals.refused else None,
         notes=notes,
         dues=due_answers(dues),
     )
