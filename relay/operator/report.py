@@ -38,17 +38,11 @@ from relay.treasury import Holdings, Postponed, Subject, TreasuryReport
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """The newest reports, and what they say about one subject. `price` of a hop in token units."""
+    """The newest reports. `price` of a hop in token units."""
 
     price: Amount
     treasury: TreasuryReport
     redeemer: RedeemReport
-
-    def notes(self, subject: Subject, number: int) -> list[str]:
-        """Why something about a subject waits, and what failed."""
-        return [
-            item.why for item in self.treasury.postponed if (item.subject, item.number) == (subject, number)
-        ]
 
 
 def payer_answer(
@@ -111,7 +105,7 @@ def payee_answer(
     `limit` if there is a link; `now`: of the books' clock; `since`: when it was cut off, in chain time.
     """
     totals, channel = book.totals(money.price), book.channel
-    notes = _unsaid(money.notes(Subject.PAYEE, relay), dues)
+    notes = _unsaid(money.treasury.why_postponed(Subject.PAYEE, relay), dues)
     if waiting:
         why = f"its limits ({limit or 'unknown'})" if linked else "its link"
         notes.append(f"{waiting} packets wait for {why}")
@@ -190,7 +184,7 @@ def campaign_answers(
                 paid_for_passes=str(at_pool.get(campaign, 0)),
                 payable=str(payable.get(campaign, 0)),
                 voucher=_pool_voucher(operator, voucher) if voucher is not None else None,
-                notes=[*waiting, *_unsaid(money.notes(Subject.CAMPAIGN, campaign), said)],
+                notes=[*waiting, *_unsaid(money.treasury.why_postponed(Subject.CAMPAIGN, campaign), said)],
                 dues=due_answers(said),
             )
         )
@@ -242,7 +236,7 @@ def reasons(counter: Counter) -> dict[str, int]:
 def account_notes(money: Money, trouble: str | None, court: CourtReport) -> list[str]:
     """What the operator should know: trouble with the chain, what the account lacks, what failed."""
     notes = [f"chain: {trouble}"] if trouble else []
-    notes += money.notes(Subject.ACCOUNT, 0)
+    notes += money.treasury.why_postponed(Subject.ACCOUNT, 0)
     for name, its in (("treasury", money.treasury.trouble), ("court", court.trouble)):
         if its and its != trouble:
             notes.append(f"{name}: {its}")
