@@ -104,7 +104,9 @@ def descriptor(relay: int, key: bytes = b"") -> Descriptor:
     """A relay's packet key, or another one, signed."""
     key = key or x25519.public_key(packet_secret(relay))
     domain = view().registry_domain
-    return sign_descriptor(operator_key(relay), RelayId(relay), EPOCH, key, domain, software="mixpay")
+    return sign_descriptor(
+        operator_key(relay), RelayId(relay), EPOCH, key, domain, software="mixpay", capacity=2_000
+    )
 
 
 @cache

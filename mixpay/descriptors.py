@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mixpay import eip712
 from mixpay.crypto import x25519
@@ -17,6 +17,8 @@ from mixpay.snapshot import DirectoryError, Snapshot
 from mixpay.types import Account, Epoch, RelayId
 
 MAX_SOFTWARE = 32
+CAPACITIES = range(1 << 32)
+"""What a descriptor may say of capacity."""
 _SCALAR = b"\x40" * 32
 _PROOF = struct.Struct(">II32s65s32s65s")
 
@@ -25,7 +27,9 @@ _PROOF = struct.Struct(">II32s65s32s65s")
 class Descriptor:
     """A relay's packet key for one epoch (X25519, 32 bytes), signed by its operator; 65 bytes of signature.
 
-    `software` (at most 32 printable ASCII characters) is a hint and not signed.
+    `software` (at most 32 printable ASCII characters) and `capacity` (packets a second the relay says it can
+    carry; 0: not said; u32) are hints and not signed: whoever hands a descriptor on can change them. They
+    must not influence the choice of paths, or a liar would attract traffic.
     """
 
     relay: RelayId
@@ -33,10 +37,11 @@ class Descriptor:
     packet_key: bytes
     signature: bytes
     software: str = ""
+    capacity: int = 0
 
     def check(self, operator: Account, domain: eip712.Domain) -> None:
         """Raise DirectoryError `bad_descriptor` unless the operator signed it and the key can be used."""
-        if not _is_software(self.software):
+        if not _is_software(self.software) or self.capacity not in CAPACITIES:
             raise DirectoryError("bad_descriptor", f"the descriptor of relay {self.relay} is malformed")
         self.check_signature(operator, domain)
         try:
@@ -54,11 +59,18 @@ class Descriptor:
 
 
 def sign_descriptor(
-    key: bytes, relay: RelayId, epoch: Epoch, packet_key: bytes, domain: eip712.Domain, *, software: str = ""
+    key: bytes,
+    relay: RelayId,
+    epoch: Epoch,
+    packet_key: bytes,
+    domain: eip712.Domain,
+    *,
+    software: str = "",
+    capacity: int = 0,
 ) -> Descriptor:
     """Sign a relay's packet key for an epoch with its operator's private key (32 bytes)."""
     digest = eip712.Descriptor(relay, epoch, packet_key).digest(domain)
-    return Descriptor(relay, epoch, packet_key, eip712.sign(key, digest), software)
+    return Descriptor(relay, epoch, packet_key, eip712.sign(key, digest), software, capacity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +160,12 @@ class DescriptorBook:
         descriptor.check(record.operator, self._domain)
         self._known[relay] = descriptor
         return True
+
+    def say_capacity(self, relay: RelayId, packets: int) -> None:
+        """Change what a relay's descriptor, if it is known, says of its capacity (u32)."""
+        known = self._known.get(relay)
+        if known is not None:
+            self._known[relay] = replace(known, capacity=packets)
 
     def get(self, relay: RelayId) -> Descriptor | None:
         """A relay's descriptor, None if it is not known or not the only one."""

@@ -63,6 +63,7 @@ class _Entry(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen
     packet_key: _Bytes32 | None
     signature: _Bytes65 | None
     software: Annotated[str, msgspec.Meta(max_length=MAX_SOFTWARE)]
+    capacity: _Number
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -130,7 +131,7 @@ def _descriptors(
 
 def _said(epoch: Epoch, entries: Sequence[_Entry]) -> list[Descriptor]:
     return [
-        Descriptor(RelayId(e.id), epoch, e.packet_key or b"", e.signature or b"", e.software)
+        Descriptor(RelayId(e.id), epoch, e.packet_key or b"", e.signature or b"", e.software, e.capacity)
         for e in entries
         if e.packet_key is not None or e.signature is not None
     ]
@@ -139,8 +140,9 @@ def _said(epoch: Epoch, entries: Sequence[_Entry]) -> list[Descriptor]:
 def _entry(relay: RelayRecord, descriptor: Descriptor | None) -> _Entry:
     fixed = (relay.id, relay.position, relay.operator, relay.link_key, relay.endpoint_bytes)
     if descriptor is None:
-        return _Entry(*fixed, None, None, "")
-    return _Entry(*fixed, descriptor.packet_key, descriptor.signature, descriptor.software)
+        return _Entry(*fixed, None, None, "", 0)
+    d = descriptor
+    return _Entry(*fixed, d.packet_key, d.signature, d.software, d.capacity)
 
 
 def _record(entry: _Entry) -> RelayRecord:

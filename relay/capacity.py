@@ -2,7 +2,8 @@
 
 Opening is the one part of a packet's way that needs nothing of the relay, and about half of its cost; what
 the rest costs in proportion is what `make bench` measures of the whole daemon (docs/bench.md). So this is
-an estimate, for the operator to plan by and to set alarms by. The relay refuses nothing because of it.
+an estimate, for the operator to plan by and to set alarms by. The relay says it in its descriptors, unsigned
+and unproven, so nobody chooses paths by it. The relay refuses nothing because of it.
 """
 
 from __future__ import annotations

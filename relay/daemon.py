@@ -67,6 +67,7 @@ class Daemon(Assembly):
         workers = self.home.config.workers
         found = self.capacity = await asyncio.to_thread(capacity.measure, workers)
         self.metrics.capacity.set(found.packets)
+        self.state.directories.say_capacity(found.packets)
         log.info(
             "self-check: a packet is opened in %.0f µs; with %d workers about %d a second can be carried",
             found.open_us,

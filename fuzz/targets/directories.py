@@ -91,7 +91,7 @@ def _descriptor_seeds() -> list[bytes]:
     good = [encode_descriptor(world.descriptor(relay)) for relay in range(1, 4)]
     other = encode_descriptor(world.descriptor(3, world.name("another key")))
     weak = [encode_descriptor(world.descriptor(2, key)) for key in (bytes(32), b"\xff" * 32)]
-    return [*good, other, *weak, msgspec.msgpack.encode([2**63, -1, b"", b"", "\u202e"])]
+    return [*good, other, *weak, msgspec.msgpack.encode([2**63, -1, b"", b"", "\u202e", 2**32 - 1])]
 
 
 # ------------------------------------------------------------------ proofs

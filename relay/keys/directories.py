@@ -14,12 +14,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
 
 from mixpay import __version__
 from mixpay.crypto import x25519
-from mixpay.descriptors import Descriptor, DescriptorBook, Equivocation, sign_descriptor
+from mixpay.descriptors import CAPACITIES, Descriptor, DescriptorBook, Equivocation, sign_descriptor
 from mixpay.directory import Directory, write_directory
 from mixpay.network import NetworkView
 from mixpay.snapshot import DirectoryError, Snapshot
@@ -40,21 +41,22 @@ class _Wire(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=
     packet_key: bytes
     signature: bytes
     software: str
+    capacity: Annotated[int, msgspec.Meta(ge=CAPACITIES.start, lt=CAPACITIES.stop)]
 
 
 def encode_descriptor(descriptor: Descriptor) -> bytes:
-    """One descriptor as MessagePack: [relay, epoch, packet key, signature, software]."""
+    """One descriptor as MessagePack: [relay, epoch, packet key, signature, software, capacity]."""
     d = descriptor
-    return msgspec.msgpack.encode(_Wire(d.relay, d.epoch, d.packet_key, d.signature, d.software))
+    return msgspec.msgpack.encode(_Wire(d.relay, d.epoch, d.packet_key, d.signature, d.software, d.capacity))
 
 
 def decode_descriptor(data: bytes) -> Descriptor:
     """Read a stranger's descriptor; `DescriptorBook.add` checks it. Raises DirectoryError `malformed`."""
     try:
-        wire = msgspec.msgpack.decode(data, type=typed(_Wire))
+        w = msgspec.msgpack.decode(data, type=typed(_Wire))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DirectoryError("malformed", str(error)) from None
-    return Descriptor(RelayId(wire.relay), Epoch(wire.epoch), wire.packet_key, wire.signature, wire.software)
+    return Descriptor(RelayId(w.relay), Epoch(w.epoch), w.packet_key, w.signature, w.software, w.capacity)
 
 
 @dataclass(slots=True)
@@ -88,6 +90,7 @@ class Directories:
         self._keys = keys
         self._key = key
         self._living = living
+        self._capacity = 0
         self._known: dict[Epoch, _Known] = {}
 
     # ------------------------------------------------------------------ this relay's
@@ -107,7 +110,18 @@ class Directories:
             if known.snapshot.by_id(self._me) is None:
                 continue
             public, domain = x25519.public_key(secret), self._view.registry_domain
-            known.book.add(sign_descriptor(self._key, self._me, epoch, public, domain, software=SOFTWARE))
+            known.book.add(
+                sign_descriptor(
+                    self._key, self._me, epoch, public, domain, software=SOFTWARE, capacity=self._capacity
+                )
+            )
+            known.document = None
+
+    def say_capacity(self, packets: int) -> None:
+        """Say in this relay's descriptors, those made before too, what it can carry in a second (u32)."""
+        self._capacity = packets
+        for known in self._known.values():
+            known.book.say_capacity(self._me, packets)
             known.document = None
 
     def _heard_of_me(self, known: _Known, descriptor: Descriptor) -> None:

@@ -58,5 +58,11 @@ def packet_key(relay: int, epoch: int) -> bytes:
 def descriptor(relay: int, epoch: int = 0) -> Descriptor:
     key = packet_key(relay, epoch)
     return sign_descriptor(
-        operator_key(relay), RelayId(relay), Epoch(epoch), key, DOMAIN, software="mixpay/0.1.0"
+        operator_key(relay),
+        RelayId(relay),
+        Epoch(epoch),
+        key,
+        DOMAIN,
+        software="mixpay/0.1.0",
+        capacity=1_000 + relay,
     )

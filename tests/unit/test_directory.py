@@ -119,9 +119,12 @@ def test_descriptor_isSignedByItsOperator() -> None:
         lambda: dataclasses.replace(good, signature=bytes(65)).check(RECORDS[0].operator, DOMAIN),
         lambda: dataclasses.replace(good, software="x" * 33).check(RECORDS[0].operator, DOMAIN),
         lambda: dataclasses.replace(good, software="\x1b[31m").check(RECORDS[0].operator, DOMAIN),
+        lambda: dataclasses.replace(good, capacity=-1).check(RECORDS[0].operator, DOMAIN),
+        lambda: dataclasses.replace(good, capacity=2**32).check(RECORDS[0].operator, DOMAIN),
     )
     for check in bad:
         refused("bad_descriptor", check)
+    dataclasses.replace(good, capacity=2**32 - 1).check(RECORDS[0].operator, DOMAIN)
 
 
 LOW_ORDER = (
@@ -208,6 +211,31 @@ def test_sameKeySignedAgain_isNoEquivocation() -> None:
         Equivocation.of(descriptor(1, 9), descriptor(1, 9))
 
 
+def test_otherHints_areNoEquivocation() -> None:
+    """They are not signed: whoever hands a descriptor on could accuse its relay."""
+    one = descriptor(1, 9)
+    other = dataclasses.replace(one, software="other", capacity=one.capacity + 1)
+    book = DescriptorBook(SNAPSHOT, DOMAIN)
+    book.add(one)
+    assert book.add(other) is False
+    assert book.directory() == Directory(SNAPSHOT, {RelayId(1): one})
+    with pytest.raises(ValueError, match="different keys"):
+        Equivocation.of(one, other)
+
+
+def test_proof_isTheSame_whateverTheHints() -> None:
+    hinted = dataclasses.replace(second(1), software="other", capacity=7)
+    assert Equivocation.of(descriptor(1, 9), hinted) == PROOF
+
+
+def test_book_saysAnotherCapacity_ofARelayThatItKnows() -> None:
+    book = DescriptorBook(SNAPSHOT, DOMAIN)
+    book.add(descriptor(1, 9))
+    for relay in (1, 5):
+        book.say_capacity(RelayId(relay), 77)
+    assert book.directory().descriptors == {1: dataclasses.replace(descriptor(1, 9), capacity=77)}
+
+
 @pytest.mark.parametrize("other", [descriptor(5, 9), descriptor(1, 8)])
 def test_descriptorsOfDifferentRelaysOrEpochs_areNoProof(other: Descriptor) -> None:
     with pytest.raises(ValueError, match="one relay and epoch"):
@@ -267,6 +295,7 @@ def test_document_roundTrips() -> None:
     assert read.snapshot == SNAPSHOT
     assert dict(read.descriptors) == {relay: descriptor(relay, 9) for relay in (1, 5, 4)}
     assert read.descriptors[RelayId(4)].packet_key == packet_key(4, 9)
+    assert read.descriptors[RelayId(4)].capacity == 1_004
     assert write_directory(read) == DOCUMENT
     empty = snapshot([])
     assert read_directory(write_directory(Directory(empty, {})), frozen(empty), DOMAIN).snapshot == empty
@@ -282,7 +311,9 @@ def test_document_limit_holdsTheLargest() -> None:
     long = [dataclasses.replace(r, id=RelayId(2**32 - 1 - r.id), endpoint="x" * 128) for r in RECORDS]
     of = snapshot(long, count=7)
     signed = [
-        dataclasses.replace(descriptor(1), relay=relay.id, packet_key=bytes(32), software="x" * 32)
+        dataclasses.replace(
+            descriptor(1), relay=relay.id, packet_key=bytes(32), software="x" * 32, capacity=2**32 - 1
+        )
         for relay in long
     ]
     data = write_directory(Directory(of, {d.relay: d for d in signed}))
@@ -353,6 +384,10 @@ EDITS: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
     ("malformed", put(0, 7, "x" * 33)),
     ("malformed", put(0, 7, None)),
     ("bad_descriptor", put(0, 7, "\x1b[2J")),
+    ("malformed", put(0, 8, -1)),
+    ("malformed", put(0, 8, 2**32)),
+    ("malformed", put(0, 8, 1.5)),
+    ("malformed", put(0, 8, None)),
 ]
 
 
@@ -379,6 +414,6 @@ def test_read_neverFailsOtherwise(data: bytes, cut: int, flip: int) -> None:
             read = read_directory(document, FROZEN, DOMAIN)
         except DirectoryError:
             continue
-        # Only the unsigned hint may differ.
+        # Only the unsigned hints may differ.
         assert read.snapshot == SNAPSHOT
         assert {d.packet_key for d in read.descriptors.values()} == {packet_key(r, 9) for r in (1, 5, 4)}

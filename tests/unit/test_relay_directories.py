@@ -13,7 +13,7 @@ from mixpay.directory import read_directory
 from mixpay.snapshot import DirectoryError
 from mixpay.types import Epoch, RelayId
 from registry_samples import operator_key
-from relay.keys.directories import Directories, decode_descriptor, encode_descriptor
+from relay.keys.directories import MAX_DESCRIPTOR, Directories, decode_descriptor, encode_descriptor
 from relay.keys.epoch_keys import PacketKeys
 from relay.state import State
 from relay_parts import EPOCH, RELAYS, Chain, account, packet_secret
@@ -41,7 +41,7 @@ def descriptor(chain: Chain, relay: int, epoch: int = EPOCH, key: int = 0) -> De
     """What a relay signs; `key`: another than its own."""
     public = x25519.public_key(packet_secret(key or relay))
     return sign_descriptor(
-        operator_key(relay), RelayId(relay), Epoch(epoch), public, chain.view.registry_domain
+        operator_key(relay), RelayId(relay), Epoch(epoch), public, chain.view.registry_domain, capacity=relay
     )
 
 
@@ -67,6 +67,28 @@ def test_publish_signsOneDescriptorForEachLivingEpoch(chain: Chain) -> None:
     before = here.own_descriptor(EPOCH)
     here.publish(NEXT)
     assert here.own_descriptor(EPOCH) == before
+
+
+def said_capacity(here: Directories, chain: Chain, epoch: int) -> list[int]:
+    """What relay 1 says it can carry, in its descriptor and in the directory."""
+    own = decode_descriptor(here.own_descriptor(Epoch(epoch)))
+    snapshot = chain.view.snapshot(Epoch(epoch))
+    read = read_directory(here.directory(Epoch(epoch)), snapshot, chain.view.registry_domain)
+    return [own.capacity, read.descriptors[RelayId(1)].capacity]
+
+
+def test_publish_saysTheMeasuredCapacity_alsoWhereTheDescriptorWasMadeBefore(chain: Chain) -> None:
+    here = directories(chain)
+    here.publish(EPOCH)
+    assert said_capacity(here, chain, EPOCH) == [0, 0]
+    here.learn(descriptor(chain, 2))
+    here.say_capacity(4_321)
+    chain.freeze(NEXT)
+    here._keys.hold(NEXT, packet_secret(1))
+    here.publish(NEXT)
+    for epoch in (EPOCH, NEXT):
+        assert said_capacity(here, chain, epoch) == [4_321, 4_321]
+    assert decode_descriptor(here.descriptor(EPOCH, RelayId(2))) == descriptor(chain, 2)
 
 
 def test_publish_withoutAKey_saysNothing(chain: Chain) -> None:
@@ -141,10 +163,14 @@ def test_reorganisedEpoch_startsItsDirectoryAnew(chain: Chain) -> None:
         b"",
         b"\xc1",
         b"\x93\x01\x02\x03",
-        msgspec.msgpack.encode(["1", 2, b"", b"", ""]),
-        msgspec.msgpack.encode([1, 2, b"", b"", "", 6]),
-        msgspec.msgpack.encode([1, 2, b"", b"", 7]),
-        b"\x95\x01\x02\xc4\x00\xc4\x00\xa1\xff",
+        msgspec.msgpack.encode(["1", 2, b"", b"", "", 6]),
+        msgspec.msgpack.encode([1, 2, b"", b"", ""]),
+        msgspec.msgpack.encode([1, 2, b"", b"", "", 6, 7]),
+        msgspec.msgpack.encode([1, 2, b"", b"", 7, 6]),
+        msgspec.msgpack.encode([1, 2, b"", b"", "", -1]),
+        msgspec.msgpack.encode([1, 2, b"", b"", "", 2**32]),
+        msgspec.msgpack.encode([1, 2, b"", b"", "", "6"]),
+        b"\x96\x01\x02\xc4\x00\xc4\x00\xa1\xff\x06",
     ],
 )
 def test_decode_refusesWhatIsNoDescriptor(data: bytes) -> None:
@@ -154,7 +180,18 @@ def test_decode_refusesWhatIsNoDescriptor(data: bytes) -> None:
 
 def test_encode_isReadAgain(chain: Chain) -> None:
     one = descriptor(chain, 2)
-    assert decode_descriptor(encode_descriptor(one)) == one
+    largest = replace(one, relay=RelayId(2**32 - 1), software="x" * 32, capacity=2**32 - 1)
+    for said in (one, largest):
+        assert decode_descriptor(encode_descriptor(said)) == said
+        assert len(encode_descriptor(said)) <= MAX_DESCRIPTOR
+
+
+def test_otherHintsOfTheSameKey_areNoNews_andNoProof(chain: Chain) -> None:
+    here = directories(chain)
+    here.learn(descriptor(chain, 2))
+    assert here.learn(replace(descriptor(chain, 2), software="other", capacity=9)) is False
+    assert here.equivocations == {}
+    assert decode_descriptor(here.descriptor(EPOCH, RelayId(2))) == descriptor(chain, 2)
 
 
 # ---------------------------------------------------------------------- two keys

@@ -25,6 +25,7 @@ from mixpay.parameters import DEMO
 from mixpay.types import Account, Amount, Epoch
 from relay.config import RelayConfig
 from relay.home import Home
+from relay.keys.directories import decode_descriptor
 from relay.supervisor import Supervisor
 
 PAUSE = 0.05
@@ -113,6 +114,18 @@ async def test_oneRelease_isOneDaemon_onItsRegisteredPorts(street: Street) -> No
     _, writer = await asyncio.open_connection("127.0.0.1", elsewhere.client_port)
     writer.close()
     assert (await process.settle()).complete
+
+
+async def test_whatTheDaemonMeasuredAtItsStart_isInItsDescriptors(street: Street) -> None:
+    street.register(street.first)
+    street.world.join()
+    process = await street.run()
+    daemon = process.daemons[0]
+    epoch = street.world.epoch()
+    await until(lambda: daemon.state.directories.knows(epoch, daemon.me))
+    said = decode_descriptor(daemon.state.directories.own_descriptor(epoch))
+    assert daemon.capacity is not None
+    assert said.capacity == daemon.capacity.packets > 0
 
 
 async def test_contractsThatAreNotKnown_areToldOnce_andNothingElseHappens(
