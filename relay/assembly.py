@@ -137,7 +137,7 @@ class Assembly:
         self.account = purse.account
         self.accounts = Accounts(self.contracts)
         self.accounts.learn(self.state)
-        self.accounts.look_up({peer for _, peer in store.book_rows()})
+        self.accounts.look_up({peer for _, peer in store.books()})
         self.hooks = RelayHooks(self.metrics)
         self.hooks.cut_offs = self.cut_offs = CutOffs(store, lambda: self.state.chain_time)
         with store.understood():
