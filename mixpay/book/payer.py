@@ -5,7 +5,9 @@ Rules
   limits until it is settled, or lost: refused by the payee, or not acknowledged within `ack_timeout`.
 - A lost ticket is remembered until the payee can no longer acknowledge it: a payee that has cut batch n
   takes no ticket up to the highest number in batches before n. So a late acknowledgement finds its ticket.
-  Those refused for their packets, not for a limit, are forgotten, the newest excepted.
+  Those refused for their packets, not for a limit, are forgotten, the newest excepted. With too many lost
+  ones, one more ticket is promised each `probe_interval`, and as many as were acknowledged in time since: once
+  they are settled, those before them are forgotten.
 - A late acknowledgement is paid, but earns nothing upstream. Too many of them, and issuing stops: withholding
   acknowledgements until they are worth nothing to us must not be a way to earn.
 - Acknowledgements are taken strictly in the order of their positions, each once, and only if ack·G = hint.
@@ -109,6 +111,7 @@ class PayerBook(SettlingPayer):
         self._paused_until = self._sign_at = self._issued_at = now
         self._last_refused = 0
         self._late = 0
+        self._timely = 0  # acks since the last loss
         by_class = self._load(rows)
         self._settlements = (by_class[Settlements] or [Settlements()])[0]
         highest = max(self._state.floor, *(run.high for run in self._runs()))
@@ -142,7 +145,7 @@ class PayerBook(SettlingPayer):
             return reasons.LINK_REFUSED
         if now < self._paused_until:
             return reasons.PAYEE_REFUSES
-        if self._promises.lost >= self.limits.max_lost:
+        if self._promises.lost >= self.limits.max_lost and not self._may_probe(now):
             return reasons.TOO_MANY_LOST
         if self._late > self.limits.max_late * _LATE_WEIGHT:
             return reasons.TOO_MANY_LATE
@@ -155,6 +158,10 @@ class PayerBook(SettlingPayer):
             unsigned=self._unsigned(),
             owed=owed,
         )
+
+    def _may_probe(self, now: float) -> bool:
+        """Whether a payee that lost too many is given one more: now and then, or while it answers."""
+        return self._promises.under_way < self._timely or now >= self._issued_at + self.limits.probe_interval
 
     @property
     def under_way(self) -> int:
@@ -186,6 +193,7 @@ class PayerBook(SettlingPayer):
         lost = tuple(self._lose([seq], reason))
         if not lost:
             return ()
+        self._timely = 0
         if reason in reasons.LIMITS:
             self._paused_until = now + self.limits.batch_interval
             return lost
@@ -252,7 +260,10 @@ class PayerBook(SettlingPayer):
         effects: list[Effect] = []
         for run, ticket, ack in fresh:
             seq = ticket.seq
-            self._late = self._late + _LATE_WEIGHT if self._promises.is_lost(seq) else max(0, self._late - 1)
+            if self._promises.is_lost(seq):
+                self._late += _LATE_WEIGHT
+            else:
+                self._late, self._timely = max(0, self._late - 1), self._timely + 1
             self._promises.drop(seq)
             placed = PlacedTicket(run.number, run.count, seq, ticket.lock, ticket.value, ack)
             effects += self._place(run, placed, ticket.price)
@@ -286,7 +297,9 @@ class PayerBook(SettlingPayer):
         """Call about every second: overdue tickets count as lost, a batch is signed in time."""
         if self.refused is not None:
             return ()
-        lost = self._lose(self._promises.overdue(now - self.limits.ack_timeout), reasons.NO_ACK)
+        lost = tuple(self._lose(self._promises.overdue(now - self.limits.ack_timeout), reasons.NO_ACK))
+        if lost:
+            self._timely = 0
         return in_order(lost, self._sign_if_due(now))
 
     def on_cut(self, number: int, count: int) -> Effects:

@@ -33,7 +33,7 @@ _OUR_LIMITS = {
     labels.CHANNEL_CLOSING: "until the closing of our channel is taken back, as it is when packets wait",
     labels.DRAINING: "until it takes packets again",
     labels.PAYEE_REFUSES: "it has reached a limit of its own: tried again at once",
-    labels.TOO_MANY_LOST: "until it settles, for then it cannot acknowledge lost tickets any more",
+    labels.TOO_MANY_LOST: "until it acknowledges in time: one ticket a minute finds out",
     labels.TOO_MANY_LATE: "until this relay is started again: it acknowledges when that earns us nothing",
 }
 

@@ -322,6 +322,39 @@ def test_issue_waitsIfTooManyTicketsAreLost():
     assert link.issue() == events.Wait(limits.TOO_MANY_LOST)
 
 
+def test_issue_probesNowAndThen_soThatAPayeeThatIsWellAgainGetsAllAgain():
+    """A payee that crashed again and again, with tickets that it never saw, and is well now."""
+    link = with_tickets(6, limits=SMALL)
+    link.tick(5.0)
+    link.now += SMALL.probe_interval - 5.1
+    assert link.issue() == events.Wait(limits.TOO_MANY_LOST)
+    link.now += 0.1
+    assert one(link.issue(), events.SendTicket).seq == 7
+    assert link.issue() == events.Wait(limits.TOO_MANY_LOST), "one only"
+    link.now += 1.0
+    nothing = merkle.SumTree([(merkle.NO_RESPONSE, 0)]).root
+    on_acks(link, ack(0, index=7, seq=7))  # those that had to wait took a number of the test's, too
+    link.turn("payer", link.payer.on_cut(1, 1))
+    link.turn("payer", link.payer.on_redeem(1, nothing, 0))
+    assert one(link.issue(), events.SendTicket).seq == 8, "it answers"
+    assert link.issue() == events.Wait(limits.TOO_MANY_LOST), "as many as it has answered"
+    on_acks(link, ack(0, batch=2, index=9, seq=8))
+    link.turn("payer", link.payer.on_cut(2, 1))
+    assert not link.disks["payer"].of(rows.IssuedTicket)
+    assert one(link.issue(), events.SendTicket).seq == 9
+
+
+def test_probes_endWithTheNextLoss():
+    link = with_tickets(6, limits=SMALL)
+    link.tick(5.0)
+    link.now += SMALL.probe_interval
+    link.issue()
+    on_acks(link, ack(0, index=6))
+    assert one(link.issue(), events.SendTicket).seq == 8
+    link.tick(5.0)
+    assert link.issue() == events.Wait(limits.TOO_MANY_LOST)
+
+
 def test_lostTickets_areForgottenWhenThePayeeCannotAcknowledgeThemAnyMore():
     link = with_tickets(3)
     on_acks(link, ack(0, index=2))

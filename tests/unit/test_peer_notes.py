@@ -86,7 +86,7 @@ def test_payeeThatAcknowledgesNothing_isTold():
     assert limits.UNSIGNED_WINDOW in payee_note(book)
     book.tick(10.0)
     assert limits.TOO_MANY_LOST in payee_note(book, 10.0)
-    assert "until it settles" in payee_note(book, 10.0)
+    assert "until it acknowledges in time" in payee_note(book, 10.0)
 
 
 def test_payeeThatRefuses_isTold_asLongAsWeWait():
