@@ -267,6 +267,17 @@ def test_hostileSender_getsNoMorePacketsOut_thanItSendsIn() -> None:
         assert len(wires.posted) == 40
 
 
+def test_hostileSender_whoAsksAgainAndAgain_getsLessThanTwiceAsManyOut() -> None:
+    """In the name of somebody else: doubled answers are the price of a mix that is dead."""
+    with two() as (wires, alice, bob):
+        (piece,) = envelope.fragments(text_message("x"), os.urandom, Reply(alice.address, bytes(16)))
+        for asked in range(1, 100):
+            bob.mailbox.put(envelope.seal(piece, bob.address, os.urandom))
+            perform("fetch", alice, bob)
+            perform("answer", alice, bob)
+            assert len(wires.posted) == min(2 * asked - 1, 64)
+
+
 def test_hostileMailboxRelay_thatRepeatsABody_isNotAnsweredForEver() -> None:
     with two() as (wires, alice, bob):
         write(alice, bob, text_message("hello"))
