@@ -106,7 +106,6 @@ class PlainRelay:
         return frame.value, out
 
     def _hold(self, new: Sequence[tuple[int, Forward]]) -> None:
-        self._tags.written(len(new))
         now = time.monotonic()
         for value, out in new:
             self._mixer.add(now, out.delay_ms / 1000, (value, out))

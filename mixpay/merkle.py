@@ -33,6 +33,9 @@ _SUM_NODE = struct.Struct(">32sQ32sQ")
 _SUM_HALF = struct.Struct(">32sQ")
 _PAIR = _SUM_NODE.size
 _VALUE = struct.Struct(">Q")
+_BOTTOM = 4
+"""Levels of a tree of receipts below this one are not kept."""
+_GROUP = 1 << _BOTTOM
 
 
 def depth(count: int) -> int:
@@ -168,36 +171,42 @@ class SumTree:
     """The Merkle-sum tree over the receipts of one batch.
 
     `receipts` are (response 32, value u64) by position; a ticket without its response is (NO_RESPONSE, 0).
-    Each level, bottom up, is the bytes of its nodes (hash 32 ‖ sum u64); all but the root's have an even
-    number of them. A pair of nodes is what their parent hashes.
+    Kept are the receipts, 40 bytes each, and the levels from `_BOTTOM` up, whose nodes (hash 32 ‖ sum u64)
+    are 5 bytes more for each receipt; what is below is computed when a leaf is opened. A relay may have a
+    million receipts in trees that wait for a neighbour.
     Raises ValueError if the values add up to more than a u64.
     """
 
-    __slots__ = ("_levels", "_receipts", "root", "total")
+    __slots__ = ("_levels", "_receipts", "height", "root", "total")
 
     def __init__(self, receipts: Sequence[tuple[bytes, int]]) -> None:
-        self._receipts = tuple(receipts)
-        self.total = sum(value for _, value in self._receipts)
+        self.total = sum(value for _, value in receipts)
         if self.total > MAX_SUM:
             raise ValueError("the receipts' values exceed 64 bits")
-        level = b"".join([receipt_leaf(*one) + _VALUE.pack(one[1]) for one in self._receipts])
-        self._levels = [level]
-        for height in range(depth(len(self._receipts))):
-            if len(level) % _PAIR:
-                level = self._levels[-1] = level + _SUM_HALF.pack(_EMPTY_SUM_SUBTREES[height], 0)
-            pairs = [level[at : at + _PAIR] for at in range(0, len(level), _PAIR)]
-            level = b"".join([_SUM_HALF.pack(*_parent(pair)) for pair in pairs])
-            self._levels.append(level)
-        self.root = level[:HASH_SIZE] if level else EMPTY
-
-    @property
-    def height(self) -> int:
+        self._receipts = b"".join([_SUM_HALF.pack(*one) for one in receipts])
+        self.height = depth(len(receipts))
         """Levels above the leaves."""
-        return len(self._levels) - 1
+        groups = range(-(-len(receipts) // _GROUP))
+        tops = b"".join([self._bottom(group)[-1] for group in groups])
+        self._levels = _sum_levels(tops, min(_BOTTOM, self.height), self.height)
+        self.root = self._levels[-1][:HASH_SIZE] or EMPTY
+
+    def _bottom(self, group: int) -> list[bytes]:
+        """The levels up to `_BOTTOM` over some neighbours' receipts."""
+        size = _SUM_HALF.size
+        receipts = self._receipts[group * _GROUP * size : (group + 1) * _GROUP * size]
+        found = (receipts[at : at + size] for at in range(0, len(receipts), size))
+        leaves = b"".join([keccak256(receipt) + receipt[HASH_SIZE:] for receipt in found])
+        return _sum_levels(leaves, 0, min(_BOTTOM, self.height))
 
     def node(self, height: int, index: int) -> tuple[bytes, int]:
         """Return a node's hash, 32 bytes, and sum."""
-        hash_, total = _SUM_HALF.unpack_from(self._levels[height], index * _SUM_HALF.size)
+        if height >= _BOTTOM:
+            level = self._levels[height - _BOTTOM]
+        else:
+            group, index = divmod(index, _GROUP >> height)
+            level = self._bottom(group)[height]
+        hash_, total = _SUM_HALF.unpack_from(level, index * _SUM_HALF.size)
         return hash_, total
 
     def open(self, point: int) -> Opening:
@@ -217,8 +226,23 @@ class SumTree:
                 point -= left[1]
                 position += 1
                 siblings.append(left)
-        response, value = self._receipts[position]
+        response, value = _SUM_HALF.unpack_from(self._receipts, position * _SUM_HALF.size)
         return Opening(position, response, value, tuple(reversed(siblings)))
+
+
+def _sum_levels(level: bytes, height: int, top: int) -> list[bytes]:
+    """The levels from one at `height` up to `top`; all but the last are padded to an even number of nodes.
+
+    A pair of nodes is what their parent hashes.
+    """
+    found = [level]
+    for below in range(height, top):
+        if len(level) % _PAIR:
+            level = found[-1] = level + _SUM_HALF.pack(_EMPTY_SUM_SUBTREES[below], 0)
+        pairs = [level[at : at + _PAIR] for at in range(0, len(level), _PAIR)]
+        level = b"".join([_SUM_HALF.pack(*_parent(pair)) for pair in pairs])
+        found.append(level)
+    return found
 
 
 def verify_opening(root: bytes, total: int, count: int, point: int, opening: Opening) -> bool:

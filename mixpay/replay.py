@@ -3,8 +3,8 @@
 Rules, for the host that owns the disk:
 
 1. A tag is added when its packet was found good, and before anything is done because of it.
-2. `pending` tags are written, and the write committed, before the packets' acks or copies leave the relay.
-   Then `written` is told. A crash in between loses tags only of packets that had no effect.
+2. An added tag is written, and the write committed, before its packet's ack or copy leaves the relay. A crash
+   in between loses tags only of packets that had no effect.
 3. On start, the store is built from all tags on disk, with the same or a later floor.
 4. The floor is the oldest key epoch whose packets are still accepted. It only rises; below it every packet is
    refused, so the tags there can be forgotten (on disk too, together with the key).
@@ -39,7 +39,6 @@ class TagStore:
         self._floor = floor
         self._capacity = capacity
         self._tags: defaultdict[Epoch, TagSet] = defaultdict(TagSet)
-        self._pending: list[tuple[Epoch, bytes]] = []
         for epoch, tag in tags:
             _check_size(tag)
             if epoch >= floor:
@@ -69,26 +68,12 @@ class TagStore:
         tags = self._tags[epoch]
         if len(tags) >= self._capacity and tag not in tags:
             raise TagRefused("tags_full", f"{self._capacity} packets in epoch {epoch}")
-        if not tags.add(tag):
-            return False
-        self._pending.append((epoch, tag))
-        return True
-
-    def pending(self) -> list[tuple[Epoch, bytes]]:
-        """Return the tags added since the last `written`, oldest first. They stay pending until then."""
-        return list(self._pending)
-
-    def written(self, count: int) -> None:
-        """Say that the first `count` of `pending` are on disk. Raises ValueError if there are fewer."""
-        if not 0 <= count <= len(self._pending):
-            raise ValueError("more tags written than were pending")
-        del self._pending[:count]
+        return tags.add(tag)
 
     def raise_floor(self, floor: Epoch) -> list[Epoch]:
         """Refuse key epochs below `floor` from now on; return those whose tags were forgotten, ascending.
 
-        A floor below the present one changes nothing. Pending tags of forgotten epochs stay pending, so that
-        a count given to `written` keeps its meaning.
+        A floor below the present one changes nothing.
         """
         self._floor = max(self._floor, floor)
         forgotten = sorted(epoch for epoch in self._tags if epoch < self._floor)

@@ -14,7 +14,8 @@ Where a packet goes:  links/ (from a relay) or clients/ (from a client)  ▶  pa
     operator/  what an operator sees and does: HTTP interface, status, registration
     cli/       `mixpay-relay`
 
-    daemon.py  one relay in one release: all parts, connected      supervisor.py  a daemon for each release
+    assembly.py   one relay in one release: all parts, connected   daemon.py  the same at work
+    supervisor.py  a daemon for each release
     chainside.py  what follows from the chain's time and state     moneyside.py   what we owe and are owed
     state.py   what is known of the network         config.py, home.py  what the operator chose; its files
 """

@@ -18,7 +18,7 @@ from pathlib import Path
 from mixpay import deployment as files
 from mixpay.accounts import show_account
 from mixpay.chain.contracts import Network
-from mixpay.chain.governance import Timelock, read_standing
+from mixpay.chain.governance import Timelock, read_timelock
 from mixpay.chain.rpc import Rpc, connect
 from mixpay.chain.verify import Verified, verify
 from mixpay.deployment import Deployment
@@ -54,7 +54,7 @@ def show_governance(rpc: Rpc, deployment: Deployment) -> None:
         return
     days = Timelock(rpc, governance.timelock).min_delay() / 86_400
     print(f"governance: {show_account(governance.governor)} alone, announcing {days:g} days ahead")
-    for batch in read_standing(rpc, deployment, governance).announced:
+    for batch in read_timelock(rpc, deployment, governance).announced:
         when = datetime.fromtimestamp(batch.ready_at, UTC).isoformat(timespec="minutes")
         print(f"  announced: 0x{batch.id.hex()}, possible from {when}")
 

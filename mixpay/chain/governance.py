@@ -143,14 +143,14 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TimelockFacts:
     """What the timelock's own events say: who holds each role, and what is announced."""
 
     holders: dict[str, frozenset[Account]]
     announced: tuple[Announced, ...]
 
 
-def read_standing(rpc: Rpc, deployment: Deployment, governance: Governance) -> Standing:
+def read_timelock(rpc: Rpc, deployment: Deployment, governance: Governance) -> TimelockFacts:
     """Of a timelock, since its deployment. Raises what `Rpc` raises."""
     timelock = Timelock(rpc, governance.timelock)
     events = abi.artifact(Timelock.NAME).events
@@ -167,7 +167,7 @@ def read_standing(rpc: Rpc, deployment: Deployment, governance: Governance) -> S
         elif log.topics[0] == scheduled:
             delays[log.topics[1]] = int.from_bytes(log.data[4 * 32 : 5 * 32], "big")
     waiting = ((id, delay) for id, delay in delays.items() if timelock.is_pending(id))
-    return Standing(
+    return TimelockFacts(
         holders={name: frozenset(holders[role]) for name, role in ROLES.items()},
         announced=tuple(Announced(id, delay, timelock.ready_at(id)) for id, delay in waiting),
     )
@@ -192,13 +192,13 @@ def _problems(rpc: Rpc, deployment: Deployment, governance: Governance) -> Itera
     if not begins_with_creation(rpc, governance.timelock, deployment.block):
         yield f"TimelockController: it is older than block {deployment.block}, before which nothing is read"
         return
-    standing = read_standing(rpc, deployment, governance)
-    for name, holders in standing.holders.items():
+    facts = read_timelock(rpc, deployment, governance)
+    for name, holders in facts.holders.items():
         right = {governance.timelock if name == "admin" else governance.governor}
         for account in sorted(holders - right):
             yield f"TimelockController: {shown(account)} is {name} too"
         for account in sorted(right - holders):
             yield f"TimelockController: {shown(account)} is not {name}"
-    for batch in standing.announced:
+    for batch in facts.announced:
         if batch.delay < expected:
             yield f"TimelockController: batch 0x{batch.id.hex()} was announced only {batch.delay} s ahead"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mixpay.client.courier import Standing
+from mixpay.client.courier import SentMessage
 from mixpay.client.report import Report
 
 
@@ -23,12 +23,12 @@ def shown_report(report: Report) -> dict[str, Any]:
     }
 
 
-def shown_standing(standing: Standing) -> dict[str, Any]:
+def shown_sent(sent: SentMessage) -> dict[str, Any]:
     """How a message to be acknowledged stands, for JSON."""
-    outgoing = standing.outgoing
+    outgoing = sent.outgoing
     return {
-        "message_id": standing.message_id.hex(),
-        "state": standing.state.value,
+        "message_id": sent.message_id.hex(),
+        "state": sent.state.value,
         "pieces": outgoing.total,
         "unconfirmed": outgoing.unconfirmed,
         "repeated": outgoing.repeated,

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mixpay import address as addresses
 from mixpay.address import Address
 from mixpay.cli import common
-from mixpay.cli.delivery import shown_report, shown_standing
+from mixpay.cli.delivery import shown_report, shown_sent
 from mixpay.cli.user import ask_password, home_option
 from mixpay.client import app
 from mixpay.client.home import Home
@@ -115,8 +115,8 @@ def _send_acknowledged(
                 return await send_acknowledged(client, identity, to, message, wait, show)
 
         delivery = asyncio.run(run())
-    click.echo(json.dumps(_shown_delivery(delivery)) if as_json else str(delivery.standing))
-    return 0 if delivery.standing.state is State.ACKNOWLEDGED else common.FAILED
+    click.echo(json.dumps(_shown_delivery(delivery)) if as_json else str(delivery.sent))
+    return 0 if delivery.sent.state is State.ACKNOWLEDGED else common.FAILED
 
 
 # ---------------------------------------------------------------------- what goes in
@@ -175,7 +175,7 @@ def _shown_delivery(delivery: Delivery) -> dict[str, Any]:
     ]
     return (
         shown_report(delivery.report)
-        | shown_standing(delivery.standing)
+        | shown_sent(delivery.sent)
         | {
             "packets_fetched": delivery.fetched,
             "paths": paths,

@@ -16,7 +16,7 @@ from mixpay import deployment as deployments
 from mixpay.address import Address
 from mixpay.chain.rpc import Rpc
 from mixpay.cli import common
-from mixpay.cli.delivery import shown_acks, shown_standing
+from mixpay.cli.delivery import shown_acks, shown_sent
 from mixpay.client import app
 from mixpay.client.courier import Courier
 from mixpay.client.errors import RelayUnavailable
@@ -186,11 +186,11 @@ def _deliver(arrived: Arrived, out: Path, as_json: bool) -> None:
 def _show_own(couriers: Sequence[Courier], as_json: bool) -> None:
     """How messages stand that were to be acknowledged, and what acknowledging others' took."""
     for courier in couriers:
-        for standing in courier.waiting():
-            common.say(str(standing))
+        for sent in courier.waiting():
+            common.say(str(sent))
         if as_json:
-            for standing in (*courier.ended, *courier.waiting()):
-                click.echo(json.dumps({"kind": "sent"} | shown_standing(standing)))
+            for sent in (*courier.ended, *courier.waiting()):
+                click.echo(json.dumps({"kind": "sent"} | shown_sent(sent)))
             if courier.acks.packets_sent:
                 click.echo(json.dumps({"kind": "acknowledgements"} | shown_acks(courier.acks)))
 

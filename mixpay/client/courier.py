@@ -63,8 +63,8 @@ class Network(Protocol):
 
 
 @dataclass(slots=True)
-class Standing:
-    """How a message of ours stands."""
+class SentMessage:
+    """A message of ours, and how it stands."""
 
     message_id: bytes
     state: State
@@ -99,7 +99,7 @@ class Courier:
     """What each of our messages took, in this program."""
     acks: Report = field(default_factory=lambda: Report(b"", 0))
     """What acknowledgements took."""
-    ended: list[Standing] = field(default_factory=list)
+    ended: list[SentMessage] = field(default_factory=list)
     """Our messages that are over: acknowledged, or given up."""
     awaited: set[bytes] = field(default_factory=set)
     """Those of which somebody else tells the user."""
@@ -174,13 +174,13 @@ class Courier:
             if heard.have is None:
                 self._end(heard.message_id, heard.outgoing)
 
-    def waiting(self) -> list[Standing]:
+    def waiting(self) -> list[SentMessage]:
         """Our messages that are not over."""
-        return [Standing(number, State.WAITING, outgoing) for number, outgoing in self.outbox.waiting()]
+        return [SentMessage(number, State.WAITING, outgoing) for number, outgoing in self.outbox.waiting()]
 
     def _end(self, message_id: bytes, outgoing: Outgoing) -> None:
         self.outbox.drop(message_id)
-        self.ended.append(Standing(message_id, outgoing.state(self.clock()), outgoing))
+        self.ended.append(SentMessage(message_id, outgoing.state(self.clock()), outgoing))
         if message_id not in self.awaited:
             self.tell(str(self.ended[-1]))
 
@@ -189,10 +189,10 @@ class Courier:
     async def acknowledge(self, *, last: bool) -> None:
         """Tell senders what has arrived. What fails is told and tried again next time."""
         debts = {debt.message_id: debt for debt in self.inbox.debts()}
-        found = {message_id: self.inbox.standing(message_id) for message_id in debts}
-        standings = {message_id: standing for message_id, standing in found.items() if standing is not None}
+        found = {message_id: self.inbox.have(message_id) for message_id in debts}
+        haves = {message_id: have for message_id, have in found.items() if have is not None}
         now = [debt for debt in debts.values() if not (debt.reply and self._pauses_for(debt.reply.address))]
-        for due in owed.due(now, standings, self.clock(), last=last):
+        for due in owed.due(now, haves, self.clock(), last=last):
             if await self._attempt(due.address, partial(self._acknowledge, due)):
                 self._told_them(due, debts)
 

@@ -20,7 +20,7 @@ from mixpay.client.identity import Identity
 from mixpay.client.records import Records
 from mixpay.client.store import ClientStore, StoredBody
 from mixpay.delivery import owed
-from mixpay.delivery.owed import Debt, Standing
+from mixpay.delivery.owed import Debt, Have
 from mixpay.envelope import EnvelopeError, Fragment, Message, open_fragment, reply_of
 from mixpay.reassembly import Completed, Dropped, Reassembler, ReassemblyLimits
 from mixpay.types import RelayId, Term
@@ -134,12 +134,12 @@ class Inbox:
         """The messages that are to be acknowledged."""
         return [debt for debt in map(self._records.open_debt, self._store.debts()) if debt is not None]
 
-    def standing(self, message_id: bytes) -> Standing | None:
+    def have(self, message_id: bytes) -> Have | None:
         """What to say of a message; None if there is nothing to say yet, or any more."""
         if self._store.is_finished(message_id):
-            return Standing(None)
+            return Have(None)
         there = self._reassembler.there(message_id)
-        return None if there is None else Standing(*there)
+        return None if there is None else Have(*there)
 
     def saved(self, message_id: bytes, now: int) -> None:
         """The message is safe elsewhere."""

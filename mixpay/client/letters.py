@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mixpay.address import Address
 from mixpay.client.app import Client, Receiver
-from mixpay.client.courier import Standing
+from mixpay.client.courier import SentMessage
 from mixpay.client.identity import Identity
 from mixpay.client.report import Report
 from mixpay.delivery.outgoing import State
@@ -39,13 +39,13 @@ class Delivery:
     `fetched`: packets that were taken out of our mailboxes meanwhile.
     """
 
-    standing: Standing
+    sent: SentMessage
     report: Report
     fetched: int
 
     def paths(self) -> Iterator[Path]:
         """The paths of the accepted packets."""
-        record = self.standing.outgoing.record
+        record = self.sent.outgoing.record
         there = range(len(record.copies)) if record.whole else record.there
         copies = Counter(fragment for fragment, _ in self.report.carried)
         packets = Counter(path for _, path in self.report.carried)
@@ -83,7 +83,7 @@ async def send_acknowledged(
     while (now := dict(courier.outbox.waiting()).get(message_id)) is not None:
         outgoing = now
         if time.monotonic() >= deadline:
-            return Delivery(Standing(message_id, State.WAITING, outgoing), report, fetched)
+            return Delivery(SentMessage(message_id, State.WAITING, outgoing), report, fetched)
         await asyncio.sleep(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
         found = await looking.once()
         fetched += found.packets
@@ -92,5 +92,5 @@ async def send_acknowledged(
             client.tell(f"{trouble}; trying on")
     ours = (end for end in courier.ended if end.message_id == message_id)
     # If it was not us, another command of this user has taken the acknowledgement in.
-    ended = next(ours, Standing(message_id, State.ACKNOWLEDGED, outgoing))
+    ended = next(ours, SentMessage(message_id, State.ACKNOWLEDGED, outgoing))
     return Delivery(ended, report, fetched)

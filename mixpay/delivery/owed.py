@@ -50,10 +50,10 @@ class Debt:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a message stands: all of it safe (`have` None), or the fragments that are there."""
+class Have:
+    """What we have of a message: all of it, safe (`fragments` None), or these of `total` fragments."""
 
-    have: frozenset[int] | None
+    fragments: frozenset[int] | None
     total: int = 0
 
 
@@ -86,24 +86,24 @@ def came(
 
 def due(
     debts: Iterable[Debt],
-    standings: Mapping[bytes, Standing],
+    haves: Mapping[bytes, Have],
     now: int,
     *,
     last: bool,
     limits: OwedLimits | None = None,
 ) -> list[Due]:
-    """What to tell now. `standings`: of the messages that are safe, or wait for fragments; of others there is
+    """What to tell now. `haves`: of the messages that are safe, or wait for fragments; of others there is
     nothing to tell yet. `last`: nobody will ask again for long.
     """
     limits = limits or OwedLimits()
     by_address: dict[Address, list[Entry]] = {}
     missed: set[Address] = set()
     for debt in debts:
-        standing = standings.get(debt.message_id)
-        if debt.reply is None or not debt.owed or standing is None:
+        have = haves.get(debt.message_id)
+        if debt.reply is None or not debt.owed or have is None:
             continue
-        if last or standing.have is None or now >= debt.at + limits.quiet:
-            entry = Entry.of(debt.message_id, debt.reply, standing.have, standing.total)
+        if last or have.fragments is None or now >= debt.at + limits.quiet:
+            entry = Entry.of(debt.message_id, debt.reply, have.fragments, have.total)
             by_address.setdefault(debt.reply.address, []).append(entry)
             if 0 < debt.acks < limits.most - 1:
                 missed.add(debt.reply.address)

@@ -87,15 +87,11 @@ class Reader:
             book.totals(self.state.hop_price),
             book.channel.closes_at,
             None if relay in self.links_out() else self.desk.silent_for(Side.PAYEE, relay),
-            self._postponed(Subject.PAYEE, relay),
+            self.money.treasury.last.why_postponed(Subject.PAYEE, relay),
         )
 
     def _matters(self, relay: RelayId) -> list[Matter]:
         return [matter for matter in self.court.last.matters if matter.relay == relay]
-
-    def _postponed(self, subject: Subject, number: int) -> list[str]:
-        postponed = self.money.treasury.last.postponed
-        return [item.why for item in postponed if (item.subject, item.number) == (subject, number)]
 
     # ------------------------------------------------------------------ campaigns
 
@@ -106,7 +102,7 @@ class Reader:
         unpaid = 0 if voucher is None else max(0, voucher.cumulative - claimed)
         scopes = [scope for scope in self.passes.scopes() if scope.campaign == number]
         passes = [self._passes(scope) for scope in sorted(scopes, key=lambda s: (s.period, s.kind))]
-        postponed = self._postponed(Subject.CAMPAIGN, number)
+        postponed = self.money.treasury.last.why_postponed(Subject.CAMPAIGN, number)
         return CampaignCase(number in self.issuers, passes, Amount(unpaid), postponed)
 
     def _passes(self, scope: Scope) -> PassDue:

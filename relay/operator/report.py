@@ -12,7 +12,6 @@ from mixpay.book import PayeeBook, PayerBook
 from mixpay.passes import KIND_ENTRY, EntryPassBook
 from mixpay.types import Account, Amount, RelayId
 from relay.court import CourtReport
-from relay.operator import standing
 from relay.operator.agenda import Item
 from relay.operator.answers import (
     ActionAnswer,
@@ -30,6 +29,7 @@ from relay.operator.answers import (
     VoucherAnswer,
 )
 from relay.operator.dues import Due
+from relay.operator.peer_notes import payee_notes, payer_notes, remedy
 from relay.path.books import Side
 from relay.redeem.redeemer import RedeemReport
 from relay.store import StoredPoolVoucher
@@ -38,17 +38,11 @@ from relay.treasury import Holdings, Postponed, Subject, TreasuryReport
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """The newest reports, and what they say about one subject. `price` of a hop in token units."""
+    """The newest reports. `price` of a hop in token units."""
 
     price: Amount
     treasury: TreasuryReport
     redeemer: RedeemReport
-
-    def notes(self, subject: Subject, number: int) -> list[str]:
-        """Why something about a subject waits, and what failed."""
-        return [
-            item.why for item in self.treasury.postponed if (item.subject, item.number) == (subject, number)
-        ]
 
 
 def payer_answer(
@@ -64,7 +58,7 @@ def payer_answer(
     time.
     """
     totals, channel, state = book.totals(money.price), book.channel, book.state
-    notes = standing.payer_notes(book, money.price, since)
+    notes = payer_notes(book, money.price, since)
     voucher = None
     if state.signature:
         voucher = VoucherAnswer(
@@ -89,7 +83,7 @@ def payer_answer(
         voucher=voucher,
         refused=totals.refused,
         refused_since=since if totals.refused else None,
-        remedy=standing.remedy(Side.PAYER, totals.refused) if totals.refused else None,
+        remedy=remedy(Side.PAYER, totals.refused) if totals.refused else None,
         notes=notes,
         dues=due_answers(dues),
     )
@@ -111,11 +105,11 @@ def payee_answer(
     `limit` if there is a link; `now`: of the books' clock; `since`: when it was cut off, in chain time.
     """
     totals, channel = book.totals(money.price), book.channel
-    notes = _unsaid(money.notes(Subject.PAYEE, relay), dues)
+    notes = _unsaid(money.treasury.why_postponed(Subject.PAYEE, relay), dues)
     if waiting:
         why = f"its limits ({limit or 'unknown'})" if linked else "its link"
         notes.append(f"{waiting} packets wait for {why}")
-    notes += standing.payee_notes(book, money.price, now, since)
+    notes += payee_notes(book, money.price, now, since)
     return PayeeAnswer(
         relay=relay,
         account=show_account(book.payee),
@@ -129,7 +123,7 @@ def payee_answer(
         closes_at=channel.closes_at,
         refused=totals.refused,
         refused_since=since if totals.refused else None,
-        remedy=standing.remedy(Side.PAYEE, totals.refused) if totals.refused else None,
+        remedy=remedy(Side.PAYEE, totals.refused) if totals.refused else None,
         notes=notes,
         dues=due_answers(dues),
     )
@@ -190,7 +184,7 @@ def campaign_answers(
                 paid_for_passes=str(at_pool.get(campaign, 0)),
                 payable=str(payable.get(campaign, 0)),
                 voucher=_pool_voucher(operator, voucher) if voucher is not None else None,
-                notes=[*waiting, *_unsaid(money.notes(Subject.CAMPAIGN, campaign), said)],
+                notes=[*waiting, *_unsaid(money.treasury.why_postponed(Subject.CAMPAIGN, campaign), said)],
                 dues=due_answers(said),
             )
         )
@@ -242,7 +236,7 @@ def reasons(counter: Counter) -> dict[str, int]:
 def account_notes(money: Money, trouble: str | None, court: CourtReport) -> list[str]:
     """What the operator should know: trouble with the chain, what the account lacks, what failed."""
     notes = [f"chain: {trouble}"] if trouble else []
-    notes += money.notes(Subject.ACCOUNT, 0)
+    notes += money.treasury.why_postponed(Subject.ACCOUNT, 0)
     for name, its in (("treasury", money.treasury.trouble), ("court", court.trouble)):
         if its and its != trouble:
             notes.append(f"{name}: {its}")

@@ -110,9 +110,8 @@ class Arrivals:
 
         def done(verdicts: Sequence[Verdict]) -> None:
             with self._books.step() as later:
-                opened = zip(fit, prices, verdicts, strict=True)
-                tags = sum([self._opened(payer, *one, later) for one in opened])
-                later.then(lambda: self._tags.written(tags))
+                for frame, price, verdict in zip(fit, prices, verdicts, strict=True):
+                    self._opened(payer, frame, price, verdict, later)
             self.relieved()
 
         self._opener.open(jobs, done)
@@ -155,23 +154,22 @@ class Arrivals:
 
     def _opened(
         self, payer: RelayId, frame: frames.Packet, price: Amount, verdict: Verdict, step: Step
-    ) -> bool:
-        """Book an opened packet, unless something is wrong with it. Returns whether its tag was added."""
+    ) -> None:
+        """Book an opened packet, unless something is wrong with it."""
         self._count(payer, -1, -frame.value)
         if self._repeated(payer, frame, step):
-            return False
+            return
         try:
             opened = self._admitted(frame, verdict, step)
         except PeerError as error:
             self._refuse(payer, frame.seq, error.reason, step)
-            return False
+            return
         ack, value, now = opened.peeled.ack, Value(frame.value), self._clock()
         effects = self._books.payee(payer).accept(frame.seq, frame.lock, ack, value, price=price, now=now)
         step.add(Side.PAYER, payer, effects)
         for effect in effects:
             if type(effect) is TicketTaken:
                 self._proceed(payer, frame, opened, effect, step)
-        return True
 
     def _repeated(self, payer: RelayId, frame: frames.Packet, step: Step) -> bool:
         """Whether this ticket was taken before: it gets the same ack, whatever its packet is now."""

@@ -156,7 +156,7 @@ class Books:
         self._step: Step | None = None
         self._payees: dict[RelayId, PayeeBook] = {}
         self._payers: dict[RelayId, PayerBook] = {}
-        for (side, peer), rows in store.book_rows().items():
+        for (side, peer), rows in store.book_rows():
             if side == Side.PAYER:
                 self._payees[peer] = self._new_payee(peer, rows, now)
             else:

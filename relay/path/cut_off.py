@@ -1,6 +1,6 @@
 """Since when peers are cut off, in chain time: kept on disk, so that a restart does not begin it anew.
 
-Why one is cut off stands in its book, and what brings it back in `relay/operator/standing.py`.
+Why one is cut off stands in its book, and what brings it back in `relay/operator/peer_notes.py`.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeVar
 
 from mixpay import flow, mailbox
@@ -161,12 +161,17 @@ class RelayStore(Store):
         except (ValueError, LookupError, TypeError) as error:
             raise files.damaged(self.path, f"rows that do not fit together: {error}") from error
 
-    def book_rows(self) -> Mapping[tuple[int, RelayId], list[book.Row]]:
-        """The rows of every channel book, by side and peer, each in the order of their keys."""
-        found: dict[tuple[int, RelayId], list[book.Row]] = defaultdict(list)
-        for (side, peer, *_), data in self.rows(BOOKS):
-            found[side, RelayId(peer)] += self._read(book.decode_all, data)
-        return found
+    def books(self) -> list[tuple[int, RelayId]]:
+        """Side and peer of every channel book."""
+        return sorted({(side, RelayId(peer)) for (side, peer, *_), _ in self.rows(BOOKS, head=1)})
+
+    def book_rows(self) -> Iterator[tuple[tuple[int, RelayId], list[book.Row]]]:
+        """The rows of every channel book, after its side and peer, in the order of their keys. One book at a
+        time: all together may be as large as everything else that a relay has in memory.
+        """
+        for side, peer in self.books():
+            found = (self._read(book.decode_all, data) for _, data in self.rows(BOOKS, (side, peer)))
+            yield (side, peer), list(chain.from_iterable(found))
 
     def issued_tickets(self, side: int, peer: RelayId) -> list[tuple[int, list[book.IssuedTicket]]]:
         """Tickets without an ack, by the number under which they stand together."""
@@ -176,7 +181,9 @@ class RelayStore(Store):
 
     def tags(self, floor: Epoch) -> Iterator[tuple[Epoch, bytes]]:
         """Replay tags of all epochs from `floor`."""
-        for (epoch, head), data in self.rows(TAGS, low=floor, high=LAST_U32):
+        found = self.rows(TAGS, low=floor, high=LAST_U32)
+        while found:
+            (epoch, head), data = found.pop()  # a million tags in memory twice are worth avoiding
             tags = data or head  # written one by one by earlier versions
             if len(tags) % REPLAY_TAG_SIZE:
                 raise files.damaged(self.path, "tags of another size")

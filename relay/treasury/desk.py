@@ -37,6 +37,7 @@ from relay.treasury.actions import (
     Deposit,
     Fund,
     Postponed,
+    Subject,
     Together,
     kind,
     name,
@@ -72,6 +73,10 @@ class TreasuryReport:
     trouble: str | None = None
     winding_up: bool = False
     """Whether the last plan was for a relay that serves in no epoch any more."""
+
+    def why_postponed(self, subject: Subject, number: int) -> list[str]:
+        """Why something about a subject waits."""
+        return [item.why for item in self.postponed if (item.subject, item.number) == (subject, number)]
 
 
 class TreasuryDesk:

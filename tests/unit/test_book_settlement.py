@@ -210,23 +210,23 @@ def test_totalAboveTheTickets_isCaughtWithoutSampling():
 
 def test_sumsPaddedInsideTheTree_failWheneverAPointFallsUnderThem():
     class Padded(SumTree):
-        """The left half claims 8 more than its receipts have."""
+        """The left half claims 32 more than its receipts have."""
 
         def __init__(self, receipts):
             super().__init__(receipts)
             left, right = self.node(self.height - 1, 0), self.node(self.height - 1, 1)
-            padded = (left[0], left[1] + 8)
+            padded = (left[0], left[1] + 32)
             self._levels[-2] = b"".join(hash_ + sum_.to_bytes(8, "big") for hash_, sum_ in (padded, right))
             self.root, self.total = _join(padded, right)
 
         def open(self, point):
             left = self.node(self.height - 1, 0)[1]
-            return super().open(point - 8 if point >= left else min(point, left - 9))
+            return super().open(point - 32 if point >= left else min(point, left - 33))
 
-    receipts = [(secrets(i)[0], 4) if i % 2 else (NO_RESPONSE, 0) for i in range(8)]
+    receipts = [(secrets(i)[0], 4) if i % 2 else (NO_RESPONSE, 0) for i in range(32)]
     for seed in range(10):
-        link = carried(seed, 8)
-        assert only(cheat(link, 8, Padded(receipts)), events.Refuse) == [events.Refuse(limits.BAD_SAMPLE)]
+        link = carried(seed, 32)
+        assert only(cheat(link, 32, Padded(receipts)), events.Refuse) == [events.Refuse(limits.BAD_SAMPLE)]
 
 
 def test_payerThatNeverSigns_getsOneWindow():

@@ -13,7 +13,7 @@ from mixpay.chain import abi
 from mixpay.chain.contracts import Contracts, Network
 from mixpay.chain.deploy import deploy
 from mixpay.chain.errors import Reverted
-from mixpay.chain.governance import PROPOSER, Batch, Timelock, read_standing
+from mixpay.chain.governance import PROPOSER, Batch, Timelock, read_timelock
 from mixpay.chain.plan import LOCAL_SUPPLY
 from mixpay.chain.records import Call
 from mixpay.chain.verify import verify
@@ -61,15 +61,15 @@ def test_deploy_givesNetworkToATimelock_whichOnlyTheGovernorUses(world: World) -
     network, timelock = Network(world.rpc, deployment.network), Timelock(world.rpc, governance.timelock)
     assert (network.owner(), network.pending_owner()) == (governance.timelock, NOBODY)
     assert timelock.min_delay() == DEMO.timelock_delay
-    standing = read_standing(world.rpc, deployment, governance)
+    facts = read_timelock(world.rpc, deployment, governance)
     users = {governor.account}
-    assert standing.holders == {
+    assert facts.holders == {
         "admin": {governance.timelock},
         "proposer": users,
         "canceller": users,
         "executor": users,
     }
-    assert standing.announced == ()
+    assert facts.announced == ()
     assert "obeys" in lines[-1]
 
 
@@ -92,7 +92,7 @@ def test_governor_publishesARelease_afterTheDelay_andNobodyElse(world: World) ->
     with pytest.raises(Reverted, match="TimelockInsufficientDelay"):
         governor.send(timelock.schedule(batch, DEMO.timelock_delay - 1))
     governor.send(timelock.schedule(batch, DEMO.timelock_delay))
-    announced = read_standing(world.rpc, deployment, deployment.governance).announced
+    announced = read_timelock(world.rpc, deployment, deployment.governance).announced
     assert [(found.id, found.delay) for found in announced] == [(batch.id, DEMO.timelock_delay)]
     verify(world.rpc, deployment)
     world.chain.advance_time(to=announced[0].ready_at - 1)

@@ -109,10 +109,10 @@ async def test_aFile_arrivesOnce_thoughAMixIsDead(world: World, alice: Program, 
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
-    assert delivery.standing.state is State.ACKNOWLEDGED
+    assert delivery.sent.state is State.ACKNOWLEDGED
     assert bob.read == [FILE]
     lost = delivery.report.packets_accepted - 14
-    assert delivery.standing.outgoing.repeated == lost
+    assert delivery.sent.outgoing.repeated == lost
     paths = list(delivery.paths())
     assert sum(path.packets for path in paths) == delivery.report.packets_accepted
     assert all(not path.arrived for path in paths if world.dead & set(path.relays[1:4]))
@@ -122,9 +122,9 @@ async def test_aFile_arrivesOnce_thoughAMixIsDead(world: World, alice: Program, 
 async def test_offlineReceiver_isWaitedFor_byLaterCommands(alice: Program, bob: Program):
     to, _ = await bob.address(), await alice.address()
     delivery = await alice.send(to, text_message("hello"), wait=0)
-    assert delivery.standing.state is State.WAITING
-    name = delivery.standing.message_id.hex()
-    assert str(delivery.standing).startswith(f"message {name} is not acknowledged yet: 1 of its 1 pieces")
+    assert delivery.sent.state is State.WAITING
+    name = delivery.sent.message_id.hex()
+    assert str(delivery.sent).startswith(f"message {name} is not acknowledged yet: 1 of its 1 pieces")
     await bob.receive()
     await alice.receive()
     assert bob.read == [b"hello"]
@@ -167,7 +167,7 @@ async def test_messagesThatComeMeanwhile_areKeptForReceive(world: World, alice: 
     while not alice.client.store.taken(own.relay, world.view.term):
         await asyncio.sleep(0.01)
     await bob.receive()
-    assert (await sending).standing.state is State.ACKNOWLEDGED
+    assert (await sending).sent.state is State.ACKNOWLEDGED
     assert alice.read == []
     await alice.receive()
     assert alice.read == [bytes(2 * CHUNK_BYTES)]
@@ -178,7 +178,7 @@ async def test_trouble_isTold_andTheMessageIsKept(world: World, alice: Program, 
     for relay in world.relays:
         relay.faults.refuse = "too_busy"
     delivery = await alice.send(to, text_message("hello"), wait=0)
-    assert delivery.standing.state is State.WAITING
+    assert delivery.sent.state is State.WAITING
     assert delivery.report.packets_accepted == 0
     assert alice.user.told[-1].endswith("of use; try again later; it is kept, and tried again")
     assert len(list(alice.client.store.outgoing())) == 1

@@ -157,7 +157,7 @@ async def test_demand_isOnDiskBeforeTheCase_andARestartGoesOnWithIt(parties: Par
     parties.payee.desk._clerk = Refusing()  # as if it fell over before the transaction left
     report = await parties.payee.desk.run_once()
     assert report.results[0].error == "no answer"
-    rows = parties.payee.node.store.book_rows()[Side.PAYER, parties.payer.relay]
+    rows = dict(parties.payee.node.store.book_rows())[Side.PAYER, parties.payer.relay]
     (demand,) = (row for row in rows if isinstance(row, Demand))
     await parties.payee.restart()
     assert parties.owed.demand == demand

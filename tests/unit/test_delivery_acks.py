@@ -19,12 +19,12 @@ REPLY = Reply(HERE, b"\1" * 16)
 MOST = fragment_count(MAX_LENGTH)
 
 ids = st.binary(min_size=16, max_size=16)
-standings = st.integers(1, MOST).flatmap(
+haves = st.integers(1, MOST).flatmap(
     lambda total: st.tuples(st.none() | st.frozensets(st.integers(0, total - 1)), st.just(total))
 )
 
 
-@given(st.lists(st.tuples(ids, standings), max_size=100))
+@given(st.lists(st.tuples(ids, haves), max_size=100))
 def test_entries_comeBackAsTheyWere_inFragmentsOfTheirOwn(told: list[tuple[bytes, tuple]]) -> None:
     entries = [Entry.of(message_id, REPLY, have, total) for message_id, (have, total) in told]
     sent = messages(entries)

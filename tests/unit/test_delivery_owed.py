@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mixpay.address import Address
-from mixpay.delivery.owed import Debt, OwedLimits, Standing, came, due, told
+from mixpay.delivery.owed import Debt, Have, OwedLimits, came, due, told
 from mixpay.envelope import Reply
 from mixpay.types import RelayId
 
 A, B = (Address(b"mark", RelayId(number), bytes(16), b"\7" * 32) for number in (1, 2))
 ASKED = Reply(A, b"\1" * 16)
-WHOLE = Standing(None)
-SOME = Standing(frozenset([0, 2]), 4)
+WHOLE = Have(None)
+SOME = Have(frozenset([0, 2]), 4)
 
 
 def debt(number: int, reply: Reply | None = ASKED, at: int = 100) -> Debt:
@@ -25,21 +25,21 @@ def test_nothingIsOwed_toWhoDoesNotAsk() -> None:
 
 
 def test_whole_isDueAtOnce_some_onceNothingMoreComes() -> None:
-    standings = {debt(1).message_id: WHOLE, debt(2).message_id: SOME}
+    haves = {debt(1).message_id: WHOLE, debt(2).message_id: SOME}
     debts = [debt(1), debt(2)]
-    (now,) = due(debts, standings, 101, last=False)
+    (now,) = due(debts, haves, 101, last=False)
     assert [(entry.message_id, entry.have(4)) for entry in now.entries] == [(b"\1" * 16, None)]
-    (later,) = due(debts, standings, 105, last=False)
+    (later,) = due(debts, haves, 105, last=False)
     assert [entry.have(4) for entry in later.entries] == [None, {0, 2}]
-    assert due(debts, standings, 101, last=True) == [later]
+    assert due(debts, haves, 101, last=True) == [later]
 
 
 def test_due_isOnePerAddress_andForSoManyAddressesOnly() -> None:
     debts = [debt(1), debt(2, Reply(B, b"\2" * 16)), debt(3)]
-    standings = {each.message_id: WHOLE for each in debts}
-    found = due(debts, standings, 100, last=True)
+    haves = {each.message_id: WHOLE for each in debts}
+    found = due(debts, haves, 100, last=True)
     assert [(each.address, len(each.entries)) for each in found] == [(A, 2), (B, 1)]
-    assert len(due(debts, standings, 100, last=True, limits=OwedLimits(addresses=1))) == 1
+    assert len(due(debts, haves, 100, last=True, limits=OwedLimits(addresses=1))) == 1
 
 
 def test_nothingIsDue_ofWhatIsNotSafe_orWasTold() -> None:
@@ -68,16 +68,16 @@ def test_oneMessage_isAcknowledgedSoOftenOnly_whoeverRepeatsItsBodies() -> None:
 
 
 def test_whoAsksAgain_isToldByTwoPackets_withinWhatAMessageMayCost() -> None:
-    standings = {debt(1).message_id: SOME}
-    first, *_ = due([debt(1)], standings, 200, last=True)
+    haves = {debt(1).message_id: SOME}
+    first, *_ = due([debt(1)], haves, 200, last=True)
     assert first.copies == 1
     asked_again = came(told(debt(1), whole=False), debt(1).message_id, None, 210)
     assert asked_again is not None
-    again, *_ = due([asked_again], standings, 220, last=True)
+    again, *_ = due([asked_again], haves, 220, last=True)
     assert again.copies == 2
     assert told(asked_again, whole=False, copies=2).acks == 3
     nearly = replace(asked_again, acks=OwedLimits().most - 1)
-    assert [each.copies for each in due([nearly], standings, 220, last=True)] == [1]
+    assert [each.copies for each in due([nearly], haves, 220, last=True)] == [1]
 
 
 def test_reply_isInNoRepr() -> None:

@@ -15,6 +15,7 @@ DOCUMENT = (ROOT / "docs/operating/errors.md").read_text()
 DAEMON = [
     "relay/store/files.py",
     "relay/store/engine.py",
+    "relay/assembly.py",
     "relay/daemon.py",
     "relay/supervisor.py",
     "relay/home.py",

@@ -354,7 +354,7 @@ def test_notes_are_about_their_subject() -> None:
         Postponed(Subject.ACCOUNT, 0, "c"),
     )
     known = money(postponed=waiting, trouble="no answer")
-    assert known.notes(Subject.PAYER, 5) == ["a"]
+    assert known.treasury.why_postponed(Subject.PAYER, 5) == ["a"]
     court = CourtReport(
         (court_desk.Result(Expire(RelayId(5), court_facts.case(), "d"), "e"),), (), "no ether"
     )

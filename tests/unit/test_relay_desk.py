@@ -114,7 +114,9 @@ async def test_wholePath_isSettledToTheUnit(parts: Parts) -> None:
         book, mirror = parts.nodes[payee].books.payees[payer], parts.nodes[payer].books.payers[payee]
         assert book.totals(PRICE).cumulative == mirror.totals(PRICE).cumulative == packets * value * PRICE
         assert book.totals(PRICE).unsettled == mirror.totals(PRICE).unsettled == 0  # I7
-    kept = [row for node in parts.nodes.values() for rows in node.store.book_rows().values() for row in rows]
+    kept = [
+        row for node in parts.nodes.values() for rows in dict(node.store.book_rows()).values() for row in rows
+    ]
     assert {type(row) for row in kept} == {LinkState, Settlements}  # nothing of any ticket remains (I10)
 
 

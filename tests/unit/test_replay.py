@@ -31,7 +31,6 @@ def test_seen_only_looks() -> None:
     store = TagStore(Epoch(0), PLENTY)
     assert not store.seen(Epoch(0), tag(1))
     assert not store.seen(Epoch(0), tag(1))
-    assert store.pending() == []
     assert store.count(Epoch(0)) == 0
 
 
@@ -60,29 +59,13 @@ def test_a_full_epoch_refuses_new_tags_but_knows_the_old() -> None:
     with pytest.raises(TagRefused) as caught:
         store.add(Epoch(0), tag(3))
     assert caught.value.reason == "tags_full"
-    assert store.pending() == [(0, tag(1)), (0, tag(2))]
+    assert store.count(Epoch(0)) == 2
     assert store.add(Epoch(1), tag(3))
 
 
-def test_pending_stays_until_written_and_survives_the_floor() -> None:
-    store = TagStore(Epoch(0), PLENTY)
-    store.add(Epoch(0), tag(1))
-    store.add(Epoch(1), tag(2))
-    assert store.pending() == store.pending() == [(0, tag(1)), (1, tag(2))]
-    batch = store.pending()
-    store.add(Epoch(1), tag(3))
-    store.raise_floor(Epoch(1))
-    store.written(len(batch))
-    assert store.pending() == [(1, tag(3))]
-    for count in (-1, 2):
-        with pytest.raises(ValueError, match="pending"):
-            store.written(count)
-
-
-def test_loaded_tags_are_known_and_not_pending() -> None:
+def test_loaded_tags_are_known() -> None:
     on_disk = [(Epoch(6), tag(1)), (Epoch(4), tag(2)), (Epoch(6), tag(3)), (Epoch(6), tag(1))]
     store = TagStore(Epoch(5), 1, on_disk)
-    assert store.pending() == []
     assert not store.add(Epoch(6), tag(1))
     assert not store.add(Epoch(6), tag(3))
     assert store.count(Epoch(6)) == 2
@@ -114,6 +97,7 @@ events = st.lists(
 def test_i9_no_packet_takes_effect_twice(happenings: list[tuple[str, int, int]]) -> None:
     """A host that follows the rules, under any repetition, order, loss of unwritten tags, and restarts."""
     disk: set[tuple[Epoch, bytes]] = set()
+    added: list[tuple[Epoch, bytes]] = []
     floor = Epoch(0)
     store = TagStore(floor, PLENTY)
     effects: Counter[tuple[Epoch, bytes]] = Counter()
@@ -122,12 +106,13 @@ def test_i9_no_packet_takes_effect_twice(happenings: list[tuple[str, int, int]])
         if what == "packet":
             if not store.seen(epoch, tag(which)):
                 assert store.add(epoch, tag(which))
+                added.append((epoch, tag(which)))
         elif what == "commit":
-            batch = store.pending()
-            disk.update(batch)
-            store.written(len(batch))
-            effects.update(batch)
+            disk.update(added)
+            effects.update(added)
+            added.clear()
         elif what == "crash":
+            added.clear()
             store = TagStore(floor, PLENTY, sorted(disk))
         else:
             floor = max(floor, epoch)

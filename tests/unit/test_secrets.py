@@ -276,7 +276,7 @@ def test_responsesAndAcks_doNotShowThemselves(tmp_path: Path) -> None:
         entry.router.submit(built.first_relay, 2, built.lock, built.hint, built.packet)
         await parts.run(2)
         mix = parts.nodes[parts.path()[1]]
-        rows = mix.store.book_rows()[Side.PAYER, entry.me]
+        rows = dict(mix.store.book_rows())[Side.PAYER, entry.me]
         secrets = {
             f"{type(row).__name__} {name}": getattr(row, name)
             for row in rows

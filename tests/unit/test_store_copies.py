@@ -38,7 +38,7 @@ async def test_copyOfAStoppedRelay_hasEverythingButSecretsThatEnd(path: Path, tm
     copied = RelayStore(target)
     assert copied.packet_keys() == {}
     assert list(copied.tags(0)) == []
-    assert [type(row).__name__ for row in copied.book_rows()[1, 5]] == ["PlacedTicket"]
+    assert [type(row).__name__ for row in dict(copied.book_rows())[1, 5]] == ["PlacedTicket"]
     assert copied.setting("kept") == b"yes"
     await copied.close()
 

@@ -92,7 +92,7 @@ async def test_book_rows_come_back_by_side_and_peer(path: Path) -> None:
     async with after(
         path, stored(0, PEER, rows), stored(1, PEER, [ticket]), stored(0, RelayId(8), [state])
     ) as kept:
-        found = kept.book_rows()
+        found = dict(kept.book_rows())
         assert set(found) == {(0, PEER), (1, PEER), (0, RelayId(8))}
         assert sorted(map(repr, found[0, PEER])) == sorted(map(repr, rows))
         assert found[1, PEER] == [ticket]
@@ -104,7 +104,7 @@ async def test_tickets_and_responses_of_a_commit_share_a_row(path: Path) -> None
     first, second = stored(0, PEER, [*placed[:4], answered[0]]), stored(0, PEER, [*placed[4:], *answered[1:]])
     async with after(path, first, second) as kept:
         assert len(kept.rows(BOOKS)) == 4
-        found = kept.book_rows()[0, PEER]
+        found = dict(kept.book_rows())[0, PEER]
         assert [row for row in found if isinstance(row, book.PlacedTicket)] == placed
         assert {row for row in found if isinstance(row, book.Response)} == set(answered)
 
@@ -116,7 +116,7 @@ async def test_rows_of_earlier_versions_are_read(path: Path) -> None:
     ops += [Put(TAGS, (1, bytes([n]) * 16)) for n in range(3)]
     more = [*stored(0, PEER, [book.Response(1, 2, bytes(32))]), *tagged(1, b"t" * 16)]
     async with after(path, ops, more) as kept:
-        assert kept.book_rows()[0, PEER] == [*rows, book.Response(1, 2, bytes(32))]
+        assert dict(kept.book_rows())[0, PEER] == [*rows, book.Response(1, 2, bytes(32))]
         assert {tag for _, tag in kept.tags(Epoch(0))} == {*(bytes([n]) * 16 for n in range(3)), b"t" * 16}
 
 
@@ -132,7 +132,7 @@ async def test_release_that_cannot_read_short_tickets_says_so_and_speaks_of_no_d
 async def test_joined_rows_that_are_cut_short_are_told(path: Path, data: bytes) -> None:
     async with after(path, [Put(BOOKS, (0, PEER, 2, 1, 0), data)]) as kept:
         with pytest.raises(UserError, match="damaged"):
-            kept.book_rows()
+            dict(kept.book_rows())
 
 
 async def test_tags_of_another_size_are_told(path: Path) -> None:
@@ -144,7 +144,7 @@ async def test_tags_of_another_size_are_told(path: Path) -> None:
 async def test_row_takes_the_place_of_the_one_with_its_key(path: Path) -> None:
     old, new = book.LinkState(upto_batch=1), book.LinkState(upto_batch=2)
     async with after(path, stored(0, PEER, [old]), stored(0, PEER, [new])) as kept:
-        assert kept.book_rows()[0, PEER] == [new]
+        assert dict(kept.book_rows())[0, PEER] == [new]
 
 
 async def test_settled_batches_are_forgotten_up_to_a_number(path: Path) -> None:
@@ -153,8 +153,10 @@ async def test_settled_batches_are_forgotten_up_to_a_number(path: Path) -> None:
     forget = changed(0, PEER, ForgetBatch(2), issued=IssuedTickets())
     both = stored(0, PEER, [*rows, state]) + stored(1, PEER, rows)
     async with after(path, both, forget) as kept:
-        assert sorted(map(repr, kept.book_rows()[0, PEER])) == sorted(map(repr, [*rows_of_a_batch(3), state]))
-        assert len(kept.book_rows()[1, PEER]) == len(rows)
+        assert sorted(map(repr, dict(kept.book_rows())[0, PEER])) == sorted(
+            map(repr, [*rows_of_a_batch(3), state])
+        )
+        assert len(dict(kept.book_rows())[1, PEER]) == len(rows)
 
 
 def issued_tickets(*seqs: int) -> list[book.IssuedTicket]:
@@ -166,7 +168,7 @@ async def test_answered_tickets_are_forgotten_by_number(path: Path) -> None:
     issue = changed(1, PEER, *map(StoreRow, tickets), issued=issued)
     forget = changed(1, PEER, ForgetTickets((1, 3)), issued=issued)
     async with after(path, issue, forget) as kept:
-        assert kept.book_rows()[1, PEER] == [tickets[1]]
+        assert dict(kept.book_rows())[1, PEER] == [tickets[1]]
         assert len(kept.rows(BOOKS)) == 1
     async with after(path, changed(1, PEER, ForgetTickets((2, 9)), issued=issued)) as kept:
         assert kept.rows(BOOKS) == []
@@ -183,7 +185,7 @@ async def test_answered_ticket_leaves_no_trace_though_others_of_its_row_wait(pat
     async with asyncio.timeout(10):
         while any(first.origin in file.read_bytes() for file in path.parent.iterdir()):
             await asyncio.sleep(0.01)  # the scrub comes by itself
-    assert kept.book_rows()[1, PEER] == [second]
+    assert dict(kept.book_rows())[1, PEER] == [second]
     await kept.close()
 
 
@@ -196,7 +198,7 @@ async def test_tickets_of_a_step_share_a_row_and_each_leaves_it_after_a_restart(
         for number, tickets in kept.issued_tickets(1, PEER):
             loaded.load(1, PEER, number, tickets)
     async with after(path, changed(1, PEER, ForgetTickets((2, 3, 4)), issued=loaded)) as kept:
-        assert kept.book_rows()[1, PEER] == first[:1]
+        assert dict(kept.book_rows())[1, PEER] == first[:1]
 
 
 def test_payee_that_acknowledges_tickets_one_by_one_makes_little_to_write() -> None:
@@ -243,13 +245,13 @@ async def test_what_a_step_joined_before_its_batch_was_forgotten_is_forgotten_to
         StoreRow(book.Response(2, 0, bytes(32))),
     )
     async with after(path, changed(0, PEER, *both, issued=IssuedTickets())) as kept:
-        assert kept.book_rows()[0, PEER] == [both[2].row]
+        assert dict(kept.book_rows())[0, PEER] == [both[2].row]
 
 
 async def test_unreadable_row_is_told(path: Path) -> None:
     async with after(path, [Put(BOOKS, (0, PEER, 8, 0, 0), b"\xff\xff")]) as kept:
         with pytest.raises(UserError, match="damaged"):
-            kept.book_rows()
+            dict(kept.book_rows())
 
 
 async def test_keys_and_tags_go_together_when_an_epoch_is_over(path: Path) -> None:

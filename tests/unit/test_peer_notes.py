@@ -8,7 +8,7 @@ from book_helpers import DOMAIN, PAYEE, PAYER, PAYER_KEY, PRICE
 from mixpay.book import Limits, PayeeBook, PayerBook, limits
 from mixpay.book.rows import Channel, LinkState
 from mixpay.types import Amount, Value
-from relay.operator import standing
+from relay.operator import peer_notes
 from relay.path.books import Side
 
 SMALL = Limits(unsigned_window=1, max_unsettled=Value(1), credit_limit=Value(1), max_lost=1, max_late=0)
@@ -27,18 +27,18 @@ def issue(book, now=0.0):
 
 
 def payee_note(book, now=0.0):
-    (note,) = standing.payee_notes(book, Amount(PRICE), now, None)
+    (note,) = peer_notes.payee_notes(book, Amount(PRICE), now, None)
     return note
 
 
 def payer_note(book, since=None):
-    (note,) = standing.payer_notes(book, Amount(PRICE), since)
+    (note,) = peer_notes.payer_notes(book, Amount(PRICE), since)
     return note
 
 
 def test_honestPeer_hasNoNote():
-    assert standing.payer_notes(payee(), Amount(PRICE), None) == []
-    assert standing.payee_notes(payer(), Amount(PRICE), 0.0, None) == []
+    assert peer_notes.payer_notes(payee(), Amount(PRICE), None) == []
+    assert peer_notes.payee_notes(payer(), Amount(PRICE), 0.0, None) == []
 
 
 def test_payerInFault_isToldWithItsWayBack():
@@ -57,7 +57,7 @@ def test_payeeInFault_isToldThatItIsForGood():
 def test_restoredRelay_saysThatItIsTheReason():
     assert "this relay was restored" in payer_note(payee(restored=True))
     assert "this relay was restored" in payee_note(payer(restored=True))
-    assert standing.remedy(Side.PAYER, limits.RESTORED) == standing.remedy(Side.PAYEE, limits.RESTORED)
+    assert peer_notes.remedy(Side.PAYER, limits.RESTORED) == peer_notes.remedy(Side.PAYEE, limits.RESTORED)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,6 @@ def test_payeeThatRefuses_isTold_asLongAsWeWait():
 
 
 def test_everyLimit_hasItsWords():
-    assert set(standing._PAYERS_LIMITS) == limits.LIMITS
+    assert set(peer_notes._PAYERS_LIMITS) == limits.LIMITS
     ours = {limits.PAYEE_REFUSES, limits.TOO_MANY_LOST, limits.TOO_MANY_LATE}
-    assert set(standing._OUR_LIMITS) == (limits.LIMITS - {limits.LINK_REFUSED}) | ours
+    assert set(peer_notes._OUR_LIMITS) == (limits.LIMITS - {limits.LINK_REFUSED}) | ours
