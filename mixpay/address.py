@@ -34,6 +34,10 @@ _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _BECH32M = 0x2BC830A3
 
 
+class UnusableAddress(UserError):
+    """An address that nothing can be sent to; the text says why. It says nothing of other addresses."""
+
+
 def mark_of(chain_id: int, registry: Account) -> bytes:
     """The mark of a registry on its chain, 4 bytes."""
     return keccak256(chain_id.to_bytes(8, "big") + registry)[:MARK_BYTES]

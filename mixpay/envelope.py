@@ -27,7 +27,7 @@ from nacl.bindings import (
 )
 from nacl.exceptions import CryptoError
 
-from mixpay.address import ADDRESS_BYTES, Address
+from mixpay.address import ADDRESS_BYTES, Address, UnusableAddress
 from mixpay.crypto import x25519
 from mixpay.errors import PeerError, UserError
 from mixpay.types import Random
@@ -142,13 +142,13 @@ def fragment_count(length: int) -> int:
 def seal(fragment: Fragment, receiver: Address, random: Random) -> bytes:
     """2,048 bytes only the receiver can open; no two seals of one fragment can be told to be the same.
 
-    Raises UserError if the receiver's identity is not a usable key (`x25519.WeakKey`).
+    Raises UnusableAddress if the receiver's identity is not a usable key (`x25519.WeakKey`).
     """
     ephemeral_secret = random(_KEY_BYTES)
     ephemeral = crypto_scalarmult_base(ephemeral_secret)
     shared = _shared(ephemeral_secret, receiver.identity)
     if shared is None:
-        raise UserError("the address is unusable: its identity key is not a valid key")
+        raise UnusableAddress("the address is unusable: its identity key is not a valid key")
     header = (
         bytes([VERSION])
         + fragment.message_id

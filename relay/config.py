@@ -73,7 +73,7 @@ clients = 1_000
 
 [strangers]
 # Connections on the link port that have not proven yet which relay they are: in all, and from one address (of
-# IPv6: from one /64).
+# IPv6: from one /64; from one /48 four times as many).
 handshakes = 256
 handshakes_of_address = 32
 # Connections on the client port from one address; in all there may be 256 more than `clients`.

@@ -10,16 +10,17 @@ import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from mixpay import envelope
-from mixpay.address import Address
+from mixpay.address import Address, UnusableAddress
 from mixpay.client.errors import ClientError
 from mixpay.client.inbox import Inbox
 from mixpay.client.outbox import Outbox, pieces_of
 from mixpay.client.records import Records
 from mixpay.client.report import Report
-from mixpay.client.route import Packed
+from mixpay.client.route import NoPath, Packed
 from mixpay.client.sending import Leaving
 from mixpay.client.store import ClientStore
 from mixpay.delivery import acks, owed
@@ -33,11 +34,19 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 5, 600
 """Seconds without an attempt after one that failed; doubled by each further one."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """No attempt before `until`; if that fails too, the next comes `seconds` after it."""
+
+    until: int = 0
+    seconds: int = _FIRST_PAUSE
+
+
 class Network(Protocol):
     """How fragments leave."""
 
     def check(self, receiver: Address) -> None:
-        """Raise UserError unless the address is one that can be sent to now."""
+        """Raise UnusableAddress unless the address is one that can be sent to now."""
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Only one command sends at a time."""
@@ -96,8 +105,8 @@ class Courier:
     """Those of which somebody else tells the user."""
     _suspects: Suspects = field(default_factory=Suspects)
     _told: set[str] = field(default_factory=set)
-    _again_at: int = 0
-    _pause: int = _FIRST_PAUSE
+    _pauses: dict[Address | None, _Pause] = field(default_factory=dict)
+    """After troubles with one receiver, who keeps nobody else waiting; None: with anything else."""
 
     # ------------------------------------------------------------------ our messages
 
@@ -106,8 +115,8 @@ class Courier:
         for message_id, outgoing in list(self.outbox.waiting()):
             if outgoing.state(self.clock()) is not State.WAITING:
                 self._end(message_id, outgoing)
-            elif outgoing.due(self.clock()) and self.clock() >= self._again_at:
-                await self._attempt(self._send(message_id))
+            elif outgoing.due(self.clock()) and (letter := self.outbox.letter(message_id)) is not None:
+                await self._attempt(letter.to, partial(self._send, message_id))
 
     async def _send(self, message_id: bytes) -> None:
         async with self.network.turn():
@@ -133,16 +142,25 @@ class Courier:
                 report = self.reports.setdefault(message_id, Report(message_id, len(pieces)))
                 await self.network.post(letter.to, chosen, leaving, avoided, report)
 
-    async def _attempt(self, what: Awaitable[None]) -> bool:
+    def _pauses_for(self, receiver: Address) -> bool:
+        found = (self._pauses.get(whose, _Pause()) for whose in (None, receiver))
+        return any(self.clock() < pause.until for pause in found)
+
+    async def _attempt(self, receiver: Address, what: Callable[[], Awaitable[None]]) -> bool:
+        if self._pauses_for(receiver):
+            return False
         try:
-            await what
+            await what()
         except (ClientError, UserError, ChainError) as error:
-            self._again_at, self._pause = self.clock() + self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+            whose = receiver if isinstance(error, UnusableAddress | NoPath) else None
+            seconds = self._pauses.get(whose, _Pause()).seconds
+            self._pauses[whose] = _Pause(self.clock() + seconds, min(2 * seconds, _LONGEST_PAUSE))
             if str(error) not in self._told:
                 self._told.add(str(error))
                 self.tell(f"{error}; it is kept, and tried again")
             return False
-        self._pause = _FIRST_PAUSE
+        for whose in (None, receiver):
+            self._pauses.pop(whose, None)
         return True
 
     def hear(self, content: bytes) -> None:
@@ -173,18 +191,19 @@ class Courier:
         debts = {debt.message_id: debt for debt in self.inbox.debts()}
         found = {message_id: self.inbox.have(message_id) for message_id in debts}
         haves = {message_id: have for message_id, have in found.items() if have is not None}
-        if self.clock() < self._again_at:
-            return
-        for due in owed.due(debts.values(), haves, self.clock(), last=last):
-            if not await self._attempt(self._acknowledge(due)):
-                return
-            self._told_them(due, debts)
+        now = [debt for debt in debts.values() if not (debt.reply and self._pauses_for(debt.reply.address))]
+        for due in owed.due(now, haves, self.clock(), last=last):
+            if await self._attempt(due.address, partial(self._acknowledge, due)):
+                self._told_them(due, debts)
 
     async def _acknowledge(self, due: Due) -> None:
         try:
             self.network.check(due.address)
-        except UserError:
-            return  # of another network or release: nobody waits there, so nothing is owed
+            await self._post(due)
+        except UnusableAddress:
+            return  # of another network or release, or no address at all: nobody waits there
+
+    async def _post(self, due: Due) -> None:
         for message in acks.messages(due.entries):
             used: set[RelayId] = set()
 

@@ -12,10 +12,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mixpay.address import Address, mark_of
+from mixpay.address import Address, UnusableAddress, mark_of
 from mixpay.client.home import Home
 from mixpay.client.store import ClientStore
-from mixpay.errors import UserError
 from mixpay.network import NetworkView
 from mixpay.releases import CannotFollow, Releases, Span
 
@@ -67,7 +66,7 @@ class Parts:
             await asyncio.to_thread(view.refresh)
 
     def check(self, receiver: Address) -> None:
-        """Raise UserError, saying why, unless an address is of the release in force."""
+        """Raise UnusableAddress, saying why, unless an address is of the release in force."""
         now = self._releases.in_force()
         chain_id = self._first.view.deployment.chain_id
         for span in self._releases.spans():
@@ -77,12 +76,14 @@ class Parts:
                 return
             if span.begins > now.begins:
                 when = f"release {span.number} of the network, which begins with epoch {span.begins}"
-                raise UserError(f"the address is of {when}: send it then")
-            raise UserError(
+                raise UnusableAddress(f"the address is of {when}: send it then")
+            raise UnusableAddress(
                 f"the address is of release {span.number} of the network, which is over: "
                 "ask the receiver for a new one"
             )
-        raise UserError("the address is of another network than yours, or of one that was deployed anew")
+        raise UnusableAddress(
+            "the address is of another network than yours, or of one that was deployed anew"
+        )
 
     def close(self) -> None:
         """Close the state files."""

@@ -39,7 +39,7 @@ class Posting:
     progress: Callable[[int, int], None] = _unnoticed
 
     def check(self, receiver: Address) -> None:
-        """Raise UserError for an address of another release or network."""
+        """Raise UnusableAddress for one of another release or network."""
         self.parts.check(receiver)
 
     def turn(self) -> AbstractAsyncContextManager[None]:

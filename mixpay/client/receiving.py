@@ -24,6 +24,8 @@ GRACE_DIVISOR = 4
 """A mailbox lives for a quarter of a term longer than its term."""
 MAX_PAGES = 256
 """Pages taken from one mailbox in a round: twice the usual quota. What is left waits for the next round."""
+_SEQUENCES = 1 << 63
+"""Beyond what a store can count, and any honest relay."""
 
 
 @dataclass(slots=True)
@@ -155,10 +157,10 @@ class Mailboxes:
 def _require_rising(relay: RelayId, after: int, sequences: list[int]) -> None:
     """Raise RelayUnavailable unless each sequence is above the one before, and the first above `after`.
 
-    Otherwise a relay could send the same messages for ever.
+    Otherwise a relay could send the same messages for ever, or a number that no store can keep.
     """
     for before, sequence in pairwise([after, *sequences]):
-        if sequence <= before:
+        if not before < sequence < _SEQUENCES:
             raise RelayUnavailable(
                 f"relay {relay} does not speak our protocol: it sent message {sequence} behind {before}"
             )

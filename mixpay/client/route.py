@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mixpay import envelope, packet
-from mixpay.address import Address
+from mixpay.address import Address, UnusableAddress
 from mixpay.client.errors import ClientError
 from mixpay.client.profile import Profile, mix_delay
 from mixpay.directory import Directory
-from mixpay.errors import UserError
 from mixpay.layers import Path, PathError, TermLayers
 from mixpay.packet import Built, Hop, KeyContext
 from mixpay.types import Epoch, Random, RelayId
@@ -40,8 +39,8 @@ class Packed:
 class Packer:
     """Makes packets from one entry to one address in one epoch.
 
-    `layers` and `context` are those of the directory's epoch. Raises UserError if the mailbox's relay is
-    not in the directory, NoPath if it has published no key for the epoch.
+    `layers` and `context` are those of the directory's epoch. Raises UnusableAddress if the mailbox's relay
+    is not in the directory, NoPath if it has published no key for the epoch.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Packer:
         self._entry, self._receiver, self._profile = entry, receiver, profile
         self._avoided: set[RelayId] = set()
         if directory.snapshot.by_id(receiver.relay) is None:
-            raise UserError(
+            raise UnusableAddress(
                 f"relay {receiver.relay} of this address is not in the network any more: "
                 "ask the receiver for a new address"
             )
@@ -74,7 +73,7 @@ class Packer:
     def pack(self, fragment: envelope.Fragment, random: Random) -> Packed:
         """A new packet for a fragment.
 
-        Raises NoPath, UserError (an address that nothing can be sealed to).
+        Raises NoPath, UnusableAddress (nothing can be sealed to it).
         """
         mixes = self._draw(random)
         hops = [Hop(mix, self._key(mix), mix_delay(self._profile, random)) for mix in mixes]

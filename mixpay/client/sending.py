@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 import aiohttp
 
 from mixpay import envelope
-from mixpay.address import Address
+from mixpay.address import Address, UnusableAddress
 from mixpay.client.directories import WITNESSES, ForgedDirectory, collect
 from mixpay.client.entry import EntryLink
 from mixpay.client.errors import NotSent, RelayRefused, RelayUnavailable
@@ -26,7 +26,6 @@ from mixpay.client.sender import ChangeEntry, Finished, GivenUp, Sender, Transmi
 from mixpay.client.wallet import LAG_SECONDS, Wallet
 from mixpay.crypto import uniform
 from mixpay.directory import Directory
-from mixpay.errors import UserError
 from mixpay.network import NetworkView
 from mixpay.passes import KIND_ENTRY, PassExhausted
 from mixpay.snapshot import RelayRecord, Snapshot
@@ -207,8 +206,8 @@ class Sending:
     async def _know(self, entry: RelayRecord) -> Directory:
         """The directory of the epoch: once for all entries.
 
-        Raises ForgedDirectory if the entry itself is a relay that nobody should use, UserError if the
-        receiver's is.
+        Raises ForgedDirectory if the entry itself is a relay that nobody should use, UnusableAddress if
+        the receiver's is.
         """
         snapshot = self._view.snapshot(self._view.epoch)
         known = self._directory
@@ -218,7 +217,7 @@ class Sending:
         if entry.id in two_faced:
             raise ForgedDirectory(f"relay {entry.id} signed two packet keys for one epoch")
         if self._receiver.relay in two_faced:
-            raise UserError(
+            raise UnusableAddress(
                 f"relay {self._receiver.relay}, which keeps the receiver's mailbox, signed two packet keys "
                 "to tell users apart: ask the receiver for a new address"
             )

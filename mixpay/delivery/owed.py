@@ -8,7 +8,7 @@ Rules
   * An acknowledgement is the answer to a body that was in the mailbox, never to time that passes: whoever
     sends nothing is told nothing, and no acknowledgement asks for another one.
   * Whoever asks again has missed the last one, perhaps in a relay that is dead still: the next is two
-    packets, by different mixes.
+    packets, by different mixes. So less than two packets leave for each body that came.
   * For one message there are `most` packets, so that a mailbox relay that shows us the same bodies again and
     again, or a sender that never has enough, gets no packets out of us for ever. Both are not told why.
   * While fragments come in, there is no hurry: what is not whole is acknowledged `quiet` seconds after the

@@ -2,7 +2,8 @@
 
 An address is an IPv4 address, or the /64 of an IPv6 one: whoever has a line has a whole /64, so single
 addresses in it tell nobody apart. One address may take a part of the places only, so that it takes a crowd to
-lock others out.
+lock others out. Many a line has a /56 or a /48, so all addresses of a /48 together may take `_SITE` times as
+much as one.
 
 Work (a handshake, a request) is a leaky bucket for each address: `burst` at once, `per_second` in the long
 run. A bucket that has run dry is forgotten; there are at most `_REMEMBERED`, and beyond that newcomers share
@@ -12,6 +13,7 @@ one.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -21,7 +23,8 @@ TOO_FAST = "too_fast"
 
 _REMEMBERED = 16_384
 _SHARED = ""
-_PREFIX = 64
+_PREFIX, _SITE_BITS = 64, 128 - 48
+_SITE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,16 @@ def group_of(address: str) -> str:
     return str(parsed)
 
 
+def _wider(group: str) -> list[tuple[str, int]]:
+    """What it counts as, and how many times as much as an address that may have."""
+    found = [(group, 1)]
+    if ":" in group:
+        with suppress(ValueError):
+            site = IPv6Address(int(IPv6Address(group)) >> _SITE_BITS << _SITE_BITS)
+            found.append((f"{site}/48", _SITE))
+    return found
+
+
 class Crowd:
     """Who is inside. `now`: seconds of any steady clock."""
 
@@ -76,29 +89,30 @@ class Crowd:
         """Let one in; else the reason why not."""
         if self.total >= self.limits.at_once:
             return TOO_MANY
-        if self._inside[group] >= self.limits.of_address:
+        if any(self._inside[wide] >= part * self.limits.of_address for wide, part in _wider(group)):
             return TOO_MANY_OF_ADDRESS
         if not self.may_work(group, now):
             return TOO_FAST
         self.total += 1
-        self._inside[group] += 1
+        self._inside.update(wide for wide, _ in _wider(group))
         return None
 
     def leave(self, group: str) -> None:
         """One who was let in is gone."""
         self.total -= 1
-        self._inside[group] -= 1
-        if not self._inside[group]:
-            del self._inside[group]
+        for wide, _ in _wider(group):
+            self._inside[wide] -= 1
+            if not self._inside[wide]:
+                del self._inside[wide]
 
     def may_work(self, group: str, now: float) -> bool:
         """Whether one more piece of work may be done for an address now; if so, it is counted."""
         if group not in self._levels and len(self._levels) >= _REMEMBERED and not self._forget(now):
             group = _SHARED
-        level = self._level(group, now)
-        if level + 1 > self.limits.at_a_burst:
+        wider = [(wide, self._level(wide, now) + 1 / part) for wide, part in _wider(group)]
+        if any(level > self.limits.at_a_burst for _, level in wider):
             return False
-        self._levels[group] = level + 1, now
+        self._levels.update((wide, (level, now)) for wide, level in wider)
         return True
 
     def _level(self, group: str, now: float) -> float:

@@ -48,8 +48,9 @@ poll_seconds = 2.0
 # Requests that may wait for the issuer at once; more are refused as busy.
 waiting = 256
 
-# Connections at once, in all and from one address (of IPv6: from one /64), and requests of one address each
-# second in the long run. Behind a proxy the first counts only: let the proxy limit addresses.
+# Connections at once, in all and from one address (of IPv6: from one /64; from one /48 four times as many),
+# and requests of one address each second in the long run. Behind a proxy the first counts only: let the proxy
+# limit addresses.
 connections = 1_000
 connections_of_address = 64
 per_second = 20.0

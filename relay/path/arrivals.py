@@ -215,6 +215,7 @@ class Arrivals:
             step.add(Side.PAYER, payer, response)
             self._deliver(peeled, step)
             return
+        self._flows.add(Epoch(frame.key_epoch), HOPS - frame.value, peeled.next_relay)
         self._metrics.carried("mix")
         step.changes.count("mix")
         origin = ORIGIN.pack(payer, taken.batch, taken.position, peeled.own)

@@ -3,9 +3,8 @@
 asked     before a packet is acknowledged, or a client's tick is taken: a refusal moves no money, and its
           payer hears of it at once. Dropped after its ack, it would be lost in silence, and the payer be paid
           for it.
-counted   when its ticket is issued: then it is forwarded.
-          What lies in between (in the mixer, or waits for a link) can exceed the cap once, by no more than
-          the link's queue; further packets are refused until the cap has caught up.
+counted   when it is taken, though it may be dropped yet: else a crowd that asks for a minute's delay would
+          be in before the first of it counts, and honest packets be refused until the cap has caught up.
 mailbox   no cap for the last hop: it is the receiver's choice, not the sender's draw.
 usable    a next hop whose link is up, which we have not cut off, for which nothing waits longer than `SLOW`,
           and whose packet key of the epoch is known (clients draw no others). Counted anew at each tick.
@@ -75,7 +74,7 @@ class Flows:
         return meter is None or meter.allows(next_hop)
 
     def add(self, epoch: Epoch, role: int, next_hop: RelayId) -> None:
-        """Such a packet went there."""
+        """Such a packet was taken, to go there."""
         meter = self._meters.get((epoch, role))
         if meter is not None:
             meter.add(next_hop)

@@ -180,7 +180,6 @@ class Router:
             self.waits[outgoing.relay] = effects.reason
             return False
         self._metrics.issued.add()
-        self.flows.add(outgoing.epoch, HOPS - 1 - outgoing.value, outgoing.relay)
         step.add(Side.PAYEE, outgoing.relay, effects, packet=(outgoing.epoch, outgoing.packet))
         return True
 
@@ -273,6 +272,7 @@ class Router:
 
         The result is that mix's ack (32 bytes), or PeerError with the reason of the loss.
         """
+        self.flows.add(epoch, Role.ENTRY, mix)
         origin, future = self._submissions.add(mix)
         now = self._clock()
         self._enqueue(Outgoing(mix, lock, hint, Value(HOPS - 1), epoch, packet, origin), now)

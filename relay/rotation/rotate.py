@@ -70,8 +70,12 @@ class Rotation:
     def begin(self, ports: tuple[int, int], capital: Amount, gas: int) -> Plan:
         """Check everything that can be checked before, and put the plan on disk.
 
-        `capital`, `gas`: see `Owner.register`. Raises UserError, ChainError.
+        `capital`, `gas`: see `Owner.register`. Raises UserError, if a daemon runs too; ChainError.
         """
+        with HomeLock(self._folder):
+            return self._begin(ports, capital, gas)
+
+    def _begin(self, ports: tuple[int, int], capital: Amount, gas: int) -> Plan:
         if read(self._folder) is not None:
             raise UserError("the operator key is being changed already: run it again without ports")
         keystore.load(self._folder / KEYS, OPERATOR_KEY, self._password)

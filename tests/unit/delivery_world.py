@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from mixpay import envelope
-from mixpay.address import Address
+from mixpay.address import Address, UnusableAddress
 from mixpay.client.courier import Courier
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox
@@ -23,7 +23,7 @@ from mixpay.client.report import Report
 from mixpay.client.sending import Leaving
 from mixpay.client.store import ClientStore
 from mixpay.envelope import Kind
-from mixpay.errors import UserError
+from mixpay.errors import MixpayError, UserError
 from mixpay.types import RelayId, Term
 
 MARK, TERM = b"mark", Term(4)
@@ -62,10 +62,13 @@ class Wires:
         self.posted: list[tuple[Address, int]] = []
         self.avoided: list[set[RelayId]] = []
         self.trouble: str | None = None
+        self.troubles: dict[Address, MixpayError] = {}
+        """Of single receivers."""
+        self.asked: list[Address] = []
 
     def check(self, receiver: Address) -> None:
         if receiver.mark != MARK:
-            raise UserError("the address is of another network")
+            raise UnusableAddress("the address is of another network")
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -81,6 +84,9 @@ class Wires:
     ) -> None:
         if self.trouble is not None:
             raise UserError(self.trouble)
+        self.asked.append(receiver)
+        if receiver in self.troubles:
+            raise self.troubles[receiver]
         for piece in pieces:
             leaving(piece.index, SimpleNamespace(mixes=ROUTE))  # type: ignore[arg-type]
             self.posted.append((receiver, piece.index))

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ from hypothesis import strategies as st
 
 from delivery_world import ROUTE, Crash, Person, Wires
 from mixpay import envelope
+from mixpay.address import UnusableAddress
+from mixpay.client.route import NoPath
 from mixpay.delivery.acks import Entry, messages
 from mixpay.delivery.outgoing import Patience, State
 from mixpay.envelope import CHUNK_BYTES, Message, Reply, file_message, text_message
+from mixpay.types import RelayId
 
 FATES = ("keep", "keep", "keep", "lose", "lose", "twice", "late", "before", "after")
 STEPS = ("send", "fetch", "answer", "hear", "settle", "wait")
@@ -263,6 +267,17 @@ def test_hostileSender_getsNoMorePacketsOut_thanItSendsIn() -> None:
         assert len(wires.posted) == 40
 
 
+def test_hostileSender_whoAsksAgainAndAgain_getsLessThanTwiceAsManyOut() -> None:
+    """In the name of somebody else: doubled answers are the price of a mix that is dead."""
+    with two() as (wires, alice, bob):
+        (piece,) = envelope.fragments(text_message("x"), os.urandom, Reply(alice.address, bytes(16)))
+        for asked in range(1, 100):
+            bob.mailbox.put(envelope.seal(piece, bob.address, os.urandom))
+            perform("fetch", alice, bob)
+            perform("answer", alice, bob)
+            assert len(wires.posted) == min(2 * asked - 1, 64)
+
+
 def test_hostileMailboxRelay_thatRepeatsABody_isNotAnsweredForEver() -> None:
     with two() as (wires, alice, bob):
         write(alice, bob, text_message("hello"))
@@ -304,6 +319,40 @@ def test_trouble_isToldOnce_andOutlasted() -> None:
         wires.trouble, wires.now = None, wires.now + 600
         come_to_rest(alice, bob)
         assert bob.read == [b"hello"]
+
+
+def test_aReceiverThatCannotBeReached_keepsNobodyElseWaiting() -> None:
+    """Its relay has left, or is down; or it gave an address whose key is no key."""
+    for trouble in (UnusableAddress("its relay has left"), NoPath("its relay is down")):
+        with two() as (wires, alice, bob):
+            gone = replace(bob.address, relay=RelayId(77))
+            wires.troubles[gone] = trouble
+            for _ in range(8):  # whatever the order in which messages are looked through
+                alice.courier.outbox.put(text_message("x"), gone, alice.address, os.urandom, wires.now)
+            write(alice, bob, text_message("hello"))
+            perform("send", alice, bob)
+            perform("fetch", alice, bob)
+            assert bob.read == [b"hello"]
+            assert alice.told == [f"{trouble}; it is kept, and tried again"]
+            for _ in range(600):
+                perform("send", alice, bob)
+                wires.now += 1
+            assert wires.asked.count(gone) < 12, "it is tried more and more seldom"
+
+
+def test_aStrangerWhoCannotBeToldAnything_keepsNobodyElseWaiting() -> None:
+    """Twenty messages that name a place to which nothing can be sent: more than are answered at once."""
+    for trouble in (UnusableAddress("no valid key"), NoPath("its relay is down")):
+        with two() as (wires, alice, bob):
+            for number in range(20):
+                nowhere = replace(alice.address, relay=RelayId(77 + number))
+                wires.troubles[nowhere] = trouble
+                for piece in envelope.fragments(text_message("x"), os.urandom, Reply(nowhere, bytes(16))):
+                    bob.mailbox.put(envelope.seal(piece, bob.address, os.urandom))
+            write(alice, bob, text_message("hello"))
+            for step in ("send", "fetch", "answer", "answer", "hear"):
+                perform(step, alice, bob)
+            assert [end.state for end in alice.courier.ended] == [State.ACKNOWLEDGED]
 
 
 def test_store_tellsNobody_whoWritesToWhom_orWhat(tmp_path: Path) -> None:

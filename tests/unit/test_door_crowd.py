@@ -59,6 +59,25 @@ def test_crowd_keepsItsLimits_andCountsRight(events: list[tuple[str, bool, float
                 assert j - i + 1 <= 3 + (times[j] - begin) + 1e-6
 
 
+def test_oneCustomersWholeNetwork_locksNobodyOut() -> None:
+    """The attack: a /48, which one gets with many a line, has 65,536 addresses that look like strangers."""
+    doors = Crowd(CrowdLimits(at_once=256, of_address=32, per_second=50.0))
+    reasons = [doors.enter(group_of(f"2001:db8:1:{number % 64:x}::1"), 0.0) for number in range(1000)]
+    assert reasons.count(None) == doors.total == 4 * 32
+    assert doors.enter(group_of("2001:db8:2::1"), 0.0) is None
+    for number in range(64):
+        if reasons[number] is None:
+            doors.leave(group_of(f"2001:db8:1:{number:x}::1"))
+    assert doors.enter(group_of("2001:db8:1:ffff::1"), 100.0) is None
+
+
+def test_oneCustomersWholeNetwork_isSlowedDown() -> None:
+    doors = Crowd(CrowdLimits(at_once=9, of_address=9, per_second=1.0, burst=2))
+    asked = [doors.may_work(group_of(f"2001:db8:1:{number:x}::1"), 0.0) for number in range(64)]
+    assert asked.count(True) == 4 * 2
+    assert doors.may_work(group_of("2001:db8:2::1"), 0.0)
+
+
 def test_whoCameTooFast_isLetInLater() -> None:
     doors = Crowd(CrowdLimits(at_once=9, of_address=9, per_second=2.0, burst=2))
     assert [doors.enter("a", 0.0) for _ in range(3)] == [None, None, TOO_FAST]

@@ -13,9 +13,11 @@ from mixpay import keystore
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from mixpay.parameters import DEMO
+from mixpay.types import Amount
 from relay import config as configs
 from relay.home import Home, initialise, operator_account
 from relay.home_lock import HomeLock
+from relay.operator.registration import Owner
 from relay.retired import RetiredRelays
 from relay.rotation import plan as plans
 from relay.rotation.rotate import Rotation
@@ -167,6 +169,23 @@ def test_rotation_isOneAtATime(scene: Scene) -> None:
     scene.rotation().go_on()
     with pytest.raises(UserError, match="is being changed already"):
         scene.begin()
+
+
+def test_rotation_begunTwiceAtTheSameTime_isOne(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second has looked for a plan before the first put its own on disk, and asks the chain meanwhile."""
+    require_funds = Owner.require_funds
+
+    def first_is_faster(owner: Owner, capital: Amount, gas: int) -> None:
+        monkeypatch.setattr(Owner, "require_funds", require_funds)
+        with pytest.raises(UserError, match="in use by another"):
+            scene.begin()
+        require_funds(owner, capital, gas)
+
+    monkeypatch.setattr(Owner, "require_funds", first_is_faster)
+    tokens = scene.tokens()
+    scene.begin()
+    scene.rotation().go_on()
+    require_rotated(scene, tokens)
 
 
 def test_rotation_endsWhenTheOldOneIsSettled_andItsStakeIsFree_I1_I6(scene: Scene) -> None:
