@@ -6,8 +6,8 @@ Rules
 - A lost ticket is remembered until the payee can no longer acknowledge it: a payee that has cut batch n
   takes no ticket up to the highest number in batches before n. So a late acknowledgement finds its ticket.
   Those refused for their packets, not for a limit, are forgotten, the newest excepted. With too many lost
-  ones, one more ticket is promised each `probe_interval`, and as many as were acknowledged in time since: once
-  they are settled, those before them are forgotten.
+  ones, one more ticket is promised each `probe_interval`, and as many as were acknowledged in time since:
+  once they are settled, those before them are forgotten.
 - A late acknowledgement is paid, but earns nothing upstream. Too many of them, and issuing stops: withholding
   acknowledgements until they are worth nothing to us must not be a way to earn.
 - Acknowledgements are taken strictly in the order of their positions, each once, and only if ack·G = hint.
