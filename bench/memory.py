@@ -27,7 +27,8 @@ _RICH = Channel(Amount(10**27))
 
 
 def measure(found: Found, world: World, scale: Scale) -> None:
-    """Fill the database of the relay under test, start it, and look."""
+    """Fill the database of the relay under test, start it without workers, as it comes, and look."""
+    world.set("workers", "0")
     asyncio.run(fill(world, scale.held))
     daemon = Daemon(world, "daemon-full")
     try:

@@ -36,6 +36,7 @@ Entries, next mixes and what makes packets are one other process on the same two
   they dropped, what the relay dropped, and what came through add up to what was offered, or *unaccounted* says so.
 - *bytes_per_receipt* grows a payee's file by a batch of {receipts:,}; {payer:.0f} more bytes are the payer's for each ticket
   it promised, {tag:.0f} a replay tag.
+- *rss_mb* is without worker processes, which is how a relay comes; all batches have just been cut, so their trees are in it.
 - *mixer_ks* above 1: a statistician could tell the mixer's delays from the exponential by {delays:,} of them. The daemon
   looks at its mixer every {pulse:g} ms, and a packet leaves at the look nearest to its time; woken just when a packet
   is due, the same test gives {woken:.2f}.

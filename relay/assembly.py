@@ -61,11 +61,13 @@ from relay.redeem.pool_view import ChainPool
 from relay.redeem.redeemer import PassRedeemer
 from relay.redeem.rules import RedeemRules
 from relay.state import State
-from relay.store import RelayStore, StoreFailed
+from relay.store import RelayStore, StoreFailed, StoreLimits
 from relay.treasury import TreasuryDesk
 from relay.winding_up import left_to_do
 
 _TAGS = 50_000_000
+_GATHER = 0.004
+"""Seconds that an ack waits for others of the same commit; a packet's delay has this in it."""
 
 
 def book_limits(config: RelayConfig) -> Limits:
@@ -115,7 +117,7 @@ class Assembly:
         """What the relay can carry, once it was measured at the start."""
         self.contracts = Contracts(rpc, home.deployment)
         self.endpoint = _registered_endpoint(view, me)
-        self.store = RelayStore(home.database, on_failure=on_failure)
+        self.store = RelayStore(home.database, StoreLimits(gather=_GATHER), on_failure=on_failure)
         try:
             self.record = SignedEpochs(home.signed_epochs, view.registry_domain)
             keys = PacketKeys(self.store.packet_keys(), os.urandom, self.record.newest)

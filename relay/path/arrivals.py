@@ -58,7 +58,7 @@ class _UnderWay:
 
 
 class Arrivals:
-    """Checks, opens and books packets. `hold`: takes a packet for so many seconds. All in the event loop."""
+    """Checks, opens and books packets. `hold`: takes a packet that came then for so many seconds."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Arrivals:
         clock: Callable[[], float],
         chain_time: Callable[[], int],
         opener: Opener,
-        hold: Callable[[Outgoing, float], None],
+        hold: Callable[[Outgoing, float, float], None],
         flows: Flows,
     ) -> None:
         self._me = me
@@ -105,13 +105,14 @@ class Arrivals:
         fit = [frame for frame in arrived if self._may_be_opened(payer, frame, step)]
         if not fit:
             return
+        came = self._clock()  # delays are counted from here: what the relay's own work takes is in them
         prices = [self._epochs[Epoch(frame.key_epoch)].hop_price for frame in fit]
         jobs = [Job(Epoch(f.key_epoch), HOPS - f.value, f.lock, f.hint, f.packet) for f in fit]
 
         def done(verdicts: Sequence[Verdict]) -> None:
             with self._books.step() as later:
                 for frame, price, verdict in zip(fit, prices, verdicts, strict=True):
-                    self._opened(payer, frame, price, verdict, later)
+                    self._opened(payer, frame, price, verdict, came, later)
             self.relieved()
 
         self._opener.open(jobs, done)
@@ -153,7 +154,13 @@ class Arrivals:
         return keys
 
     def _opened(
-        self, payer: RelayId, frame: frames.Packet, price: Amount, verdict: Verdict, step: Step
+        self,
+        payer: RelayId,
+        frame: frames.Packet,
+        price: Amount,
+        verdict: Verdict,
+        came: float,
+        step: Step,
     ) -> None:
         """Book an opened packet, unless something is wrong with it."""
         self._count(payer, -1, -frame.value)
@@ -169,7 +176,7 @@ class Arrivals:
         step.add(Side.PAYER, payer, effects)
         for effect in effects:
             if type(effect) is TicketTaken:
-                self._proceed(payer, frame, opened, effect, step)
+                self._proceed(payer, frame, opened, effect, came, step)
 
     def _repeated(self, payer: RelayId, frame: frames.Packet, step: Step) -> bool:
         """Whether this ticket was taken before: it gets the same ack, whatever its packet is now."""
@@ -204,7 +211,13 @@ class Arrivals:
         step.add(Side.PAYER, payer, (SendRefuseTicket(seq, reason),))
 
     def _proceed(
-        self, payer: RelayId, frame: frames.Packet, opened: Opened, taken: TicketTaken, step: Step
+        self,
+        payer: RelayId,
+        frame: frames.Packet,
+        opened: Opened,
+        taken: TicketTaken,
+        came: float,
+        step: Step,
     ) -> None:
         peeled = opened.peeled
         if isinstance(peeled, packets.Deliver):
@@ -223,7 +236,7 @@ class Arrivals:
             peeled.next_relay, peeled.next_lock, opened.next_hint,
             Value(frame.value - 1), Epoch(frame.key_epoch), peeled.packet, origin,
         )  # fmt: skip
-        step.then(lambda: self._hold(outgoing, peeled.delay_ms / 1000))
+        step.then(lambda: self._hold(outgoing, came, peeled.delay_ms / 1000))
 
     def _deliver(self, peeled: packets.Deliver, step: Step) -> None:
         outcome = self._mailboxes.deliver(peeled.mailbox_id, peeled.user_data, self._chain_time())

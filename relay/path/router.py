@@ -93,8 +93,8 @@ class Router:
         """Packets came from a payer: see `Arrivals`."""
         self.arrivals.on_packets(payer, arrived, step)
 
-    def _mix(self, outgoing: Outgoing, delay: float) -> None:
-        if not self._mixer.add(self._clock(), delay, outgoing):
+    def _mix(self, outgoing: Outgoing, came: float, delay: float) -> None:
+        if not self._mixer.add(came, delay, outgoing):
             self._metrics.dropped("mixer_full")
 
     # ------------------------------------------------------------------ packets to payees

@@ -45,7 +45,7 @@ class StoreFailed(MixpayError):
 
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
-    """Limits of the store. `max_backlog`, `max_group` in changes; `scrub_after` in seconds."""
+    """Limits of the store. `max_backlog`, `max_group` in changes; `scrub_after`, `gather` in seconds."""
 
     max_backlog: int = 100_000
     """Changes that wait for the disk before the store says that it is congested."""
@@ -53,6 +53,8 @@ class StoreLimits:
     """Changes in one commit, about."""
     scrub_after: float = 60.0
     """Within this time after something was deleted its last traces leave the journal too."""
+    gather: float = 0.0
+    """So long a first change waits for company: a commit costs as much as opening a packet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,8 @@ class Store:
             return []
         if first is None:
             return None
+        if self._limits.gather and self._queue.empty():
+            time.sleep(self._limits.gather)
         writes, size = [first], len(first.ops)
         while size < self._limits.max_group and not self._queue.empty():
             following = self._queue.get()
