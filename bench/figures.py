@@ -47,12 +47,12 @@ GOALS: Mapping[str, Goal] = {
     "hop_over_floor": Goal("×", 1.5, RUN, "hop_us / floor_us"),
     "ack_check_us": Goal("µs", 9, MACHINE, "check one ack of 256"),
     "relay_us_per_packet": Goal("µs", None, MACHINE, "CPU of the whole daemon, as busy as it can be"),
-    "relay_over_floor": Goal("×", 2.0, RUN, "relay_us_per_packet / floor_us"),
+    "relay_over_floor": Goal("×", 2.0, RUN, "relay_us_per_packet / the floor while it runs"),
     "relay_us_no_incentives": Goal(
         "µs", None, MACHINE, "the same frames, no proof of relay, no books, as busy as can be"
     ),
     "incentives_ratio": Goal(
-        "×", 2.2, "the relay without incentives", "with them / without, each as busy as can be"
+        "×", 2.2, "the relay without incentives", "with them / without, each as busy as can be, by turns"
     ),
     "incentives_ratio_same_load": Goal(
         "×", None, "the relay without incentives", "with them / without, under the same load"

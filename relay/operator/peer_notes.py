@@ -32,7 +32,7 @@ _OUR_LIMITS = {
     labels.CREDIT_EXHAUSTED: "until we open a channel to it",
     labels.CHANNEL_CLOSING: "until the closing of our channel is taken back, as it is when packets wait",
     labels.DRAINING: "until it takes packets again",
-    labels.PAYEE_REFUSES: "it has reached a limit of its own: tried again at once",
+    labels.PAYEE_REFUSES: "it has reached a limit of its own: tried again within seconds",
     labels.TOO_MANY_LOST: "until it acknowledges in time: one ticket a minute finds out",
     labels.TOO_MANY_LATE: "until this relay is started again: it acknowledges when that earns us nothing",
 }

@@ -56,6 +56,20 @@ def test_makeTargetExists(document: str, target: str) -> None:
     assert re.search(rf"^{re.escape(target)}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
+def test_treeNamesWhatIsThere() -> None:
+    text = (ROOT / "README.md").read_text()
+    (tree,) = re.findall(r"\n## Where a packet goes\n\n```\n(.*?)```", text, re.DOTALL)
+    folder, found = ROOT, 0
+    for line in tree.splitlines():
+        if not line.startswith(" "):
+            folder = ROOT / line.split()[0]
+        inner = [folder / name for name in re.findall(r"(\w+)/ \(", line)]
+        for name in re.findall(r"[\w/]*\w(?:/|\.py)(?!\w)", line):
+            assert any((place / name).exists() for place in (folder, ROOT, *inner)), f"{folder.name}: {name}"
+            found += 1
+    assert found > 40
+
+
 def test_linkedFilesExist() -> None:
     for name in DOCUMENTS:
         for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):

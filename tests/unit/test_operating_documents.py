@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from mixpay.amounts import shown
 from mixpay.parameters import DAY, HOUR, PRODUCTION
 from mixpay.types import HOPS
 from relay.config import Limits, TreasuryRules
+from relay.draining import LONGEST
 from relay.metrics import Metrics, Tally
 from relay.operator.gauge_table import TABLE, described
 
@@ -111,6 +113,12 @@ def test_capital_isComputedFromTheParameters() -> None:
     assert PRODUCTION.answer_window == DAY  # "within a day"
 
 
+def test_capitalOfTheExample_isNotSweptToTheOwner() -> None:
+    (kept,) = re.findall(r"--set treasury\.float=(\w+)", INSTALL)
+    (capital,) = re.findall(r"--capital (\d+)", INSTALL)
+    assert int(kept) * PRODUCTION.hop_price == int(capital) * 10**18
+
+
 def test_gas_isThatOfTheSnapshot() -> None:
     begin = GAS["register"] + GAS["deposit"] + 16 * GAS["fund_open"]
     case = sum(GAS[name] for name in ("court_open", "court_record", "court_finish", "claim_judgement"))
@@ -155,6 +163,14 @@ def test_unit_runsACommandThatThereIs_inTheFolderOfTheDocument() -> None:
 def test_unit_restartsAfterWhatMayPass_only() -> None:
     assert unit()["Restart"] == ["on-failure"]
     assert unit()["RestartPreventExitStatus"] == ["2"]  # `mixpay.cli.common.MISTAKE`
+
+
+def test_unit_givesTheTimeThatDrainingTakes() -> None:
+    (seconds,) = unit()["TimeoutStopSec"]
+    assert int(seconds) >= LONGEST + 20.0
+    operating = (ROOT / "docs/operating.md").read_text()
+    assert f"`TimeoutStopSec={seconds}`" in operating
+    assert f"for {math.ceil(LONGEST)} seconds at most" in operating
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
