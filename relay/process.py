@@ -26,7 +26,7 @@ from relay.supervisor import Supervisor
 log = logging.getLogger(__name__)
 
 _GARBAGE = (50_000, 20, 50)
-"""New objects before the first look, looks before the second and before the third kind; Python's: 700, 10, 10."""
+"""New objects before a look, looks before a wider one, and before one at all: Python's are 700, 10, 10."""
 _THREADS = 64
 """Some six parts of the daemon of each release, and of each retired key, ask the chain."""
 
