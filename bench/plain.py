@@ -29,6 +29,7 @@ from mixpay.types import HOPS, RelayId
 from mixpay.wire import frames
 from relay.links import Identity, Link, LinkDialer, LinkServer
 from relay.path.mixer import PULSE, Mixer
+from relay.process import collect_seldom
 from relay.store import Changes, IssuedTickets, RelayStore
 
 _TAGS = 50_000_000
@@ -117,6 +118,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=os.path.dirname(sys.argv[1])) as folder:  # noqa: PTH120
 
         async def run() -> None:
+            collect_seldom()
             await PlainRelay(script, Path(folder)).serve()
 
         asyncio.run(run())

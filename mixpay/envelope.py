@@ -16,6 +16,7 @@ acknowledges those. How fragments are put together again: `mixpay.reassembly`.
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -52,6 +53,7 @@ _WANTS_REPLY = 0x80
 MAX_LENGTH = PREAMBLE_BYTES + MAX_NAME + _REPLY_BYTES + MAX_MESSAGE
 _NONCE = bytes(12)
 _NAMELESS = "unnamed"
+_LEADING = re.compile(r"\A[\s.~-]+")
 
 
 class EnvelopeError(PeerError):
@@ -214,10 +216,10 @@ def safe_name(name: str) -> str:
     """A stranger's file name made safe to create: a base name, not hidden, nothing unprintable in it."""
     base = name.replace("\\", "/").rsplit("/", 1)[-1]
     kept = "".join(c for c in base if not unicodedata.category(c).startswith("C") and c not in ':*?"<>|')
-    kept = kept.strip().lstrip(".~-").strip()
+    kept = _LEADING.sub("", kept).strip()
     while len(kept.encode()) > MAX_NAME:
         kept = kept[:-1]
-    return kept or _NAMELESS
+    return kept.rstrip() or _NAMELESS
 
 
 def safe_text(content: bytes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import resource
 import signal
@@ -24,6 +25,8 @@ from relay.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
+_GARBAGE = (50_000, 20, 50)
+"""New objects before a look, looks before a wider one, and before one at all: Python's are 700, 10, 10."""
 _THREADS = 64
 """Some six parts of the daemon of each release, and of each retired key, ask the chain."""
 
@@ -36,6 +39,15 @@ def run(path: Path, password: str) -> None:
     with HomeLock(path):
         require_whole(path)
         asyncio.run(_serve(Home.open(path, password), RetiredRelays.open(path, password)))
+
+
+def collect_seldom() -> None:
+    """Look for objects that hold each other less often: a packet makes dozens of objects, none of which does,
+    and what was loaded at the start stays.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
 
 
 def _allow_files() -> None:
@@ -72,6 +84,7 @@ class Signals:
 
 
 async def _serve(home: Home, retired: RetiredRelays) -> None:
+    collect_seldom()
     _allow_files()
     _allow_waiting()
     signals = Signals()

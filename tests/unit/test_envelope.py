@@ -222,6 +222,8 @@ def test_join_cleansTheNameOfAHostileSender() -> None:
         ("", "unnamed"),
         (".bashrc", "bashrc"),
         ("-rf", "rf"),
+        ("- ~x", "x"),
+        ("-\0 \x80~", "unnamed"),
         ("a\x00b\nc\x1b[2J.txt", "abc[2J.txt"),
         ("fdp\u202egpj.exe", "fdpgpj.exe"),
         ("C:\\x", "x"),
@@ -238,6 +240,7 @@ def test_safeName_isAlwaysAPlainBaseName(name: str) -> None:
     safe = safe_name(name)
     assert safe and safe not in (".", "..") and not set(safe) & set('/\\\0\n\x1b:*?"<>|')
     assert len(safe.encode()) <= 255
+    assert not safe.startswith((".", "-", "~", " "))
     assert safe_name(safe) == safe
 
 
