@@ -259,9 +259,9 @@ def test_aChainThatStandsStill_delaysNoPacket(world: World, bob: tuple[User, str
     world.network.wait("the relays to go on", world.network.ready)
 
 
-def _owed(status: Status) -> dict[RelayId, int]:
+def _owed(status: Status) -> dict[str, int]:
     """What payers owe; one that owes nothing has a book again only once it has come back."""
-    return {RelayId(payer.relay): payer.unsettled_value for payer in status.payers if payer.unsettled_value}
+    return {payer.account: payer.unsettled_value for payer in status.payers if payer.unsettled_value}
 
 
 def test_aRelayThatCrashes_comesBackWithItsBooks(world: World, bob: tuple[User, str]) -> None:
