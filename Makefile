@@ -90,10 +90,9 @@ $(BENCH_READY): requirements/bench.txt scripts/setup_bench.sh $(PYTHON_READY)
 bench: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what a packet costs, layer by layer; LAYERS="hop book", STRICT=1; writes reports/bench.json, with WRITE=1 docs/bench.md
 	@python -m bench $(LAYERS) $(if $(WRITE),--write) $(if $(STRICT),--strict)
 
-# Three at a time on two cores: real processes wait for each other much of the time.
 test-e2e: $(READY) ## real processes on a local chain, end to end
 	@echo "== end-to-end tests"
-	@python -m pytest tests/e2e -n 3 --dist loadfile --no-loadscope-reorder
+	@python -m pytest tests/e2e -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## ruff, mypy, forge fmt, slither, and what docs/audit has of them
 	@echo "== ruff"

@@ -248,7 +248,8 @@ async def test_forgeriesOverALink_closeIt_andTheirReasonIsKept(world: RelayWorld
     payee = world.relay(min(payer.dialer.links))
     as_payer, as_payee = (Side.PAYER, payer.me), (Side.PAYEE, payee.me)
 
-    payer.dialer.links[payee.me].send(frames.Voucher(10**18, 2**31, bytes(65)))
+    await until(lambda: payer.dialer.links[payee.me].is_open, "the link")
+    assert payer.dialer.links[payee.me].send(frames.Voucher(10**18, 2**31, bytes(65)))
     await until(lambda: as_payer in payee.hooks.cut_off, "the voucher to be refused")
     assert payee.hooks.cut_off[as_payer] == "wrong_voucher"
     await until(
