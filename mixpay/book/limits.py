@@ -97,9 +97,9 @@ class Limits:
     shorten_after: int = 1_024
     """Signed tickets of a batch are written down in short, at least so many at a time."""
     max_lost: int = 4_096
-    """A payer keeps that many lost tickets in mind, then stops to promise more, but for a probe:"""
+    """A payer keeps that many lost tickets in mind, then stops to promise more, but for probes."""
     probe_interval: float = 60.0
-    """the first ticket after so long. A payee that lost many, crash after crash, may be well again."""
+    """With too many lost, one ticket is promised after so long: the payee may be well again."""
     max_late: int = 512
     """A payer is paid nothing upstream for what is acknowledged too late, but owes it all the same. After so
     many late acks, beyond a sixteenth of the timely ones, it stops to promise more, so that withholding acks

@@ -61,6 +61,14 @@ async def test_packet_isAcknowledgedAndForwardedAfterItsDelay(parts: Parts, mix:
     assert sent == frames.Packet(1, EPOCH, layer.next_lock, long_form(layer.next_hint), 3, layer.packet)
 
 
+async def test_delay_countsFromThePacketsArrival_notFromItsCommit(parts: Parts, mix: Node) -> None:
+    built, to_next = parts.packet(delay_ms=500), mix.wires[Side.PAYEE][parts.path()[2]]
+    mix.desk.received(Side.PAYER, parts.path()[0], [frame(built)])
+    await mix.pass_time(0.4)  # so long its commit takes
+    await mix.pass_time(0.11)
+    assert len(to_next.take()) == 1
+
+
 async def test_packetThatWaits_saysForWhichLimit(parts: Parts, mix: Node) -> None:
     mix2 = parts.path()[2]
 

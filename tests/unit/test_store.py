@@ -57,6 +57,15 @@ async def test_writes_that_come_together_share_a_commit(path: Path) -> None:
         assert opened.stats.commits < 100
 
 
+async def test_first_change_waits_for_company_and_all_share_a_commit(path: Path) -> None:
+    async with store(path, limits=StoreLimits(gather=0.5)) as opened:
+        first = asyncio.ensure_future(opened.written([setting("first")]))
+        await asyncio.sleep(0.05)  # without gathering, the writer would have committed by now
+        await opened.written([setting("second")])
+        await first
+        assert opened.stats.commits == 1
+
+
 async def test_group_has_a_largest_size(path: Path) -> None:
     async with store(path, limits=StoreLimits(max_group=10)) as opened:
         await asyncio.gather(*(opened.written([setting(f"n{number}")]) for number in range(100)))
