@@ -22,7 +22,7 @@ from mixpay.deployment import Deployment
 from mixpay.endpoint import Endpoint
 from mixpay.errors import UserError
 from mixpay.parameters import DEMO
-from mixpay.types import Account, Amount, Epoch
+from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.config import RelayConfig
 from relay.home import Home
 from relay.keys.directories import decode_descriptor
@@ -126,6 +126,16 @@ async def test_whatTheDaemonMeasuredAtItsStart_isInItsDescriptors(street: Street
     said = decode_descriptor(daemon.state.directories.own_descriptor(epoch))
     assert daemon.capacity is not None
     assert said.capacity == daemon.capacity.packets > 0
+
+
+async def test_payerThatIsBack_isDialledAsAPayee(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    street.register(street.first)
+    street.world.join()
+    daemon = (await street.run()).daemons[0]
+    wanted: list[RelayId] = []
+    monkeypatch.setattr(daemon.dialer, "want", wanted.extend)
+    daemon.desk.payer_is_there(RelayId(77))
+    assert RelayId(77) in wanted
 
 
 async def test_contractsThatAreNotKnown_areToldOnce_andNothingElseHappens(
