@@ -7,11 +7,15 @@ until a million tags have moved. Places come from Python's hash of bytes, which 
 
 from __future__ import annotations
 
+import struct
+from array import array
+
 from mixpay.geometry import REPLAY_TAG_SIZE as SIZE
 
 _TABLES = 256
 _SMALLEST = 16
 _FREE = bytes(SIZE)
+_HALVES = struct.Struct("QQ")  # numbers compare in a third of the time that slices of bytes take
 
 
 class TagSet:
@@ -20,7 +24,7 @@ class TagSet:
     __slots__ = ("_counts", "_size", "_tables", "_zero")
 
     def __init__(self) -> None:
-        self._tables = [bytearray(_SMALLEST * SIZE) for _ in range(_TABLES)]
+        self._tables = [_table(_SMALLEST) for _ in range(_TABLES)]
         self._counts = [0] * _TABLES
         self._size = 0
         self._zero = False  # the one tag that a table would take for a free place
@@ -33,8 +37,9 @@ class TagSet:
             return self._zero
         place = hash(tag)
         table = self._tables[place % _TABLES]
-        at = _find(table, tag, place)
-        return table[at : at + SIZE] == tag
+        halves: tuple[int, int] = _HALVES.unpack(tag)
+        at = _find(table, *halves, place)
+        return (table[at], table[at + 1]) == halves
 
     def add(self, tag: bytes) -> bool:
         """Add a tag, 16 bytes. Returns False if it was there already."""
@@ -45,31 +50,37 @@ class TagSet:
         place = hash(tag)
         number = place % _TABLES
         table = self._tables[number]
-        at = _find(table, tag, place)
-        if table[at : at + SIZE] == tag:
+        halves: tuple[int, int] = _HALVES.unpack(tag)
+        at = _find(table, *halves, place)
+        if (table[at], table[at + 1]) == halves:
             return False
-        table[at : at + SIZE] = tag
+        table[at], table[at + 1] = halves
         self._size += 1
         self._counts[number] += 1
-        if self._counts[number] * SIZE * 4 > len(table) * 3:
+        if self._counts[number] * 8 > len(table) * 3:
             self._tables[number] = _doubled(table)
         return True
 
 
-def _find(table: bytearray, tag: bytes, place: int) -> int:
-    """Return where in its table the tag stands, or the free place for it."""
+def _table(places: int) -> array[int]:
+    return array("Q", bytes(places * SIZE))
+
+
+def _find(table: array[int], first: int, second: int, place: int) -> int:
+    """Return where in its table the tag of these halves stands, or the free place for it."""
     end = len(table)
-    at = (place // _TABLES * SIZE) % end
-    while table[at : at + SIZE] not in (tag, _FREE):
-        at = (at + SIZE) % end
+    at = (place // _TABLES * 2) % end
+    while (found := table[at]) != first or table[at + 1] != second:
+        if not found and not table[at + 1]:
+            return at
+        at = (at + 2) % end
     return at
 
 
-def _doubled(table: bytearray) -> bytearray:
-    larger = bytearray(2 * len(table))
-    for start in range(0, len(table), SIZE):
-        tag = bytes(table[start : start + SIZE])
-        if tag != _FREE:
-            at = _find(larger, tag, hash(tag))
-            larger[at : at + SIZE] = tag
+def _doubled(table: array[int]) -> array[int]:
+    larger = _table(len(table))
+    for halves in zip(table[::2], table[1::2], strict=True):
+        if halves != (0, 0):
+            at = _find(larger, *halves, hash(_HALVES.pack(*halves)))
+            larger[at], larger[at + 1] = halves
     return larger
