@@ -40,7 +40,7 @@ class Hop:
         secret, key, other = (os.urandom(32) for _ in range(3))
         public = x25519.public_key(secret)
         self.supply = Supply(CONTEXT, public, [RelayId(2)], os.urandom)
-        self.keys = {EPOCH: Key(CONTEXT, public, secret)}
+        self.keys = {EPOCH: Key(CONTEXT, public, x25519.SecretKey(secret))}
         self.tags = TagStore(EPOCH, 1 << 24)
         me, peer = (Account(eip712.account_of(one)) for one in (key, other))
         domain = eip712.channels_domain(31337, bytes(20))

@@ -33,11 +33,11 @@ def floor() -> Part:
     """One X25519, two secp256k1 base multiplications, one addition: what a hop cannot do without
     (docs/design.md §6), by the same functions that the relay calls.
     """
-    secret, public = os.urandom(32), x25519.public_key(os.urandom(32))
+    secret, public = x25519.SecretKey(os.urandom(32)), x25519.public_key(os.urandom(32))
     own, ack = (secp256k1.scalar_from(os.urandom(secp256k1.SEED_SIZE)) for _ in range(2))
 
     def once() -> None:
-        x25519.exchange(secret, public)
+        secret.exchange(public)
         secp256k1.sum_points([secp256k1.multiply_base(own), secp256k1.multiply_base(ack)])
 
     return once

@@ -52,8 +52,8 @@ def measure_primitives(scale: Scale) -> dict[str, float]:
 
 def measure(scale: Scale) -> Found:
     """A packet built by a client, and opened by its first mix."""
-    secret = os.urandom(32)
-    public = x25519.public_key(secret)
+    drawn = os.urandom(32)
+    secret, public = x25519.SecretKey(drawn), x25519.public_key(drawn)
     mixes = [packet.Hop(RelayId(number), public, 100) for number in (1, 2, 3)]
     mailbox, user_data = packet.Hop(RelayId(4), public, 0), os.urandom(GEOMETRY.user_size)
 
@@ -72,7 +72,7 @@ def measure(scale: Scale) -> Found:
     return Found(detail={"us": interleaved(parts, scale.slices)})
 
 
-def _replay(secret: bytes, public: bytes, made: bytes) -> None:
+def _replay(secret: x25519.SecretKey, public: bytes, made: bytes) -> None:
     try:
         packet.peel(CONTEXT, secret, public, 1, made, lambda tag: True)
     except packet.Replayed:

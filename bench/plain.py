@@ -43,8 +43,8 @@ class PlainRelay:
     def __init__(self, script: dict[str, Any], folder: Path) -> None:
         root, registry = bytes.fromhex(script["root"]), bytes.fromhex(script["registry"])
         self._context = KeyContext(script["chain_id"], registry, root)
-        self._secret = bytes.fromhex(script["secret"])
-        self._public = x25519.public_key(self._secret)
+        secret = bytes.fromhex(script["secret"])
+        self._secret, self._public = x25519.SecretKey(secret), x25519.public_key(secret)
         self._tags = TagStore(EPOCH, _TAGS)
         self._mixer: Mixer[tuple[int, Forward]] = Mixer(1 << 20, PULSE)
         self._store = RelayStore(folder / "plain.sqlite")

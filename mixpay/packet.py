@@ -225,14 +225,14 @@ def build(
 
 def peel(
     context: KeyContext,
-    secret_key: bytes,
+    secret_key: x25519.SecretKey,
     public_key: bytes,
     layer: int,
     packet: bytes,
     is_replay: Callable[[bytes], bool],
     geometry: Geometry = GEOMETRY,
 ) -> Forward | Deliver:
-    """Take one layer off a packet with a relay's X25519 key pair (32 bytes each) of the packet's key epoch.
+    """Take one layer off a packet with a relay's X25519 key pair of the packet's key epoch.
 
     layer: 1 .. geometry.layers, as the ticket's value says. `is_replay` is asked with the 16-byte tag right
     after the Diffie-Hellman, before anything is deciphered, so that a replay costs no more. It need only
@@ -248,7 +248,11 @@ def peel(
     if packet.count(0, header_size, first_size) != first_size - header_size:
         raise Malformed("padding")
     ephemeral = packet[: x25519.KEY_SIZE]
-    keys = _derive(context, _exchange(secret_key, ephemeral), ephemeral, public_key)
+    try:
+        shared = secret_key.exchange(ephemeral)
+    except x25519.WeakKey as error:
+        raise LowOrder(str(error)) from error
+    keys = _derive(context, shared, ephemeral, public_key)
     if is_replay(keys.tag):
         raise Replayed
     try:
@@ -276,14 +280,11 @@ def _start_layer(context: KeyContext, hop: Hop, random: Random) -> tuple[bytes, 
     """Draw a layer's ephemeral key; return its public half and the layer's keys."""
     secret = random(x25519.KEY_SIZE)
     ephemeral = x25519.public_key(secret)
-    return ephemeral, _derive(context, _exchange(secret, hop.packet_key), ephemeral, hop.packet_key)
-
-
-def _exchange(secret_key: bytes, public_key: bytes) -> bytes:
     try:
-        return x25519.exchange(secret_key, public_key)
+        shared = x25519.exchange(secret, hop.packet_key)
     except x25519.WeakKey as error:
         raise LowOrder(str(error)) from error
+    return ephemeral, _derive(context, shared, ephemeral, hop.packet_key)
 
 
 def _derive(context: KeyContext, shared: bytes, ephemeral: bytes, public_key: bytes) -> _Layer:

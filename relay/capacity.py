@@ -81,4 +81,5 @@ def _sample(random: Random) -> tuple[dict[Epoch, Key], Job]:
     public = x25519.public_key(secret)
     hops = [Hop(RelayId(number), public, 0) for number in range(GEOMETRY.layers)]
     made = build(context, hops[:-1], hops[-1], bytes(MAILBOX_ID_SIZE), 0, bytes(GEOMETRY.user_size), random)
-    return {_EPOCH: Key(context, public, secret)}, Job(_EPOCH, 1, made.lock, made.hint, made.packet)
+    key = Key(context, public, x25519.SecretKey(secret))
+    return {_EPOCH: key}, Job(_EPOCH, 1, made.lock, made.hint, made.packet)

@@ -22,9 +22,9 @@ _PATCH = 3
 
 
 @cache
-def _keys(layer: int) -> tuple[bytes, bytes]:
+def _keys(layer: int) -> tuple[x25519.SecretKey, bytes]:
     secret = world.packet_secret(layer)
-    return secret, x25519.public_key(secret)
+    return x25519.SecretKey(secret), x25519.public_key(secret)
 
 
 def _peel(layer: int, data: bytes) -> Forward | Deliver:

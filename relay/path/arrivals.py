@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from mixpay import packet as packets
 from mixpay.book.events import SendRefuseTicket, TicketTaken
 from mixpay.book.limits import DRAINING
+from mixpay.crypto.x25519 import SecretKey
 from mixpay.errors import PeerError
 from mixpay.mailbox import Delivered, Mailboxes
 from mixpay.records import record
@@ -96,7 +97,8 @@ class Arrivals:
         """Take the key epochs whose packets are accepted from now on, and the oldest of them."""
         self._epochs = epochs
         self._tags.raise_floor(floor)
-        self._opener.use({epoch: Key(k.context, k.public, k.secret) for epoch, k in epochs.items()})
+        keys = {epoch: Key(k.context, k.public, SecretKey(k.secret)) for epoch, k in epochs.items()}
+        self._opener.use(keys)
 
     def on_packets(self, payer: RelayId, arrived: Sequence[frames.Packet], step: Step) -> None:
         """Take packets that came together. What is refused at once is in `step`; the others are booked when

@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 
 from mixpay import packet as packets
 from mixpay import proof
+from mixpay.crypto.x25519 import SecretKey
 from mixpay.errors import PeerError
 from mixpay.packet import KeyContext
 from mixpay.records import record
@@ -22,11 +23,11 @@ NOT_YET: Callable[[Epoch, bytes], bool] = lambda epoch, tag: False  # noqa: E731
 
 @record
 class Key:
-    """A packet key (X25519, 32 bytes each) and what it is bound to."""
+    """A packet key (X25519, `public` 32 bytes) and what it is bound to."""
 
     context: KeyContext
     public: bytes
-    secret: bytes = field(repr=False)
+    secret: SecretKey = field(repr=False)
 
 
 @record

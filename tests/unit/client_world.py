@@ -402,8 +402,8 @@ class World:
             if layer > 1 and current in self.dead:
                 return acks[0]
             relay = self.relay(current)
-            public = x25519.public_key(relay.secret)
-            peeled = packet.peel(context, relay.secret, public, layer, moving, relay.tags.__contains__)
+            secret, public = x25519.SecretKey(relay.secret), x25519.public_key(relay.secret)
+            peeled = packet.peel(context, secret, public, layer, moving, relay.tags.__contains__)
             relay.tags.add(peeled.tag)
             last = isinstance(peeled, packet.Deliver)
             check_ticket(peeled, lock, hint)

@@ -12,7 +12,7 @@ from relay.path.opening import Job, Key
 EPOCH = Epoch(3)
 DICE = Random(5)  # noqa: S311 -- the same packets in every run
 SECRET = DICE.randbytes(32)
-KEY = Key(KeyContext(31337, bytes(20), bytes(32)), x25519.public_key(SECRET), SECRET)
+KEY = Key(KeyContext(31337, bytes(20), bytes(32)), x25519.public_key(SECRET), x25519.SecretKey(SECRET))
 
 
 def job() -> Job:

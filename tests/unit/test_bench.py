@@ -114,7 +114,7 @@ def test_supply_packetsAreWhatARelayExpects() -> None:
     tags = set()
     for number in range(3):
         made, behind = supply.make(), supply.behind(number)
-        out = packet.peel(CONTEXT, secret, public, 1, made.packet, lambda tag: False)
+        out = packet.peel(CONTEXT, x25519.SecretKey(secret), public, 1, made.packet, lambda tag: False)
         assert isinstance(out, Forward)
         assert (out.next_relay, out.delay_ms) == (5 + number % 2, made.delay_ms)
         proof.check_lock(out.own, made.lock, out.next_hint)

@@ -59,7 +59,7 @@ def test_pack_makesAPacketThatOpensAlongItsPath():
     assert built.first_relay == path[0]
     lock, hint, moving = built.lock, built.hint, built.packet
     for layer, relay in enumerate(path, 1):
-        secret = packet_key(relay, 0)
+        secret = x25519.SecretKey(packet_key(relay, 0))
         opened = packet.peel(CONTEXT, secret, public(relay), layer, moving, lambda _: False)
         check_ticket(opened, lock, hint)
         if isinstance(opened, packet.Deliver):

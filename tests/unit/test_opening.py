@@ -7,7 +7,7 @@ from dataclasses import replace
 from mixpay.crypto import secp256k1
 from mixpay.packet import Forward
 from mixpay.types import Epoch
-from opening_samples import DICE, EPOCH, KEY, job
+from opening_samples import DICE, EPOCH, KEY, SECRET, job
 from relay.path.opening import InlineOpener, Opened, open_all
 
 KEYS = {EPOCH: KEY}
@@ -59,8 +59,8 @@ def test_inline_tellsAtOnce_andAsksForReplays() -> None:
 
 
 def test_secretsAreNotShown() -> None:
-    assert KEY.secret.hex() not in repr(KEY)
-    assert repr(KEY.secret) not in repr(KEY)
+    assert SECRET.hex() not in repr(KEY)
+    assert repr(SECRET) not in repr(KEY)
     opened = open_all(KEYS, [job()], DICE.randbytes)[0]
     assert isinstance(opened, Opened)
     assert repr(opened.peeled.own) not in repr(opened)

@@ -34,6 +34,7 @@ from tickets import check_ticket, long_form
 P = 2**255 - 19
 CONTEXT = KeyContext(31337, b"\xaa" * 20, b"\xbb" * 32)
 SECRETS = [hashlib.sha256(b"relay %d" % layer).digest() for layer in range(1, 5)]
+KEYS = [x25519.SecretKey(secret) for secret in SECRETS]
 PUBLICS = [x25519.public_key(secret) for secret in SECRETS]
 MIXES = [Hop(RelayId(10 + layer), PUBLICS[layer - 1], 100 * layer) for layer in (1, 2, 3)]
 MAILBOX = Hop(RelayId(14), PUBLICS[3], 0)
@@ -62,7 +63,7 @@ def never(tag: bytes) -> bool:
 
 
 def peel_at(layer: int, packet: bytes, is_replay: Callable[[bytes], bool] = never) -> Forward | Deliver:
-    return peel(CONTEXT, SECRETS[layer - 1], PUBLICS[layer - 1], layer, packet, is_replay)
+    return peel(CONTEXT, KEYS[layer - 1], PUBLICS[layer - 1], layer, packet, is_replay)
 
 
 def forward(layer: int, packet: bytes) -> Forward:
@@ -142,9 +143,9 @@ def test_geometry_is_that_of_the_design() -> None:
 def test_another_geometry_makes_working_packets() -> None:
     small = Geometry(user_size=48, mixes=1)
     made = build(CONTEXT, MIXES[:1], MAILBOX, MAILBOX_ID, 1, bytes(range(48)), seeded(b""), small)
-    first = peel(CONTEXT, SECRETS[0], PUBLICS[0], 1, made.packet, never, small)
+    first = peel(CONTEXT, KEYS[0], PUBLICS[0], 1, made.packet, never, small)
     assert isinstance(first, Forward)
-    end = peel(CONTEXT, SECRETS[3], PUBLICS[3], 2, first.packet, never, small)
+    end = peel(CONTEXT, KEYS[3], PUBLICS[3], 2, first.packet, never, small)
     assert isinstance(end, Deliver)
     assert end.user_data == bytes(range(48))
 
@@ -284,7 +285,7 @@ def honest_layers_after_forged_ones(forged: KeyContext, packet: bytes) -> list[t
     """What later relays get if those before them took part in the forgery."""
     result = []
     for layer in (1, 2, 3):
-        peeled = peel(forged, SECRETS[layer - 1], PUBLICS[layer - 1], layer, packet, never)
+        peeled = peel(forged, KEYS[layer - 1], PUBLICS[layer - 1], layer, packet, never)
         assert isinstance(peeled, Forward)
         packet = peeled.packet
         result.append((layer + 1, packet))
@@ -296,11 +297,11 @@ def test_another_key_or_layer_is_malformed(layer: int) -> None:
     packet = ON_THE_WAY[layer - 1]
     for other in {1, 2, 3, 4} - {layer}:
         with pytest.raises(Malformed, match="header"):
-            peel(CONTEXT, SECRETS[other - 1], PUBLICS[other - 1], layer, packet, never)
+            peel(CONTEXT, KEYS[other - 1], PUBLICS[other - 1], layer, packet, never)
         with pytest.raises(Malformed, match=r"header|padding"):
-            peel(CONTEXT, SECRETS[layer - 1], PUBLICS[layer - 1], other, packet, never)
+            peel(CONTEXT, KEYS[layer - 1], PUBLICS[layer - 1], other, packet, never)
     with pytest.raises(Malformed, match="header"):  # the secret of this relay, another's name
-        peel(CONTEXT, SECRETS[layer - 1], PUBLICS[layer % 4], layer, packet, never)
+        peel(CONTEXT, KEYS[layer - 1], PUBLICS[layer % 4], layer, packet, never)
 
 
 LOW_ORDER = [
@@ -368,7 +369,7 @@ def test_build_refuses_other_sizes() -> None:
         lambda: KeyContext(1, bytes(19), bytes(32)),
         lambda: KeyContext(1, bytes(20), bytes(33)),
         lambda: peel_at(0, ON_THE_WAY[0]),
-        lambda: peel(CONTEXT, SECRETS[0], PUBLICS[0], 5, ON_THE_WAY[0], never),
+        lambda: peel(CONTEXT, KEYS[0], PUBLICS[0], 5, ON_THE_WAY[0], never),
     ],
 )
 def test_our_own_mistakes_are_value_errors(make: Callable[[], object]) -> None:

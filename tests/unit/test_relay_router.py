@@ -30,7 +30,8 @@ def opened(parts: Parts, packet: bytes, relay: int, layer: int) -> Forward | Del
     """A packet's layer, as its relay sees it."""
     secret = packet_secret(relay)
     context = parts.view.key_context(EPOCH)
-    return peel(context, secret, x25519.public_key(secret), layer, packet, lambda tag: False)
+    key, public = x25519.SecretKey(secret), x25519.public_key(secret)
+    return peel(context, key, public, layer, packet, lambda tag: False)
 
 
 async def refused(parts: Parts, node: Node, packet: frames.Packet, reason: str) -> None:

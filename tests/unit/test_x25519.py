@@ -6,6 +6,8 @@ both; so low order is looked for on both, by an addition of our own that knows n
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,18 @@ from mixpay.crypto import x25519
 
 P = 2**255 - 19
 SECRET = bytes(range(32))
+
+
+def exchange(secret: bytes, peer: bytes) -> bytes:
+    """An exchange, which is the same with a key for one and with a key for many."""
+    try:
+        shared = x25519.exchange(secret, peer)
+    except ValueError as error:
+        with pytest.raises(type(error)):
+            x25519.SecretKey(secret).exchange(peer)
+        raise
+    assert x25519.SecretKey(secret).exchange(peer) == shared
+    return shared
 
 
 def encoded(value: int) -> bytes:
@@ -40,13 +54,13 @@ def test_gives_the_vectors_of_rfc_7748() -> None:
     alice = bytes.fromhex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a")
     shared = bytes.fromhex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742")
     assert x25519.public_key(secret) == public
-    assert x25519.exchange(secret, alice) == shared
+    assert exchange(secret, alice) == shared
 
 
 @pytest.mark.parametrize("value", LOW_ORDER)
 def test_exchange_refuses_points_of_low_order(value: int) -> None:
     with pytest.raises(x25519.WeakKey, match="low order"):
-        x25519.exchange(SECRET, encoded(value))
+        exchange(SECRET, encoded(value))
 
 
 # RFC 7748, section 5.2: scalar, u, result. The second u has its top bit set, which is no encoding here.
@@ -59,20 +73,20 @@ RESULT_2 = "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957"
 
 
 def test_gives_the_first_vector_of_section_5() -> None:
-    assert x25519.exchange(bytes.fromhex(SCALAR_1), bytes.fromhex(U_1)).hex() == RESULT_1
+    assert exchange(bytes.fromhex(SCALAR_1), bytes.fromhex(U_1)).hex() == RESULT_1
 
 
 def test_gives_the_second_vector_for_its_one_encoding_only() -> None:
     with pytest.raises(x25519.WeakKey, match="encoding"):
-        x25519.exchange(bytes.fromhex(SCALAR_2), bytes.fromhex(U_2))
+        exchange(bytes.fromhex(SCALAR_2), bytes.fromhex(U_2))
     canonical = int.from_bytes(bytes.fromhex(U_2), "little") % 2**255
-    assert x25519.exchange(bytes.fromhex(SCALAR_2), encoded(canonical)).hex() == RESULT_2
+    assert exchange(bytes.fromhex(SCALAR_2), encoded(canonical)).hex() == RESULT_2
 
 
 def test_gives_the_iterated_vector() -> None:
     scalar, point = encoded(9), encoded(9)
     for _ in range(1000):
-        scalar, point = x25519.exchange(scalar, encoded(int.from_bytes(point, "little") % 2**255 % P)), scalar
+        scalar, point = exchange(scalar, encoded(int.from_bytes(point, "little") % 2**255 % P)), scalar
     assert scalar.hex() == "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"
 
 
@@ -100,9 +114,9 @@ def test_the_points_of_order_8_are_what_doubling_says() -> None:
 def test_exchange_refuses_what_has_low_order_and_takes_the_rest(u: int) -> None:
     if has_low_order(u):
         with pytest.raises(x25519.WeakKey, match="low order"):
-            x25519.exchange(SECRET, encoded(u))
+            exchange(SECRET, encoded(u))
     else:
-        assert any(x25519.exchange(SECRET, encoded(u)))
+        assert any(exchange(SECRET, encoded(u)))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +125,7 @@ def test_exchange_refuses_what_has_low_order_and_takes_the_rest(u: int) -> None:
 def test_every_secret_is_clamped_to_a_good_one(secret: bytes) -> None:
     """Extreme private keys: none makes an exchange with a good key fail, or agree on nothing."""
     public = x25519.public_key(SECRET)
-    assert x25519.exchange(secret, public) == x25519.exchange(SECRET, x25519.public_key(secret))
+    assert exchange(secret, public) == exchange(SECRET, x25519.public_key(secret))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +133,7 @@ def test_every_secret_is_clamped_to_a_good_one(secret: bytes) -> None:
 )
 def test_edges_of_the_field_and_points_of_the_twist_are_taken(u: int) -> None:
     """What an implementation with a wrong carry gets wrong; half of them are on the twist, which is safe."""
-    shared = x25519.exchange(SECRET, encoded(u))
+    shared = exchange(SECRET, encoded(u))
     assert any(shared) and int.from_bytes(shared, "little") < P
     assert shared == encoded(ladder(SECRET, u))
 
@@ -127,7 +141,7 @@ def test_edges_of_the_field_and_points_of_the_twist_are_taken(u: int) -> None:
 @given(st.binary(min_size=32, max_size=32), st.integers(2, P - 2))
 def test_exchange_agrees_with_a_ladder_in_plain_python(secret: bytes, u: int) -> None:
     if not has_low_order(u):
-        assert x25519.exchange(secret, encoded(u)) == encoded(ladder(secret, u))
+        assert exchange(secret, encoded(u)) == encoded(ladder(secret, u))
 
 
 def ladder(secret: bytes, u: int) -> int:
@@ -155,7 +169,7 @@ def test_the_list_of_low_order_holds_what_makes_a_zero_secret(value: int) -> Non
 @pytest.mark.parametrize("value", NOT_CANONICAL)
 def test_exchange_refuses_second_encodings(value: int) -> None:
     with pytest.raises(x25519.WeakKey, match="encoding"):
-        x25519.exchange(SECRET, encoded(value))
+        exchange(SECRET, encoded(value))
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])
@@ -163,6 +177,12 @@ def test_refuses_keys_of_another_length(size: int) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         x25519.public_key(bytes(size))
     with pytest.raises(ValueError, match="32 bytes"):
-        x25519.exchange(bytes(size), encoded(9))
+        exchange(bytes(size), encoded(9))
     with pytest.raises(ValueError, match="32 bytes"):
-        x25519.exchange(SECRET, bytes(size))
+        exchange(SECRET, bytes(size))
+
+
+def test_secretKey_isCopied_andDoesNotShowItself() -> None:
+    key = x25519.SecretKey(SECRET)
+    assert copy.copy(key).exchange(encoded(9)) == x25519.public_key(SECRET)
+    assert SECRET.hex() not in repr(key) and repr(SECRET) not in repr(key)
