@@ -88,7 +88,7 @@ class Quiet:
         acks: list[frames.Ack] = []
         for effect in effects:
             if isinstance(effect, SendAck):
-                acks.append(frames.Ack(effect.batch, effect.position, effect.seq, effect.ack))
+                acks.append(effect)
                 continue
             if isinstance(effect, effects_.Refuse):
                 raise RuntimeError(f"a book refuses: {effect.reason}")
@@ -227,7 +227,7 @@ class Next(Quiet):
                 frame.seq, frame.lock, behind.ack, value, price=scene.price, now=now
             ):
                 if isinstance(effect, SendAck):
-                    acks.append(frames.Ack(effect.batch, effect.position, effect.seq, effect.ack))
+                    acks.append(effect)
                 elif isinstance(effect, SendRefuseTicket):
                     refused.append(frames.RefusedTicket(effect.seq, effect.reason))
                     scene.tally.lost[f"next_{effect.reason}"] += 1

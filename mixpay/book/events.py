@@ -24,6 +24,7 @@ from mixpay.errors import PeerError
 from mixpay.merkle import Opening
 from mixpay.records import record
 from mixpay.types import Amount, Value
+from mixpay.wire.frames import Ack
 
 
 @record
@@ -64,14 +65,8 @@ class SendTicket:
     value: Value
 
 
-@record
-class SendAck:
-    """ACK: the ticket has this place of this batch."""
-
-    batch: int
-    position: int
-    seq: int
-    ack: bytes = field(repr=False)
+SendAck = Ack
+"""ACK: the ticket has this place of this batch. As it goes over the wire: there is one for each packet."""
 
 
 @record

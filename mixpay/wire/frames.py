@@ -14,6 +14,7 @@ key.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import field
 from typing import Annotated
 
 from mixpay.packet import GEOMETRY
@@ -95,7 +96,7 @@ class Ack:
     batch: U32
     position: U32
     seq: U64
-    ack: Bytes32
+    ack: Bytes32 = field(repr=False)
 
 
 @record

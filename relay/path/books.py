@@ -103,7 +103,7 @@ class Step:
             if isinstance(effect, FOR_DISK):
                 self.changes.book(side, peer, effect)
             elif isinstance(effect, SendAck):
-                self.acks[peer].append(frames.Ack(effect.batch, effect.position, effect.seq, effect.ack))
+                self.acks[peer].append(effect)
             elif isinstance(effect, TicketOpened):
                 # At once, so that the response it completes is in the same transaction.
                 self._hooks.ticket_opened(effect, self)
