@@ -13,6 +13,7 @@ guide.py       what that prints: the commands that use it
 status.py      asking a relay's own interface
 ground.py      a folder, processes and a chain of their own, and their end
 processes.py   operating-system processes, their logs, and their end
+fork_server.py starts them, in no time; forks.py asks it to
 guard.py       their end if the demo itself is killed; watch.py tells it what there is
 stage.py       showing where the story is
 

@@ -12,7 +12,7 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from mixpay.demo.forks import Fork, fork_server
 from mixpay.demo.watch import Guard
 from mixpay.errors import MixpayError
 
@@ -48,10 +49,6 @@ class Command:
     arguments: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def argv(self) -> list[str]:
-        """What is executed: this interpreter, so that the demo runs what is installed beside it."""
-        return [sys.executable, "-m", self.module, *self.arguments]
-
 
 class Processes:
     """The processes of one demo, with their logs in `folder`. `run` may be called from several threads."""
@@ -62,8 +59,8 @@ class Processes:
         self._lock = threading.Lock()
         self._closed = False
         self._guard: Guard | None = None
-        self._staying: dict[str, subprocess.Popen[bytes]] = {}
-        self._passing: set[subprocess.Popen[bytes]] = set()
+        self._staying: dict[str, Fork] = {}
+        self._passing: set[Fork] = set()
         self._interrupted = False
         """Not an Event: a second signal within its `set` would wait for the first one, forever."""
         self._failed = threading.Event()
@@ -114,23 +111,24 @@ class Processes:
         expected, or not within `limit` seconds, or when a process that stays has ended; Interrupted.
         """
         path = self.log_path(name)
-        with path.open("ab") as log:
-            process = self._spawn(command, subprocess.PIPE, log.fileno())
-        try:
-            output = self._output(process, name, limit, meanwhile)
-        finally:
-            self._end(process, 0.0)
-        if process.returncode not in expect:
+        with tempfile.TemporaryFile() as output:
+            with path.open("ab") as log:
+                process = self._spawn(command, output.fileno(), log.fileno())
+            try:
+                status = self._finish(process, name, limit, meanwhile)
+            finally:
+                self._end(process, 0.0)
+            output.seek(0)
+            found = output.read().decode()
+        if status not in expect:
             raise DemoFailed(f"{name} failed: {_last_line(path)} (log: {path})")
-        return output.decode()
+        return found
 
-    def _output(
-        self, process: subprocess.Popen[bytes], name: str, limit: float, meanwhile: Callable[[], None]
-    ) -> bytes:
+    def _finish(self, process: Fork, name: str, limit: float, meanwhile: Callable[[], None]) -> int:
         deadline = time.monotonic() + limit
         while True:
             try:
-                return process.communicate(timeout=_POLL)[0]
+                return process.wait(_POLL)
             except subprocess.TimeoutExpired:
                 self.check()
             if self._failed.is_set():
@@ -140,43 +138,34 @@ class Processes:
             meanwhile()
 
     def run_all(
-        self, jobs: Mapping[str, Command], *, limit: float, at_once: int, expect: Collection[int] = (0,)
+        self, jobs: Mapping[str, Command], *, limit: float, expect: Collection[int] = (0,)
     ) -> dict[str, str]:
-        """Run several processes, at most `at_once` at a time; their standard outputs by name.
+        """Run several processes at the same time; their standard outputs by name.
 
         Raises what `run` raises; the others are ended then.
         """
-        with ThreadPoolExecutor(at_once, "demo") as pool:
+        with ThreadPoolExecutor(len(jobs), "demo") as pool:
             futures = {
                 name: pool.submit(self.run, name, job, limit=limit, expect=expect)
                 for name, job in jobs.items()
             }
-            done, waiting = wait(futures.values(), return_when=FIRST_EXCEPTION)
+            done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
             failed = next((future.exception() for future in done if future.exception()), None)
             if failed is not None:
                 self._failed.set()
-                for future in waiting:
-                    future.cancel()
         if failed is not None:
             self._failed.clear()
             raise failed
         return {name: future.result() for name, future in futures.items()}
 
-    def _spawn(
-        self, command: Command, stdout: int, stderr: int, name: str | None = None
-    ) -> subprocess.Popen[bytes]:
+    def _spawn(self, command: Command, stdout: int, stderr: int, name: str | None = None) -> Fork:
         with self._lock:
             self.check_interrupted()
             if self._closed:
                 raise DemoFailed("the demo is ending")
             self._guard = self._guard or Guard()
-            process = subprocess.Popen(
-                command.argv(),
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                env={**os.environ, **command.environment},
-                start_new_session=True,
+            process = fork_server().start(
+                command.module, command.arguments, {**os.environ, **command.environment}, stdout, stderr
             )
             self._guard.started(process.pid)
             if name is None:
@@ -269,7 +258,7 @@ class Processes:
         if guard is not None:
             guard.dismiss()
 
-    def _end(self, process: subprocess.Popen[bytes], grace: float) -> None:
+    def _end(self, process: Fork, grace: float) -> None:
         """Wait `grace` seconds for a process's end, then make sure of it."""
         try:
             process.wait(grace)
@@ -280,12 +269,12 @@ class Processes:
             self._passing.discard(process)
             self._tell_ended(process)
 
-    def _tell_ended(self, process: subprocess.Popen[bytes]) -> None:
+    def _tell_ended(self, process: Fork) -> None:
         if self._guard is not None:
             self._guard.ended(process.pid)
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _signal_group(process: Fork, number: signal.Signals) -> None:
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):  # it ended between the two lines
             os.killpg(process.pid, number)

@@ -38,9 +38,6 @@ LASTING = "0.6"
 GAS = "1"
 """Ether."""
 
-AT_ONCE = 3
-"""Commands at a time: each takes a second of one core just to start."""
-
 _LIMIT = 120.0
 _POLL_INTERVAL = 0.5
 """Seconds between two looks at a chain on this host; every step of the demo waits for some."""
@@ -161,7 +158,7 @@ class DemoRelays:
         self, command: str, arguments: Callable[[Place], Sequence[str]], *, expect: Collection[int] = (0,)
     ) -> None:
         jobs = {f"{p.name}-{command}": p.command(command, *arguments(p)) for p in self.places}
-        self._processes.run_all(jobs, limit=_LIMIT, at_once=AT_ONCE, expect=expect)
+        self._processes.run_all(jobs, limit=_LIMIT, expect=expect)
 
     # ------------------------------------------------------------------ looking
 

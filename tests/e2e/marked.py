@@ -43,18 +43,19 @@ class Marked:
         return path.read_text() if path.exists() else "it went to another place"
 
     def alive(self) -> dict[int, str]:
-        """Process id and command line of all that carries the mark now, the command itself included."""
+        """Process id, name and command line of all that carries the mark now, the command itself included."""
         found = {}
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
                 continue
             try:
                 environment = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
+                name = (folder / "comm").read_text(errors="replace").strip()
                 line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue  # it has ended, or is not ours to look into
             if self._mark in environment and line:
-                found[int(folder.name)] = line
+                found[int(folder.name)] = f"{name}: {line}"
         return found
 
     def wait_until(self, what: str, condition: Callable[[], bool], limit: float = 60.0) -> None:

@@ -204,8 +204,8 @@ def _running(marked: Marked) -> int:
 
 
 def _is_daemon(line: str) -> bool:
-    return "relay.cli run" in line
+    return line.startswith("relay run:")
 
 
 def _is_sponsor(line: str) -> bool:
-    return "sponsor serve" in line
+    return line.startswith("sponsor serve:")

@@ -142,11 +142,11 @@ def test_devnet_isUsedByWhatItPrints_andLeavesNothing(devnet: Marked, tools: Pat
 
 def _lose_a_relay(devnet: Marked, terminal: Terminal) -> None:
     """A relay dies: that is said, and how to start it again, which works; the others go on."""
-    running = {pid: line for pid, line in devnet.alive().items() if "relay.cli run" in line}
+    running = {pid: line for pid, line in devnet.alive().items() if line.startswith("relay run:")}
     os.kill(next(iter(running)), signal.SIGKILL)
     again = re.compile(r"(relay-\d) ended by itself: .*; to start it again:\n  (mixpay-relay run .*)\n")
     devnet.wait_until("the report", lambda: again.search(devnet.stderr) is not None)
-    assert len(running) - 1 == sum("relay.cli run" in line for line in devnet.alive().values())
+    assert len(running) - 1 == sum(line.startswith("relay run:") for line in devnet.alive().values())
     found = again.search(devnet.stderr)
     assert found is not None
     home = one(commands(devnet.stdout), "mixpay-relay status ").replace("relay-1", found[1])
@@ -168,7 +168,7 @@ def test_devnet_interruptedBeforeItServes_leavesNothing(devnet: Marked) -> None:
 
 def test_devnet_endsWithItsChain_andKeepsTheLogs(devnet: Marked) -> None:
     served(devnet)
-    chain = next(pid for pid, line in devnet.alive().items() if re.match(r"\S*anvil ", line))
+    chain = next(pid for pid, line in devnet.alive().items() if line.startswith("anvil:"))
     os.kill(chain, signal.SIGKILL)
     assert devnet.finish(120) == 1
     assert "Error: the chain has ended" in devnet.stderr

@@ -78,15 +78,15 @@ def test_run_failsIfItTakesTooLong(processes: Processes, make: Make) -> None:
 
 def test_runAll_returnsAllOutputs(processes: Processes, make: Make) -> None:
     jobs = {f"job{n}": make(f"print({n})") for n in range(4)}
-    found = processes.run_all(jobs, limit=20, at_once=2)
+    found = processes.run_all(jobs, limit=20)
     assert found == {f"job{n}": f"{n}\n" for n in range(4)}
 
 
 def test_runAll_endsTheOthersIfOneFails(processes: Processes, make: Make) -> None:
-    jobs = {"good": make(_SLEEP), "bad": make("raise SystemExit('broken')"), "late": make(_SLEEP)}
+    jobs = {"good": make(_SLEEP), "bad": make("raise SystemExit('broken')")}
     began = time.monotonic()
     with pytest.raises(DemoFailed, match="bad failed: broken"):
-        processes.run_all(jobs, limit=60, at_once=2)
+        processes.run_all(jobs, limit=60)
     assert time.monotonic() - began < 20
     assert processes.pids() == []
 
@@ -118,7 +118,7 @@ def test_interrupt_endsWhatWaits(processes: Processes, make: Make) -> None:
     timer = threading.Timer(0.3, processes.interrupt)
     timer.start()
     with pytest.raises(Interrupted):
-        processes.run_all({"a": make(_SLEEP), "b": make(_SLEEP)}, limit=60, at_once=2)
+        processes.run_all({"a": make(_SLEEP), "b": make(_SLEEP)}, limit=60)
     assert processes.pids() == []
     with pytest.raises(Interrupted):
         processes.start("daemon", make(_SLEEP))

@@ -15,5 +15,5 @@ def test_places_haveSecretsOfTheirOwn_andShowNone(tmp_path: Path) -> None:
     for place in relays.places:
         assert place.password not in repr(place)
         command = place.command("run")
-        assert place.password not in " ".join(command.argv())
+        assert place.password not in " ".join(command.arguments)
         assert command.environment["MIXPAY_RELAY_HOME"] == str(place.home)
