@@ -66,6 +66,11 @@ class Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
+    def load(self) -> None:
+        """Load all commands."""
+        for place, _ in self._table.values():
+            importlib.import_module(place.partition(":")[0])
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """From the table, so that nothing is loaded."""
         with formatter.section("Commands"):

@@ -35,6 +35,11 @@ def mixpay() -> None:
     """
 
 
+def load() -> None:
+    """Load what the commands use, for who forks the program afterwards."""
+    mixpay.load()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
     return run_program(mixpay, "mixpay", argv)

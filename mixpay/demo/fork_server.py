@@ -26,15 +26,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-_LOADED = (
-    "mixpay.cli.sending",
-    "mixpay.cli.sponsor",
-    "mixpay.cli.user",
-    "relay.cli.init",
-    "relay.cli.owner",
-    "relay.cli.service",
-    "relay.process",
-)
+_PROGRAMS = "mixpay.cli.main", "relay.cli"
 _HEAD = 4
 _TITLE = 15
 """Characters that Linux keeps of a process's name."""
@@ -114,8 +106,8 @@ def _wait(pid: int, told: int) -> None:
 
 def main(descriptor: int) -> None:
     """Load, serve, and in a fork: run."""
-    for module in _LOADED:
-        importlib.import_module(module)
+    for each in _PROGRAMS:
+        importlib.import_module(each).load()
     gc.collect()
     gc.freeze()  # a look for garbage would copy what all share
     with socket.socket(fileno=descriptor) as control:

@@ -51,6 +51,13 @@ def cli() -> None:
     """
 
 
+def load() -> None:
+    """Load what the commands use, the daemon too, for who forks the program afterwards."""
+    from relay import process  # noqa: F401, PLC0415 what `run` loads when it is asked for
+
+    cli.load()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
     return run_program(cli, "mixpay-relay", argv)
