@@ -92,7 +92,7 @@ bench: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what a packet costs, layer by l
 
 test-e2e: $(READY) ## real processes on a local chain, end to end
 	@echo "== end-to-end tests"
-	@python -m pytest tests/e2e -n 2 --dist loadfile --no-loadscope-reorder
+	@python -m pytest tests/e2e -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## ruff, mypy, forge fmt, slither, and what docs/audit has of them
 	@echo "== ruff"
