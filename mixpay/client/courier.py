@@ -129,10 +129,13 @@ class Courier:
             new = set(due)
 
             def leaving(index: int, packed: Packed) -> None:
-                if index in new:  # the same once more, because an entry or a first mix refused it, is no news
+                if index in new:
                     new.remove(index)
                     self.outbox.sent(message_id, index, self.clock())
-                self._suspects.sent(message_id, index, packed.mixes)
+                else:  # the same once more, because an entry or a first mix refused it, is no news
+                    self._suspects.withdraw(message_id, index)
+                if not outgoing.is_there(index):  # or a question that is lost would seem to have arrived
+                    self._suspects.sent(message_id, index, packed.mixes)
 
             self.network.check(letter.to)
             pieces = pieces_of(message_id, letter)
@@ -180,6 +183,7 @@ class Courier:
 
     def _end(self, message_id: bytes, outgoing: Outgoing) -> None:
         self.outbox.drop(message_id)
+        self._suspects.forget(message_id)
         self.ended.append(SentMessage(message_id, outgoing.state(self.clock()), outgoing))
         if message_id not in self.awaited:
             self.tell(str(self.ended[-1]))

@@ -9,7 +9,8 @@
 
 Rules
   * Every piece that is due is a new packet over a new route: a relay drops one that it has seen.
-  * A missing piece is due once its newest packet had time to arrive; twice as long after each further one.
+  * A missing piece is due once its newest packet had time to arrive, and after the first few twice as long
+    each time.
   * Silence is not loss: the receiver may be offline. So nothing is repeated into a mailbox but the first
     piece, after ever longer times. It carries the address; whoever gets it, even twice, says what is there.
     Who has just spoken is there, so questions are quick again: what is lost then is lost on the way.
@@ -45,9 +46,10 @@ class Patience:
     """Silence before each of the first `quick` questions since the receiver last spoke, as long as there were
     not more than `eager` in all; doubled for each one after them."""
     quick: int = 3
+    """Packets for one piece, too, before it is waited longer for the next."""
     eager: int = 8
     longest_question: int = 86_400
-    copies: int = 8
+    copies: int = 16
     """Packets for one piece at most, questions aside."""
     limit: int = 7 * 86_400
     """All in all: a mailbox keeps nothing for longer."""
@@ -142,13 +144,17 @@ class Outgoing:
         gone = (index for index, copies in enumerate(record.copies) if copies and index not in there)
         record.missing = [] if have is None else list(gone)
 
+    def is_there(self, index: int) -> bool:
+        """Whether the receiver had a piece when it last spoke."""
+        return index in self.record.there
+
     def is_settled(self, index: int, now: int) -> bool:
         """Whether the newest packet of a piece has arrived by now, if it ever will."""
         return now >= self.record.sent_at[index] + self._patience.settled
 
     def _may_repeat(self, index: int, now: int) -> bool:
         copies = self.record.copies[index]
-        wait = self._patience.settled << (copies - 1)
+        wait = self._patience.settled << max(copies - self._patience.quick, 0)
         return copies < self._patience.copies and now >= self.record.sent_at[index] + wait
 
     def _question_at(self) -> int:

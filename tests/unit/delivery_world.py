@@ -61,6 +61,8 @@ class Wires:
         self.mailboxes: dict[Address, Mailbox] = {}
         self.posted: list[tuple[Address, int]] = []
         self.avoided: list[set[RelayId]] = []
+        self.route: Callable[[int], Sequence[RelayId]] = lambda index: ROUTE
+        """The mixes of a packet with this piece."""
         self.trouble: str | None = None
         self.troubles: dict[Address, MixpayError] = {}
         """Of single receivers."""
@@ -88,7 +90,7 @@ class Wires:
         if receiver in self.troubles:
             raise self.troubles[receiver]
         for piece in pieces:
-            leaving(piece.index, SimpleNamespace(mixes=ROUTE))  # type: ignore[arg-type]
+            leaving(piece.index, SimpleNamespace(mixes=self.route(piece.index)))  # type: ignore[arg-type]
             self.posted.append((receiver, piece.index))
             self.avoided.append(set(avoided))
             report.packets_sent += 1

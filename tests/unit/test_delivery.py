@@ -131,6 +131,38 @@ def test_onlyWhatIsMissing_isSentAgain() -> None:
         assert again == [1, 4]
 
 
+def test_deadMix_isAvoided_thoughAQuestionThroughItSeemsToHaveArrived() -> None:
+    dead, well = (RelayId(1), RelayId(4), RelayId(7)), (RelayId(2), RelayId(5), RelayId(8))
+    with two() as (wires, alice, bob):
+
+        def send(route: tuple[RelayId, ...], fates: dict[int, str]) -> list[int]:
+            before = len(wires.posted)
+            wires.route, wires.fate = lambda index: route, lambda: fates.get(wires.posted[-1][1], "keep")
+            perform("send", alice, bob)
+            wires.fate = lambda: "keep"
+            return [index for _, index in wires.posted[before:]]
+
+        def answer() -> None:
+            wires.now += Patience().settled
+            for step in ("settle", "fetch", "answer", "hear"):
+                perform(step, alice, bob)
+
+        write(alice, bob, file_message("f", bytes(2 * CHUNK_BYTES)))
+        assert send(dead, {1: "lose", 2: "lose"}) == [0, 1, 2]
+        bob.mailbox.bodies.clear()
+        wires.now += Patience().question
+        assert send(well, {}) == [0]
+        answer()
+        assert send(well, {1: "lose", 2: "late"}) == [1, 2]
+        (suspect,) = wires.avoided[-1]
+        assert suspect in dead
+        wires.now += Patience().question
+        assert send(dead, {0: "lose"}) == [0], "a question"
+        answer()
+        assert send(well, {}) == [1]
+        assert suspect in wires.avoided[-1]
+
+
 def test_whoAsksAgain_isAnsweredTwice_byDifferentMixes() -> None:
     """One mix is dead, and nobody has said so: only one of two ways leads through it."""
     with two() as (wires, alice, bob):

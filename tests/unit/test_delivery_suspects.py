@@ -45,12 +45,53 @@ def test_twoDeadRelays_areBothFound() -> None:
     assert told(*lost, *others) == {4, 8}
 
 
-def test_packetsSentAgain_countByTheirNewestRoute() -> None:
+def test_packetsSentAgain_leaveTheLossesKnown() -> None:
+    suspects = Suspects()
+    for index in (0, 1):
+        suspects.sent(M, index, map(RelayId, (1 + index, 4, 7 + index)))
+        suspects.judge(M, index, arrived=False)
+        suspects.sent(M, index, map(RelayId, (1, 5, 8)))
+    assert suspects.relays() == {4}
+    suspects.judge(M, 0, arrived=True)
+    assert suspects.relays() == {4}
+
+
+def test_ofSeveralPacketsWithOnePiece_nobodyKnowsWhichArrived() -> None:
+    suspects = Suspects()
+    for index in (0, 1):
+        suspects.sent(M, index, map(RelayId, (1 + index, 4, 7 + index)))
+        suspects.judge(M, index, arrived=False)
+    suspects.sent(M, 2, map(RelayId, (3, 5, 9)))
+    suspects.sent(M, 2, map(RelayId, (3, 4, 9)))
+    suspects.judge(M, 2, arrived=True)
+    assert suspects.relays() == {4}
+
+
+def test_ofSeveralPacketsWithOnePiece_allAreLost_ifItIsNotThere() -> None:
+    suspects = Suspects()
+    suspects.sent(M, 0, map(RelayId, (1, 4, 7)))
+    suspects.sent(M, 0, map(RelayId, (2, 4, 8)))
+    suspects.judge(M, 0, arrived=False)
+    assert suspects.relays() == {4}
+
+
+def test_whatWasRefused_wasNotLost() -> None:
     suspects = Suspects()
     for index in (0, 1):
         suspects.sent(M, index, map(RelayId, (1, 4, 7)))
+        suspects.withdraw(M, index)
+        suspects.sent(M, index, map(RelayId, (2 + index, 5, 8)))
         suspects.judge(M, index, arrived=False)
-        suspects.sent(M, index, map(RelayId, (2, 5, 8)))
+    assert suspects.relays() <= {5, 8}
+
+
+def test_whatIsForgotten_isNotJudged() -> None:
+    suspects = Suspects()
+    for index in (0, 1):
+        suspects.sent(M, index, map(RelayId, (1, 4, 7)))
+    suspects.forget(M)
+    for index in (0, 1):
+        suspects.judge(M, index, arrived=False)
     assert suspects.relays() == frozenset()
 
 
