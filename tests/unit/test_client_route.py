@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random as seeded
+from dataclasses import replace
 
 import pytest
 
@@ -77,6 +78,20 @@ def test_pack_drawsEveryPathAnew_withoutEntryAndMailbox():
     paths = {packing.pack(piece(), RANDOM).mixes for _ in range(60)}
     assert len(paths) > 5
     assert not any(end in path for path in paths for end in (ENTRY, MAILBOX))
+
+
+def test_pack_drawsTheSamePaths_whateverRelaysSayOfTheirCapacity() -> None:
+    """The hint is unsigned: who could draw paths to a relay by it would see who writes to whom."""
+    plain = directory()
+    tempting = {
+        number: replace(found, capacity=10**6 * (number == LAYERS.members(2)[0]))
+        for number, found in plain.descriptors.items()
+    }
+    paths = []
+    for offered in (plain, Directory(SNAPSHOT, tempting)):
+        packing, draws = Packer(offered, LAYERS, CONTEXT, ENTRY, RECEIVER, FAST), seeded.Random(11)  # noqa: S311
+        paths.append([packing.pack(piece(), draws.randbytes).mixes for _ in range(60)])
+    assert paths[0] == paths[1]
 
 
 def test_pack_leavesOutRelaysWithoutAKey_andThoseToAvoid():
