@@ -5,11 +5,12 @@ Rules
   limits until it is settled, or lost: refused by the payee, or not acknowledged within `ack_timeout`.
 - A lost ticket is remembered until the payee can no longer acknowledge it: a payee that has cut batch n
   takes no ticket up to the highest number in batches before n. So a late acknowledgement finds its ticket.
-  Those refused for their packets, not for a limit, are forgotten, the newest excepted. With too many lost
-  ones, one more ticket is promised each `probe_interval`, and as many as were acknowledged in time since:
-  once they are settled, those before them are forgotten.
-- A late acknowledgement is paid, but earns nothing upstream. Too many of them, and issuing stops: withholding
-  acknowledgements until they are worth nothing to us must not be a way to earn.
+  Those refused for their packets, not for a limit, are forgotten, the newest excepted.
+- A late acknowledgement is paid, but earns nothing upstream: withholding acknowledgements until they are
+  worth nothing to us must not be a way to earn. So sixteen in time make up for one.
+- With too many tickets lost, one more is promised each `probe_interval`, and as many as were acknowledged in
+  time since: once they are settled, lost ones before them are forgotten. With too many acknowledged late, the
+  same, and a sixteenth of them.
 - Acknowledgements are taken strictly in the order of their positions, each once, and only if ack·G = hint.
   One that is ahead of a gap is left out: the payee repeats what no signature covers.
 - The tickets acknowledged in a batch are signed every half window, or `batch_interval` after the first of
@@ -111,7 +112,7 @@ class PayerBook(SettlingPayer):
         self._paused_until = self._sign_at = self._issued_at = now
         self._last_refused = 0
         self._late = 0
-        self._timely = 0  # acks since the last loss
+        self._timely = 0  # acks since the last one that was lost or late
         by_class = self._load(rows)
         self._settlements = (by_class[Settlements] or [Settlements()])[0]
         highest = max(self._state.floor, *(run.high for run in self._runs()))
@@ -145,9 +146,10 @@ class PayerBook(SettlingPayer):
             return reasons.LINK_REFUSED
         if now < self._paused_until:
             return reasons.PAYEE_REFUSES
-        if self._promises.lost >= self.limits.max_lost and not self._may_probe(now):
+        if self._promises.lost >= self.limits.max_lost and not self._may_probe(self._timely, now):
             return reasons.TOO_MANY_LOST
-        if self._late > self.limits.max_late * _LATE_WEIGHT:
+        made_up = self._timely // _LATE_WEIGHT
+        if self._late > self.limits.max_late * _LATE_WEIGHT and not self._may_probe(made_up, now):
             return reasons.TOO_MANY_LATE
         owed = self._acked_amount() + self._promises.amount + amount
         return refusal(
@@ -159,9 +161,9 @@ class PayerBook(SettlingPayer):
             owed=owed,
         )
 
-    def _may_probe(self, now: float) -> bool:
-        """Whether a payee that lost too many is given one more: now and then, or while it answers."""
-        return self._promises.under_way < self._timely or now >= self._issued_at + self.limits.probe_interval
+    def _may_probe(self, allowed: int, now: float) -> bool:
+        """Whether a payee that lost or delayed too many gets one more: now and then, or as it is in time."""
+        return self._promises.under_way < allowed or now >= self._issued_at + self.limits.probe_interval
 
     @property
     def under_way(self) -> int:
@@ -261,7 +263,7 @@ class PayerBook(SettlingPayer):
         for run, ticket, ack in fresh:
             seq = ticket.seq
             if self._promises.is_lost(seq):
-                self._late += _LATE_WEIGHT
+                self._late, self._timely = self._late + _LATE_WEIGHT, 0
             else:
                 self._late, self._timely = max(0, self._late - 1), self._timely + 1
             self._promises.drop(seq)

@@ -34,7 +34,7 @@ _OUR_LIMITS = {
     labels.DRAINING: "until it takes packets again",
     labels.PAYEE_REFUSES: "it has reached a limit of its own: tried again within seconds",
     labels.TOO_MANY_LOST: "until it acknowledges in time: one ticket a minute finds out",
-    labels.TOO_MANY_LATE: "until this relay is started again: it acknowledges when that earns us nothing",
+    labels.TOO_MANY_LATE: "until it acknowledges while we still earn by it: one ticket a minute finds out",
 }
 
 

@@ -623,3 +623,69 @@ def test_timelyAcksMakeUpForLateOnes():
     assert link.issue() == events.Wait(limits.TOO_MANY_LATE)
     on_acks(link, *(ack(number) for number in range(2, 18)))
     assert not isinstance(link.issue(), events.Wait)
+
+
+class Payee:
+    """Who acknowledges as it likes, beginning with what is under way."""
+
+    def __init__(self, link: Link) -> None:
+        self.link, self.answered = link, 0
+        self.open: list[tuple[int, int]] = [(number, number + 1) for number in range(link.issued)]
+        """Index and number of what is under way."""
+
+    def take(self) -> bool:
+        """Take one ticket, if there is one."""
+        effects = self.link.issue()
+        if isinstance(effects, events.Wait):
+            assert effects.reason == limits.TOO_MANY_LATE
+            return False
+        self.open.append((self.link.issued - 1, one(effects, events.SendTicket).seq))
+        return True
+
+    def answer(self) -> int:
+        """Acknowledge all that is under way."""
+        acks = [ack(self.answered + n, index=index, seq=seq) for n, (index, seq) in enumerate(self.open)]
+        assert len(only(on_acks(self.link, *acks), events.TicketOpened)) == len(acks)
+        self.answered += len(acks)
+        self.open.clear()
+        return len(acks)
+
+
+def test_payeeThatWasTooLate_getsOneTicketNowAndThen_untilItIsInTime():
+    link = with_tickets(2, limits=Limits(max_late=1))
+    payee = Payee(link)
+    link.tick(5.0)
+    payee.answer()
+    assert not payee.take()
+    for late in (True, False):
+        link.now += Limits().probe_interval
+        assert payee.take()
+        assert not payee.take(), "one only"
+        if late:
+            link.tick(5.0)
+        payee.answer()
+    for number in range(31):  # sixteen for each that was late, beyond the one that is allowed
+        if number < 15:
+            assert not payee.take()
+            link.now += Limits().probe_interval
+        assert payee.take()
+        payee.answer()
+    assert all(payee.take() for _ in range(100))
+
+
+def test_payeeThatIsInTimeJustToBeLate_earnsOneInSixteen():
+    """The attack: answer until many tickets are under way again, and hold those back until they are late."""
+    allowed, burst = 4, 8
+    link = with_tickets(1, limits=Limits(max_late=allowed))
+    payee, late, timely = Payee(link), 0, 0
+    for _ in range(4_000):
+        while len(payee.open) < burst and payee.take():
+            pass
+        if len(payee.open) == burst:
+            link.tick(5.0)
+            late += payee.answer()
+        else:
+            timely += payee.answer()
+        link.now += Limits().probe_interval
+    assert late > 2 * burst
+    assert 16 * (late - allowed - burst) <= timely
