@@ -112,7 +112,7 @@ class PayerBook(SettlingPayer):
         self._paused_until = self._sign_at = self._issued_at = now
         self._last_refused = 0
         self._late = 0
-        self._timely = 0  # acks since the last one that was lost or late
+        self._timely = 0  # acks since the last loss; a late one was lost before
         by_class = self._load(rows)
         self._settlements = (by_class[Settlements] or [Settlements()])[0]
         highest = max(self._state.floor, *(run.high for run in self._runs()))
@@ -263,7 +263,7 @@ class PayerBook(SettlingPayer):
         for run, ticket, ack in fresh:
             seq = ticket.seq
             if self._promises.is_lost(seq):
-                self._late, self._timely = self._late + _LATE_WEIGHT, 0
+                self._late += _LATE_WEIGHT
             else:
                 self._late, self._timely = max(0, self._late - 1), self._timely + 1
             self._promises.drop(seq)

@@ -129,11 +129,9 @@ class Courier:
             new = set(due)
 
             def leaving(index: int, packed: Packed) -> None:
-                if index in new:
+                if index in new:  # the same once more, because an entry or a first mix refused it, is no news
                     new.remove(index)
                     self.outbox.sent(message_id, index, self.clock())
-                else:  # the same once more, because an entry or a first mix refused it, is no news
-                    self._suspects.withdraw(message_id, index)
                 if not outgoing.is_there(index):  # or a question that is lost would seem to have arrived
                     self._suspects.sent(message_id, index, packed.mixes)
 
@@ -183,7 +181,6 @@ class Courier:
 
     def _end(self, message_id: bytes, outgoing: Outgoing) -> None:
         self.outbox.drop(message_id)
-        self._suspects.forget(message_id)
         self.ended.append(SentMessage(message_id, outgoing.state(self.clock()), outgoing))
         if message_id not in self.awaited:
             self.tell(str(self.ended[-1]))

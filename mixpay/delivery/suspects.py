@@ -19,43 +19,46 @@ _MOST = 8_192
 """Packets remembered."""
 
 
-@dataclass(slots=True)
+_Piece = tuple[bytes, int]
+
+
+@dataclass(slots=True, eq=False)
 class _Packet:
+    piece: _Piece
     route: tuple[RelayId, ...]
     arrived: bool | None = None
 
 
 class Suspects:
-    """The packets of one program run, in the order they left, and those of which nothing is known yet by what
-    they carried.
-    """
+    """The packets of one program run, in the order they left; which of them have pieces that are missing."""
 
     def __init__(self) -> None:
-        self._packets: deque[_Packet] = deque(maxlen=_MOST)
-        self._open: dict[tuple[bytes, int], list[_Packet]] = {}
+        self._packets: deque[_Packet] = deque()
+        self._open: dict[_Piece, list[_Packet]] = {}
 
     def sent(self, message_id: bytes, index: int, route: Iterable[RelayId]) -> None:
         """A packet with a piece that the receiver is not known to have left through these mixes."""
-        packet = _Packet(tuple(route))
+        packet = _Packet((message_id, index), tuple(route))
         self._packets.append(packet)
-        self._open.setdefault((message_id, index), []).append(packet)
-
-    def withdraw(self, message_id: bytes, index: int) -> None:
-        """The newest packet with a piece was refused before the mixes had it."""
-        if packets := self._open.get((message_id, index)):
-            packets.pop()
+        self._open.setdefault(packet.piece, []).append(packet)
+        if len(self._packets) > _MOST:
+            self._forget(self._packets.popleft())
 
     def judge(self, message_id: bytes, index: int, *, arrived: bool) -> None:
         """What became of a piece: it is there, or all packets with it are lost."""
-        packets = self._open.pop((message_id, index), [])
-        if not arrived or len(packets) == 1:
-            for packet in packets:
-                packet.arrived = arrived
+        piece = message_id, index
+        if not arrived:
+            for packet in self._open.get(piece, ()):
+                packet.arrived = False
+        elif len(packets := self._open.pop(piece, [])) == 1:
+            packets[0].arrived = True
 
-    def forget(self, message_id: bytes) -> None:
-        """A message is over: of what is open, nothing will be known."""
-        for key in [key for key in self._open if key[0] == message_id]:
-            del self._open[key]
+    def _forget(self, packet: _Packet) -> None:
+        packets = self._open.get(packet.piece, [])
+        if packet in packets:
+            packets.remove(packet)
+        if not packets:
+            self._open.pop(packet.piece, None)
 
     def relays(self) -> frozenset[RelayId]:
         """The relays to avoid."""

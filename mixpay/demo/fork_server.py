@@ -96,8 +96,11 @@ def _take_place(out: int, err: int, told: int) -> None:
 
 
 def _wait(pid: int, told: int) -> None:
-    """Tell what becomes of a fork, and end."""
-    os.write(told, b"%d\n" % pid)
+    """Tell what becomes of a fork, and end. One that nobody has asked about yet ends with who wanted it."""
+    try:
+        os.write(told, b"%d\n" % pid)
+    except BrokenPipeError:
+        os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     with contextlib.suppress(BrokenPipeError):
         os.write(told, b"%d\n" % os.waitstatus_to_exitcode(status))

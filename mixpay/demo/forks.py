@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -16,15 +18,17 @@ from collections.abc import Mapping, Sequence
 from mixpay.errors import MixpayError
 
 _HEAD = 4
+_PATIENCE = 30.0
+"""Seconds for the server to load, or to end."""
 _UNKNOWN = 255
 """The status of what nobody waits for any more: somebody has killed the server's processes."""
 
 
 class ForkServerEnded(MixpayError):
-    """Somebody ended the fork server, or it could not start."""
+    """Somebody ended the fork server, or stopped it, or it could not start."""
 
     def __init__(self) -> None:
-        super().__init__("the process that starts the others has ended; start again")
+        super().__init__("the process that starts the others has ended, or does not answer; start again")
 
 
 class Fork:
@@ -34,8 +38,9 @@ class Fork:
         self._told = told
         self._lock = threading.Lock()
         self.returncode: int | None = None
-        line = self._line()
+        line = self._line() if select.select([told], [], [], _PATIENCE)[0] else b""
         if not line:
+            os.close(told)
             raise ForkServerEnded
         self.pid = int(line)
 
@@ -53,9 +58,15 @@ class Fork:
     def _status(self, timeout: float | None) -> int | None:
         with self._lock:
             if self.returncode is None and select.select([self._told], [], [], timeout)[0]:
-                self.returncode = int(self._line() or _UNKNOWN)
+                self.returncode = int(self._line() or self._end())
                 os.close(self._told)
             return self.returncode
+
+    def _end(self) -> int:
+        """Nobody waits for it any more, so nobody could tell when it ends: it does now."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        return _UNKNOWN
 
     def _line(self) -> bytes:
         line = b""
@@ -105,7 +116,11 @@ class ForkServer:
     def close(self) -> None:
         """Let it end."""
         self._control.close()
-        self._process.wait()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 _starting = threading.Lock()

@@ -60,6 +60,19 @@ def test_missingPieces_areDue_onceTheirPacketsHadTimeToArrive() -> None:
     assert (outgoing.repeated, outgoing.record.questions) == (2, 0)
 
 
+def test_pieceThatStaysMissing_isSentSoonAtFirst_thenEverMoreSeldom_andNotForEver() -> None:
+    outgoing, sent, now = begun(1), [NOW], NOW
+    while now < NOW + WEEK:
+        outgoing.heard(set(), now)
+        if outgoing.due(now) and outgoing.record.copies[0] < PATIENCE.copies:
+            outgoing.sent(0, now)
+            sent.append(now)
+        now += 10
+    assert [later - earlier for earlier, later in pairwise(sent)][:6] == [10, 10, 10, 20, 40, 80]
+    assert len(sent) == outgoing.record.copies[0] == PATIENCE.copies == 16
+    assert sent[-1] - sent[0] < 24 * 3_600
+
+
 def test_silence_isAskedAbout_byTheFirstPieceAlone_everMoreSeldom() -> None:
     outgoing, asked = begun(50), []
     for now in range(NOW, NOW + WEEK, 5):

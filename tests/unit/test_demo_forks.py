@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mixpay.demo import forks
 from mixpay.demo.fork_server import Program
 from mixpay.demo.forks import Fork, ForkServer, ForkServerEnded
 
@@ -89,6 +91,53 @@ def test_fork_thatASignalEnds_saysWhich(run: Run) -> None:
         fork.wait(0.05)
     os.killpg(fork.pid, signal.SIGKILL)
     assert fork.wait(_LIMIT) == -signal.SIGKILL
+
+
+def ends(reading: int) -> bool:
+    """Whether all that write to a pipe end."""
+    return bool(select.select([reading], [], [], _LIMIT)[0]) and os.read(reading, 1) == b""
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Iterator[tuple[dict[str, str], int, int]]:
+    """The environment of a program `waits`, which waits long, and the ends of a pipe for what it writes."""
+    (tmp_path / "waits.py").write_text("import time; time.sleep(60)")
+    reading, writing = os.pipe()
+    yield {**os.environ, "PYTHONPATH": str(tmp_path)}, reading, writing
+    os.close(reading)
+
+
+def test_programThatWasAskedForByOneWhoIsGone_doesNotRun(
+    monkeypatch: pytest.MonkeyPatch, waiting: tuple[dict[str, str], int, int]
+) -> None:
+    """The attack: the demo is killed while the server loads; the guard has not heard of the program."""
+    environment, reading, writing = waiting
+    monkeypatch.setattr(forks, "Fork", os.close)
+    server = ForkServer()
+    server.start("waits", [], environment, writing, writing)
+    os.close(writing)
+    server.close()
+    assert ends(reading)
+
+
+def test_programThatNobodyWaitsFor_ends(server: ForkServer, waiting: tuple[dict[str, str], int, int]) -> None:
+    environment, reading, writing = waiting
+    fork = server.start("waits", [], environment, writing, writing)
+    os.close(writing)
+    parent = int(Path(f"/proc/{fork.pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(parent, signal.SIGKILL)
+    assert fork.wait(_LIMIT) == 255
+    assert ends(reading)
+
+
+def test_serverThatDoesNotAnswer_isNotWaitedFor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(forks, "_PATIENCE", 0.2)
+    server = ForkServer()
+    server._process.send_signal(signal.SIGSTOP)
+    with (tmp_path / "said").open("wb") as file, pytest.raises(ForkServerEnded):
+        server.start("waits", [], dict(os.environ), file.fileno(), file.fileno())
+    server.close()
+    assert server._process.returncode == -signal.SIGKILL
 
 
 def test_forks_areStartedByManyThreads(run: Run) -> None:
