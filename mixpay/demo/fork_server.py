@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROGRAMS = "mixpay.cli.main", "relay.cli"
-_HEAD = 4
+HEAD = 4
+"""Bytes of a request's length."""
 _TITLE = 15
 """Characters that Linux keeps of a process's name."""
 
@@ -80,7 +81,7 @@ def serve(control: socket.socket) -> Program | None:
 
 
 def _receive(control: socket.socket) -> tuple[bytes, list[int]] | None:
-    head, descriptors, _, _ = socket.recv_fds(control, _HEAD, 3)
+    head, descriptors, _, _ = socket.recv_fds(control, HEAD, 3)
     if not head:
         return None
     return control.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL), descriptors

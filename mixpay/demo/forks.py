@@ -15,9 +15,9 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 
+from mixpay.demo.fork_server import HEAD
 from mixpay.errors import MixpayError
 
-_HEAD = 4
 _PATIENCE = 30.0
 """Seconds for the server to load, or to end."""
 _UNKNOWN = 255
@@ -103,7 +103,7 @@ class ForkServer:
         told, theirs = os.pipe()
         try:
             with self._lock:
-                head = len(text).to_bytes(_HEAD, "big")
+                head = len(text).to_bytes(HEAD, "big")
                 socket.send_fds(self._control, [head], [out, err, theirs])
                 self._control.sendall(text)
         except OSError:
