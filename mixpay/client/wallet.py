@@ -2,8 +2,9 @@
 
 Rules
   * The issuer's key must be the one that the pool on chain holds for campaign, kind and period, so that no
-    user can be given a key of its own, and be recognised by it. The campaign is pinned for the same
-    reason: a sponsor with a campaign for each user would know them all.
+    user can be given a key of its own, and be recognised by it; and it must be proven to be a permutation,
+    so that what the issuer is shown is as good as random. The campaign is pinned for the same reason: a
+    sponsor with a campaign for each user would know them all.
   * A request is on disk before it is sent: its answer is worth a pass, and counts against a quota.
   * A pass whose relay does not answer is set aside for this run only; one that misbehaves is condemned.
   * A tick is on disk as spent before it is sent (`Ticks`).
@@ -18,7 +19,8 @@ from dataclasses import dataclass
 from mixpay.client.errors import ClientError, IssuerRefused, IssuerUnavailable
 from mixpay.client.issuer import Issuer
 from mixpay.client.store import ClientStore, StoredPass
-from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
+from mixpay.crypto.blind_rsa import BlindRsaError
+from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.errors import ChainError, UserError
 from mixpay.network import NetworkView
 from mixpay.passes import KIND_ENTRY, PassRequest, PassSpender, Scope, Tick, drawn_position
@@ -87,7 +89,8 @@ class Wallet:
                 return drawn
         while self._asked < MOST_NEW_PASSES:
             self._asked += 1
-            drawn = self._drawn(await self._fetch(kind, period))
+            await self._fetch(kind, period)
+            drawn = self._drawn(self._store.passes(kind, period)[0])
             if drawn is not None:
                 return drawn
         raise NoPass(
@@ -148,7 +151,7 @@ class Wallet:
             return None
         return DrawnPass(stored, self._view.relay(record.id) or record)
 
-    async def _fetch(self, kind: int, period: int) -> StoredPass:
+    async def _fetch(self, kind: int, period: int) -> None:
         request = self._store.request(kind, period)
         if request is None:
             request = await self._prepare(kind, period)
@@ -162,19 +165,20 @@ class Wallet:
         except BlindRsaError:
             self._store.drop_request(kind, period)
             raise IssuerUnavailable("the sponsor's signature on the new pass is wrong") from None
-        return self._store.put_pass(owned, request.modulus)
+        self._store.put_pass(owned)
 
     async def _prepare(self, kind: int, period: int) -> PassRequest:
         described = await self._issuer.campaign()
         self._check_campaign(described)
-        offered = [k.modulus for k in described.keys if (k.kind, k.period) == (kind, period)]
+        offered = [k for k in described.keys if (k.kind, k.period) == (kind, period)]
         if not offered:
             raise IssuerUnavailable(
                 f"the sponsor offers no key of kind {kind} for period {period}; try again later"
             )
         registered = self._view.pool_key(described.campaign, kind, period)
         try:
-            key = PublicKey.from_bytes(offered[0])
+            proven = ProvenKey(offered[0].modulus, offered[0].proof)
+            key = proven.checked()
             if registered is None or key.key_hash() != registered.key_hash:
                 raise IssuerUnavailable(
                     "the sponsor offers another key than the chain holds for it, and could recognise you "
@@ -184,6 +188,7 @@ class Wallet:
             request = PassRequest.new(scope, key, self._random)
         except BlindRsaError as error:
             raise IssuerUnavailable(f"the sponsor's key cannot be used: {error}") from None
+        self._store.put_key(kind, period, proven)
         self._store.put_request(request)
         return request
 

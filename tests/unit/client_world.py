@@ -35,6 +35,7 @@ from mixpay.client.store import ClientStore
 from mixpay.client.wallet import Wallet
 from mixpay.crypto import blind_rsa, x25519
 from mixpay.crypto.blind_rsa import PublicKey
+from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.deployment import Deployment
 from mixpay.directory import Descriptor, DescriptorBook, Equivocation, sign_descriptor, write_directory
 from mixpay.errors import ChainUnavailable, PeerError
@@ -234,7 +235,7 @@ class LoneRelay:
         if self.faults.refuse:
             return wire.PassRefused(self.faults.refuse), b""
         try:
-            rules = self.world.rules(shown, frame.modulus)
+            rules = self.world.rules(shown, ProvenKey(frame.modulus, frame.proof))
             presented = self.passes.present(shown, rules, Position(self.id - 1), 1 << 20)
         except PeerError as error:
             return wire.PassRefused(error.reason), b""
@@ -288,7 +289,7 @@ class LoneRelay:
         if self.faults.refuse:
             return wire.Refused(self.faults.refuse)
         try:
-            rules = self.world.rules(shown, frame.modulus)
+            rules = self.world.rules(shown, ProvenKey(frame.modulus, frame.proof))
             rules.check(shown.anchor, shown.signature, Position(self.id - 1))
         except PeerError as error:
             return wire.Refused(error.reason)
@@ -368,12 +369,12 @@ class World:
     def decode(self, shown: bytes) -> Pass:
         return Pass.decode(shown, self.deployment.chain_id, self.deployment.pool)
 
-    def rules(self, shown: Pass, modulus: bytes) -> PassRules:
+    def rules(self, shown: Pass, proven: ProvenKey) -> PassRules:
         period = self.view.epoch
         snapshot = self.view.snapshot(period)
         scope = replace(shown.scope, campaign=self.campaign, period=period)
         shown.scope.require(scope)
-        key = PublicKey.from_bytes(modulus)
+        key = proven.checked()
         registered = self.view.pool_key(self.campaign, scope.kind, period)
         assert registered is not None
         assert registered.key_hash == key.key_hash()
@@ -538,7 +539,8 @@ class User:
             position = drawn_position(owned.signature, snapshot.beacon, snapshot.count)
             record = snapshot.at(position)
             drawn = record.id if record is not None else 0
-        self.store.put_pass(owned, request.modulus)
+        self.store.put_key(KIND_ENTRY, EPOCH, ProvenKey.of(key))
+        self.store.put_pass(owned)
 
     def sending(self, receiver, profile=HASTY) -> Sending:
         return Sending(
