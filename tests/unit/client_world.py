@@ -117,6 +117,8 @@ class Faults:
 
     statuses: list[wire.DownStatus] = field(default_factory=list)
     silent: int = 0
+    drops: bool = False
+    """Takes ticks and throws the packets away."""
     forge_acks: bool = False
     hang_up_after: int | None = None
     refuse: str = ""
@@ -247,9 +249,10 @@ class LoneRelay:
             self.passes.accept_tick(pass_id, Tick(frame.chain, frame.k, frame.link))
         except PeerError:
             return _down(frame.seq, wire.DownStatus.BAD_TICK, ack)
-        if self.faults.silent:
-            self.faults.silent -= 1
-            self.world.carry(frame)
+        if self.faults.silent or self.faults.drops:
+            if not self.faults.drops:
+                self.faults.silent -= 1
+                self.world.carry(frame)
             return None
         if self.faults.statuses:
             return _down(frame.seq, self.faults.statuses.pop(0), ack)
