@@ -1,7 +1,7 @@
 """What people try with passes, and what each of them gains. An auditor's list; the other half stands with the
 part that refuses it:
 
-    test_relay_gateway.py        a pass at another relay, of another period, campaign or key; forged; shown twice
+    test_relay_gateway.py        a pass at another relay, of another period or key; forged; shown twice
     test_passes.py               another pass's chain; links out of order, invented, beyond 256, used twice
     test_blind_rsa.py            a blinding factor without inverse, numbers beyond the modulus, malformed keys
     test_rsa_permutation.py      a key that is no permutation
