@@ -2,8 +2,9 @@
 
 Rules
   * The issuer's key must be the one that the pool on chain holds for campaign, kind and period, so that no
-    user can be given a key of its own, and be recognised by it. The campaign is pinned for the same
-    reason: a sponsor with a campaign for each user would know them all.
+    user can be given a key of its own, and be recognised by it; and it must be proven to be a permutation,
+    so that what the issuer is shown is as good as random. The campaign is pinned for the same reason: a
+    sponsor with a campaign for each user would know them all.
   * A request is on disk before it is sent: its answer is worth a pass, and counts against a quota.
   * One command fetches at a time (`turn`), and first looks whether another has fetched meanwhile.
   * What is fetched ahead of need, and when, is `mixpay.client.prefetch`'s to say: here it is only done.
@@ -21,7 +22,8 @@ from dataclasses import dataclass
 from mixpay.client.errors import ClientError, IssuerRefused, IssuerUnavailable
 from mixpay.client.issuer import Issuer
 from mixpay.client.store import ClientStore, StoredPass
-from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
+from mixpay.crypto.blind_rsa import BlindRsaError
+from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.errors import ChainError, UserError
 from mixpay.network import NetworkView
 from mixpay.passes import (
@@ -174,7 +176,7 @@ class Wallet:
             return None
         return DrawnPass(stored, self._view.relay(record.id) or record)
 
-    async def fetch(self, kind: int, period: int) -> StoredPass:
+    async def fetch(self, kind: int, period: int) -> None:
         """One more pass of a period that the issuer signs for. The caller holds `turn`.
 
         Raises IssuerUnavailable, IssuerRefused; UserError if issuer and deployment do not belong together.
@@ -192,19 +194,20 @@ class Wallet:
         except BlindRsaError:
             self._store.drop_request(kind, period)
             raise IssuerUnavailable("the sponsor's signature on the new pass is wrong") from None
-        return self._store.put_pass(owned, request.modulus)
+        self._store.put_pass(owned)
 
     async def _prepare(self, kind: int, period: int) -> PassRequest:
         described = await self._issuer.campaign()
         self._check_campaign(described)
-        offered = [k.modulus for k in described.keys if (k.kind, k.period) == (kind, period)]
+        offered = [k for k in described.keys if (k.kind, k.period) == (kind, period)]
         if not offered:
             raise IssuerUnavailable(
                 f"the sponsor offers no key of kind {kind} for period {period}; try again later"
             )
         registered = self._view.pool_key(described.campaign, kind, period)
         try:
-            key = PublicKey.from_bytes(offered[0])
+            proven = ProvenKey(offered[0].modulus, offered[0].proof)
+            key = proven.checked()
             if registered is None or key.key_hash() != registered.key_hash:
                 raise IssuerUnavailable(
                     "the sponsor offers another key than the chain holds for it, and could recognise you "
@@ -214,6 +217,7 @@ class Wallet:
             request = PassRequest.new(scope, key, self._random)
         except BlindRsaError as error:
             raise IssuerUnavailable(f"the sponsor's key cannot be used: {error}") from None
+        self._store.put_key(kind, period, proven)
         self._store.put_request(request)
         return request
 
