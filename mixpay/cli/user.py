@@ -132,10 +132,10 @@ def receive(
     """Fetch your messages: print texts, write files into a folder.
 
     A message leaves your mailbox once it is on your disk, with --follow up to ten minutes later: deleting a
-    page of messages costs a tick of your mailbox pass, whatever they are. What has not arrived completely is kept for the
-    next time. Senders who ask for it (`mixpay send --acknowledged`) are told what has arrived, by a packet of
-    your own pass; and what you sent so is sent again, as far as it did not arrive. With --follow passes are
-    fetched ahead of need, as by `mixpay passes keep`.
+    page of messages costs a tick of your mailbox pass, whatever they are. What has not arrived completely is
+    kept for the next time. Senders who ask for it (`mixpay send --acknowledged`) are told what has arrived,
+    by a packet of your own pass; and what you sent so is sent again, as far as it did not arrive. With
+    --follow passes are fetched ahead of need, as by `mixpay passes keep`.
     """
     if not direct:
         raise UserError(

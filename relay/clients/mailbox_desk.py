@@ -14,6 +14,7 @@ from mixpay.errors import PeerError
 from mixpay.mailbox import Announcement, Created, Deleted, Mailboxes, Span, mailbox_id_of
 from mixpay.passes import KIND_MAILBOX, EntryPassBook, PassError, PassRecord, Tick
 from mixpay.wire import client
+from relay.clients.exposure import pass_limit
 from relay.clients.mailbox_tolls import MailboxTolls
 from relay.metrics import Metrics
 from relay.state import State
@@ -48,7 +49,8 @@ class MailboxDesk:
         key = ProvenKey(frame.modulus, frame.proof)
         shown, rules, position = self._state.shown_pass(frame.shown, key, KIND_MAILBOX)
         expires, now = self._state.mailbox_expiry(shown.scope.period), self._state.chain_time
-        presented = self._passes.present(shown, rules, position, self._state.pass_limit(shown.scope))
+        limit = pass_limit(self._state, self._passes, shown.scope)
+        presented = self._passes.present(shown, rules, position, limit)
         pass_id, mailbox = presented.pass_id, mailbox_id_of(frame.fetch_key)
         if presented.furthest:  # it has paid for a mailbox
             known = self._mailboxes.announcement(mailbox)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from mixpay.mailbox import STORAGE_TICKS, Mailboxes, page_ticks
 from mixpay.passes import EntryPassBook, PassError, Scope, Tick
+from relay.clients.exposure import pass_limit
 from relay.state import State
 from relay.store import StoreOp, tick_op
 
@@ -49,7 +50,7 @@ class MailboxTolls:
             return []
         if tick is None:
             raise PassError("unpaid", f"{messages} messages cost {page_ticks(messages)} ticks")
-        self._passes.limit(scope, self._state.pass_limit(scope))
+        self._passes.limit(scope, pass_limit(self._state, self._passes, scope))
         payer = self._mailboxes.payer(mailbox)
         return [tick_op(self._passes.accept_tick(payer, tick, page_ticks(messages)))]
 
@@ -59,7 +60,7 @@ class MailboxTolls:
         found = self._passes.standing(self._mailboxes.payer(mailbox))
         if scope is None or found is None:
             return Standing(0, 0)
-        self._passes.limit(scope, self._state.pass_limit(scope))
+        self._passes.limit(scope, pass_limit(self._state, self._passes, scope))
         return Standing(found[1], self._passes.room(scope))
 
     def _paying(self, mailbox: bytes) -> Scope | None:

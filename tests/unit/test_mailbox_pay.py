@@ -19,7 +19,7 @@ from mixpay.crypto.blind_rsa import SecretKey
 from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.epochs import Schedule
 from mixpay.mailbox import PAGE_MESSAGES, STORAGE_TICKS, mailbox_id_of, page_ticks
-from mixpay.passes import KIND_MAILBOX, TICK_VALUE, TICKS, OwnedPass, PassSpender, Scope
+from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICK_VALUE, TICKS, OwnedPass, PassSpender, Scope
 from mixpay.sponsor.issuer import Campaign, Issuer
 from mixpay.sponsor.keys import Period
 from mixpay.sponsor.policy import OpenPolicy
@@ -27,6 +27,7 @@ from mixpay.sponsor.service import Service, ServiceLimits
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch
 from mixpay.wire import client
+from relay.clients.exposure import pass_limit
 from relay.clients.mailbox_desk import MailboxDesk
 from relay.redeem.issuer_desk import IssuerDesk, RelayIdentity
 from relay.redeem.redeemer import PassRedeemer, Redeemed
@@ -285,6 +286,20 @@ async def test_campaignLimit_counts_andIsSaidBefore(desk: Desk) -> None:
     assert (await desk.terms()).room == 0
     desk.node.state.campaigns[CAMPAIGN] = campaign()
     assert (await desk.terms()).room > TICKS, "the sponsor has paid in"
+
+
+async def test_campaignLimit_isSharedWithEntryPasses_inTheTermsLastEpoch(desk: Desk, parts: Parts) -> None:
+    """The pool's caps are an epoch's, and mailbox passes count in their term's last one."""
+    state, passes, place = desk.node.state, desk.node.passes, (DEPLOYMENT.chain_id, DEPLOYMENT.pool, CAMPAIGN)
+    mailbox, last = Scope(*place, KIND_MAILBOX, TERM), Scope(*place, KIND_ENTRY, EPOCH + 1)
+    for scope in (Scope(*place, KIND_ENTRY, EPOCH), last):
+        parts.chain.set_key(campaign_key(1), scope.kind, scope.period)
+        passes._totals[scope] = 1_000
+    passes._totals[mailbox] = 300
+    whole = state.pass_limit(mailbox)
+    assert pass_limit(state, passes, mailbox) == whole - 1_000
+    assert pass_limit(state, passes, last) == whole - 300
+    assert pass_limit(state, passes, Scope(*place, KIND_ENTRY, EPOCH)) == whole
 
 
 async def test_manyMailboxes_arePaid_afterARestartToo(desk: Desk, parts: Parts) -> None:
