@@ -22,7 +22,7 @@ from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from mixpay.sponsor import app, campaigns
 from mixpay.sponsor.config import Home
-from mixpay.sponsor.policy import new_code
+from mixpay.sponsor.policies import invitation, read_settings
 from mixpay.types import Amount
 
 _ETHER = 10**18
@@ -234,11 +234,12 @@ def withdraw(
 def invite(count: int, folder: Path) -> None:
     """Make invitation codes: print them, and add them to the file that the policy reads.
 
-    A running service knows them at once. Set the policy's kind to "invitation" in sponsor.toml.
+    A running service knows them at once, if sponsor.toml has a [[policy]] of the kind "invitation".
     """
     home = Home(folder.expanduser())
-    path = home.path(home.load().policy.codes)
-    codes = [new_code(os.urandom) for _ in range(count)]
+    found = [one.own.codes for one in read_settings(home.load().policy) if one.kind == "invitation"]
+    path = home.path(found[0] if found else invitation.CODES)
+    codes = [invitation.new_code(os.urandom) for _ in range(count)]
     text = "".join(f"{code}\n" for code in codes)
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:

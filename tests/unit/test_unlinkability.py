@@ -30,7 +30,7 @@ from mixpay.passes import KIND_ENTRY, OwnedPass, PassRequest, PassSpender, Scope
 from mixpay.sponsor import api
 from mixpay.sponsor.issuer import Campaign, Issuer
 from mixpay.sponsor.keys import KeyFolder, Period
-from mixpay.sponsor.policy import Evidence, OpenPolicy, counted_identity
+from mixpay.sponsor.policy import QUOTAS, Identified, counted_identity
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Amount, Epoch
 from relay.store import pass_key_op, pass_op, tick_op
@@ -114,13 +114,13 @@ async def issue_and_spend(parts: Parts, keys: KeyFolder, folder: Path) -> Collud
     store.put_key(StoredKey(KIND_ENTRY, EPOCH, key.public.to_bytes(), Amount(1)))
     issuer = Issuer(
         campaign=Campaign(*place, SIGNER, IDENTITY), schedule=node.view.schedule, claim_window=1,
-        policy=OpenPolicy(), store=store, keys=keys, random=DICE.randbytes,
+        store=store, keys=keys, random=DICE.randbytes,
     )  # fmt: skip
     requests = [PassRequest.new(scope, key.public, DICE.randbytes) for _ in range(USERS)]
     spent: list[OwnedPass] = []
     for number, request in enumerate(requests):
         asked = api.SignRequest(KIND_ENTRY, EPOCH, request.blinded)
-        answer = issuer.sign(asked, Evidence(f"192.0.2.{number}"), Epoch(EPOCH))
+        answer = issuer.sign(asked, Identified("open", person(number), QUOTAS), Epoch(EPOCH))
         spent.append(request.finish(answer.signature))
     truth = list(range(USERS))
     DICE.shuffle(truth)
@@ -130,12 +130,16 @@ async def issue_and_spend(parts: Parts, keys: KeyFolder, folder: Path) -> Collud
     rows = {row[0]: row for row in dump(folder / "issuer.db") if len(row[0]) == 16}
     users: list[Record] = []
     for number in range(USERS):
-        identity = b"address:" + bytes([192, 0, 2, number])
-        counted = counted_identity(IDENTITY, identity, KIND_ENTRY, EPOCH)
-        users.append([identity, *rows[counted]])
+        counted = counted_identity(IDENTITY, "open", person(number), KIND_ENTRY, EPOCH)
+        users.append([person(number), *rows[counted]])
     store.close()
     dumps = dump(folder / "issuer.db"), dump(folder / f"relay{node.me}.sqlite")
     return Colluders(users, passes, truth, dumps, requests, spent, key, "")
+
+
+def person(number: int) -> bytes:
+    """What the policy `open` knows of a user: the address."""
+    return b"address:" + bytes([192, 0, 2, number])
 
 
 async def spend(node: Node, owned: OwnedPass, key: SecretKey) -> Record:
