@@ -35,6 +35,7 @@ KEY = SecretKey.generate()
 LAST = EPOCH + 4
 TOO_FEW = (IssuerRefused, IssuerUnavailable, NoPass)
 
+ALICE = Identified("open", b"alice", Quotas(entry=3, mailbox=3))
 
 class OneKey:
     """The issuer's keys: the same in all periods, for making one takes long."""
@@ -65,12 +66,12 @@ class Counter:
         """By kind and period: what was signed, and when first."""
 
     async def campaign(self) -> CampaignAnswer:
-        return self.issuer.describe(self.view.epoch)
+        return self.issuer.describe(self.view.epoch, [])
 
     async def sign(self, kind: int, period: int, blinded: bytes) -> SignAnswer:
         request = SignRequest(kind, period, blinded)
         try:
-            answer = self.issuer.sign(request, Identified("open", b"alice", Quotas(entry=3, mailbox=3)), self.view.epoch)
+            answer = self.issuer.sign(request, ALICE, self.view.epoch)
         except IssuerError as error:
             raise IssuerRefused(error.label, str(error)) from None
         self.signed[kind, period].setdefault(blinded, self.view.chain_time)
