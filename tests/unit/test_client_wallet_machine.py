@@ -34,8 +34,8 @@ from mixpay.types import Epoch
 KEY = SecretKey.generate()
 LAST = EPOCH + 4
 TOO_FEW = (IssuerRefused, IssuerUnavailable, NoPass)
-
 ALICE = Identified("open", b"alice", Quotas(entry=3, mailbox=3))
+
 
 class OneKey:
     """The issuer's keys: the same in all periods, for making one takes long."""
