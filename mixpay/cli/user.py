@@ -57,15 +57,23 @@ home_option = click.option(
     "--sponsor", "sponsor_url", required=True, help="Who gives you passes: the address of its issuer."
 )
 @click.option("--campaign", type=click.IntRange(1), help="The sponsor's campaign; else the first it names.")
-@click.option("--invitation", default="", help="What the sponsor asks for, if it asks for anything.")
+@click.option("--policy", default="", help="Which of the sponsor's ways to get passes, by name.")
+@click.option("--invitation", default="", help="An invitation code, if the sponsor gave you one.")
 def init(
-    folder: Path, rpc_url: str, deployment: Path, sponsor_url: str, campaign: int | None, invitation: str
+    folder: Path,
+    rpc_url: str,
+    deployment: Path,
+    sponsor_url: str,
+    campaign: int | None,
+    policy: str,
+    invitation: str,
 ) -> None:
     """Make your folder and its settings. You need no wallet, no ether and no tokens."""
     deployments.load(deployment)
     Rpc(rpc_url)  # refuses what is no address
     home = Home(folder.expanduser())
-    config = ClientConfig(rpc_url, str(deployment.resolve()), checked_url(sponsor_url), campaign, invitation)
+    network = rpc_url, str(deployment.resolve()), checked_url(sponsor_url)
+    config = ClientConfig(*network, campaign, policy=policy, invitation=invitation)
     home.write_config(config)
     click.echo(f"settings in {home.config_file}; next: mixpay address", err=True)
 

@@ -49,7 +49,10 @@ deployment = {deployment}
 sponsor_url = {sponsor_url}
 {campaign}
 
-# What the sponsor asks for, if it asks: an invitation or another token.
+# Which of the sponsor's ways to get passes to take, by name; "": the first that needs only what stands here.
+policy = {policy}
+
+# An invitation code, if the sponsor gave you one.
 invitation = {invitation}
 
 # Delays and pace; all users of a profile look alike. This release has: fast.
@@ -68,6 +71,7 @@ class ClientConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deployment: str
     sponsor_url: str
     campaign: int | None = None
+    policy: str = ""
     invitation: str = ""
     profile: str = "fast"
     passes_ahead: Annotated[int, msgspec.Meta(ge=1, le=MOST_AHEAD)] = 1
@@ -107,7 +111,7 @@ class Home:
         """Write the settings of a new folder. Raises UserError if there are some already."""
         self.ensure()
         campaign = "# campaign = 1" if config.campaign is None else f"campaign = {config.campaign}"
-        fields = ("rpc_url", "deployment", "sponsor_url", "invitation")
+        fields = ("rpc_url", "deployment", "sponsor_url", "policy", "invitation")
         values = {name: quoted(getattr(config, name)) for name in fields}
         text = _TEMPLATE.format(campaign=campaign, **values)
         try:
