@@ -179,7 +179,8 @@ class Mailboxes:
                     raise RelayUnavailable(
                         f"relay {relay}, which keeps a mailbox of yours, has left the network"
                     )
-                visit = Visit(record, term, inbox, now, deliver, round_, patient=patient)
+                waits = patient and term >= self._view.term  # what is free is done at once
+                visit = Visit(record, term, inbox, now, deliver, round_, patient=waits)
                 await self._empty_one(visit)
             except (RelayUnavailable, RelayRefused) as error:
                 round_.troubles.append(f"the mailbox at relay {relay}: {error}")

@@ -389,10 +389,12 @@ async def test_walletFromAnOlderCopy_stepsOverWhatTheRelayHolds(world: World, bo
 
 async def test_oldMailbox_isEmptiedForNothing(world: World, bob: User):
     to = await bob.mailboxes.make(bob.wallet)
+    put(world, to, text_message("in time"))
+    await Looking(bob).once(patient=True)
     put(world, to, text_message("late"))
     world.view.feed(world.next_epoch(), Epoch(EPOCH + 1))
     bob.wallet.forget_past()
-    looking = await Looking(bob).once()
+    looking = await Looking(bob).once(patient=True)
     assert (looking.contents, looking.round.troubles, left(world, to)) == ([b"late"], [], 0)
     assert paid(world, to) == STORAGE_TICKS
 

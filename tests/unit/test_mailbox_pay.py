@@ -22,7 +22,8 @@ from mixpay.mailbox import PAGE_MESSAGES, STORAGE_TICKS, mailbox_id_of, page_tic
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICK_VALUE, TICKS, OwnedPass, PassSpender, Scope
 from mixpay.sponsor.issuer import Campaign, Issuer
 from mixpay.sponsor.keys import Period
-from mixpay.sponsor.policy import OpenPolicy
+from mixpay.sponsor.policies.open import OpenPolicy
+from mixpay.sponsor.policy import Policies
 from mixpay.sponsor.service import Service, ServiceLimits
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch
@@ -359,12 +360,12 @@ async def issuer(parts: Parts, folder: Path) -> AsyncIterator[str]:
         campaign=Campaign(*place, SIGNER, b"\6" * 32),
         schedule=parts.view.schedule,
         claim_window=WINDOW,
-        policy=OpenPolicy(),
         store=store,
         keys=OneKey(),  # type: ignore[arg-type]
         random=os.urandom,
     )
-    runner = web.AppRunner(Service(made, parts.view, ServiceLimits()).application())
+    policies = Policies([OpenPolicy()])
+    runner = web.AppRunner(Service(made, policies, parts.view, ServiceLimits()).application())
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
