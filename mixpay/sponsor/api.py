@@ -12,7 +12,7 @@ The identity is whatever the campaign's policy asks for, as `Authorization: Bear
 JSON; token amounts are decimal strings, for they do not fit a JavaScript number. Unknown fields are refused.
 
 Error labels: malformed, too_large, too_slow, too_fast, not_found, identity_required, identity_refused,
-quota_exceeded, wrong_period, no_key, period_open, claim_window_over, unknown_relay, no_campaign, busy,
+quota_exceeded, paused, wrong_period, no_key, period_open, claim_window_over, unknown_relay, no_campaign, busy,
 chain_unavailable, internal.
 """
 

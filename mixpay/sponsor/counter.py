@@ -84,6 +84,20 @@ class Counter:
         self.service = Service(self._issuer, view, limits)
         self._checked: tuple[Epoch | None, float] = (None, 0.0)
 
+    async def read_pause(self) -> None:
+        """Go by what the sponsor said last, to this or any other service on the database."""
+        paused = await asyncio.to_thread(lambda: self._store.is_paused)
+        if paused != self._issuer.is_paused:
+            _log.warning("issuing is %s", "paused" if paused else "resumed")
+        self._issuer.is_paused = paused
+
+    async def account(self) -> None:
+        """Make a new `report`. Raises ChainError."""
+        chain = await asyncio.to_thread(self._reader.read)
+        books = await asyncio.to_thread(self._store.books)
+        rules = policy_rules(self._policy)
+        self.report = make_report(self._reader.schedule, chain, books, rules, {}, self.release)
+
     def close(self) -> None:
         """End the issuer's thread and close the database."""
         self.service.close()

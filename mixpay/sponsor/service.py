@@ -26,6 +26,7 @@ from mixpay.sponsor import api
 from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod
 from mixpay.sponsor.keys import Period
 from mixpay.sponsor.policy import Evidence
+from mixpay.sponsor.refusals import Refusals
 from mixpay.types import Account, RelayId
 
 MAX_SIGN_BODY = 4096
@@ -49,9 +50,11 @@ _STATUS = {
     "quota_exceeded": 429,
     "too_fast": 429,
     "internal": 500,
+    "paused": 503,
     "busy": 503,
     "chain_unavailable": 503,
 }
+_REFUSALS = web.AppKey("refusals", Refusals)
 _T = TypeVar("_T")
 _Request = TypeVar("_Request", api.SignRequest, api.RedeemRequest)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -67,12 +70,15 @@ class ServiceLimits:
 
 
 def application(
-    find: Callable[[Account | None], Service], heard: Callable[[web.Request], None] = lambda _: None
+    find: Callable[[Account | None], Service],
+    heard: Callable[[web.Request], None] = lambda _: None,
+    refusals: Refusals | None = None,
 ) -> web.Application:
     """The HTTP interface of one sponsor's campaigns.
 
     `find`: the service of the campaign in a pool, None standing for the pool of the release in force. It
     raises IssuerError no_campaign. `heard` is told of each request first, and may raise an HTTPException.
+    `refusals` counts the labels of errors, and of bundles `bundle_` and the reason.
     """
 
     def answering(handler: Callable[[Service, web.Request], Awaitable[web.Response]]) -> _Handler:
@@ -83,6 +89,7 @@ def application(
         return answer
 
     app = web.Application(middlewares=[_errors], client_max_size=MAX_REDEEM_BODY)
+    app[_REFUSALS] = Refusals() if refusals is None else refusals
     app.router.add_get(api.CAMPAIGN_PATH, answering(Service.campaign))
     app.router.add_post(api.SIGN_PATH, answering(Service.sign))
     app.router.add_post(api.REDEEM_PATH, answering(Service.redeem))
@@ -153,7 +160,10 @@ class Service:
         # First, so that nobody makes us look for the relays of a period that does not count.
         self._issuer.redeemable(period, now)
         relay = self._relay(RelayId(asked.relay), period)
-        return _json(await self.run(self._issuer.redeem, asked, relay, now))
+        answer = await self.run(self._issuer.redeem, asked, relay, now)
+        for bundle in answer.refused:
+            request.app[_REFUSALS].count(f"bundle_{bundle.reason}")
+        return _json(answer)
 
     def _relay(self, relay: RelayId, period: Period) -> RelayInPeriod:
         try:
@@ -206,30 +216,30 @@ async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except IssuerError as error:
-        return _failure(error.label, str(error))
+        label, detail, status = error.label, str(error), _STATUS[error.label]
     except ChainError:
-        return _failure("chain_unavailable", "the issuer cannot see the chain at the moment; try again")
+        label, detail = "chain_unavailable", "the issuer cannot see the chain at the moment; try again"
+        status = _STATUS[label]
     except web.HTTPException as error:
-        return _refusal(error)
+        label, detail, status = _refusal(error)
     except Exception:
         _log.exception("a request to %s failed", request.path)
-        return _failure("internal", "the issuer failed; its operator finds the reason in the log")
+        label, detail = "internal", "the issuer failed; its operator finds the reason in the log"
+        status = _STATUS[label]
+    request.app[_REFUSALS].count(label)
+    return _json(api.ErrorAnswer(label, detail), status)
 
 
-def _refusal(error: web.HTTPException) -> web.Response:
-    """What aiohttp, or the door, says of a request."""
+def _refusal(error: web.HTTPException) -> tuple[str, str, int]:
+    """What aiohttp, or the door, says of a request: label, sentence, status."""
     match error:
         case web.HTTPTooManyRequests():
-            return _failure("too_fast", "too many requests; come again in some seconds")
+            return "too_fast", "too many requests; come again in some seconds", error.status
         case web.HTTPRequestEntityTooLarge():
-            return _failure("too_large", f"a request has at most {MAX_REDEEM_BODY} bytes")
+            return "too_large", f"a request has at most {MAX_REDEEM_BODY} bytes", error.status
         case _:
             label = "not_found" if error.status == 404 else "malformed"
-            return _failure(label, error.reason, error.status)
-
-
-def _failure(label: str, detail: str, status: int | None = None) -> web.Response:
-    return _json(api.ErrorAnswer(label, detail), status or _STATUS[label])
+            return label, error.reason, error.status
 
 
 def _json(answer: msgspec.Struct, status: int = 200) -> web.Response:
