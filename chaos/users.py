@@ -114,7 +114,7 @@ class Users:
     def wallet(self) -> Wallet:
         """A wallet over the folder's passes."""
         client = self.client
-        issuer = Issuer(client.http, client.config.sponsor_url, client.view.deployment.pool, invitation="")
+        issuer = Issuer(client.http, client.config.sponsor_url, client.view.deployment.pool)
         return Wallet(client.store, issuer, client.view, os.urandom)
 
     async def _draw(self, kind: int, relays: int) -> dict[RelayId, DrawnPass]:

@@ -174,10 +174,12 @@ def body_seeds() -> list[bytes]:
     modulus, proof = world.proven_key().modulus, world.proven_key().proof
     bundle = _redeemed().encode()
     bodies: tuple[msgspec.Struct, ...] = (
-        api.SignRequest(1, 2, modulus),
+        api.SignRequest(1, 2, modulus, "open", "AAAA"),
         api.RedeemRequest(1, 1, 2, [bundle, bundle]),
         api.CampaignAnswer(
-            31337, _POOL, 1, 2, 1, "open", [api.Quota(1, 3)], [api.PeriodKey(1, 2, modulus, proof, "5")]
+            *(31337, _POOL, 1, 2, 1),
+            policies=[api.PolicyOffer("open", "open", [api.Quota(1, 3)], {"difficulty": "8"})],
+            keys=[api.PeriodKey(1, 2, modulus, proof, "5")],
         ),
         api.SignAnswer(modulus, 2),
         api.RedeemAnswer(1, _POOL, 2, "10", bytes(65), 3, [api.RefusedBundle(0, "bad_link")]),

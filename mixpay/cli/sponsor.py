@@ -15,14 +15,14 @@ import click
 
 from mixpay import amounts
 from mixpay import deployment as deployments
-from mixpay.accounts import parse_account, show_account
+from mixpay.accounts import show_account
 from mixpay.chain.rpc import Rpc
 from mixpay.cli import common
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from mixpay.sponsor import app, campaigns
 from mixpay.sponsor.config import Home
-from mixpay.sponsor.policy import new_code
+from mixpay.sponsor.policies import invitation, read_settings
 from mixpay.types import Amount
 
 _ETHER = 10**18
@@ -49,7 +49,7 @@ class Tokens(click.ParamType[Amount]):
 
 
 _TOKENS = Tokens()
-_home = click.option(
+home_option = click.option(
     "--home",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
@@ -72,7 +72,7 @@ _port = click.option(
 )
 
 
-_release = click.option(
+release_option = click.option(
     "--release",
     type=click.IntRange(0),
     metavar="N",
@@ -85,7 +85,11 @@ _COMMANDS = {
     "fund": ("mixpay.cli.sponsor:fund", "Add tokens to the campaign's budget."),
     "invite": ("mixpay.cli.sponsor:invite", "Make invitation codes."),
     "serve": ("mixpay.cli.sponsor:serve", "Serve passes until interrupted."),
-    "withdraw": ("mixpay.cli.sponsor:withdraw", "Take the campaign's budget back."),
+    "status": ("mixpay.cli.sponsor_money:status", "Say how the campaign stands: passes, money, relays."),
+    "invoice": ("mixpay.cli.sponsor_money:invoice", "Write what was paid, between two days, as CSV."),
+    "pause": ("mixpay.cli.sponsor_money:pause", "Issue no passes for now."),
+    "resume": ("mixpay.cli.sponsor_money:resume", "Issue passes again."),
+    "withdraw": ("mixpay.cli.sponsor_money:withdraw", "Take the campaign's budget back."),
 }
 
 
@@ -104,7 +108,7 @@ def sponsor() -> None:
 
 
 @click.command(epilog="Example: mixpay sponsor init --rpc http://127.0.0.1:8545 --deployment network.json")
-@_home
+@home_option
 @_rpc
 @_deployment
 @_port
@@ -132,7 +136,7 @@ def init(
 
 
 @click.command(epilog="Example: mixpay sponsor create --period-cap 1000 --relay-cap 100")
-@_home
+@home_option
 @_rpc
 @_deployment
 @_port
@@ -155,7 +159,7 @@ def init(
 )
 @common.password_option
 @common.light_keys_option
-@_release
+@release_option
 @common.json_option
 def create(
     folder: Path,
@@ -190,55 +194,43 @@ def create(
 
 @click.command(epilog="Example: mixpay sponsor fund 5000")
 @click.argument("amount", type=_TOKENS)
-@_home
-@_release
+@click.option(
+    "--campaign",
+    type=click.IntRange(1, (1 << 32) - 1),
+    metavar="N",
+    help="Somebody else's campaign, such as the commons: a gift, which its sponsor spends or takes.",
+)
+@home_option
+@release_option
 @common.password_option
 @common.json_option
 def fund(
-    amount: Amount, folder: Path, release: int | None, password_file: Path | None, as_json: bool
+    amount: Amount,
+    campaign: int | None,
+    folder: Path,
+    release: int | None,
+    password_file: Path | None,
+    as_json: bool,
 ) -> None:
-    """Add AMOUNT tokens of the sponsor's account to the campaign's budget."""
+    """Add AMOUNT tokens of the sponsor's account to the campaign's budget, or to another one's."""
     home = Home(folder.expanduser())
-    budget = campaigns.fund(home, common.ask_password(password_file), amount, common.say, release)
+    password = common.ask_password(password_file)
+    budget = campaigns.fund(home, password, amount, common.say, release, campaign)
     common.result(as_json, {"budget": str(budget)}, f"{amounts.shown(budget)} tokens in the budget")
-
-
-@click.command(epilog="Example: mixpay sponsor withdraw --release 0")
-@click.option("--to", "to_text", metavar="ACCOUNT", help="Who receives it; the sponsor, if not given.")
-@_home
-@_release
-@common.password_option
-@common.json_option
-def withdraw(
-    to_text: str | None, folder: Path, release: int | None, password_file: Path | None, as_json: bool
-) -> None:
-    """Take the campaign's budget back: the first time gives notice, the next one after it pays out."""
-    try:
-        to = None if to_text is None else parse_account(to_text, "--to")
-    except ValueError as error:
-        raise UserError(str(error)) from None
-    home = Home(folder.expanduser())
-    done = campaigns.withdraw(home, common.ask_password(password_file), to, common.say, release)
-    fields = {"paid": str(done.paid), "withdrawable_at": done.withdrawable_at}
-    if done.withdrawable_at is None:
-        text = f"{amounts.shown(done.paid)} tokens paid out"
-    else:
-        when = amounts.moment(done.withdrawable_at)
-        text = f"the budget can be paid out from {when} on; relays may claim until then"
-    common.result(as_json, fields, text)
 
 
 @click.command(epilog="Example: mixpay sponsor invite --count 10 > codes-to-send.txt")
 @click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True)
-@_home
+@home_option
 def invite(count: int, folder: Path) -> None:
     """Make invitation codes: print them, and add them to the file that the policy reads.
 
-    A running service knows them at once. Set the policy's kind to "invitation" in sponsor.toml.
+    A running service knows them at once, if sponsor.toml has a [[policy]] of the kind "invitation".
     """
     home = Home(folder.expanduser())
-    path = home.path(home.load().policy.codes)
-    codes = [new_code(os.urandom) for _ in range(count)]
+    found = [one.own.codes for one in read_settings(home.load().policy) if one.kind == "invitation"]
+    path = home.path(found[0] if found else invitation.CODES)
+    codes = [invitation.new_code(os.urandom) for _ in range(count)]
     text = "".join(f"{code}\n" for code in codes)
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
@@ -249,7 +241,7 @@ def invite(count: int, folder: Path) -> None:
 
 
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
-@_home
+@home_option
 @common.password_option
 @common.log_format_option
 @common.verbose_option

@@ -14,18 +14,27 @@ from mixpay.chain.sender import Sender
 from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor
 from mixpay.errors import ChainError, UserError
 from mixpay.files import write_whole
+from mixpay.local_api import HOST
 from mixpay.network import NetworkView
-from mixpay.releases import Releases, Span
+from mixpay.releases import Releases, Span, find_span
+from mixpay.sponsor.admin import AdminServer
 from mixpay.sponsor.campaigns import IDENTITY, PASSES, SIGNER, Desk
 from mixpay.sponsor.config import Home, SponsorConfig
 from mixpay.sponsor.counter import Counter, Staff
 from mixpay.sponsor.issuer import IssuerError
-from mixpay.sponsor.policy import InvitationPolicy, OpenPolicy, Policy, Quotas
+from mixpay.sponsor.policies import make_policies, read_settings
+from mixpay.sponsor.policies.interface import Surroundings
+from mixpay.sponsor.policy import Policies
+from mixpay.sponsor.refusals import Refusals
+from mixpay.sponsor.report import CampaignReport
 from mixpay.sponsor.service import Service, application, no_campaign
 from mixpay.types import Account
 
 _TRANSACTION_SECONDS = 60.0
 """How long a transaction is waited for; it is looked for again later."""
+
+_REPORT_EVERY = 5
+"""Looks at the chain for one report of the campaign's money."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,11 +49,11 @@ async def serve(home: Home, password: str, stop: asyncio.Event, ready: Callable[
     try:
         await office.look()
         await office.check_keys()
-        async with office.listening() as url:
+        async with office.administering(), office.listening() as url:
             ready(url)
             await office.follow(stop)
     finally:
-        office.close()
+        await office.close()
 
 
 class Office:
@@ -59,7 +68,7 @@ class Office:
             config=desk.config,
             rpc=desk.rpc,
             sender=Sender(desk.rpc, signer_key, limit=_TRANSACTION_SECONDS),
-            policy=policy_of(home, desk.config),
+            policies=policies_of(desk),
             signer_key=signer_key,
             identity_key=desk.secret(IDENTITY, password),
             folder_key=desk.secret(PASSES, password),
@@ -68,14 +77,18 @@ class Office:
         self._releases = Releases(desk.rpc, first)
         self._counters = [Counter(self._staff, first, number)]
         self._told: set[int] = set()
+        self.refusals = Refusals()
 
-    def close(self) -> None:
-        """End the issuers' threads and close the databases."""
+    async def close(self) -> None:
+        """End the issuers' threads, close the databases, let go of what policies hold."""
+        await self._staff.policies.close()
         for counter in self._counters:
             counter.close()
 
     async def look(self) -> None:
-        """Read what is new on the chain. Raises ChainError."""
+        """Read what the sponsor wants, and what is new on the chain. Raises ChainError."""
+        for counter in self._open():
+            await counter.read_pause()
         for view in self._releases.views:
             await asyncio.to_thread(view.refresh)
         for counter in self._open():
@@ -93,6 +106,10 @@ class Office:
             for counter in self._open():
                 await counter.check_keys_when_due()
 
+        async def account() -> None:
+            for counter in self._counters:
+                await counter.account()
+
         async def hurry() -> None:
             await stop.wait()
             self._staff.sender.stop()
@@ -103,6 +120,7 @@ class Office:
             _repeat(self.look, pause, stop),
             _repeat(check_when_due, pause, stop),
             _repeat(self._follow_releases, pause, stop),
+            _repeat(account, _REPORT_EVERY * pause, stop),
             hurry(),
         )
 
@@ -150,7 +168,34 @@ class Office:
                 return counter.service
         raise no_campaign()
 
-    # ------------------------------------------------------------------ the door
+    def _report(self, release: int | None) -> CampaignReport | None:
+        """See `admin.Reports`."""
+        span = self._span(release)
+        for counter in self._counters:
+            if counter.view.deployment.contracts == span.release.contracts:
+                return counter.accountant.newest
+        raise UserError("this sponsor has no campaign in that release of the network")
+
+    def _span(self, release: int | None) -> Span:
+        if release is None:
+            return self._releases.in_force()
+        return find_span(self._releases.published(), release)
+
+    # ------------------------------------------------------------------ the doors
+
+    @contextlib.asynccontextmanager
+    async def administering(self) -> AsyncIterator[None]:
+        """Answer the sponsor, on loopback. Raises UserError."""
+        server = AdminServer(self._home.folder, self._report, self.refusals.by_reason)
+        try:
+            await server.start(self._config.api_port)
+        except OSError as error:
+            where = f"{HOST}:{self._config.api_port}"
+            raise UserError(f"cannot listen on {where}: {error.strerror}") from None
+        try:
+            yield
+        finally:
+            await server.stop()
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
@@ -161,7 +206,7 @@ class Office:
             if door is not None:
                 door.heard(request)
 
-        app = application(self._find, heard)
+        app = application(self._find, heard, self.refusals)
         runner = web.AppRunner(
             app, access_log=None, logger=HTTP_LOG, shutdown_timeout=5.0, lingering_time=2.0
         )
@@ -211,10 +256,7 @@ async def _repeat(work: Callable[[], Awaitable[None]], pause: float, stop: async
         trouble = ""
 
 
-def policy_of(home: Home, config: SponsorConfig) -> Policy:
-    """The policy that the configuration names. Raises UserError if its codes cannot be read."""
-    settings = config.policy
-    quotas = Quotas(settings.entry_passes, settings.mailbox_passes)
-    if settings.kind == "invitation":
-        return InvitationPolicy(home.path(settings.codes), quotas)
-    return OpenPolicy(quotas)
+def policies_of(desk: Desk) -> Policies:
+    """The policies that the configuration names. Raises UserError if one of them cannot be used."""
+    around = Surroundings(desk.home.folder, desk.rpc, desk.deployment.chain_id)
+    return make_policies(read_settings(desk.config.policy), around)

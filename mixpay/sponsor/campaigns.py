@@ -18,6 +18,7 @@ from mixpay.chain.events import CampaignCreated, Decoder
 from mixpay.chain.releases import deployment_of, published
 from mixpay.chain.rpc import Rpc, connect
 from mixpay.chain.sender import Sender
+from mixpay.chain.views import NOBODY
 from mixpay.deployment import Deployment
 from mixpay.errors import TransactionFailed, UserError
 from mixpay.keystore import Kdf, Secret
@@ -141,14 +142,25 @@ def create(
     return Created(number, sender.account, signer)
 
 
-def fund(home: Home, password: str, amount: Amount, progress: Progress, release: int | None = None) -> Amount:
-    """Add tokens of the sponsor's account to the campaign's budget; the new budget.
+def fund(
+    home: Home,
+    password: str,
+    amount: Amount,
+    progress: Progress,
+    release: int | None = None,
+    campaign: int | None = None,
+) -> Amount:
+    """Add tokens of the sponsor's account to a campaign's budget; the new budget.
 
-    `release`: as for `create`. Raises UserError if there is no campaign or the account has not as many
-    tokens, ChainError.
+    `release`: as for `create`; `campaign`: another one than the home's, as a gift. Raises UserError if there
+    is no such campaign or the account has not as many tokens, ChainError.
     """
     desk = Desk(home, release)
-    campaign, token, pool = desk.campaign, desk.contracts.token, desk.contracts.pool
+    token, pool = desk.contracts.token, desk.contracts.pool
+    if campaign is None:
+        campaign = desk.campaign
+    elif pool.campaign(campaign).sponsor == NOBODY:
+        raise UserError(f"there is no campaign {campaign} in this network: check its number")
     sender = Sender(desk.rpc, desk.secret(SPONSOR, password))
     balance = token.balance_of(sender.account)
     if balance < amount:
@@ -187,6 +199,22 @@ def withdraw(
     progress(f"paying out {shown(paid)} tokens of campaign {number}")
     sender.send(pool.finish_withdrawal(number, to or sender.account))
     return Withdrawal(paid, None)
+
+
+def cancel_withdrawal(home: Home, password: str, progress: Progress, release: int | None = None) -> Amount:
+    """Take a notice of withdrawal back: relays count on the whole budget again; the budget.
+
+    Raises UserError if there is no campaign or no notice, ChainError.
+    """
+    desk = Desk(home, release)
+    pool, number = desk.contracts.pool, desk.campaign
+    found = pool.campaign(number)
+    if not found.withdrawable_at:
+        raise UserError(f"no withdrawal from campaign {number} is under notice")
+    sender = Sender(desk.rpc, desk.secret(SPONSOR, password))
+    progress(f"taking back the notice for {shown(found.withdrawal)} tokens of campaign {number}")
+    sender.send(pool.request_withdrawal(number, Amount(0)))
+    return pool.campaign(number).budget
 
 
 def _made_before(contracts: Contracts, sponsor: Account, signer: Account) -> int | None:

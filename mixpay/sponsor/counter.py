@@ -17,10 +17,11 @@ from mixpay.chain.sender import Sender
 from mixpay.chain.views import NOBODY
 from mixpay.errors import UserError
 from mixpay.network import NetworkView
+from mixpay.sponsor.accountant import Accountant, rules_of
 from mixpay.sponsor.config import Home, SponsorConfig
 from mixpay.sponsor.issuer import Campaign, Issuer, RedeemedAtPool
 from mixpay.sponsor.keys import KeyFolder, Period
-from mixpay.sponsor.policy import Policy
+from mixpay.sponsor.policy import Policies
 from mixpay.sponsor.registrar import Registrar
 from mixpay.sponsor.service import Service, ServiceLimits
 from mixpay.sponsor.store import Store
@@ -33,13 +34,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """What all counters of a sponsor share: its node, the signer's sender, its policy, and three secrets."""
+    """What all counters of a sponsor share: its node, the signer's sender, its policies, three secrets."""
 
     home: Home
     config: SponsorConfig
     rpc: Rpc
     sender: Sender
-    policy: Policy
+    policies: Policies
     signer_key: bytes = field(repr=False)
     identity_key: bytes = field(repr=False)
     folder_key: bytes = field(repr=False)
@@ -62,7 +63,6 @@ class Counter:
             campaign=Campaign(*place, staff.signer_key, staff.identity_key),
             schedule=view.schedule,
             claim_window=deployment.parameters.claim_window,
-            policy=staff.policy,
             store=self._store,
             keys=keys,
             random=os.urandom,
@@ -81,8 +81,10 @@ class Counter:
         self._uncounted: list[PassesRedeemed] = []
         self._counting = asyncio.Lock()
         limits = ServiceLimits(staff.config.waiting, staff.config.behind_proxy)
-        self.service = Service(self._issuer, view, limits)
+        self.service = Service(self._issuer, staff.policies, view, limits)
         self._checked: tuple[Epoch | None, float] = (None, 0.0)
+        rules = rules_of(staff.config)
+        self.accountant = Accountant(staff.rpc, deployment, number, self._store, rules, later)
 
     async def read_pause(self) -> None:
         """Go by what the sponsor said last, to this or any other service on the database."""
@@ -92,11 +94,8 @@ class Counter:
         self._issuer.is_paused = paused
 
     async def account(self) -> None:
-        """Make a new `report`. Raises ChainError."""
-        chain = await asyncio.to_thread(self._reader.read)
-        books = await asyncio.to_thread(self._store.books)
-        rules = policy_rules(self._policy)
-        self.report = make_report(self._reader.schedule, chain, books, rules, {}, self.release)
+        """Have the accountant make a new report. Raises ChainError."""
+        await asyncio.to_thread(self.accountant.account, {})
 
     def close(self) -> None:
         """End the issuer's thread and close the database."""

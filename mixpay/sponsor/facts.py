@@ -45,8 +45,9 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """A policy, and how many passes of each kind it gives one identity in a period."""
+    """A policy, its kind, and how many passes of each kind it gives one identity in a period."""
 
     name: str
+    kind: str
     entry: int
     mailbox: int

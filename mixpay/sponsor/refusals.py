@@ -1,20 +1,21 @@
-"""What the service refused, by reason: an addition for each, and nothing of who asked."""
+"""How often an issuer said no, by reason, since it started."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 
 class Refusals:
-    """Counts by reason, since the start of the process. Belongs to the event loop."""
+    """Counts of one process. Labels are those of `mixpay.sponsor.api`, so there are few."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
-    def count(self, reason: str, times: int = 1) -> None:
-        """One more. Reasons are ours, so there are only so many."""
-        self._counts[reason] += times
+    def count(self, label: str) -> None:
+        """One more."""
+        self._counts[label] += 1
 
-    def counts(self) -> dict[str, int]:
-        """How often each was given."""
-        return dict(self._counts)
+    def by_reason(self) -> Mapping[str, int]:
+        """Label → count, the most frequent first."""
+        return dict(self._counts.most_common())

@@ -72,7 +72,8 @@ def _lines(r: CampaignReport) -> Iterator[str]:
 
 
 def _policy(p: PolicyRule) -> str:
-    return f"{p.name}: {p.entry} entry passes, {p.mailbox} mailbox passes"
+    kind = "" if p.kind == p.name else f" ({p.kind})"
+    return f"{p.name}{kind}: {p.entry} entry passes, {p.mailbox} mailbox passes"
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:

@@ -55,7 +55,8 @@ from mixpay.passes import (
 from mixpay.registry_replica import RegistryReplica
 from mixpay.sponsor.issuer import Campaign, Issuer
 from mixpay.sponsor.keys import KeyFolder, Period
-from mixpay.sponsor.policy import OpenPolicy, Quotas
+from mixpay.sponsor.policies.open import OpenPolicy
+from mixpay.sponsor.policy import Policies, Quotas
 from mixpay.sponsor.service import Service, ServiceLimits
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
@@ -432,12 +433,12 @@ class World:
             campaign=Campaign(*place, b"\7" * 32, b"\6" * 32),
             schedule=self.view.schedule,
             claim_window=DEMO.claim_window,
-            policy=OpenPolicy(self.quotas),
             store=store,
             keys=self.keys,
             random=os.urandom,
         )
-        runner = web.AppRunner(Service(issuer, self.view, ServiceLimits()).application())
+        policies = Policies([OpenPolicy(self.quotas)])
+        runner = web.AppRunner(Service(issuer, policies, self.view, ServiceLimits()).application())
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
