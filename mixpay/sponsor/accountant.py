@@ -15,7 +15,7 @@ from mixpay.sponsor.store import Store
 
 
 class Accountant:
-    """Of one campaign. `store`: its database, None if there is none yet; `release`: as the report tells it."""
+    """Of one campaign. `store`: its database, None if there is none yet; `release` is told in reports."""
 
     def __init__(
         self,

@@ -138,9 +138,9 @@ class Service:
         self._worker = ThreadPoolExecutor(1, "issuer")
         self._waiting = 0
 
-    def application(self) -> web.Application:
+    def application(self, refusals: Refusals | None = None) -> web.Application:
         """The aiohttp application of this campaign alone; its clean-up ends the issuer's thread."""
-        app = application(self._this)
+        app = application(self._this, refusals=refusals)
         app.on_cleanup.append(self._close)
         return app
 
