@@ -123,7 +123,8 @@ async def test_status_andMetrics_sayWhatHappened_withAndWithoutAService(world: W
 
         async def is_reported() -> bool:
             try:
-                return json.loads(await asyncio.to_thread(ask, world, "/status"))["money"]["paid"] == str(paid)
+                found = json.loads(await asyncio.to_thread(ask, world, "/status"))
+                return bool(found["money"]["paid"] == str(paid))
             except urllib.error.HTTPError:  # it has read nothing yet
                 return False
 
