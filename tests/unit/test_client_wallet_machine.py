@@ -27,13 +27,14 @@ from mixpay.passes.terms import PassRules, Scope
 from mixpay.sponsor.api import CampaignAnswer, SignAnswer, SignRequest
 from mixpay.sponsor.issuer import Campaign, Issuer, IssuerError
 from mixpay.sponsor.keys import Period
-from mixpay.sponsor.policy import Evidence, OpenPolicy, Quotas
+from mixpay.sponsor.policy import Identified, Quotas
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Epoch
 
 KEY = SecretKey.generate()
 LAST = EPOCH + 4
 TOO_FEW = (IssuerRefused, IssuerUnavailable, NoPass)
+ALICE = Identified("open", b"alice", Quotas(entry=3, mailbox=3))
 
 
 class OneKey:
@@ -56,7 +57,6 @@ class Counter:
             campaign=Campaign(*place, b"\7" * 32, b"\6" * 32),
             schedule=view.schedule,
             claim_window=DEPLOYMENT.parameters.claim_window,
-            policy=OpenPolicy(Quotas(entry=3, mailbox=3)),
             store=self.store,
             keys=OneKey(),  # type: ignore[arg-type]
             random=os.urandom,
@@ -66,12 +66,12 @@ class Counter:
         """By kind and period: what was signed, and when first."""
 
     async def campaign(self) -> CampaignAnswer:
-        return self.issuer.describe(self.view.epoch)
+        return self.issuer.describe(self.view.epoch, [])
 
     async def sign(self, kind: int, period: int, blinded: bytes) -> SignAnswer:
         request = SignRequest(kind, period, blinded)
         try:
-            answer = self.issuer.sign(request, Evidence("127.0.0.1"), self.view.epoch)
+            answer = self.issuer.sign(request, ALICE, self.view.epoch)
         except IssuerError as error:
             raise IssuerRefused(error.label, str(error)) from None
         self.signed[kind, period].setdefault(blinded, self.view.chain_time)
