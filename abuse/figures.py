@@ -28,6 +28,7 @@ class Scenario:
 SCENARIOS = (
     Scenario("thin, a tenth more is fake", 1, 0.1),
     Scenario("thin, half is fake", 1, 1),
+    Scenario("busy, 0.1 % more is fake", 100, 0.1),
     Scenario("busy, 1 % more is fake", 100, 1),
     Scenario("busy, a tenth more is fake", 100, 10),
     Scenario("busy, half is fake", 100, 100),
@@ -48,7 +49,9 @@ class Scale:
     spent: int = 3
     """Of these, so many are spent to their last tick, and redeemed."""
     checked: int = 4
-    """Relays of each role at which a farm's packets are sent one by one."""
+    """Relays of each role at which a farm's packets are sent one by one, where it has a pass for each entry
+    at most.
+    """
     busy: int = 100
     """Passes for each relay where honest traffic is dense."""
     paths: int = 6

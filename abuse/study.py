@@ -102,7 +102,7 @@ class Study:
         takes: list[dict[str, Any]] = []
         checks: list[dict[str, Any]] = []
         loads: dict[float, tuple[int, Load]] = {}
-        for number, scenario in enumerate(self.scale.scenarios):
+        for scenario in self.scale.scenarios:
             if scenario.honest not in loads:
                 passes = round(scenario.honest * self.market.size)
                 loads[scenario.honest] = passes, honest_load(self.market, self._drawn(passes), self.dice)
@@ -114,7 +114,7 @@ class Study:
                     row(stake, scenario, scheme, users, sum(drawn.values()), tally)
                     for scheme, tally in found.tallies.items()
                 ]
-                if number < 2:
+                if scenario.fakes <= 1:
                     checks += map(asdict, self._check(farm, load, found.capped))
             self.tell(f"money taken: {scenario.name}")
         return takes, checks
