@@ -20,7 +20,7 @@ from mixpay.network import NetworkView
 from mixpay.sponsor.config import Home, SponsorConfig
 from mixpay.sponsor.issuer import Campaign, Issuer, RedeemedAtPool
 from mixpay.sponsor.keys import KeyFolder, Period
-from mixpay.sponsor.policy import Policy
+from mixpay.sponsor.policy import Policies
 from mixpay.sponsor.registrar import Registrar
 from mixpay.sponsor.service import Service, ServiceLimits
 from mixpay.sponsor.store import Store
@@ -33,13 +33,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """What all counters of a sponsor share: its node, the signer's sender, its policy, and three secrets."""
+    """What all counters of a sponsor share: its node, the signer's sender, its policies, three secrets."""
 
     home: Home
     config: SponsorConfig
     rpc: Rpc
     sender: Sender
-    policy: Policy
+    policies: Policies
     signer_key: bytes = field(repr=False)
     identity_key: bytes = field(repr=False)
     folder_key: bytes = field(repr=False)
@@ -62,7 +62,6 @@ class Counter:
             campaign=Campaign(*place, staff.signer_key, staff.identity_key),
             schedule=view.schedule,
             claim_window=deployment.parameters.claim_window,
-            policy=staff.policy,
             store=self._store,
             keys=keys,
             random=os.urandom,
@@ -81,7 +80,7 @@ class Counter:
         self._uncounted: list[PassesRedeemed] = []
         self._counting = asyncio.Lock()
         limits = ServiceLimits(staff.config.waiting, staff.config.behind_proxy)
-        self.service = Service(self._issuer, view, limits)
+        self.service = Service(self._issuer, staff.policies, view, limits)
         self._checked: tuple[Epoch | None, float] = (None, 0.0)
 
     def close(self) -> None:

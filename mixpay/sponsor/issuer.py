@@ -26,18 +26,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mixpay import eip712
-from mixpay.crypto import blind_rsa
+from mixpay.crypto import blind_rsa, rsa_permutation
 from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
 from mixpay.epochs import Schedule
 from mixpay.errors import MixpayError
 from mixpay.passes import PassError, PassRules, RedeemedPass, Redemption, RedemptionBook, Scope
 from mixpay.sponsor import api
 from mixpay.sponsor.keys import KeyFolder, Period, current_periods
-from mixpay.sponsor.policy import Evidence, Policy, PolicyRefusal, counted_identity
-from mixpay.sponsor.store import Store, StoredVoucher
+from mixpay.sponsor.policy import Identified, counted_identity
+from mixpay.sponsor.store import Store, StoredKey, StoredVoucher
 from mixpay.types import Account, Amount, Epoch, Position, Random
 
 _REMEMBERED = 4096
+_ANY = (1 << 63) - 1
+"""A quota that nobody uses up."""
 _log = logging.getLogger(__name__)
 
 
@@ -92,52 +94,51 @@ class Issuer:
         campaign: Campaign,
         schedule: Schedule,
         claim_window: int,
-        policy: Policy,
         store: Store,
         keys: KeyFolder,
         random: Random,
     ) -> None:
         self._campaign, self._schedule, self._claim_window = campaign, schedule, claim_window
-        self._policy, self._store, self._keys, self._random = policy, store, keys, random
+        self._store, self._keys, self._random = store, keys, random
         self._domain = eip712.pool_domain(campaign.chain_id, campaign.pool)
         self._recent: OrderedDict[bytes, None] = OrderedDict()
+        self._proofs: dict[bytes, bytes] = {}
 
-    def describe(self, epoch: Epoch) -> api.CampaignAnswer:
-        """The campaign as users see it: the keys of the current and the next periods."""
+    def describe(self, epoch: Epoch, policies: list[api.PolicyOffer]) -> api.CampaignAnswer:
+        """The campaign as users see it: ways to get passes, the keys of the current and the next periods."""
         wanted = self._issuable(epoch)
         keys = [
-            api.PeriodKey(key.kind, key.period, key.modulus, str(key.hop_price))
+            api.PeriodKey(key.kind, key.period, key.modulus, proof, str(key.hop_price))
             for key in self._store.period_keys()
-            if Period(key.kind, key.period) in wanted
+            if Period(key.kind, key.period) in wanted and (proof := self._proof(key))
         ]
-        quotas = [api.Quota(kind, self._policy.quotas.of(kind)) for kind in (1, 2)]
         campaign, term = self._campaign, self._schedule.term_of(epoch)
-        return api.CampaignAnswer(
-            campaign.chain_id,
-            campaign.pool,
-            campaign.number,
-            epoch,
-            term,
-            self._policy.name,
-            quotas,
-            keys,
-        )
+        place = campaign.chain_id, campaign.pool, campaign.number
+        return api.CampaignAnswer(*place, epoch, term, policies, keys)
 
-    def sign(self, request: api.SignRequest, evidence: Evidence, epoch: Epoch) -> api.SignAnswer:
-        """Sign a blinded pass if the policy allows it.
+    def scope(self, period: Period) -> Scope:
+        """What passes of a period are good for."""
+        campaign = self._campaign
+        return Scope(campaign.chain_id, campaign.pool, campaign.number, period.kind, period.number)
 
-        Raises IssuerError: wrong_period, no_key, identity_required, identity_refused, quota_exceeded,
-        malformed.
-        """
-        period = Period(request.kind, request.period)
+    def issuable(self, period: Period, epoch: Epoch) -> None:
+        """Check that passes of a period are issued now. Raises IssuerError wrong_period."""
         if period not in self._issuable(epoch):
             raise IssuerError("wrong_period", "passes are issued for the current and the next period only")
+
+    def sign(self, request: api.SignRequest, identified: Identified, epoch: Epoch) -> api.SignAnswer:
+        """Sign a blinded pass for whom a policy let in, within its quotas.
+
+        Raises IssuerError: wrong_period, no_key, quota_exceeded, share_exceeded, malformed.
+        """
+        period = Period(request.kind, request.period)
+        self.issuable(period, epoch)
         key = self._keys.get(period) if self._store.key(period.kind, period.number) else None
         if key is None:
             raise IssuerError("no_key", "the campaign has no registered key for this period")
         if int.from_bytes(request.blinded, "big") >= key.public.n:
             raise IssuerError("malformed", "the blinded message is not below the modulus")
-        left = self._count(period, request.blinded, evidence)
+        left = self._count(period, request.blinded, identified)
         try:
             return api.SignAnswer(blind_rsa.blind_sign(key, request.blinded, self._random), left)
         except BlindRsaError as error:
@@ -206,12 +207,22 @@ class Issuer:
         """Forget what has no more use: secret keys and counts of past periods, credits past their window."""
         current = current_periods(self._schedule, epoch)
         for period in self._keys.delete_before(current):
+            self._proofs.clear()
             _log.info("deleted the blind-signing key of kind %d, period %d", period.kind, period.number)
         for period in current:
             first = period
             while first.number and self._window_open(Period(first.kind, first.number - 1), now):
                 first = Period(first.kind, first.number - 1)
             self._store.prune(period.kind, period.number, first.number)
+
+    def _proof(self, key: StoredKey) -> bytes | None:
+        """The proof for a registered key; None if its secret half is not here."""
+        secret = self._keys.get(Period(key.kind, key.period))
+        if secret is None:
+            return None
+        if key.modulus not in self._proofs:
+            self._proofs[key.modulus] = rsa_permutation.prove(secret)
+        return self._proofs[key.modulus]
 
     def _issuable(self, epoch: Epoch) -> set[Period]:
         current = current_periods(self._schedule, epoch)
@@ -220,25 +231,31 @@ class Issuer:
     def _window_open(self, period: Period, now: int) -> bool:
         return now <= self._schedule.end(period.last_epoch(self._schedule)) + self._claim_window
 
-    def _count(self, period: Period, blinded: bytes, evidence: Evidence) -> int:
+    def _count(self, period: Period, blinded: bytes, identified: Identified) -> int:
         """Count the pass against its identity's quota, unless it was counted just before; what is left."""
-        try:
-            name = self._policy.identify(evidence)
-        except PolicyRefusal as refusal:
-            raise IssuerError(refusal.label, str(refusal)) from None
-        quota = self._policy.quotas.of(period.kind)
-        identity = counted_identity(self._campaign.identity_key, name, period.kind, period.number)
+        quota = identified.quotas.of(period.kind)
+        identity = self._counted(identified, identified.identity, period)
         asked = hashlib.blake2b(identity + blinded, digest_size=16).digest()
         if asked in self._recent:
             self._recent.move_to_end(asked)
             return max(quota - self._store.issues(identity), 0)
+        shares = [(share, self._counted(identified, share.identity, period)) for share in identified.shares]
+        for share, counted in shares:
+            if share.quota is not None and self._store.issues(counted) >= share.quota:
+                raise IssuerError("share_exceeded", "all passes of this period have been issued for now")
         count = self._store.count_issue(identity, period.kind, period.number, quota)
         if count is None:
             raise IssuerError("quota_exceeded", f"all {quota} passes of this period have been issued to you")
+        for share, counted in shares:
+            share.told(self._store.count_issue(counted, period.kind, period.number, _ANY) or 0)
         self._recent[asked] = None
         while len(self._recent) > _REMEMBERED:
             self._recent.popitem(last=False)
         return quota - count
+
+    def _counted(self, identified: Identified, identity: bytes, period: Period) -> bytes:
+        key = self._campaign.identity_key
+        return counted_identity(key, identified.policy, identity, period.kind, period.number)
 
     def _rules(self, period: Period, relay: RelayInPeriod) -> PassRules:
         stored = self._store.key(period.kind, period.number)
