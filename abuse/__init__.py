@@ -8,6 +8,7 @@
     money.py             who has what the pool paid, to the hop price
     honest.py            what others lose to the caps
     price.py             what an account, or a proof of work, has to cost
+    timing.py            apart from money: what times tell issuer and entries
     study.py findings.py page.py plot.py    all of it; what follows; docs/abuse.md and its picture
 
 A *farmer* owns relays and makes up users. Its users get passes like anybody, and send nothing to nobody: a

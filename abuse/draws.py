@@ -36,8 +36,10 @@ class Worth:
 class Issuer:
     """A campaign's key for one period, and what is drawn with it in a market."""
 
-    def __init__(self, market: Market, dice: Random) -> None:
-        self._market, self._dice = market, dice
+    def __init__(self, market: Market, seed: int) -> None:
+        self._market = market
+        # Apart, for signing takes as much as the key wants, and no two runs have the same key.
+        self._dice, self._signing = (Random(f"{use} {seed}") for use in ("draws", "signing"))  # noqa: S311
         self._key = SecretKey.generate()
         snapshot = market.snapshot
         self.rules = PassRules(
@@ -46,10 +48,10 @@ class Issuer:
 
     def signed(self, passes: int) -> list[Position]:
         """What so many passes draw, each signed blindly over an anchor of its own."""
-        return [self._drawn(self._signature(self._dice.randbytes(32))) for _ in range(passes)]
+        return [self._drawn(self._signature(self._signing.randbytes(32))) for _ in range(passes)]
 
     def _signature(self, anchor: bytes) -> bytes:
-        public, message, random = self._key.public, SCOPE.message(anchor), self._dice.randbytes
+        public, message, random = self._key.public, SCOPE.message(anchor), self._signing.randbytes
         blinded = blind_rsa.blind(PASS_SUITE, public, message, random)
         answer = blind_rsa.blind_sign(self._key, blinded.message, random)
         return blind_rsa.finalize(PASS_SUITE, public, message, answer, blinded.inverse)
@@ -67,7 +69,7 @@ class Issuer:
         return [self._spend() for _ in range(passes)]
 
     def _spend(self) -> Worth:
-        random = self._dice.randbytes
+        random = self._signing.randbytes
         request = PassRequest.new(SCOPE, self._key.public, random)
         owned = request.finish(blind_rsa.blind_sign(self._key, request.blinded, random))
         position = self._drawn(owned.signature)

@@ -90,7 +90,7 @@ def test_tally_takesNothingBack() -> None:
 
 
 def test_aPassInTheBooks_isWorthWhatTheTallySays(market: Market) -> None:
-    (worth,) = Issuer(market, dice()).spent(1)
+    (worth,) = Issuer(market, 1).spent(1)
     tally = Tally()
     tally.add(NOBODY, TICKS)
     assert (worth.ticks, worth.amount) == (TICKS, tally.pool * PRODUCTION.hop_price)
