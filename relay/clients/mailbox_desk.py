@@ -49,14 +49,15 @@ class MailboxDesk:
         key = ProvenKey(frame.modulus, frame.proof)
         shown, rules, position = self._state.shown_pass(frame.shown, key, KIND_MAILBOX)
         expires, now = self._state.mailbox_expiry(shown.scope.period), self._state.chain_time
-        limit = pass_limit(self._state, self._passes, shown.scope)
-        presented = self._passes.present(shown, rules, position, limit)
-        pass_id, mailbox = presented.pass_id, mailbox_id_of(frame.fetch_key)
-        if presented.furthest:  # it has paid for a mailbox
+        pass_id, mailbox = shown.id, mailbox_id_of(frame.fetch_key)
+        standing = self._passes.standing(pass_id)
+        if standing is not None and standing[1]:  # it has paid for a mailbox, whatever its campaign is worth
             known = self._mailboxes.announcement(mailbox)
             if known is None or self._mailboxes.payer(mailbox) != pass_id:
                 raise PassError("pass_used", "this pass has made another mailbox")
             return self._terms(mailbox, known), []
+        limit = pass_limit(self._state, self._passes, shown.scope)
+        self._passes.present(shown, rules, position, limit)
         refusal = self._mailboxes.refusal(mailbox, frame.fetch_key, expires, now)
         if refusal is not None:
             raise PeerError(refusal.reason)
