@@ -22,9 +22,8 @@ from mixpay.errors import ChainUnavailable
 from mixpay.mailbox import Mailboxes
 from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Redemption
 from mixpay.sponsor import api, service
-from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod
+from mixpay.sponsor.issuer import Asked, Issuer, IssuerError, RelayInPeriod
 from mixpay.sponsor.keys import Period
-from mixpay.sponsor.policy import Evidence
 from mixpay.types import Epoch
 from mixpay.wire import client
 from relay.clients.gateway import Gateway
@@ -155,10 +154,13 @@ def _gateway_seeds() -> list[bytes]:
 
 
 class _Inline(service.Service):
-    """The issuer's work is done where it is asked for, instead of on its thread."""
+    """The issuer's work is done where it is asked for, instead of on its threads."""
 
     async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
         return work(*arguments)
+
+    async def signed(self, asked: Asked) -> api.SignAnswer:
+        return cast(_Issuer, self._issuer).sign(asked)
 
 
 class _Issuer:
@@ -167,10 +169,10 @@ class _Issuer:
     def describe(self, epoch: Epoch) -> api.ErrorAnswer:
         return api.ErrorAnswer("none", "this is a test")
 
-    def sign(self, request: api.SignRequest, evidence: Evidence, epoch: Epoch) -> api.SignAnswer:
-        if evidence.bearer is None:
+    def sign(self, asked: Asked) -> api.SignAnswer:
+        if asked.evidence.bearer is None:
             raise IssuerError("identity_required", "say who you are")
-        return api.SignAnswer(request.blinded, 1)
+        return api.SignAnswer(asked.request.blinded, 1)
 
     def redeemable(self, period: Period, now: int) -> None:
         if period.number > world.EPOCH:

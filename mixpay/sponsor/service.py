@@ -1,7 +1,7 @@
 """HTTP around the issuer (aiohttp). It decodes strictly, bounds what waits, and turns errors into answers.
 
-Issuing and redeeming run one after the other on a thread of their own: the database is written between
-reading and signing, and the event loop stays free to refuse. No address, no code and no pass is ever logged.
+Requests for signatures gather at the `SignDesk`; everything else runs one after the other on a thread of its
+own, so that the event loop stays free to refuse. No address, no code and no pass is ever logged.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from mixpay.network import NetworkView
 from mixpay.passes import REDEMPTION_SIZE
 from mixpay.registry_replica import NotFrozen
 from mixpay.sponsor import api
-from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod
+from mixpay.sponsor.issuer import Asked, Issuer, IssuerError, RelayInPeriod
 from mixpay.sponsor.keys import Period
 from mixpay.sponsor.policy import Evidence
+from mixpay.sponsor.signing import SignDesk
+from mixpay.sponsor.store import StoreUnavailable
 from mixpay.types import Account, RelayId
 
 MAX_SIGN_BODY = 4096
@@ -60,7 +62,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ServiceLimits:
-    """`waiting`: requests waiting for the issuer; `behind_proxy`: believe X-Forwarded-For's last entry."""
+    """`waiting`: requests that may wait for signatures, and as many for anything else; `behind_proxy`:
+    believe X-Forwarded-For's last entry.
+    """
 
     waiting: int = 256
     behind_proxy: bool = False
@@ -110,10 +114,11 @@ class Service:
     def __init__(self, issuer: Issuer, view: NetworkView, limits: ServiceLimits) -> None:
         self._issuer, self._view, self._limits = issuer, view, limits
         self._worker = ThreadPoolExecutor(1, "issuer")
+        self._desk = SignDesk(issuer, limits.waiting)
         self._waiting = 0
 
     def application(self) -> web.Application:
-        """The aiohttp application of this campaign alone; its clean-up ends the issuer's thread."""
+        """The aiohttp application of this campaign alone; its clean-up ends the issuer's threads."""
         app = application(self._this)
         app.on_cleanup.append(self._close)
         return app
@@ -144,7 +149,11 @@ class Service:
     async def sign(self, request: web.Request) -> web.Response:
         """A blind signature, for whom the policy grants it."""
         asked = await _body(request, api.SignRequest, MAX_SIGN_BODY)
-        return _json(await self.run(self._issuer.sign, asked, self._evidence(request), self._view.epoch))
+        return _json(await self.signed(Asked(asked, self._evidence(request), self._view.epoch)))
+
+    async def signed(self, asked: Asked) -> api.SignAnswer:
+        """Count and sign, with what others ask for at the same time."""
+        return await self._desk.sign(asked)
 
     async def redeem(self, request: web.Request) -> web.Response:
         """A pool voucher for what a relay hands in."""
@@ -178,7 +187,8 @@ class Service:
         return Evidence(remote, bearer)
 
     def close(self) -> None:
-        """End the issuer's thread; what it has begun is finished first."""
+        """End the issuer's threads; what they have begun is finished first."""
+        self._desk.close()
         self._worker.shutdown()
 
     async def _close(self, _: web.Application) -> None:
@@ -207,6 +217,9 @@ async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse
         return await handler(request)
     except IssuerError as error:
         return _failure(error.label, str(error))
+    except StoreUnavailable as error:
+        _log.warning("a request to %s was not served: %s", request.path, error)
+        return _failure("busy", "the issuer's database does not answer at the moment; try again")
     except ChainError:
         return _failure("chain_unavailable", "the issuer cannot see the chain at the moment; try again")
     except web.HTTPException as error:

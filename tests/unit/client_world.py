@@ -53,7 +53,7 @@ from mixpay.passes import (
 )
 from mixpay.registry_replica import RegistryReplica
 from mixpay.sponsor.issuer import Campaign, Issuer
-from mixpay.sponsor.keys import KeyFolder, Period
+from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policy import OpenPolicy, Quotas
 from mixpay.sponsor.service import Service, ServiceLimits
 from mixpay.sponsor.store import Store, StoredKey
@@ -330,7 +330,7 @@ class World:
     deployment = DEPLOYMENT
     campaign = CAMPAIGN
 
-    def __init__(self, folder: Path, keys: KeyFolder) -> None:
+    def __init__(self, folder: Path, keys: PassKeys) -> None:
         self.folder, self.keys = folder, keys
         self.view: NetworkView = View()
         self.relays = [LoneRelay(self, number) for number in range(1, RELAYS + 1)]
@@ -474,7 +474,7 @@ class LiveWorld(World):
 
     campaign = 1
 
-    def __init__(self, folder: Path, keys: KeyFolder, chain: DevChain) -> None:
+    def __init__(self, folder: Path, keys: PassKeys, chain: DevChain) -> None:
         super().__init__(folder, keys)
         self.chain, self.rpc = chain, connect(chain.url)
         self.owner = Sender(self.rpc, os.urandom(32))

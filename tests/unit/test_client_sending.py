@@ -23,9 +23,10 @@ from mixpay.client.wallet import NoPass
 from mixpay.descriptors import Equivocation
 from mixpay.envelope import file_message, text_message
 from mixpay.errors import UserError
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.keys import PassKeys
 from mixpay.types import Epoch, RelayId
 from mixpay.wire.client import DownStatus
+from pass_keys import pass_keys
 
 IMPATIENT = replace(HASTY, ack_timeout=1.0)
 """For answers that do not come."""
@@ -34,12 +35,12 @@ FILE = bytes(range(256)) * 64
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest_asyncio.fixture
-async def world(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[World]:
+async def world(tmp_path: Path, keys: PassKeys) -> AsyncIterator[World]:
     async with World(tmp_path, keys).running() as world:
         yield world
 
