@@ -15,6 +15,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mixpay.crypto import blind_rsa
 from mixpay.crypto.blind_rsa import BlindRsaError, SecretKey
@@ -74,6 +75,7 @@ class Issuer:
         self._campaign, self._schedule = campaign, schedule
         self._policy, self._store, self._keys, self._random = policy, store, keys, random
         self._cashier = Cashier(campaign, schedule, claim_window, store)
+        self._issuable = lru_cache(4)(self._find_issuable)
 
     def describe(self, epoch: Epoch) -> api.CampaignAnswer:
         """The campaign as users see it: the keys of the current and the next periods."""
@@ -81,7 +83,7 @@ class Issuer:
         keys = [
             api.PeriodKey(key.kind, key.period, key.modulus, str(key.hop_price))
             for key in self._store.period_keys()
-            if Period(key.kind, key.period) in wanted
+            if (key.kind, key.period) in wanted
         ]
         quotas = [api.Quota(kind, self._policy.quotas.of(kind)) for kind in (1, 2)]
         campaign, term = self._campaign, self._schedule.term_of(epoch)
@@ -114,8 +116,7 @@ class Issuer:
 
         Raises StoreUnavailable: none is counted then, and all may be asked again.
         """
-        registered = {Period(key.kind, key.period) for key in self._store.period_keys()}
-        checked = [self._checked(one, registered) for one in asked]
+        checked = [self._checked(one) for one in asked]
         good = [one for one in checked if isinstance(one, _Checked)]
         counts = iter(self._store.count([one.claim for one in good]))
         return [_admitted(one, next(counts)) if isinstance(one, _Checked) else one for one in checked]
@@ -128,12 +129,13 @@ class Issuer:
             raise IssuerError("malformed", str(error)) from None
         return api.SignAnswer(signature, admitted.left)
 
-    def _checked(self, asked: Asked, registered: set[Period]) -> _Checked | IssuerError:
+    def _checked(self, asked: Asked) -> _Checked | IssuerError:
         request = asked.request
-        period = Period(request.kind, request.period)
-        if period not in self._issuable(asked.epoch):
+        period = self._issuable(asked.epoch).get((request.kind, request.period))
+        if period is None:
             return IssuerError("wrong_period", "passes are issued for the current and the next period only")
-        key = self._keys.get(period) if period in registered else None
+        registered = self._store.is_registered(period.kind, period.number)
+        key = self._keys.get(period) if registered else None
         if key is None:
             return IssuerError("no_key", "the campaign has no registered key for this period")
         if int.from_bytes(request.blinded, "big") >= key.public.n:
@@ -152,9 +154,11 @@ class Issuer:
         quota = self._policy.quotas.of(period.kind)
         return Claim(identity, asked.digest(), period.kind, period.number, quota)
 
-    def _issuable(self, epoch: Epoch) -> set[Period]:
+    def _find_issuable(self, epoch: Epoch) -> dict[tuple[int, int], Period]:
+        """The current and the next periods, by kind and number."""
         current = current_periods(self._schedule, epoch)
-        return {Period(p.kind, p.number + step) for p in current for step in (0, 1)}
+        periods = [Period(p.kind, p.number + step) for p in current for step in (0, 1)]
+        return {(period.kind, period.number): period for period in periods}
 
     # ------------------------------------------------------------------ redeeming
 

@@ -11,10 +11,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
 from aiohttp import web
+from yarl import URL
 
 from mixpay.accounts import parse_account
 from mixpay.errors import ChainError
@@ -54,6 +56,8 @@ _STATUS = {
     "busy": 503,
     "chain_unavailable": 503,
 }
+_JSON = {"Content-Type": "application/json"}
+_ENCODER = msgspec.json.Encoder()
 _T = TypeVar("_T")
 _Request = TypeVar("_Request", api.SignRequest, api.RedeemRequest)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -82,7 +86,7 @@ def application(
     def answering(handler: Callable[[Service, web.Request], Awaitable[web.Response]]) -> _Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
             heard(request)
-            return await handler(find(_pool(request)), request)
+            return await handler(find(_pool(request.rel_url)), request)
 
         return answer
 
@@ -98,8 +102,10 @@ def no_campaign() -> IssuerError:
     return IssuerError("no_campaign", "this sponsor has no campaign in that release of the network")
 
 
-def _pool(request: web.Request) -> Account | None:
-    text = request.query.get(api.POOL_QUERY)
+@lru_cache(256)
+def _pool(url: URL) -> Account | None:
+    """The pool that a request names. Our clients' URLs are the same again and again."""
+    text = url.query.get(api.POOL_QUERY)
     if text is None:
         return None
     try:
@@ -198,17 +204,22 @@ class Service:
 async def _body(request: web.Request, kind: type[_Request], limit: int) -> _Request:
     if (request.content_length or 0) > limit:
         raise IssuerError("too_large", f"a request to this path has at most {limit} bytes")
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await request.read()
-    except TimeoutError:
-        raise IssuerError("too_slow", f"the body of a request has {BODY_SECONDS:.0f} s to arrive") from None
+    body = await (request.read() if request.content.is_eof() else _slow_body(request))
     if len(body) > limit:
         raise IssuerError("too_large", f"a request to this path has at most {limit} bytes")
     try:
         return read_json(body, kind)
     except NotJson as error:
         raise IssuerError("malformed", str(error)) from None
+
+
+async def _slow_body(request: web.Request) -> bytes:
+    """One that did not come with its request's head: it is waited for, not for ever."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise IssuerError("too_slow", f"the body of a request has {BODY_SECONDS:.0f} s to arrive") from None
 
 
 @web.middleware
@@ -246,4 +257,4 @@ def _failure(label: str, detail: str, status: int | None = None) -> web.Response
 
 
 def _json(answer: msgspec.Struct, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(answer), status=status, content_type="application/json")
+    return web.Response(body=_ENCODER.encode(answer), status=status, headers=_JSON)

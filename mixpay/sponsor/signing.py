@@ -26,6 +26,9 @@ _BATCH = 64
 _AHEAD = 8
 """Signatures to go when the next batch is counted: about 9 ms, more than a transaction takes."""
 
+_TOGETHER = 4
+"""Signatures of a batch that are handed over at once, for waking the event loop costs as well."""
+
 _Answer = asyncio.Future[api.SignAnswer]
 _Outcome = api.SignAnswer | BaseException
 
@@ -43,9 +46,6 @@ class SignDesk:
         self._waiting: deque[tuple[Asked, _Answer]] = deque()
         self._counting = 0
         self._admitted = 0
-        self._done: deque[tuple[_Answer, _Outcome]] = deque()
-        self._called = False
-        """Whether `_deliver` will run."""
 
     async def sign(self, asked: Asked) -> api.SignAnswer:
         """Count and sign. Raises IssuerError as `Issuer.sign`, or `busy`; StoreUnavailable."""
@@ -81,32 +81,32 @@ class SignDesk:
 
     def _counted(self, batch: Sequence[tuple[_Answer, Admitted | BaseException]]) -> None:
         self._counting = 0
-        loop = asyncio.get_running_loop()
+        admitted = []
         for answer, outcome in batch:
             if isinstance(outcome, Admitted):
-                self._admitted += 1
-                self._signing_thread.submit(self._sign, loop, answer, outcome)
+                admitted.append((answer, outcome))
             else:
                 _answer(answer, outcome)
+        if admitted:
+            self._admitted += len(admitted)
+            self._signing_thread.submit(self._sign, asyncio.get_running_loop(), admitted)
         self._count_some()
 
-    def _sign(self, loop: asyncio.AbstractEventLoop, answer: _Answer, admitted: Admitted) -> None:
+    def _sign(self, loop: asyncio.AbstractEventLoop, batch: Sequence[tuple[_Answer, Admitted]]) -> None:
         """On the signing thread."""
-        outcome: _Outcome
-        try:
-            outcome = self._issuer.signed(admitted)
-        except BaseException as error:  # whoever asked is told
-            outcome = error
-        self._done.append((answer, outcome))
-        if not self._called:  # one call for all that are done when it comes
-            self._called = True
-            loop.call_soon_threadsafe(self._deliver)
+        for first in range(0, len(batch), _TOGETHER):
+            done = [(answer, self._signed(admitted)) for answer, admitted in batch[first : first + _TOGETHER]]
+            loop.call_soon_threadsafe(self._deliver, done)
 
-    def _deliver(self) -> None:
-        self._called = False  # first: what is done from here on calls again
-        while self._done:
-            answer, outcome = self._done.popleft()
-            self._admitted -= 1
+    def _signed(self, admitted: Admitted) -> _Outcome:
+        try:
+            return self._issuer.signed(admitted)
+        except BaseException as error:  # whoever asked is told
+            return error
+
+    def _deliver(self, done: Sequence[tuple[_Answer, _Outcome]]) -> None:
+        self._admitted -= len(done)
+        for answer, outcome in done:
             _answer(answer, outcome)
         self._count_some()
 

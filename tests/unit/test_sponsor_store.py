@@ -89,7 +89,7 @@ def test_count_isWhatCountingOneByOneWouldBe(store: Store, batches: list[list[Cl
 
 
 def test_count_isExactWithTwoInstances_thatCountAtOnce(opened: Callable[[], Store]) -> None:
-    """Both get the same requests, in batches of another order: none is counted twice, nor beyond its quota."""
+    """Both get the same requests, in batches of another order: none counts twice, nor beyond its quota."""
     stores, start = [opened(), opened()], threading.Barrier(2)
     claims = [claim(who, what, quota=5) for who in range(1, 9) for what in range(8)]
 

@@ -9,8 +9,11 @@ that two batches never wait for each other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
+from sqlalchemy.sql.dml import ReturningInsert
 
 from mixpay.sponsor.store.engine import upserting
 from mixpay.sponsor.store.records import Claim
@@ -38,9 +41,8 @@ def count(db: Connection, claims: Sequence[Claim]) -> list[int | None]:
 def _note(db: Connection, claims: Iterable[Claim]) -> set[bytes]:
     """Write down what is asked for; what was not there before."""
     rows = {claim.asked: claim for claim in claims}
-    query = upserting(db, asked).on_conflict_do_nothing().returning(asked.c.digest)
     values = [{"digest": d, "kind": rows[d].kind, "period": rows[d].period} for d in sorted(rows)]
-    return set(db.execute(query, values).scalars())
+    return set(db.execute(_noting(db.dialect.name), values).scalars())
 
 
 def _rounds(claims: Iterable[Claim]) -> Iterator[list[Claim]]:
@@ -62,15 +64,25 @@ def _add(db: Connection, claims: Sequence[Claim]) -> dict[bytes, int]:
     """Add one to the count of each identity that is below the quota of all of them; the new counts."""
     if claims[0].quota < 1:
         return {}
-    query = upserting(db, issued)
-    query = query.on_conflict_do_update(
+    values = [{"identity": c.identity, "kind": c.kind, "period": c.period, "passes": 1} for c in claims]
+    rows = db.execute(_adding(db.dialect.name, claims[0].quota), values)
+    return {row.identity: row.passes for row in rows}
+
+
+@lru_cache
+def _noting(dialect: str) -> ReturningInsert[Any]:
+    """Making a statement costs more than a row of it."""
+    return upserting(dialect, asked).on_conflict_do_nothing().returning(asked.c.digest)
+
+
+@lru_cache
+def _adding(dialect: str, quota: int) -> ReturningInsert[Any]:
+    query = upserting(dialect, issued).on_conflict_do_update(
         index_elements=[issued.c.identity],
         set_={"passes": issued.c.passes + 1},
-        where=issued.c.passes < claims[0].quota,
+        where=issued.c.passes < quota,
     )
-    values = [{"identity": c.identity, "kind": c.kind, "period": c.period, "passes": 1} for c in claims]
-    rows = db.execute(query.returning(issued.c.identity, issued.c.passes), values)
-    return {row.identity: row.passes for row in rows}
+    return query.returning(issued.c.identity, issued.c.passes)
 
 
 def _passes(db: Connection, identities: Iterable[bytes]) -> dict[bytes, int]:

@@ -136,8 +136,8 @@ def first_line(error: DBAPIError) -> str:
     return str(error.orig).strip().split("\n", 1)[0]
 
 
-def upserting(db: Connection, table: Table) -> postgresql.Insert:
+def upserting(dialect: str, table: Table) -> postgresql.Insert:
     """An INSERT that takes ON CONFLICT: the same words in both databases, two classes in SQLAlchemy."""
-    if db.dialect.name == "postgresql":
+    if dialect == "postgresql":
         return postgresql.insert(table)
     return cast(postgresql.Insert, sqlite.insert(table))

@@ -78,13 +78,13 @@ class Settlement:
             "cumulative": str(voucher.cumulative),
             "signature": voucher.signature,
         }
-        query = upserting(self._db, vouchers).values(relay=voucher.relay, **new)
+        query = upserting(self._db.dialect.name, vouchers).values(relay=voucher.relay, **new)
         self._db.execute(query.on_conflict_do_update(index_elements=[vouchers.c.relay], set_=new))
 
     def _put_credits(self, rows: list[dict[str, object]]) -> None:
         if not rows:
             return
-        query = upserting(self._db, redeemed)
+        query = upserting(self._db.dialect.name, redeemed)
         paid = case((query.excluded.at_pool > redeemed.c.at_pool, 1), else_=redeemed.c.at_pool)
         query = query.on_conflict_do_update(
             index_elements=[redeemed.c.pass_id], set_={"ticks": query.excluded.ticks, "at_pool": paid}

@@ -34,6 +34,7 @@ class Store:
         place = Place.file(place) if isinstance(place, Path) else place
         self._chain_id, self._pool, self._campaign = chain_id, pool, campaign
         self._database = Database(place)
+        self._registered: frozenset[tuple[int, int]] = frozenset()
         try:
             prepare(self._database, (chain_id, pool, campaign))
         except StoreUnavailable as error:
@@ -67,13 +68,24 @@ class Store:
         """Keep a key as the chain has it."""
         new = {"modulus": key.modulus, "hop_price": str(key.hop_price)}
         with self._database.writing() as db:
-            query = upserting(db, period_keys).values(kind=key.kind, period=key.period, **new)
+            query = upserting(db.dialect.name, period_keys).values(kind=key.kind, period=key.period, **new)
             db.execute(query.on_conflict_do_update(index_elements=["kind", "period"], set_=new))
+        self._registered = frozenset()
 
     def drop_key(self, kind: int, period: int) -> None:
         """Forget a key that the chain does not have after all."""
         with self._database.writing() as db:
             db.execute(delete(period_keys).where(period_keys.c.kind == kind, period_keys.c.period == period))
+        self._registered = frozenset()
+
+    def is_registered(self, kind: int, period: int) -> bool:
+        """Whether a period has a registered key, as far as this instance knows.
+
+        That another instance has dropped one is found out when this one looks at the chain by itself.
+        """
+        if (kind, period) not in self._registered:
+            self._registered = frozenset((key.kind, key.period) for key in self.period_keys())
+        return (kind, period) in self._registered
 
     def key(self, kind: int, period: int) -> StoredKey | None:
         """The registered key of a period."""
@@ -95,8 +107,8 @@ class Store:
     def agree_on_secret_key(self, kind: int, period: int, encrypted: bytes) -> bytes:
         """Keep a period's secret key, unless there is one; the one that is kept."""
         with self._database.writing() as db:
-            query = upserting(db, secret_keys).values(kind=kind, period=period, encrypted=encrypted)
-            db.execute(query.on_conflict_do_nothing())
+            row = {"kind": kind, "period": period, "encrypted": encrypted}
+            db.execute(upserting(db.dialect.name, secret_keys).on_conflict_do_nothing(), row)
         return self.secret_key(kind, period) or encrypted
 
     def drop_secret_keys(self, kind: int, before: int) -> list[int]:
@@ -149,6 +161,7 @@ class Store:
                 db.execute(delete(table).where(table.c.kind == kind, table.c.period < first))
             unpaid = redeemed.c.kind == kind, redeemed.c.period < redeemable_from, redeemed.c.at_pool == 0
             db.execute(delete(redeemed).where(*unpaid))
+        self._registered = frozenset()
 
     def _scope(self, kind: int, period: int) -> Scope:
         return Scope(self._chain_id, self._pool, self._campaign, kind, period)
