@@ -85,20 +85,23 @@ class IssuerProcess(Process):
     def __init__(self, folder: Path, home: Home, password: Path, database: str) -> None:
         words = ["sponsor", "serve", "--home", str(home.folder), "--password-file", str(password)]
         words += ["--database", database] if database else []
+        log = folder / f"{home.folder.name}.log"
+        said_before = log.stat().st_size if log.exists() else 0
         super().__init__(folder, home.folder.name, "mixpay.cli.main", *words)
-        self._home = home
-        self.url = self._wait()
+        self.url = self._wait(said_before)
         self.pool = ""
         self.key = self._newest_key()
 
-    def _wait(self) -> str:
+    def _wait(self, said_before: int) -> str:
+        """Its address, which it prints when it serves."""
         end = time.monotonic() + _UP
-        while not self._home.service_file.exists():
+        while time.monotonic() < end:
+            for line in self.log.read_bytes()[said_before:].splitlines(keepends=True):
+                if line.startswith(b"http://") and line.endswith(b"\n"):
+                    return line.decode().strip()
             self.check()
-            if time.monotonic() > end:
-                raise BenchFailed(f"the issuer does not begin to serve (log: {self.log})")
-            time.sleep(0.05)
-        return str(msgspec.json.decode(self._home.service_file.read_bytes())["url"])
+            time.sleep(0.02)
+        raise BenchFailed(f"the issuer does not begin to serve (log: {self.log})")
 
     def _newest_key(self) -> PeriodKey:
         """Of entry passes."""
