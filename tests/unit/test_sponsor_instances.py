@@ -1,4 +1,4 @@
-"""Several issuers on one database, and issuers that end in the middle: nothing is lost, and nothing counts twice."""
+"""Several issuers on one database, and issuers that end in the middle: nothing is lost or counted twice."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager
 import pytest
 
 from mixpay import eip712
-from mixpay.passes import PassRequest, Redemption
+from mixpay.passes import PassRequest, Redemption, Scope
 from mixpay.sponsor import api
-from mixpay.sponsor.issuer import Campaign, Issuer, RelayInPeriod
+from mixpay.sponsor.issuer import Admitted, Asked, Campaign, Issuer, RelayInPeriod
 from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policy import Evidence, OpenPolicy, Quotas
 from mixpay.sponsor.store import Place, Settlement, Store, StoredKey
@@ -69,7 +69,7 @@ class Instance:
     def wanted(self) -> PassRequest:
         key = self.keys.get(Period(1, FIRST))
         assert key is not None
-        return PassRequest.new(Campaign(CHAIN, POOL, CAMPAIGN, b"", b"").scope(Period(1, FIRST)), key.public, RANDOM)
+        return PassRequest.new(Scope(CHAIN, POOL, CAMPAIGN, 1, FIRST), key.public, RANDOM)
 
     def sign(self, wanted: PassRequest) -> api.SignAnswer:
         return self.issuer.sign(api.SignRequest(1, FIRST, wanted.blinded), ALICE, Epoch(FIRST))
@@ -116,8 +116,6 @@ def test_aRepeatedRequest_countsOnce_atAnotherInstanceAndAfterARestart(start: Ca
 
 def test_requestsThatComeTogether_areCountedTogether(start: Callable[[], Instance]) -> None:
     """With what is wrong with some of them, and repetitions."""
-    from mixpay.sponsor.issuer import Admitted, Asked
-
     issuer = start()
     requests = [api.SignRequest(1, FIRST, issuer.wanted().blinded) for _ in range(QUOTA + 1)]
     bad = api.SignRequest(1, FIRST + 7, requests[0].blinded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from http.client import HTTPConnection, HTTPException
@@ -18,9 +19,11 @@ from bench.issuer_world import IssuerProcess
 from mixpay.chain.devchain import DevChain
 from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.demo.relays import write_secret
+from mixpay.demo.status import OPENER
 from mixpay.parameters import DEMO
 from mixpay.passes import PassRequest, Scope
 from mixpay.sponsor import api
+from mixpay.types import Epoch, RelayId
 from redeem_world import spent
 from sponsor_world import PASSWORD, World
 
@@ -55,6 +58,17 @@ class Service:
         finally:
             connection.close()
 
+    def wait_for(self, epoch: Epoch) -> None:
+        """Until it has seen an epoch on the chain."""
+        end = time.monotonic() + 30
+        while self.get_epoch() != epoch:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    def get_epoch(self) -> Epoch:
+        with OPENER.open(self.process.url + api.CAMPAIGN_PATH, timeout=10) as answer:
+            return Epoch(msgspec.json.decode(answer.read())["epoch"])
+
     def killed_while_asked(self, path: str, asked: list[msgspec.Struct], answers: int) -> dict[int, Any]:
         """Ask all at once, kill it after so many answers, start it again; the answers that came."""
         with ThreadPoolExecutor(len(asked)) as pool:
@@ -77,11 +91,19 @@ class Service:
         return found
 
 
+class Place(World):
+    """A sponsor, and one relay that every pass draws."""
+
+    relay: RelayId
+
+
 @pytest.fixture
-def world(chain: DevChain, tmp_path: Path) -> World:
-    world = World(chain, tmp_path)
+def world(chain: DevChain, tmp_path: Path) -> Place:
+    world = Place(chain, tmp_path)
     world.settle_in()
     world.configure(poll_seconds=0.05, entry_passes=QUOTA, per_second=1000)
+    world.relay, _ = world.register()
+    world.join()
     return world
 
 
@@ -93,8 +115,7 @@ def service(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Ite
     service.process.stop()
 
 
-def test_killedInTheMiddle_itLosesNothingAndCountsNothingTwice(world: World, service: Service) -> None:
-    relay, _ = world.register()
+def test_killedInTheMiddle_itLosesNothingAndCountsNothingTwice(world: Place, service: Service) -> None:
     key = service.process.key
     modulus = PublicKey.from_bytes(key.modulus)
     scope = Scope(world.deployment.chain_id, world.deployment.pool, 1, 1, key.period)
@@ -114,16 +135,15 @@ def test_killedInTheMiddle_itLosesNothingAndCountsNothingTwice(world: World, ser
     bundles = []
     for one, (_, answer) in zip(wanted, after, strict=True):
         bundles.append(spent(one.finish(msgspec.convert(answer, api.SignAnswer).signature), TICKS).encode())
-    world.join()
-    while world.epoch() <= key.period:
-        world.next_epoch()
-    redeems: list[msgspec.Struct] = [api.RedeemRequest(relay, 1, key.period, [one]) for one in bundles]
+    world.freeze()
+    service.wait_for(world.next_epoch(key.period + 1 - world.epoch()))
+    redeems: list[msgspec.Struct] = [api.RedeemRequest(world.relay, 1, key.period, [one]) for one in bundles]
     totals = []
     for answers in (1, 5):
         found = service.killed_while_asked(api.REDEEM_PATH, redeems, answers)
         totals += [int(answer["cumulative"]) for answer in found.values()]
-    status, answer = service.post(api.REDEEM_PATH, api.RedeemRequest(relay, 1, key.period, bundles))
+    status, answer = service.post(api.REDEEM_PATH, api.RedeemRequest(world.relay, 1, key.period, bundles))
     assert status == 200 and answer["refused"] == []
     assert int(answer["cumulative"]) == QUOTA * TICKS * 5 * DEMO.hop_price >= max(totals)
-    again = service.post(api.REDEEM_PATH, api.RedeemRequest(relay, 1, key.period, bundles))
+    again = service.post(api.REDEEM_PATH, api.RedeemRequest(world.relay, 1, key.period, bundles))
     assert again == (200, answer | {"added": 0})
