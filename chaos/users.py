@@ -73,7 +73,7 @@ class Users:
         for relay, drawn in self._mailboxes.items():
             key = self.identity.fetch_key(self.client.view.mark, relay, self.client.view.term)
             async with MailboxSocket.open(self.client.http, drawn.relay) as socket:
-                await socket.create(drawn.stored.modulus, drawn.stored.owned.shown().encode(), key)
+                await socket.create(drawn.stored.key, drawn.stored.owned.shown().encode(), key)
             self.addresses.append(self._address(relay))
         view = self.client.view
         snapshot = view.snapshot(view.epoch)
@@ -114,7 +114,7 @@ class Users:
     def wallet(self) -> Wallet:
         """A wallet over the folder's passes."""
         client = self.client
-        issuer = Issuer(client.http, client.config.sponsor_url, client.view.deployment.pool, invitation="")
+        issuer = Issuer(client.http, client.config.sponsor_url, client.view.deployment.pool)
         return Wallet(client.store, issuer, client.view, os.urandom)
 
     async def _draw(self, kind: int, relays: int) -> dict[RelayId, DrawnPass]:

@@ -20,10 +20,12 @@ from fuzz.targets import clients, directories, passes
 from fuzz.wires import Wire, loop, run, settle, until
 from mixpay.errors import ChainUnavailable
 from mixpay.mailbox import Mailboxes
-from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Redemption
+from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Redemption, Scope
 from mixpay.sponsor import api, service
-from mixpay.sponsor.issuer import Asked, Issuer, IssuerError, RelayInPeriod
+from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod, Wanted
 from mixpay.sponsor.keys import Period
+from mixpay.sponsor.policies.open import OpenPolicy
+from mixpay.sponsor.policy import Policies
 from mixpay.types import Epoch
 from mixpay.wire import client
 from relay.clients.gateway import Gateway
@@ -159,20 +161,26 @@ class _Inline(service.Service):
     async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
         return work(*arguments)
 
-    async def signed(self, asked: Asked) -> api.SignAnswer:
-        return cast(_Issuer, self._issuer).sign(asked)
+    async def signed(self, wanted: Wanted) -> api.SignAnswer:
+        return cast(_Issuer, self._issuer).sign(wanted)
 
 
 class _Issuer:
     """An issuer without a database: it reads what a real one reads."""
 
-    def describe(self, epoch: Epoch) -> api.ErrorAnswer:
+    def describe(self, epoch: Epoch, policies: list[api.PolicyOffer]) -> api.ErrorAnswer:
         return api.ErrorAnswer("none", "this is a test")
 
-    def sign(self, asked: Asked) -> api.SignAnswer:
-        if asked.evidence.bearer is None:
-            raise IssuerError("identity_required", "say who you are")
-        return api.SignAnswer(asked.request.blinded, 1)
+    def issuable(self, period: Period, epoch: Epoch) -> None:
+        if period.number > world.EPOCH:
+            raise IssuerError("wrong_period", "passes are issued for the current period only")
+
+    def scope(self, period: Period) -> Scope:
+        return Scope(1, bytes(20), 1, period.kind, period.number)
+
+    def sign(self, wanted: Wanted) -> api.SignAnswer:
+        require(wanted.identified.policy == "open", "nobody is let in by a policy that is not there")
+        return api.SignAnswer(wanted.request.blinded, 1)
 
     def redeemable(self, period: Period, now: int) -> None:
         if period.number > world.EPOCH:
@@ -190,7 +198,7 @@ class _Issuer:
 @cache
 def _sponsor() -> web.Server:
     limits = service.ServiceLimits(behind_proxy=True)
-    made = _Inline(cast(Issuer, _Issuer()), world.view(), limits)
+    made = _Inline(cast(Issuer, _Issuer()), Policies([OpenPolicy()]), world.view(), limits)
     # A sponsor waits ten seconds for the rest of a body that it has refused, so that its answer arrives.
     return _server(web.AppRunner(made.application(), access_log=None, lingering_time=0))
 
@@ -207,7 +215,7 @@ def _sponsor_seeds() -> list[bytes]:
         _http("GET /v1/campaign"),
         _http(f"GET /v1/campaign?pool={pool}"),
         _http("GET /v1/campaign?pool=%ed%a0%80"),
-        _http("POST /v1/sign", bodies[0][1:], "Authorization: Bearer code", "X-Forwarded-For: a, b"),
+        _http("POST /v1/sign", bodies[0][1:], "X-Forwarded-For: a, ::1"),
         _http("POST /v1/sign", b'{"kind":1,"period":2,"blinded":"\xff"}'),
         _http("POST /v1/redeem", bodies[1][1:], step=99),
         _http("POST /v1/redeem", b"", "Content-Length: 99999999999999999999"),

@@ -22,7 +22,7 @@ from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from mixpay.sponsor import app, campaigns
 from mixpay.sponsor.config import Home
-from mixpay.sponsor.policy import new_code
+from mixpay.sponsor.policies import invitation, read_settings
 from mixpay.types import Amount
 
 _ETHER = 10**18
@@ -190,16 +190,28 @@ def create(
 
 @click.command(epilog="Example: mixpay sponsor fund 5000")
 @click.argument("amount", type=_TOKENS)
+@click.option(
+    "--campaign",
+    type=click.IntRange(1, (1 << 32) - 1),
+    metavar="N",
+    help="Somebody else's campaign, such as the commons: a gift, which its sponsor spends or takes.",
+)
 @_home
 @_release
 @common.password_option
 @common.json_option
 def fund(
-    amount: Amount, folder: Path, release: int | None, password_file: Path | None, as_json: bool
+    amount: Amount,
+    campaign: int | None,
+    folder: Path,
+    release: int | None,
+    password_file: Path | None,
+    as_json: bool,
 ) -> None:
-    """Add AMOUNT tokens of the sponsor's account to the campaign's budget."""
+    """Add AMOUNT tokens of the sponsor's account to the campaign's budget, or to another one's."""
     home = Home(folder.expanduser())
-    budget = campaigns.fund(home, common.ask_password(password_file), amount, common.say, release)
+    password = common.ask_password(password_file)
+    budget = campaigns.fund(home, password, amount, common.say, release, campaign)
     common.result(as_json, {"budget": str(budget)}, f"{amounts.shown(budget)} tokens in the budget")
 
 
@@ -234,11 +246,12 @@ def withdraw(
 def invite(count: int, folder: Path) -> None:
     """Make invitation codes: print them, and add them to the file that the policy reads.
 
-    A running service knows them at once. Set the policy's kind to "invitation" in sponsor.toml.
+    A running service knows them at once, if sponsor.toml has a [[policy]] of the kind "invitation".
     """
     home = Home(folder.expanduser())
-    path = home.path(home.load().policy.codes)
-    codes = [new_code(os.urandom) for _ in range(count)]
+    found = [one.own.codes for one in read_settings(home.load().policy) if one.kind == "invitation"]
+    path = home.path(found[0] if found else invitation.CODES)
+    codes = [invitation.new_code(os.urandom) for _ in range(count)]
     text = "".join(f"{code}\n" for code in codes)
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:

@@ -57,15 +57,23 @@ home_option = click.option(
     "--sponsor", "sponsor_url", required=True, help="Who gives you passes: the address of its issuer."
 )
 @click.option("--campaign", type=click.IntRange(1), help="The sponsor's campaign; else the first it names.")
-@click.option("--invitation", default="", help="What the sponsor asks for, if it asks for anything.")
+@click.option("--policy", default="", help="Which of the sponsor's ways to get passes, by name.")
+@click.option("--invitation", default="", help="An invitation code, if the sponsor gave you one.")
 def init(
-    folder: Path, rpc_url: str, deployment: Path, sponsor_url: str, campaign: int | None, invitation: str
+    folder: Path,
+    rpc_url: str,
+    deployment: Path,
+    sponsor_url: str,
+    campaign: int | None,
+    policy: str,
+    invitation: str,
 ) -> None:
     """Make your folder and its settings. You need no wallet, no ether and no tokens."""
     deployments.load(deployment)
     Rpc(rpc_url)  # refuses what is no address
     home = Home(folder.expanduser())
-    config = ClientConfig(rpc_url, str(deployment.resolve()), checked_url(sponsor_url), campaign, invitation)
+    network = rpc_url, str(deployment.resolve()), checked_url(sponsor_url)
+    config = ClientConfig(*network, campaign, policy=policy, invitation=invitation)
     home.write_config(config)
     click.echo(f"settings in {home.config_file}; next: mixpay address", err=True)
 
@@ -133,7 +141,8 @@ def receive(
 
     A message leaves your mailbox once it is on your disk. What has not arrived completely is kept for the
     next time. Senders who ask for it (`mixpay send --acknowledged`) are told what has arrived, by a packet of
-    your own pass; and what you sent so is sent again, as far as it did not arrive.
+    your own pass; and what you sent so is sent again, as far as it did not arrive. With --follow passes are
+    fetched ahead of need, as by `mixpay passes keep`.
     """
     if not direct:
         raise UserError(
@@ -152,7 +161,8 @@ def receive(
             receiver = app.Receiver(client, identity, deliver, silent=silent)
             await receiver.begin()
             if follow:
-                await receiver.follow()
+                async with app.keeping(client):
+                    await receiver.follow()
             received = await receiver.once()
             _show_own(receiver.couriers, as_json)
             _conclude(received, as_json)

@@ -21,10 +21,12 @@ from mixpay.address import Address
 from mixpay.chain.rpc import connect
 from mixpay.client import relays
 from mixpay.client.courier import Courier
+from mixpay.client.credentials import Configured, text_maker
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox, Incomplete
 from mixpay.client.issuer import Issuer
+from mixpay.client.keeping import Keeper, plan_of
 from mixpay.client.outbox import Outbox
 from mixpay.client.parts import Part, Parts
 from mixpay.client.posting import Posting
@@ -70,6 +72,11 @@ class Client:
         """The user's mailboxes."""
         return Mailboxes(self.http, self.view, self.store, identity, self.tell)
 
+    def keeper(self) -> Keeper:
+        """What fetches passes ahead of need."""
+        plan = plan_of(self.store, self.view, os.urandom, self.config.passes_ahead)
+        return Keeper(self.store, self.view, self.wallet, plan, self.tell)
+
     def posting(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Posting:
         """How messages leave. `progress`: fragments accepted, and all."""
         network = self.http, self.view, self.wallet, self.profile
@@ -101,11 +108,19 @@ async def connected(home: Home, tell: Tell = lambda _: None) -> AsyncIterator[Cl
         _ready(part.view)
         http = await stack.enter_async_context(relays.session())
         pool = part.view.deployment.pool
-        issuer = Issuer(http, config.sponsor_url, pool, invitation=config.invitation)
+        issuer = Issuer(http, config.sponsor_url, pool, credentials_of(config))
         # Campaigns are numbered by their pool: the number in the settings is of the deployment file's.
         campaign = config.campaign if part.view is first else None
-        wallet = Wallet(part.store, issuer, part.view, os.urandom, campaign=campaign, tell=tell)
+        turn = partial(home.locked, "passes", lambda: tell("waiting for another command to fetch a pass"))
+        wallet = Wallet(part.store, issuer, part.view, os.urandom, campaign=campaign, tell=tell, turn=turn)
+        wallet.forget_past()
         yield Client(home, config, profile, parts, part.view, part.store, http, wallet, tell)
+
+
+def credentials_of(config: ClientConfig) -> Configured:
+    """What the settings have to show to the sponsor."""
+    makers = {"invitation": text_maker(config.invitation)} if config.invitation else {}
+    return Configured(config.policy, makers)
 
 
 def _belong_together(home: Home, store: ClientStore, deployment: Deployment) -> None:
@@ -125,6 +140,22 @@ def _ready(view: NetworkView) -> None:
             f"no relay serves in epoch {view.epoch} of this network: the first ones do from the second epoch "
             "after they registered"
         )
+
+
+@contextlib.asynccontextmanager
+async def keeping(client: Client) -> AsyncIterator[None]:
+    """Fetch passes ahead of need meanwhile. Somebody else reads what is new on the chain."""
+
+    async def nothing() -> None:
+        """It is read already."""
+
+    keeper = asyncio.create_task(client.keeper().keep(nothing))
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
 
 
 async def make_address(client: Client, identity: Identity) -> Address:

@@ -6,6 +6,7 @@
                      the deployment file has them; those of later releases N are in state-N.sqlite
     send.lock        held while sending: the ticks of a pass go out in order
     receive.lock     held while mailboxes are made or emptied
+    passes.lock      held while a pass is fetched: none is fetched twice
 
 A command that finds a lock taken waits for it.
 """
@@ -20,6 +21,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -30,6 +32,8 @@ from mixpay.files import load_settings, make_private_folder, quoted
 
 CONFIG = "config.toml"
 IDENTITY = "identity"
+MOST_AHEAD = 64
+"""Entry passes fetched ahead for one epoch, at most."""
 _LOCK_SECONDS = 0.1
 
 _TEMPLATE = """\
@@ -45,11 +49,18 @@ deployment = {deployment}
 sponsor_url = {sponsor_url}
 {campaign}
 
-# What the sponsor asks for, if it asks: an invitation or another token.
+# Which of the sponsor's ways to get passes to take, by name; "": the first that needs only what stands here.
+policy = {policy}
+
+# An invitation code, if the sponsor gave you one.
 invitation = {invitation}
 
 # Delays and pace; all users of a profile look alike. This release has: fast.
 # profile = "fast"
+
+# Entry passes fetched ahead for each epoch, at moments that nothing you do changes; not above the quota.
+# Leave it as it is once it is set: a change would show.
+# passes_ahead = 1
 """
 
 
@@ -60,8 +71,10 @@ class ClientConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deployment: str
     sponsor_url: str
     campaign: int | None = None
+    policy: str = ""
     invitation: str = ""
     profile: str = "fast"
+    passes_ahead: Annotated[int, msgspec.Meta(ge=1, le=MOST_AHEAD)] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +111,7 @@ class Home:
         """Write the settings of a new folder. Raises UserError if there are some already."""
         self.ensure()
         campaign = "# campaign = 1" if config.campaign is None else f"campaign = {config.campaign}"
-        fields = ("rpc_url", "deployment", "sponsor_url", "invitation")
+        fields = ("rpc_url", "deployment", "sponsor_url", "policy", "invitation")
         values = {name: quoted(getattr(config, name)) for name in fields}
         text = _TEMPLATE.format(campaign=campaign, **values)
         try:

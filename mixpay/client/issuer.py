@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ import aiohttp
 import msgspec
 import tenacity
 
+from mixpay.client.credentials import NOTHING, CredentialSource, Wanted
 from mixpay.client.errors import IssuerRefused, IssuerUnavailable
 from mixpay.errors import UserError
 from mixpay.sponsor import remote
@@ -17,9 +19,13 @@ from mixpay.types import Account
 
 _TIMEOUT = 20.0
 _ATTEMPTS = 3
+_RECENT = 30.0
 _ADVICE = {
-    "identity_required": "the sponsor asks who you are: put your invitation into the configuration",
-    "identity_refused": "the sponsor does not know this invitation: check it in the configuration",
+    "policy_required": "the sponsor has several ways to get passes: set `policy` in the configuration",
+    "policy_unknown": "the sponsor does not have this way to get passes any more: try again",
+    "identity_required": "the sponsor asks who you are: put what it asks for into the configuration",
+    "share_exceeded": "the sponsor has given all passes that it has for this way to get them: wait for the "
+    "next period, or ask it",
     "quota_exceeded": "you have had all passes of this period: wait for the next one, or ask the sponsor",
     "wrong_period": "the sponsor's clock and the chain's differ: try again",
     "no_key": "the sponsor has registered no key for this period: ask it, or try again in the next one",
@@ -40,25 +46,39 @@ def checked_url(url: str) -> str:
 
 
 class Issuer:
-    """One sponsor's issuer, for its campaign in a pool.
-
-    `invitation` is sent as bearer token when passes are asked for, never before.
-    """
+    """One sponsor's issuer, for its campaign in a pool. `credentials`: what is shown to get a pass."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, pool: Account, *, invitation: str = ""
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        pool: Account,
+        credentials: CredentialSource = NOTHING,
     ) -> None:
-        self._remote = remote.RemoteIssuer(
-            session, checked_url(url), pool, timeout=_TIMEOUT, bearer=invitation
-        )
+        self._remote = remote.RemoteIssuer(session, checked_url(url), pool, timeout=_TIMEOUT)
+        self._credentials = credentials
+        self._described: tuple[float, CampaignAnswer] | None = None
 
     async def campaign(self) -> CampaignAnswer:
         """Which campaign, and its keys now. Raises IssuerUnavailable, IssuerRefused."""
-        return await self._ask(CAMPAIGN_PATH, None, CampaignAnswer)
+        answer = await self._ask(CAMPAIGN_PATH, None, CampaignAnswer)
+        self._described = time.monotonic(), answer
+        return answer
 
     async def sign(self, kind: int, period: int, blinded: bytes) -> SignAnswer:
-        """Have a blinded pass (256 bytes) signed. Raises IssuerUnavailable, IssuerRefused."""
-        return await self._ask(SIGN_PATH, SignRequest(kind, period, blinded), SignAnswer)
+        """Have a blinded pass (256 bytes) signed.
+
+        Raises IssuerUnavailable, IssuerRefused, and what the source of credentials raises.
+        """
+        shown = await self._credentials(Wanted(await self._recent(), kind, period, blinded))
+        request = SignRequest(kind, period, blinded, shown.policy, shown.credential)
+        return await self._ask(SIGN_PATH, request, SignAnswer)
+
+    async def _recent(self) -> CampaignAnswer:
+        """What the sponsor said of its policies, not long ago: what they ask for changes."""
+        if self._described is not None and time.monotonic() - self._described[0] < _RECENT:
+            return self._described[1]
+        return await self.campaign()
 
     async def _ask(self, path: str, request: msgspec.Struct | None, answer: type[_Answer]) -> _Answer:
         try:

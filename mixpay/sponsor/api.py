@@ -1,19 +1,21 @@
 """The issuer's HTTP interface, version 1: JSON bodies as types, for the service and for those who call it.
 
     GET  /v1/campaign                           → CampaignAnswer
-    POST /v1/sign     SignRequest, identity     → SignAnswer
+    POST /v1/sign     SignRequest               → SignAnswer
     POST /v1/redeem   RedeemRequest             → RedeemAnswer
     any error         4xx, 5xx                  → ErrorAnswer
 
 A network that moves to new contracts has another pool then, and the sponsor another campaign in it. Every
 request may name the pool that it means, as `?pool=0x...`; without, it means that of the release in force.
 
-The identity is whatever the campaign's policy asks for, as `Authorization: Bearer ...`. Bytes are base64 in
-JSON; token amounts are decimal strings, for they do not fit a JavaScript number. Unknown fields are refused.
+Who gets a pass is said by policies, of which a campaign may have several. A request names one and brings
+what that one asks for, the credential (`mixpay.sponsor.policies`). Bytes are base64 in JSON; token amounts
+are decimal strings, for they do not fit a JavaScript number. Unknown fields are refused.
 
-Error labels: malformed, too_large, too_slow, too_fast, not_found, identity_required, identity_refused,
-quota_exceeded, wrong_period, no_key, period_open, claim_window_over, unknown_relay, no_campaign, busy,
-chain_unavailable, internal.
+Error labels, of any request: malformed, too_large, too_slow, too_fast, not_found, method_not_allowed,
+no_campaign, busy, chain_unavailable, internal. Of signing: policy_required, policy_unknown,
+identity_required, identity_refused, policy_unavailable, quota_exceeded, share_exceeded, wrong_period, no_key.
+Of redeeming: period_open, claim_window_over, unknown_relay, no_key.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Annotated
 
 import msgspec
 
+from mixpay.crypto.rsa_permutation import PROOF_SIZE
 from mixpay.passes import REDEMPTION_SIZE
 from mixpay.types import Amount
 
@@ -30,26 +33,35 @@ SIGN_PATH = "/v1/sign"
 REDEEM_PATH = "/v1/redeem"
 POOL_QUERY = "pool"
 
+MAX_CREDENTIAL = 4096
+"""Characters of what a policy asks for."""
+
 MAX_BUNDLES = 1000
 """Redemptions in one request; more of one period go into the next."""
 
 U32 = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)]
 Kind = Annotated[int, msgspec.Meta(ge=1, le=2)]
 Element = Annotated[bytes, msgspec.Meta(min_length=256, max_length=256)]
+Proof = Annotated[bytes, msgspec.Meta(min_length=PROOF_SIZE, max_length=PROOF_SIZE)]
 Bundle = Annotated[bytes, msgspec.Meta(min_length=REDEMPTION_SIZE, max_length=REDEMPTION_SIZE)]
 Signature = Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
+PolicyName = Annotated[str, msgspec.Meta(max_length=64)]
+Credential = Annotated[str, msgspec.Meta(max_length=MAX_CREDENTIAL)]
 Decimal = Annotated[str, msgspec.Meta(pattern="^(0|[1-9][0-9]{0,28})$")]
 
 
 class PeriodKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The blind-signing key of a period: modulus N (256 bytes, e = 65537), and the hop price fixed with it.
+    """The blind-signing key of a period: modulus N (256 bytes, e = 65537), the proof that it is a permutation
+    (2,304 bytes, `crypto/rsa_permutation.py`), and the hop price fixed with it.
 
-    The caller checks that keccak256(modulus) is what the pool holds for campaign, kind and period.
+    The caller checks the proof, and that keccak256(modulus) is what the pool holds for campaign, kind and
+    period.
     """
 
     kind: Kind
     period: U32
     modulus: Element
+    proof: Proof
     hop_price: Decimal
 
 
@@ -60,6 +72,15 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     passes: U32
 
 
+class PolicyOffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One way to get passes: its name, kind and quotas, and what it takes to make a credential."""
+
+    name: PolicyName
+    kind: PolicyName
+    quotas: list[Quota]
+    terms: dict[str, str] = {}
+
+
 class CampaignAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a wallet needs to know: where the campaign is, who gets passes, and the keys to ask with now."""
 
@@ -68,17 +89,21 @@ class CampaignAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     campaign: U32
     epoch: U32
     term: U32
-    policy: str
-    quotas: list[Quota]
+    policies: list[PolicyOffer]
     keys: list[PeriodKey]
 
 
 class SignRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A blinded pass of the current or the next period; asking again with the same bytes counts once."""
+    """A blinded pass of the current or the next period; asking again with the same bytes counts once.
+
+    `policy`: the name of one, "" where there is only one. `credential`: what that policy asks for.
+    """
 
     kind: Kind
     period: U32
     blinded: Element
+    policy: PolicyName = ""
+    credential: Credential = ""
 
 
 class SignAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

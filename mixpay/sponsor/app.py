@@ -22,7 +22,10 @@ from mixpay.sponsor.campaigns import IDENTITY, PASSES, SIGNER, Desk
 from mixpay.sponsor.config import Home, SponsorConfig
 from mixpay.sponsor.counter import Counter, Staff
 from mixpay.sponsor.issuer import IssuerError
-from mixpay.sponsor.policy import InvitationPolicy, OpenPolicy, Policy, Quotas
+from mixpay.sponsor.policies import make_policies, read_settings
+from mixpay.sponsor.policies.interface import Surroundings
+from mixpay.sponsor.policy import Policies
+from mixpay.sponsor.refusals import Refusals
 from mixpay.sponsor.service import Service, application, no_campaign
 from mixpay.sponsor.store import StoreUnavailable
 from mixpay.types import Account
@@ -52,7 +55,7 @@ async def serve(
             ready(url)
             await office.follow(stop)
     finally:
-        office.close()
+        await office.close()
 
 
 class Office:
@@ -68,7 +71,7 @@ class Office:
             database=partial(home.database, database or desk.config.database),
             rpc=desk.rpc,
             sender=Sender(desk.rpc, signer_key, limit=_TRANSACTION_SECONDS),
-            policy=policy_of(home, desk.config),
+            policies=policies_of(desk),
             signer_key=signer_key,
             identity_key=desk.secret(IDENTITY, password),
             pass_key_secret=desk.secret(PASSES, password),
@@ -77,9 +80,11 @@ class Office:
         self._releases = Releases(desk.rpc, first)
         self._counters = [Counter(self._staff, first, number)]
         self._told: set[int] = set()
+        self.refusals = Refusals()
 
-    def close(self) -> None:
-        """End the issuers' threads and close the databases."""
+    async def close(self) -> None:
+        """End the issuers' threads, close the databases, let go of what policies hold."""
+        await self._staff.policies.close()
         for counter in self._counters:
             counter.close()
 
@@ -177,7 +182,7 @@ class Office:
             if door is not None:
                 door.heard(request)
 
-        app = application(self._find, heard)
+        app = application(self._find, heard, self.refusals)
         runner = web.AppRunner(
             app, access_log=None, logger=HTTP_LOG, shutdown_timeout=5.0, lingering_time=2.0
         )
@@ -227,10 +232,7 @@ async def _repeat(work: Callable[[], Awaitable[None]], pause: float, stop: async
         trouble = ""
 
 
-def policy_of(home: Home, config: SponsorConfig) -> Policy:
-    """The policy that the configuration names. Raises UserError if its codes cannot be read."""
-    settings = config.policy
-    quotas = Quotas(settings.entry_passes, settings.mailbox_passes)
-    if settings.kind == "invitation":
-        return InvitationPolicy(home.path(settings.codes), quotas)
-    return OpenPolicy(quotas)
+def policies_of(desk: Desk) -> Policies:
+    """The policies that the configuration names. Raises UserError if one of them cannot be used."""
+    around = Surroundings(desk.home.folder, desk.rpc, desk.deployment.chain_id)
+    return make_policies(read_settings(desk.config.policy), around)

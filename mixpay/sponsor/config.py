@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import msgspec
 
 from mixpay.errors import UserError
 from mixpay.files import load_settings, make_private_folder, quoted, write_whole
+from mixpay.sponsor.policies import read_settings
 from mixpay.sponsor.store import Place
 
 TEMPLATE = """\
@@ -60,15 +61,20 @@ connections = 1_000
 connections_of_address = 64
 per_second = 20.0
 
-[policy]
-# Who gets passes: "open" (anybody; counted by network address) or "invitation" (who brings a code).
+# Who gets passes, and how many: one [[policy]] for each way to get them; users choose among several. Each has
+# a kind, a name (the kind, if you give none; two of one kind need two names), and quotas: passes for one
+# identity in one epoch (entry) and in one term (mailbox). An entry relay that is down costs its user another
+# pass, so allow a few. What else there is depends on the kind; the commented ones below show all kinds.
+[[policy]]
+# Anybody, counted by network address (of IPv6: by /64). For tests, demonstrations and closed networks.
 kind = "open"
-# Passes for one address or code in one epoch (entry) and in one term (mailbox). An entry relay that is down
-# costs its user another pass, so allow a few.
 entry_passes = 4
 mailbox_passes = 4
-# Codes of the policy "invitation", one a line, read again when the file changes.
-codes = "invitations.txt"
+
+# Who brings an invitation code. `mixpay sponsor invite` makes some; the file is read again when it changes.
+# [[policy]]
+# kind = "invitation"
+# codes = "invitations.txt"
 
 [later_campaigns]
 # The campaign's number in each later release of the network, written by `mixpay sponsor create --release N`;
@@ -79,15 +85,6 @@ _REMEDY = "run `mixpay sponsor init --rpc URL --deployment FILE`"
 _Release = Annotated[str, msgspec.Meta(pattern="^(0|[1-9][0-9]{0,9})$")]
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0.05, le=3600)]
-
-
-class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who gets passes, and how many."""
-
-    kind: Literal["open", "invitation"] = "open"
-    entry_passes: _Count = 4
-    mailbox_passes: _Count = 4
-    codes: str = "invitations.txt"
 
 
 class SponsorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,7 +103,7 @@ class SponsorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections: _Count = 1_000
     connections_of_address: _Count = 64
     per_second: Annotated[float, msgspec.Meta(ge=0.1, le=1e6)] = 20.0
-    policy: PolicySettings = PolicySettings()
+    policy: list[dict[str, Any]] = []
     later_campaigns: dict[_Release, Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]] = {}
 
     def __repr__(self) -> str:
@@ -146,7 +143,12 @@ class Home:
 
     def load(self) -> SponsorConfig:
         """Read the configuration. Raises UserError naming the file and the setting that is wrong."""
-        return load_settings(self.config_path, SponsorConfig, _REMEDY)
+        config = load_settings(self.config_path, SponsorConfig, _REMEDY)
+        try:
+            read_settings(config.policy)
+        except UserError as error:
+            raise UserError(f"{self.config_path}: {error}") from None
+        return config
 
     def write_template(self, rpc_url: str, deployment: Path, port: int) -> SponsorConfig:
         """Write a first configuration. Raises UserError if there is one."""

@@ -21,7 +21,7 @@ from mixpay.network import NetworkView
 from mixpay.sponsor.config import Home, SponsorConfig
 from mixpay.sponsor.issuer import Campaign, Issuer, RedeemedAtPool
 from mixpay.sponsor.keys import PassKeys, Period
-from mixpay.sponsor.policy import Policy
+from mixpay.sponsor.policy import Policies
 from mixpay.sponsor.registrar import Registrar
 from mixpay.sponsor.service import Service, ServiceLimits
 from mixpay.sponsor.store import Place, Store
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """What all counters of a sponsor share: its node, the signer's sender, its policy, and three secrets.
+    """What all counters of a sponsor share: its node, the signer's sender, its policies, three secrets.
 
     `database`: which one is a later release's, or (None) the deployment file's.
     """
@@ -44,7 +44,7 @@ class Staff:
     database: Callable[[int | None], Place]
     rpc: Rpc
     sender: Sender
-    policy: Policy
+    policies: Policies
     signer_key: bytes = field(repr=False)
     identity_key: bytes = field(repr=False)
     pass_key_secret: bytes = field(repr=False)
@@ -68,7 +68,6 @@ class Counter:
             campaign=Campaign(*place, staff.signer_key, staff.identity_key),
             schedule=view.schedule,
             claim_window=deployment.parameters.claim_window,
-            policy=staff.policy,
             store=self._store,
             keys=keys,
             random=os.urandom,
@@ -87,7 +86,7 @@ class Counter:
         self._uncounted: list[PassesRedeemed] = []
         self._counting = asyncio.Lock()
         limits = ServiceLimits(staff.config.waiting, staff.config.behind_proxy)
-        self.service = Service(self._issuer, view, limits)
+        self.service = Service(self._issuer, staff.policies, view, limits)
         self._checked: tuple[Epoch | None, float] = (None, 0.0)
 
     def close(self) -> None:

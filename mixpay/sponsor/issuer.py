@@ -17,28 +17,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mixpay.crypto import blind_rsa
+from mixpay.crypto import blind_rsa, rsa_permutation
 from mixpay.crypto.blind_rsa import BlindRsaError, SecretKey
 from mixpay.epochs import Schedule
+from mixpay.passes import Scope
 from mixpay.sponsor import api
 from mixpay.sponsor.keys import PassKeys, Period, current_periods
-from mixpay.sponsor.policy import Evidence, Policy, PolicyRefusal, counted_identity
+from mixpay.sponsor.policy import Identified, Share, counted_identity
 from mixpay.sponsor.redeeming import Cashier, RedeemedAtPool, RelayInPeriod
 from mixpay.sponsor.rules import Campaign, IssuerError
-from mixpay.sponsor.store import Claim, Store
+from mixpay.sponsor.store import Claim, Counted, Refused, Store, StoredKey
 from mixpay.types import Epoch, Random
 
-__all__ = ["Admitted", "Asked", "Campaign", "Issuer", "IssuerError", "RedeemedAtPool", "RelayInPeriod"]
+__all__ = ["Admitted", "Campaign", "Issuer", "IssuerError", "RedeemedAtPool", "RelayInPeriod", "Wanted"]
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request for a signature, who makes it, and the epoch in which it came."""
+class Wanted:
+    """A request for a signature, whom a policy found behind it, and the epoch in which it came."""
 
     request: api.SignRequest
-    evidence: Evidence
+    identified: Identified
     epoch: Epoch
 
 
@@ -56,6 +57,7 @@ class _Checked:
     claim: Claim
     key: SecretKey
     blinded: bytes
+    shares: tuple[Share, ...]
 
 
 class Issuer:
@@ -67,56 +69,55 @@ class Issuer:
         campaign: Campaign,
         schedule: Schedule,
         claim_window: int,
-        policy: Policy,
         store: Store,
         keys: PassKeys,
         random: Random,
     ) -> None:
         self._campaign, self._schedule = campaign, schedule
-        self._policy, self._store, self._keys, self._random = policy, store, keys, random
+        self._store, self._keys, self._random = store, keys, random
         self._cashier = Cashier(campaign, schedule, claim_window, store)
         self._issuable = lru_cache(4)(self._find_issuable)
+        self._proofs: dict[bytes, bytes] = {}
 
-    def describe(self, epoch: Epoch) -> api.CampaignAnswer:
-        """The campaign as users see it: the keys of the current and the next periods."""
+    def describe(self, epoch: Epoch, policies: list[api.PolicyOffer]) -> api.CampaignAnswer:
+        """The campaign as users see it: ways to get passes, the keys of the current and the next periods."""
         wanted = self._issuable(epoch)
         keys = [
-            api.PeriodKey(key.kind, key.period, key.modulus, str(key.hop_price))
+            api.PeriodKey(key.kind, key.period, key.modulus, proof, str(key.hop_price))
             for key in self._store.period_keys()
-            if (key.kind, key.period) in wanted
+            if (key.kind, key.period) in wanted and (proof := self._proof(key))
         ]
-        quotas = [api.Quota(kind, self._policy.quotas.of(kind)) for kind in (1, 2)]
         campaign, term = self._campaign, self._schedule.term_of(epoch)
-        return api.CampaignAnswer(
-            campaign.chain_id,
-            campaign.pool,
-            campaign.number,
-            epoch,
-            term,
-            self._policy.name,
-            quotas,
-            keys,
-        )
+        place = campaign.chain_id, campaign.pool, campaign.number
+        return api.CampaignAnswer(*place, epoch, term, policies, keys)
 
     # ------------------------------------------------------------------ signing
 
-    def sign(self, request: api.SignRequest, evidence: Evidence, epoch: Epoch) -> api.SignAnswer:
-        """Sign a blinded pass if the policy allows it.
+    def scope(self, period: Period) -> Scope:
+        """What passes of a period are good for."""
+        return self._campaign.scope(period)
 
-        Raises IssuerError: wrong_period, no_key, identity_required, identity_refused, quota_exceeded,
-        malformed; StoreUnavailable.
+    def issuable(self, period: Period, epoch: Epoch) -> None:
+        """Check that passes of a period are issued now. Raises IssuerError wrong_period."""
+        if (period.kind, period.number) not in self._issuable(epoch):
+            raise _wrong_period()
+
+    def sign(self, request: api.SignRequest, identified: Identified, epoch: Epoch) -> api.SignAnswer:
+        """Sign a blinded pass for whom a policy let in, within its quotas.
+
+        Raises IssuerError: wrong_period, no_key, quota_exceeded, share_exceeded, malformed; StoreUnavailable.
         """
-        (admitted,) = self.admit([Asked(request, evidence, epoch)])
+        (admitted,) = self.admit([Wanted(request, identified, epoch)])
         if isinstance(admitted, IssuerError):
             raise admitted
         return self.signed(admitted)
 
-    def admit(self, asked: Sequence[Asked]) -> list[Admitted | IssuerError]:
+    def admit(self, wanted: Sequence[Wanted]) -> list[Admitted | IssuerError]:
         """Count requests that came together, in one transaction; for each why it is refused, or what to sign.
 
         Raises StoreUnavailable: none is counted then, and all may be asked again.
         """
-        checked = [self._checked(one) for one in asked]
+        checked = [self._checked(one) for one in wanted]
         good = [one for one in checked if isinstance(one, _Checked)]
         counts = iter(self._store.count([one.claim for one in good]))
         return [_admitted(one, next(counts)) if isinstance(one, _Checked) else one for one in checked]
@@ -129,30 +130,30 @@ class Issuer:
             raise IssuerError("malformed", str(error)) from None
         return api.SignAnswer(signature, admitted.left)
 
-    def _checked(self, asked: Asked) -> _Checked | IssuerError:
-        request = asked.request
-        period = self._issuable(asked.epoch).get((request.kind, request.period))
+    def _checked(self, wanted: Wanted) -> _Checked | IssuerError:
+        blinded, identified = wanted.request.blinded, wanted.identified
+        period = self._issuable(wanted.epoch).get((wanted.request.kind, wanted.request.period))
         if period is None:
-            return IssuerError("wrong_period", "passes are issued for the current and the next period only")
+            return _wrong_period()
         registered = self._store.is_registered(period.kind, period.number)
         key = self._keys.get(period) if registered else None
         if key is None:
             return IssuerError("no_key", "the campaign has no registered key for this period")
-        if int.from_bytes(request.blinded, "big") >= key.public.n:
+        if int.from_bytes(blinded, "big") >= key.public.n:
             return IssuerError("malformed", "the blinded message is not below the modulus")
-        try:
-            claim = self._claim(period, request.blinded, asked.evidence)
-        except PolicyRefusal as refusal:
-            return IssuerError(refusal.label, str(refusal))
-        return _Checked(claim, key, request.blinded)
+        return _Checked(self._claim(period, blinded, identified), key, blinded, identified.shares)
 
-    def _claim(self, period: Period, blinded: bytes, evidence: Evidence) -> Claim:
-        """Raises PolicyRefusal."""
-        name, secret = self._policy.identify(evidence), self._campaign.identity_key
-        identity = counted_identity(secret, name, period.kind, period.number)
-        asked = hashlib.blake2b(identity + blinded, key=secret, digest_size=16, person=b"mixpay-asked-for")
-        quota = self._policy.quotas.of(period.kind)
-        return Claim(identity, asked.digest(), period.kind, period.number, quota)
+    def _claim(self, period: Period, blinded: bytes, identified: Identified) -> Claim:
+        secret = self._campaign.identity_key
+
+        def counted(identity: bytes) -> bytes:
+            return counted_identity(secret, identified.policy, identity, period.kind, period.number)
+
+        identity = counted(identified.identity)
+        quota = identified.quotas.of(period.kind)
+        shares = tuple((counted(share.identity), share.quota) for share in identified.shares)
+        asked = asked_for(secret, identity, blinded)
+        return Claim(identity, asked, period.kind, period.number, quota, shares)
 
     def _find_issuable(self, epoch: Epoch) -> dict[tuple[int, int], Period]:
         """The current and the next periods, by kind and number."""
@@ -180,6 +181,7 @@ class Issuer:
         """Forget what has no more use: secret keys and counts of past periods, credits past their window."""
         current = current_periods(self._schedule, epoch)
         for period in self._keys.delete_before(current):
+            self._proofs.clear()
             _log.info("deleted the blind-signing key of kind %d, period %d", period.kind, period.number)
         for period in current:
             first = period
@@ -187,9 +189,33 @@ class Issuer:
                 first = Period(first.kind, first.number - 1)
             self._store.prune(period.kind, period.number, first.number)
 
+    def _proof(self, key: StoredKey) -> bytes | None:
+        """The proof for a registered key; None if its secret half is not here."""
+        secret = self._keys.get(Period(key.kind, key.period))
+        if secret is None:
+            return None
+        if key.modulus not in self._proofs:
+            self._proofs[key.modulus] = rsa_permutation.prove(secret)
+        return self._proofs[key.modulus]
 
-def _admitted(checked: _Checked, count: int | None) -> Admitted | IssuerError:
+
+def asked_for(secret: bytes, identity: bytes, blinded: bytes) -> bytes:
+    """What the store knows of a request: 16 bytes, under a secret of 32; `identity` as the store knows it."""
+    keyed = hashlib.blake2b(identity + blinded, key=secret, digest_size=16, person=b"mixpay-asked-for")
+    return keyed.digest()
+
+
+def _wrong_period() -> IssuerError:
+    return IssuerError("wrong_period", "passes are issued for the current and the next period only")
+
+
+def _admitted(checked: _Checked, counted: Counted | Refused) -> Admitted | IssuerError:
     quota = checked.claim.quota
-    if count is None:
+    if counted is Refused.QUOTA:
         return IssuerError("quota_exceeded", f"all {quota} passes of this period have been issued to you")
-    return Admitted(checked.key, checked.blinded, max(quota - count, 0))
+    if counted is Refused.SHARE:
+        return IssuerError("share_exceeded", "all passes of this period have been issued for now")
+    if counted.shares:  # there are none of what was counted before
+        for share, passes in zip(checked.shares, counted.shares, strict=True):
+            share.told(passes)
+    return Admitted(checked.key, checked.blinded, max(quota - counted.passes, 0))

@@ -1,30 +1,40 @@
-"""Who gets a pass, and how many: the sponsor's policy.
+"""Who gets a pass, and how many: what a policy is, and several of them at one issuer.
 
 A policy looks at what a request shows and names an identity, or refuses. The issuer counts passes for each
 identity, kind and period. It stores a keyed hash that is different in each period, so that the database names
 nobody and does not say that two periods' counts are the same person's.
+
+The policies that come with Mixpay, and how to ship another: `mixpay.sponsor.policies`.
 """
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import hashlib
-import ipaddress
-from contextlib import suppress
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from mixpay.errors import MixpayError, UserError
-from mixpay.passes import KIND_ENTRY, KIND_MAILBOX
-from mixpay.types import Random
+from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, Scope
+from mixpay.sponsor import api
 
-_CODE_BYTES = 10
-_IPV6_SITE = 64
+IDENTIFY_SECONDS = 10.0
+"""How long a policy may take over one request."""
+
+MOST_ASKED = 256
+"""Requests that the policies look at together; more are refused as busy."""
+
+_log = logging.getLogger(__name__)
 
 
 class PolicyRefusal(MixpayError):
-    """No pass for this request. `label` is `identity_required` or `identity_refused`."""
+    """No pass for this request. `label` is one of `mixpay.sponsor.api`'s, the text for people.
+
+    A policy says identity_required (nothing was shown), identity_refused (it does not do), or
+    policy_unavailable (what the policy relies on does not answer; clients try again).
+    """
 
     def __init__(self, label: str, detail: str) -> None:
         super().__init__(detail)
@@ -32,11 +42,19 @@ class PolicyRefusal(MixpayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a request shows: its network address, and the token of its `Authorization: Bearer` header."""
+class Asked:
+    """A request for a pass, as policies see it.
+
+    `remote`: its network address, "" if it has none. `scope`: what the pass is to be good for. `blinded`: the
+    blinded message of 256 bytes, which tells nothing about the pass; what is bound to it is good for this
+    pass only. `credential`: what the policy asks for, "" if nothing was shown. `now`: seconds since 1970.
+    """
 
     remote: str
-    bearer: str | None = field(default=None, repr=False)
+    scope: Scope
+    blinded: bytes
+    now: float
+    credential: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,96 +69,124 @@ class Quotas:
         return {KIND_ENTRY: self.entry, KIND_MAILBOX: self.mailbox}[kind]
 
 
+QUOTAS = Quotas()
+"""What a sponsor gives that says nothing of quotas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A second count that a pass belongs to, with others' passes: all of one API key, all of one policy.
+
+    `quota`: so many of one kind and period, None: any number. `told` gets the new count; it may be called on
+    any thread.
+    """
+
+    identity: bytes
+    quota: int | None
+    told: Callable[[int], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Whose quota a request counts against, and by which policy; `shares`: what else it counts against."""
+
+    policy: str
+    identity: bytes
+    quotas: Quotas
+    shares: tuple[Share, ...] = ()
+
+
 class Policy(Protocol):
-    """The plug-in: a name that users see, the quotas, and the identity a request stands for."""
+    """The plug-in. One object serves all campaigns of a sponsor, on one event loop."""
 
     @property
     def name(self) -> str:
-        """Shown to users, who must know what to bring."""
+        """What requests call it; of one sponsor's policies each has another."""
+
+    @property
+    def kind(self) -> str:
+        """What clients know it by: how to make a credential for it."""
 
     @property
     def quotas(self) -> Quotas:
         """Passes for one identity and period."""
 
-    def identify(self, evidence: Evidence) -> bytes:
-        """Whose quota the request counts against. Raises PolicyRefusal."""
+    def terms(self) -> Mapping[str, str]:
+        """What a client needs to know to make a credential. Public."""
+
+    async def identify(self, asked: Asked) -> Identified:
+        """Whose quota the request counts against. Raises PolicyRefusal.
+
+        What takes time waits or goes to a thread. It is cancelled after IDENTIFY_SECONDS.
+        """
+
+    async def close(self) -> None:
+        """Let go of what it holds; nothing is asked any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenPolicy:
-    """Everybody gets passes; what is counted is the network address (of IPv6 the first 64 bits: a site).
+class Policies:
+    """Several policies at once; a request names the one that it brings a credential for.
 
-    For tests, demonstrations and closed networks: addresses are cheap, and many people may share one.
+    Raises UserError if two have one name, or there is none.
     """
 
-    quotas: Quotas = Quotas()
-    name: str = "open"
+    def __init__(self, policies: Sequence[Policy]) -> None:
+        self._policies = {policy.name: policy for policy in policies}
+        if len(self._policies) < len(policies):
+            raise UserError("two policies have the same name: give each another `name` in sponsor.toml")
+        if not policies:
+            raise UserError("there is no policy: write a [[policy]] into sponsor.toml")
+        self._asked = 0
 
-    def identify(self, evidence: Evidence) -> bytes:
+    def offers(self) -> list[api.PolicyOffer]:
+        """What users may choose from, in the order of the settings."""
+        return [
+            api.PolicyOffer(policy.name, policy.kind, _quotas(policy.quotas), dict(policy.terms()))
+            for policy in self._policies.values()
+        ]
+
+    async def identify(self, name: str, asked: Asked) -> Identified:
+        """Whose quota a request counts against, by the policy of that name; "": by the only one.
+
+        Raises PolicyRefusal: besides what policies say, policy_required, policy_unknown, busy.
+        """
+        policy = self._find(name)
+        if self._asked >= MOST_ASKED:
+            raise PolicyRefusal("busy", "too many requests are waiting; try again in a moment")
+        self._asked += 1
         try:
-            address = ipaddress.ip_address(evidence.remote.split("%", 1)[0])
-        except ValueError:
-            raise PolicyRefusal("identity_refused", "the request came from no network address") from None
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        if mapped is not None:
-            address = mapped
-        packed = address.packed if address.version == 4 else address.packed[: _IPV6_SITE // 8]
-        return b"address:" + packed
+            async with asyncio.timeout(IDENTIFY_SECONDS):
+                return await policy.identify(asked)
+        except TimeoutError:
+            _log.warning("the policy %s took longer than %.0f s", policy.name, IDENTIFY_SECONDS)
+            raise PolicyRefusal("policy_unavailable", "who you are could not be found out in time") from None
+        finally:
+            self._asked -= 1
+
+    async def close(self) -> None:
+        """Let go of what the policies hold."""
+        for policy in self._policies.values():
+            await policy.close()
+
+    def _find(self, name: str) -> Policy:
+        if not name and len(self._policies) == 1:
+            return next(iter(self._policies.values()))
+        if name in self._policies:
+            return self._policies[name]
+        label = "policy_unknown" if name else "policy_required"
+        raise PolicyRefusal(label, f"name the policy that you bring something for: {self._named()}")
+
+    def _named(self) -> str:
+        return ", ".join(self._policies)
 
 
-class InvitationPolicy:
-    """Who brings an invitation code gets passes. The codes stand in a file, one a line, re-read on change."""
-
-    name = "invitation"
-
-    def __init__(self, codes: Path, quotas: Quotas) -> None:
-        self._path = codes
-        self.quotas = quotas
-        self._stamp: tuple[int, int] | None = None
-        self._known: frozenset[bytes] = frozenset()
-        try:
-            self._refresh()
-        except OSError as error:
-            raise UserError(f"cannot read the invitation codes in {codes}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise UserError(f"cannot read the invitation codes in {codes}: it is not UTF-8 text") from None
-
-    def identify(self, evidence: Evidence) -> bytes:
-        if not evidence.bearer:
-            raise PolicyRefusal("identity_required", "this campaign asks for an invitation code")
-        # While the file is being replaced, or if it has become unreadable, the codes known so far stand.
-        with suppress(OSError, UnicodeDecodeError):
-            self._refresh()
-        # Looked up by its hash: how long that takes tells nothing about the codes.
-        try:
-            digest = _digest(evidence.bearer)
-        except UnicodeEncodeError:  # bytes of the header that were not UTF-8 stand in it as lone surrogates
-            raise PolicyRefusal("identity_refused", "an invitation code is UTF-8 text") from None
-        if digest not in self._known:
-            raise PolicyRefusal("identity_refused", "this invitation code is not known")
-        return b"invitation:" + digest
-
-    def _refresh(self) -> None:
-        status = self._path.stat()
-        stamp = (status.st_mtime_ns, status.st_size)
-        if stamp != self._stamp:
-            lines = self._path.read_text(encoding="utf-8").splitlines()
-            codes = (line.split("#", 1)[0].strip() for line in lines)
-            self._known = frozenset(_digest(code) for code in codes if code)
-            self._stamp = stamp
-
-
-def new_code(random: Random) -> str:
-    """An invitation code of 80 random bits in 16 characters: too many to guess, few enough to type."""
-    return base64.b32encode(random(_CODE_BYTES)).decode().lower()
-
-
-def counted_identity(secret: bytes, identity: bytes, kind: int, period: int) -> bytes:
-    """What the store knows of an identity: 16 bytes, under a secret of 32, other ones in each period."""
-    scope = bytes([kind]) + period.to_bytes(4, "big")
-    keyed = hashlib.blake2b(scope + identity, key=secret, digest_size=16, person=b"mixpay-identity1")
+def counted_identity(secret: bytes, policy: str, identity: bytes, kind: int, period: int) -> bytes:
+    """What the store knows of a policy's identity: 16 bytes, under a secret of 32; others in each period."""
+    named = policy.encode()
+    scope = bytes([kind]) + period.to_bytes(4, "big") + len(named).to_bytes(2, "big") + named
+    keyed = hashlib.blake2b(scope + identity, key=secret, digest_size=16, person=b"mixpay-identity2")
     return keyed.digest()
 
 
-def _digest(code: str) -> bytes:
-    return hashlib.blake2b(code.strip().lower().encode(), digest_size=16, person=b"mixpay-invite-01").digest()
+def _quotas(quotas: Quotas) -> list[api.Quota]:
+    return [api.Quota(kind, quotas.of(kind)) for kind in (KIND_ENTRY, KIND_MAILBOX)]

@@ -20,7 +20,7 @@ from mixpay.types import Account
 MAX_ANSWER = 1 << 20
 """Bytes of the longest answer that is read."""
 
-PASSING = frozenset(("busy", "chain_unavailable", "internal", "too_fast"))
+PASSING = frozenset(("busy", "chain_unavailable", "internal", "policy_unavailable", "too_fast"))
 """Refusals that may be over in a moment."""
 
 Answer = TypeVar("Answer")
@@ -35,18 +35,12 @@ class IssuerRefused(PeerError):
 
 
 class RemoteIssuer:
-    """One issuer, for its campaign in a pool.
+    """One issuer, for its campaign in a pool. `timeout`: seconds for one request."""
 
-    `timeout`: seconds for one request; `bearer` goes with what is posted, nowhere else.
-    """
-
-    def __init__(
-        self, session: aiohttp.ClientSession, url: str, pool: Account, *, timeout: float, bearer: str = ""
-    ) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, pool: Account, *, timeout: float) -> None:
         self._session, self._url = session, url.rstrip("/")
         self._query = {POOL_QUERY: f"0x{pool.hex()}"}
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=5)
-        self._bearer = {"Authorization": f"Bearer {bearer}"} if bearer else {}
 
     async def ask(
         self,
@@ -83,7 +77,7 @@ class RemoteIssuer:
     async def _once(self, path: str, body: bytes | None) -> bytes:
         method, headers = "GET", {}
         if body is not None:
-            method, headers = "POST", {"Content-Type": "application/json", **self._bearer}
+            method, headers = "POST", {"Content-Type": "application/json"}
         try:
             async with self._session.request(
                 method,

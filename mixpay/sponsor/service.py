@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from yarl import URL
 
 from mixpay.accounts import parse_account
@@ -25,24 +27,29 @@ from mixpay.network import NetworkView
 from mixpay.passes import REDEMPTION_SIZE
 from mixpay.registry_replica import NotFrozen
 from mixpay.sponsor import api
-from mixpay.sponsor.issuer import Asked, Issuer, IssuerError, RelayInPeriod
+from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod, Wanted
 from mixpay.sponsor.keys import Period
-from mixpay.sponsor.policy import Evidence
+from mixpay.sponsor.policy import Asked, Identified, Policies, PolicyRefusal
+from mixpay.sponsor.refusals import Refusals
 from mixpay.sponsor.signing import SignDesk
 from mixpay.sponsor.store import StoreUnavailable
 from mixpay.types import Account, RelayId
 
-MAX_SIGN_BODY = 4096
+MAX_SIGN_BODY = 512 + 6 * api.MAX_CREDENTIAL
+"""A credential of the longest, with every character escaped as JSON escapes most."""
+
 MAX_REDEEM_BODY = api.MAX_BUNDLES * (REDEMPTION_SIZE * 4 // 3 + 16) + 4096
 BODY_SECONDS = 30.0
 """How long a request's body may take: 1.3 MB at most, of a relay that redeems."""
-_BEARER = "Bearer "
-_STATUS = {
+STATUS = {
     "malformed": 400,
+    "policy_required": 400,
+    "policy_unknown": 400,
     "identity_required": 401,
     "identity_refused": 403,
     "too_slow": 408,
     "not_found": 404,
+    "method_not_allowed": 405,
     "wrong_period": 409,
     "no_key": 409,
     "period_open": 409,
@@ -51,11 +58,15 @@ _STATUS = {
     "no_campaign": 404,
     "too_large": 413,
     "quota_exceeded": 429,
+    "share_exceeded": 429,
     "too_fast": 429,
     "internal": 500,
     "busy": 503,
+    "policy_unavailable": 503,
     "chain_unavailable": 503,
 }
+"""HTTP status of each error label."""
+
 _JSON = {"Content-Type": "application/json"}
 _ENCODER = msgspec.json.Encoder()
 _T = TypeVar("_T")
@@ -75,12 +86,15 @@ class ServiceLimits:
 
 
 def application(
-    find: Callable[[Account | None], Service], heard: Callable[[web.Request], None] = lambda _: None
+    find: Callable[[Account | None], Service],
+    heard: Callable[[web.Request], None] = lambda _: None,
+    refusals: Refusals | None = None,
 ) -> web.Application:
     """The HTTP interface of one sponsor's campaigns.
 
     `find`: the service of the campaign in a pool, None standing for the pool of the release in force. It
     raises IssuerError no_campaign. `heard` is told of each request first, and may raise an HTTPException.
+    `refusals` counts what is refused.
     """
 
     def answering(handler: Callable[[Service, web.Request], Awaitable[web.Response]]) -> _Handler:
@@ -90,7 +104,7 @@ def application(
 
         return answer
 
-    app = web.Application(middlewares=[_errors], client_max_size=MAX_REDEEM_BODY)
+    app = web.Application(middlewares=[_errors(refusals or Refusals())], client_max_size=MAX_REDEEM_BODY)
     app.router.add_get(api.CAMPAIGN_PATH, answering(Service.campaign))
     app.router.add_post(api.SIGN_PATH, answering(Service.sign))
     app.router.add_post(api.REDEEM_PATH, answering(Service.redeem))
@@ -115,10 +129,18 @@ def _pool(url: URL) -> Account | None:
 
 
 class Service:
-    """One campaign's HTTP interface."""
+    """One campaign's HTTP interface. `policies` say who gets passes; `now`: seconds since 1970."""
 
-    def __init__(self, issuer: Issuer, view: NetworkView, limits: ServiceLimits) -> None:
-        self._issuer, self._view, self._limits = issuer, view, limits
+    def __init__(
+        self,
+        issuer: Issuer,
+        policies: Policies,
+        view: NetworkView,
+        limits: ServiceLimits,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._issuer, self._policies, self._view = issuer, policies, view
+        self._limits, self._now = limits, now
         self._worker = ThreadPoolExecutor(1, "issuer")
         self._desk = SignDesk(issuer, limits.waiting)
         self._waiting = 0
@@ -150,16 +172,27 @@ class Service:
 
     async def campaign(self, _: web.Request) -> web.Response:
         """Which campaign, and its keys now."""
-        return _json(await self.run(self._issuer.describe, self._view.epoch))
+        return _json(await self.run(self._issuer.describe, self._view.epoch, self._policies.offers()))
 
     async def sign(self, request: web.Request) -> web.Response:
-        """A blind signature, for whom the policy grants it."""
-        asked = await _body(request, api.SignRequest, MAX_SIGN_BODY)
-        return _json(await self.signed(Asked(asked, self._evidence(request), self._view.epoch)))
+        """A blind signature, for whom a policy grants it."""
+        wanted = await _body(request, api.SignRequest, MAX_SIGN_BODY)
+        # First, so that no policy is asked about what cannot be issued.
+        self._issuer.issuable(Period(wanted.kind, wanted.period), self._view.epoch)
+        identified = await self._identify(wanted, self._remote(request))
+        return _json(await self.signed(Wanted(wanted, identified, self._view.epoch)))
 
-    async def signed(self, asked: Asked) -> api.SignAnswer:
+    async def signed(self, wanted: Wanted) -> api.SignAnswer:
         """Count and sign, with what others ask for at the same time."""
-        return await self._desk.sign(asked)
+        return await self._desk.sign(wanted)
+
+    async def _identify(self, wanted: api.SignRequest, remote: str) -> Identified:
+        scope = self._issuer.scope(Period(wanted.kind, wanted.period))
+        asked = Asked(remote, scope, wanted.blinded, self._now(), wanted.credential)
+        try:
+            return await self._policies.identify(wanted.policy, asked)
+        except PolicyRefusal as refusal:
+            raise IssuerError(refusal.label, str(refusal)) from None
 
     async def redeem(self, request: web.Request) -> web.Response:
         """A pool voucher for what a relay hands in."""
@@ -183,14 +216,12 @@ class Service:
             raise IssuerError("unknown_relay", f"there is no relay {relay}")
         return RelayInPeriod(operator, None, snapshot.beacon, snapshot.count)
 
-    def _evidence(self, request: web.Request) -> Evidence:
-        header = request.headers.get("Authorization", "")
-        bearer = header.removeprefix(_BEARER).strip() if header.startswith(_BEARER) else None
+    def _remote(self, request: web.Request) -> str:
         remote = request.remote or ""
         if self._limits.behind_proxy:
             # Only the last entry is the proxy's own word; the client writes the others.
             remote = request.headers.get("X-Forwarded-For", remote).rsplit(",", 1)[-1].strip()
-        return Evidence(remote, bearer)
+        return remote
 
     def close(self) -> None:
         """End the issuer's threads; what they have begun is finished first."""
@@ -222,38 +253,42 @@ async def _slow_body(request: web.Request) -> bytes:
         raise IssuerError("too_slow", f"the body of a request has {BODY_SECONDS:.0f} s to arrive") from None
 
 
-@web.middleware
-async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except IssuerError as error:
-        return _failure(error.label, str(error))
-    except StoreUnavailable as error:
-        _log.warning("a request to %s was not served: %s", request.path, error)
-        return _failure("busy", "the issuer's database does not answer at the moment; try again")
-    except ChainError:
-        return _failure("chain_unavailable", "the issuer cannot see the chain at the moment; try again")
-    except web.HTTPException as error:
-        return _refusal(error)
-    except Exception:
-        _log.exception("a request to %s failed", request.path)
-        return _failure("internal", "the issuer failed; its operator finds the reason in the log")
+def _errors(refusals: Refusals) -> Middleware:
+    @web.middleware
+    async def answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except IssuerError as error:
+            refusal = api.ErrorAnswer(error.label, str(error))
+        except StoreUnavailable as error:
+            _log.warning("a request to %s was not served: %s", request.path, error)
+            detail = "the issuer's database does not answer at the moment; try again"
+            refusal = api.ErrorAnswer("busy", detail)
+        except ChainError:
+            detail = "the issuer cannot see the chain at the moment; try again"
+            refusal = api.ErrorAnswer("chain_unavailable", detail)
+        except web.HTTPException as error:
+            refusal = _refusal(error)
+        except Exception:
+            _log.exception("a request to %s failed", request.path)
+            detail = "the issuer failed; its operator finds the reason in the log"
+            refusal = api.ErrorAnswer("internal", detail)
+        refusals.count(refusal.error)
+        return _json(refusal, STATUS[refusal.error])
+
+    return answer
 
 
-def _refusal(error: web.HTTPException) -> web.Response:
+def _refusal(error: web.HTTPException) -> api.ErrorAnswer:
     """What aiohttp, or the door, says of a request."""
     match error:
         case web.HTTPTooManyRequests():
-            return _failure("too_fast", "too many requests; come again in some seconds")
+            return api.ErrorAnswer("too_fast", "too many requests; come again in some seconds")
         case web.HTTPRequestEntityTooLarge():
-            return _failure("too_large", f"a request has at most {MAX_REDEEM_BODY} bytes")
+            return api.ErrorAnswer("too_large", f"a request has at most {MAX_REDEEM_BODY} bytes")
         case _:
-            label = "not_found" if error.status == 404 else "malformed"
-            return _failure(label, error.reason, error.status)
-
-
-def _failure(label: str, detail: str, status: int | None = None) -> web.Response:
-    return _json(api.ErrorAnswer(label, detail), status or _STATUS[label])
+            labels = {404: "not_found", 405: "method_not_allowed"}
+            return api.ErrorAnswer(labels.get(error.status, "malformed"), error.reason)
 
 
 def _json(answer: msgspec.Struct, status: int = 200) -> web.Response:

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import gmpy2
 
 from mixpay.sponsor import api
-from mixpay.sponsor.issuer import Admitted, Asked, Issuer
+from mixpay.sponsor.issuer import Admitted, Issuer, Wanted
 from mixpay.sponsor.rules import IssuerError
 
 _BATCH = 64
@@ -43,16 +43,16 @@ class SignDesk:
         self._issuer, self._limit = issuer, limit
         self._counting_thread = ThreadPoolExecutor(1, "issuer-counting")
         self._signing_thread = ThreadPoolExecutor(1, "issuer-signing", initializer=_share_the_lock)
-        self._waiting: deque[tuple[Asked, _Answer]] = deque()
+        self._waiting: deque[tuple[Wanted, _Answer]] = deque()
         self._counting = 0
         self._admitted = 0
 
-    async def sign(self, asked: Asked) -> api.SignAnswer:
+    async def sign(self, wanted: Wanted) -> api.SignAnswer:
         """Count and sign. Raises IssuerError as `Issuer.sign`, or `busy`; StoreUnavailable."""
         if len(self._waiting) + self._counting + self._admitted >= self._limit:
             raise IssuerError("busy", "too many requests are waiting; try again in a moment")
         answer: _Answer = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, answer))
+        self._waiting.append((wanted, answer))
         self._count_some()
         return await answer
 
@@ -69,11 +69,11 @@ class SignDesk:
         self._counting = len(batch)
         self._counting_thread.submit(self._count, asyncio.get_running_loop(), batch)
 
-    def _count(self, loop: asyncio.AbstractEventLoop, batch: Sequence[tuple[Asked, _Answer]]) -> None:
+    def _count(self, loop: asyncio.AbstractEventLoop, batch: Sequence[tuple[Wanted, _Answer]]) -> None:
         """On the counting thread."""
         outcomes: Sequence[Admitted | BaseException]
         try:
-            outcomes = self._issuer.admit([asked for asked, _ in batch])
+            outcomes = self._issuer.admit([wanted for wanted, _ in batch])
         except BaseException as error:  # each of them is told
             outcomes = [error] * len(batch)
         pairs = [(answer, outcome) for (_, answer), outcome in zip(batch, outcomes, strict=True)]

@@ -11,5 +11,6 @@ SECRET = b"\1" * 32
 
 
 def pass_keys(folder: Path, secret: bytes = SECRET) -> PassKeys:
-    """The keys in a folder."""
+    """The keys in a folder, which is made."""
+    folder.mkdir(exist_ok=True)
     return PassKeys(Store(folder / "pass-keys.db", 31337, bytes(20), 1), secret)

@@ -29,7 +29,7 @@ from mixpay.passes import (
 from mixpay.sponsor import api
 from mixpay.sponsor.issuer import Campaign, Issuer, IssuerError, RedeemedAtPool, RelayInPeriod
 from mixpay.sponsor.keys import PassKeys, Period
-from mixpay.sponsor.policy import Evidence, OpenPolicy, Quotas
+from mixpay.sponsor.policy import Identified, Quotas
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
 from relay.redeem.issuer_desk import IssuerDesk, RelayIdentity
@@ -158,7 +158,6 @@ class Sponsor:
             campaign=campaign,
             schedule=SCHEDULE,
             claim_window=WINDOW,
-            policy=OpenPolicy(Quotas(entry=100, mailbox=1)),
             store=self.store,
             keys=keys,
             random=RANDOM,
@@ -218,7 +217,8 @@ class Sponsor:
         rules = self.rules(period)
         wanted = PassRequest.new(rules.scope, rules.key, RANDOM)
         request = api.SignRequest(1, period, wanted.blinded)
-        answer = self.issuer.sign(request, Evidence("192.0.2.1"), Epoch(period))
+        user = Identified("open", b"a user", Quotas(entry=100, mailbox=1))
+        answer = self.issuer.sign(request, user, Epoch(period))
         return wanted.finish(answer.signature)
 
 

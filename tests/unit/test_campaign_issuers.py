@@ -27,7 +27,7 @@ class Sponsor:
         self.asked.append(request.query_string)
         if not self.campaign:
             return web.Response(status=404, body=msgspec.json.encode(api.ErrorAnswer("no_campaign", "none")))
-        described = api.CampaignAnswer(1, self.pool, self.campaign, 3, 3, "open", [], [])
+        described = api.CampaignAnswer(1, self.pool, self.campaign, 3, 3, [], [])
         return web.Response(body=msgspec.json.encode(described))
 
 

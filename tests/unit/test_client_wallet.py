@@ -15,6 +15,8 @@ from mixpay.chain import events
 from mixpay.client.errors import IssuerRefused, IssuerUnavailable
 from mixpay.client.issuer import Issuer
 from mixpay.client.wallet import RESERVED_TICKS, Ticks
+from mixpay.crypto import rsa_permutation
+from mixpay.crypto.rsa_permutation import PROOF_SIZE
 from mixpay.errors import UserError
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICKS, PassExhausted, drawn_position
 from mixpay.sponsor.keys import PassKeys
@@ -89,6 +91,13 @@ async def test_draw_refusesAKeyThatTheChainDoesNotHold(world: World, alice: User
     assert alice.store.request(KIND_ENTRY, EPOCH) is None
 
 
+async def test_draw_refusesAKeyThatNothingProves(world: World, alice: User, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rsa_permutation, "prove", lambda key: bytes(PROOF_SIZE))
+    with pytest.raises(IssuerUnavailable, match="nothing proves that the key is a permutation"):
+        await alice.wallet.draw(KIND_ENTRY)
+    assert alice.store.request(KIND_ENTRY, EPOCH) is None
+
+
 async def test_draw_refusesAnotherCampaign_thanTheFirst(world: World, alice: User):
     assert alice.store.settle_fact("campaign", "7") == "7"
     with pytest.raises(UserError, match="campaign is number 3, not 7 as before"):
@@ -136,7 +145,7 @@ async def test_somethingElseThanASponsor_isUnavailable(alice: User):
     try:
         with pytest.raises(IssuerUnavailable, match="answers nonsense"):
             await Issuer(alice.http, url, DEPLOYMENT.pool).campaign()
-        with pytest.raises(IssuerUnavailable, match="no sponsor answers at"):
+        with pytest.raises(IssuerUnavailable, match="answers nonsense"):
             await Issuer(alice.http, url, DEPLOYMENT.pool).sign(1, 2, bytes(256))
     finally:
         await runner.cleanup()

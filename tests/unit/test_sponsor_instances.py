@@ -13,9 +13,9 @@ import pytest
 from mixpay import eip712
 from mixpay.passes import PassRequest, Redemption, Scope
 from mixpay.sponsor import api
-from mixpay.sponsor.issuer import Admitted, Asked, Campaign, Issuer, RelayInPeriod
+from mixpay.sponsor.issuer import Admitted, Campaign, Issuer, RelayInPeriod, Wanted
 from mixpay.sponsor.keys import PassKeys, Period
-from mixpay.sponsor.policy import Evidence, OpenPolicy, Quotas
+from mixpay.sponsor.policy import Identified, Quotas
 from mixpay.sponsor.store import Place, Settlement, Store, StoredKey
 from mixpay.types import Epoch, Position
 from redeem_world import (
@@ -36,9 +36,9 @@ from redeem_world import (
 )
 
 SECRET = b"\1" * 32
-ALICE = Evidence("192.0.2.1")
-RELAY = RelayInPeriod(OPERATOR, Position(0), BEACON, 1)
 QUOTA = 12
+ALICE = Identified("open", b"alice", Quotas(entry=QUOTA, mailbox=1))
+RELAY = RelayInPeriod(OPERATOR, Position(0), BEACON, 1)
 
 
 class Killed(BaseException):
@@ -55,7 +55,6 @@ class Instance:
             campaign=Campaign(CHAIN, POOL, CAMPAIGN, SIGNER, b"\x08" * 32),
             schedule=SCHEDULE,
             claim_window=WINDOW,
-            policy=OpenPolicy(Quotas(entry=QUOTA, mailbox=1)),
             store=self.store,
             keys=self.keys,
             random=RANDOM,
@@ -119,8 +118,8 @@ def test_requestsThatComeTogether_areCountedTogether(start: Callable[[], Instanc
     issuer = start()
     requests = [api.SignRequest(1, FIRST, issuer.wanted().blinded) for _ in range(QUOTA + 1)]
     bad = api.SignRequest(1, FIRST + 7, requests[0].blinded)
-    asked = [Asked(request, ALICE, Epoch(FIRST)) for request in [*requests, bad, requests[0]]]
-    admitted = issuer.issuer.admit(asked)
+    wanted = [Wanted(request, ALICE, Epoch(FIRST)) for request in [*requests, bad, requests[0]]]
+    admitted = issuer.issuer.admit(wanted)
     assert [one.left if isinstance(one, Admitted) else one.label for one in admitted] == [
         *range(QUOTA - 1, -1, -1), "quota_exceeded", "wrong_period", QUOTA - 1,
     ]  # fmt: skip

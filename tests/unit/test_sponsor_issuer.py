@@ -25,7 +25,7 @@ from mixpay.passes.terms import place
 from mixpay.sponsor import api
 from mixpay.sponsor.issuer import Campaign, Issuer, IssuerError, RelayInPeriod
 from mixpay.sponsor.keys import PassKeys, Period
-from mixpay.sponsor.policy import Evidence, OpenPolicy, Quotas
+from mixpay.sponsor.policy import Identified, Quotas, Share
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position
 from pass_keys import pass_keys
@@ -37,7 +37,9 @@ POOL = Account(bytes(range(20)))
 SIGNER = b"\7" * 32
 CAMPAIGN = Campaign(31337, POOL, 3, SIGNER, b"\x08" * 32)
 HOP_PRICE = Amount(10**12)
-ALICE = Evidence("192.0.2.1")
+QUOTAS = Quotas(entry=3, mailbox=1)
+ALICE = Identified("open", b"the user alice", QUOTAS)
+BOB = Identified("open", b"bob", QUOTAS)
 OPERATOR = Account(b"\x0a" * 20)
 BEACON = b"\x0b" * 32
 EPOCH = Epoch(5)
@@ -56,12 +58,10 @@ class Desk:
 
     def open(self) -> None:
         self.store = Store(self.path, CAMPAIGN.chain_id, POOL, CAMPAIGN.number)
-        policy = OpenPolicy(Quotas(entry=3, mailbox=1))
         self.issuer = Issuer(
             campaign=CAMPAIGN,
             schedule=SCHEDULE,
             claim_window=WINDOW,
-            policy=policy,
             store=self.store,
             keys=self.keys,
             random=RANDOM,
@@ -75,7 +75,7 @@ class Desk:
     def wanted(self, period: int = 5) -> PassRequest:
         return PassRequest.new(Scope(31337, POOL, 3, 1, period), self.public(period), RANDOM)
 
-    def bought(self, period: int = 5, buyer: Evidence = ALICE) -> OwnedPass:
+    def bought(self, period: int = 5, buyer: Identified = ALICE) -> OwnedPass:
         wanted = self.wanted(period)
         answer = self.issuer.sign(api.SignRequest(1, period, wanted.blinded), buyer, EPOCH)
         return wanted.finish(answer.signature)
@@ -133,12 +133,13 @@ def refusal(call: object, *arguments: object) -> str:
 
 
 def test_describe_showsTheKeysThatCanBeAskedFor(desk: Desk) -> None:
-    answer = desk.issuer.describe(EPOCH)
+    offers = [api.PolicyOffer("open", "open", [api.Quota(1, 3)])]
+    answer = desk.issuer.describe(EPOCH, offers)
     assert (answer.chain_id, answer.pool, answer.campaign, answer.epoch) == (31337, POOL, 3, 5)
     assert [(key.kind, key.period, key.modulus) for key in answer.keys] == [(1, 5, KEYS[5]), (1, 6, KEYS[6])]
     assert answer.keys[0].hop_price == str(HOP_PRICE)
-    assert answer.quotas == [api.Quota(1, 3), api.Quota(2, 1)]
-    assert [key.period for key in desk.issuer.describe(Epoch(6)).keys] == [6]
+    assert answer.policies == offers
+    assert [key.period for key in desk.issuer.describe(Epoch(6), offers).keys] == [6]
 
 
 def test_sign_givesAPassOfTheCurrentOrTheNextPeriod(desk: Desk) -> None:
@@ -159,25 +160,46 @@ def test_sign_countsPerIdentityAndPeriod(desk: Desk) -> None:
     request = api.SignRequest(1, 5, desk.wanted().blinded)
     assert refusal(desk.issuer.sign, request, ALICE, EPOCH) == "quota_exceeded"
     desk.bought(6)
-    desk.bought(5, Evidence("192.0.2.2"))
+    desk.bought(5, BOB)
     desk.store.close()
     desk.open()
     assert refusal(desk.issuer.sign, request, ALICE, EPOCH) == "quota_exceeded"
+
+
+def test_sign_countsOnePolicysIdentitiesApartFromAnothers(desk: Desk) -> None:
+    for _ in range(3):
+        desk.bought()
+    assert desk.bought(buyer=Identified("other", b"the user alice", QUOTAS))
+
+
+def test_sign_countsShares_andEndsWhenOneIsUsedUp(desk: Desk) -> None:
+    told: list[int] = []
+    shares = Share(b"key", 2), Share(b"all", None, told.append)
+    alice, bob, carol = (Identified("p", name, QUOTAS, shares) for name in (b"a", b"b", b"c"))
+    request = api.SignRequest(1, 5, desk.wanted().blinded)
+    for _ in range(2):
+        assert desk.issuer.sign(request, alice, EPOCH).left == 2
+    desk.bought(buyer=bob)
+    late = api.SignRequest(1, 5, desk.wanted().blinded)
+    assert refusal(desk.issuer.sign, late, carol, EPOCH) == "share_exceeded"
+    assert told == [1, 2], "a repeated request and a refused one count nothing"
+    assert desk.bought(6, carol)
+    assert told == [1, 2, 1]
+    # The refused one was not counted against its own quota.
+    assert desk.issuer.sign(late, Identified("p", b"c", QUOTAS), EPOCH).left == 2
 
 
 def test_sign_countsARepeatedRequestOnce(desk: Desk) -> None:
     request = api.SignRequest(1, 5, desk.wanted().blinded)
     answers = {desk.issuer.sign(request, ALICE, EPOCH) for _ in range(5)}
     assert len(answers) == 1 and answers.pop().left == 2
-    assert desk.issuer.sign(request, Evidence("192.0.2.2"), EPOCH).left == 2
+    assert desk.issuer.sign(request, BOB, EPOCH).left == 2
 
 
 def test_sign_failsIfTheNumberIsTooLargeAndCountsNothing(desk: Desk) -> None:
     request = api.SignRequest(1, 5, b"\xff" * 256)
     assert refusal(desk.issuer.sign, request, ALICE, EPOCH) == "malformed"
-    assert refusal(desk.issuer.sign, request, Evidence(""), EPOCH) == "malformed"
     good = api.SignRequest(1, 5, desk.wanted().blinded)
-    assert refusal(desk.issuer.sign, good, Evidence(""), EPOCH) == "identity_refused"
     assert desk.issuer.sign(good, ALICE, EPOCH).left == 2
 
 
@@ -269,7 +291,7 @@ def test_database_holdsNeitherBlindedMessagesNorSignatures(desk: Desk) -> None:
     desk.redeem(spent(owned, 1))
     desk.store.close()
     content = b"".join(path.read_bytes() for path in desk.path.parent.glob("issuer.db*"))
-    for secret in (wanted.blinded, answer.signature, owned.signature, ALICE.remote.encode(), SIGNER):
+    for secret in (wanted.blinded, answer.signature, owned.signature, ALICE.identity, SIGNER):
         assert secret not in content
     desk.open()
 
@@ -279,7 +301,6 @@ def test_prune_keepsWhatCanStillBeRedeemed(desk: Desk, tmp_path: Path) -> None:
         campaign=CAMPAIGN,
         schedule=SCHEDULE,
         claim_window=WINDOW,
-        policy=OpenPolicy(),
         store=desk.store,
         keys=PassKeys(desk.store, b"\1" * 32),
         random=RANDOM,

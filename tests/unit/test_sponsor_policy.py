@@ -1,22 +1,22 @@
-"""Policies: who counts as one, who is refused, and what the store learns of them."""
+"""Policies: who counts as one, who is refused, several at once, and what the store learns of them."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mixpay.errors import UserError
-from mixpay.sponsor.policy import (
-    Evidence,
-    InvitationPolicy,
-    OpenPolicy,
-    PolicyRefusal,
-    Quotas,
-    counted_identity,
-    new_code,
-)
+from mixpay.sponsor import policies, policy
+from mixpay.sponsor.policies.invitation import InvitationPolicy, new_code
+from mixpay.sponsor.policies.open import OpenPolicy
+from mixpay.sponsor.policy import Asked, Identified, Policies, PolicyRefusal, Quotas, counted_identity
+from policy_world import asked, identify, refused
 
 
 @pytest.mark.parametrize(
@@ -31,55 +31,49 @@ from mixpay.sponsor.policy import (
     ],
 )
 def test_open_countsAddressesAndIpv6Sites(one: str, other: str, same: bool) -> None:
-    policy = OpenPolicy()
-    assert (policy.identify(Evidence(one)) == policy.identify(Evidence(other))) is same
+    found = [identify(OpenPolicy(), asked(remote=address)) for address in (one, other)]
+    assert (found[0] == found[1]) is same
 
 
 def test_open_failsWithoutAnAddress() -> None:
-    with pytest.raises(PolicyRefusal) as caught:
-        OpenPolicy().identify(Evidence(""))
-    assert caught.value.label == "identity_refused"
+    assert refused(OpenPolicy(), asked(remote="")) == "identity_refused"
 
 
 def test_invitation_knowsTheCodesOfItsFile(tmp_path: Path) -> None:
     codes = tmp_path / "codes"
     codes.write_text("# for the first ten\nabcdefgh  # alice\n\nijklmnop\n")
-    policy = InvitationPolicy(codes, Quotas())
-    alice = policy.identify(Evidence("", "ABCDEFGH "))
-    assert alice == policy.identify(Evidence("192.0.2.1", "abcdefgh"))
-    assert alice != policy.identify(Evidence("", "ijklmnop"))
-    for bearer, label in [(None, "identity_required"), ("", "identity_required"), ("#", "identity_refused")]:
-        with pytest.raises(PolicyRefusal) as caught:
-            policy.identify(Evidence("", bearer))
-        assert caught.value.label == label
+    invited = InvitationPolicy(codes, Quotas())
+    alice = identify(invited, asked("ABCDEFGH "))
+    assert alice == identify(invited, asked("abcdefgh", remote="192.0.2.9"))
+    assert alice != identify(invited, asked("ijklmnop"))
+    for shown, label in [
+        ("", "identity_required"),
+        (" \t", "identity_required"),
+        ("#", "identity_refused"),
+        ("abcdefgi", "identity_refused"),
+        ("abcdefgh\x00", "identity_refused"),
+        ("one\udcff", "identity_refused"),
+        ("\uff41bcdefgh", "identity_refused"),
+        ("a" * 4096, "identity_refused"),
+    ]:
+        assert refused(invited, asked(shown)) == label, shown
 
 
 def test_invitation_readsTheFileAgainOnChangeAndSurvivesItsAbsence(tmp_path: Path) -> None:
     codes = tmp_path / "codes"
     codes.write_text("one\n")
-    policy = InvitationPolicy(codes, Quotas())
+    invited = InvitationPolicy(codes, Quotas())
     codes.write_text("two\n")
     os.utime(codes, ns=(1, 1))
-    assert policy.identify(Evidence("", "two"))
-    with pytest.raises(PolicyRefusal):
-        policy.identify(Evidence("", "one"))
+    assert identify(invited, asked("two"))
+    assert refused(invited, asked("one")) == "identity_refused"
     codes.unlink()
-    assert policy.identify(Evidence("", "two"))
+    assert identify(invited, asked("two"))
 
 
 def test_invitation_failsWithoutAFile(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read the invitation codes"):
         InvitationPolicy(tmp_path / "absent", Quotas())
-
-
-def test_invitation_refusesACodeThatIsNotUtf8(tmp_path: Path) -> None:
-    codes = tmp_path / "codes"
-    codes.write_text("one\n")
-    policy = InvitationPolicy(codes, Quotas())
-    bearer = b"one\xff".decode("utf-8", "surrogateescape")  # as the HTTP library hands it on
-    with pytest.raises(PolicyRefusal) as caught:
-        policy.identify(Evidence("", bearer))
-    assert caught.value.label == "identity_refused"
 
 
 def test_invitation_failsOnAFileThatIsNotUtf8_andKeepsTheCodesItKnew(tmp_path: Path) -> None:
@@ -88,11 +82,10 @@ def test_invitation_failsOnAFileThatIsNotUtf8_andKeepsTheCodesItKnew(tmp_path: P
     with pytest.raises(UserError, match="not UTF-8"):
         InvitationPolicy(codes, Quotas())
     codes.write_text("one\n")
-    policy = InvitationPolicy(codes, Quotas())
+    invited = InvitationPolicy(codes, Quotas())
     codes.write_bytes(b"two\n\xff\n")
-    assert policy.identify(Evidence("", "one"))
-    with pytest.raises(PolicyRefusal):
-        policy.identify(Evidence("", "two"))
+    assert identify(invited, asked("one"))
+    assert refused(invited, asked("two")) == "identity_refused"
 
 
 def test_newCode_isEasyToType() -> None:
@@ -103,14 +96,124 @@ def test_newCode_isEasyToType() -> None:
 def test_countedIdentity_differsInEveryScopeAndUnderEverySecret() -> None:
     secret = bytes(32)
     hashes = {
-        counted_identity(secret, b"a", 1, 5),
-        counted_identity(secret, b"b", 1, 5),
-        counted_identity(secret, b"a", 2, 5),
-        counted_identity(secret, b"a", 1, 6),
-        counted_identity(b"\1" * 32, b"a", 1, 5),
+        counted_identity(secret, "p", b"a", 1, 5),
+        counted_identity(secret, "p", b"b", 1, 5),
+        counted_identity(secret, "p", b"a", 2, 5),
+        counted_identity(secret, "p", b"a", 1, 6),
+        counted_identity(secret, "q", b"a", 1, 5),
+        counted_identity(secret, "pa", b"", 1, 5),
+        counted_identity(b"\1" * 32, "p", b"a", 1, 5),
     }
-    assert len(hashes) == 5 and {len(h) for h in hashes} == {16}
+    assert len(hashes) == 7 and {len(h) for h in hashes} == {16}
 
 
-def test_evidence_doesNotShowTheCode() -> None:
-    assert "secret" not in repr(Evidence("192.0.2.1", "secret"))
+def test_asked_doesNotShowTheCredential() -> None:
+    assert "secret" not in repr(asked("secret"))
+
+
+# ---------------------------------------------------------------------- several at once
+
+
+class Slow(OpenPolicy):
+    """Never knows."""
+
+    async def identify(self, asked: Asked) -> Identified:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def label_of(several: Policies, name: str) -> str:
+    with pytest.raises(PolicyRefusal) as caught:
+        asyncio.run(several.identify(name, asked()))
+    return caught.value.label
+
+
+def test_policies_areChosenByName() -> None:
+    several = Policies([OpenPolicy(Quotas(1, 1), "few"), OpenPolicy(Quotas(9, 9), "many")])
+    assert [(offer.name, offer.quotas[0].passes) for offer in several.offers()] == [("few", 1), ("many", 9)]
+    assert asyncio.run(several.identify("many", asked())).quotas == Quotas(9, 9)
+    assert (label_of(several, ""), label_of(several, "none")) == ("policy_required", "policy_unknown")
+    assert asyncio.run(Policies([OpenPolicy()]).identify("", asked())).policy == "open"
+
+
+def test_policies_failIfTwoHaveOneName() -> None:
+    with pytest.raises(UserError, match="the same name"):
+        Policies([OpenPolicy(), OpenPolicy()])
+    with pytest.raises(UserError, match="no policy"):
+        Policies([])
+
+
+def test_policies_giveUpOnOneThatTakesTooLong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "IDENTIFY_SECONDS", 0.01)
+    assert label_of(Policies([Slow()]), "") == "policy_unavailable"
+
+
+async def test_policies_refuseAsBusyWhatWouldWaitTooLong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "MOST_ASKED", 2)
+    several = Policies([Slow(name="slow"), OpenPolicy()])
+    waiting = [asyncio.create_task(several.identify("slow", asked())) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(PolicyRefusal) as caught:
+        await several.identify("open", asked())
+    assert caught.value.label == "busy"
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert await several.identify("open", asked())
+
+
+# ---------------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ({}, "policy 1: .*kind"),
+        ({"kind": "magic"}, "there is no kind 'magic'; known: .*invitation, open"),
+        ({"kind": "open", "codes": "x"}, "codes"),
+        ({"kind": "open", "entry_passes": 0}, "entry_passes"),
+        ({"kind": "open", "name": "x" * 65}, "name"),
+        ({"kind": "invitation", "codes": 5}, "codes"),
+    ],
+)
+def test_settings_sayWhatIsWrong(table: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        policies.read_settings([table])
+
+
+def test_settings_nameAPolicyByItsKind() -> None:
+    (read,) = policies.read_settings([{"kind": "open", "entry_passes": 9}])
+    assert (read.name, read.quotas) == ("open", Quotas(9, 4))
+
+
+PLUGIN = """
+import msgspec
+from mixpay.sponsor.policies.open import OpenPolicy
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    colour: str
+def make(name, quotas, settings, around):
+    return OpenPolicy(quotas, f"{name}-{settings.colour}")
+"""
+
+
+def test_anotherPackagesKind_isFoundByItsEntryPoint(tmp_path: Path) -> None:
+    (tmp_path / "membership.py").write_text(PLUGIN)
+    info = tmp_path / "membership-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: membership\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mixpay.policies]\nmembership = membership\nbroken = nowhere\n")
+    program = """
+from mixpay.sponsor.policies import make_policies, read_settings
+made = make_policies(read_settings([{"kind": "membership", "colour": "red"}]), None)
+print([offer.name for offer in made.offers()])
+try:
+    read_settings([{"kind": "broken"}])
+except Exception as error:
+    print(error)
+"""
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[0] == "['membership-red']"
+    assert "the kind 'broken' cannot be loaded" in done.stdout

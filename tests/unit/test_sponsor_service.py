@@ -74,7 +74,7 @@ class Issuer:
                 await asyncio.sleep(0.02)
         return answer
 
-    async def buy(self, kind: int = 1, **headers: str) -> OwnedPass:
+    async def buy(self, kind: int = 1, policy: str = "", credential: str = "") -> OwnedPass:
         """A pass of the current period."""
         answer = await self.campaign()
         period = answer.epoch if kind == 1 else answer.term
@@ -84,8 +84,8 @@ class Issuer:
         assert (on_chain.key_hash, str(on_chain.hop_price)) == (public.key_hash(), found.hop_price)
         scope = Scope(answer.chain_id, answer.pool, answer.campaign, kind, period)
         wanted = PassRequest.new(scope, public, os.urandom)
-        body = msgspec.json.encode(api.SignRequest(kind, period, wanted.blinded))
-        status, signed = await self.post(api.SIGN_PATH, body, **headers)
+        body = msgspec.json.encode(api.SignRequest(kind, period, wanted.blinded, policy, credential))
+        status, signed = await self.post(api.SIGN_PATH, body)
         assert status == 200, signed
         return wanted.finish(msgspec.convert(signed, api.SignAnswer).signature)
 
@@ -242,12 +242,12 @@ async def test_http_answersBadRequestsInJson(world: World) -> None:
         (api.SIGN_PATH, b'{"kind":1,"period":2,%b}' % blinded, 400, "malformed"),
         (api.SIGN_PATH, b'{"kind":3,"period":2,%b}' % blinded, 400, "malformed"),
         (api.SIGN_PATH, b'{"kind":1,"period":2,%b,"more":1}' % blinded, 400, "malformed"),
-        (api.SIGN_PATH, b" " * 4097, 413, "too_large"),
+        (api.SIGN_PATH, b" " * (service.MAX_SIGN_BODY + 1), 413, "too_large"),
         (api.REDEEM_PATH, b'{"relay":1,"kind":1,"period":0,"bundles":["AA=="]}', 400, "malformed"),
         (api.REDEEM_PATH, b'{"relay":1,"kind":1,"period":4294967295,"bundles":[]}', 409, "period_open"),
         (api.REDEEM_PATH, b'{"relay":-1,"kind":1,"period":0,"bundles":[]}', 400, "malformed"),
         (api.REDEEM_PATH, b" " * 800_000, 413, "too_large"),
-        (api.CAMPAIGN_PATH, b"", 405, "malformed"),
+        (api.CAMPAIGN_PATH, b"", 405, "method_not_allowed"),
         ("/v1/other", b"", 404, "not_found"),
     ]
     async with serving(world) as issuer:
@@ -351,7 +351,7 @@ async def test_service_saysThatItHasNotReadTheChain(world: World) -> None:
             status, answer = await Issuer(url, session, world).get(api.CAMPAIGN_PATH)
             assert (status, answer["error"]) == (503, "chain_unavailable")
     finally:
-        office.close()
+        await office.close()
 
 
 async def test_invitations_andAProxysWord(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -364,13 +364,16 @@ async def test_invitations_andAProxysWord(world: World, caplog: pytest.LogCaptur
     codes.write_text("aaaabbbbccccdddd\n")
     async with serving(world) as issuer:
         answer = await issuer.until_epoch(world.join())
-        assert answer.policy == "invitation"
-        body = msgspec.json.encode(api.SignRequest(1, answer.epoch, bytes(255) + b"\2"))
+        assert [offer.name for offer in answer.policies] == ["invitation"]
+        request = api.SignRequest(1, answer.epoch, bytes(255) + b"\2")
+        body = msgspec.json.encode(request)
         status, refused = await issuer.post(api.SIGN_PATH, body)
         assert (status, refused["error"]) == (401, "identity_required")
-        status, refused = await issuer.post(api.SIGN_PATH, body, Authorization="Bearer nonsense")
+        status, refused = await issuer.post(
+            api.SIGN_PATH, msgspec.json.encode(msgspec.structs.replace(request, credential="nonsense"))
+        )
         assert (status, refused["error"]) == (403, "identity_refused")
-        assert await issuer.buy(Authorization="Bearer aaaabbbbccccdddd")
+        assert await issuer.buy(credential="aaaabbbbccccdddd")
     assert "aaaabbbb" not in caplog.text and "nonsense" not in caplog.text
 
 

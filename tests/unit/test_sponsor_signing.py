@@ -10,8 +10,8 @@ from typing import cast
 import pytest
 
 from mixpay.sponsor import api
-from mixpay.sponsor.issuer import Admitted, Asked, Issuer
-from mixpay.sponsor.policy import Evidence
+from mixpay.sponsor.issuer import Admitted, Issuer, Wanted
+from mixpay.sponsor.policy import Identified, Quotas
 from mixpay.sponsor.rules import IssuerError
 from mixpay.sponsor.signing import SignDesk
 from mixpay.sponsor.store import StoreUnavailable
@@ -30,7 +30,7 @@ class Rules:
         self.may_sign.set()
         self.trouble: BaseException | None = None
 
-    def admit(self, asked: Sequence[Asked]) -> list[Admitted | IssuerError]:
+    def admit(self, asked: Sequence[Wanted]) -> list[Admitted | IssuerError]:
         self.may_count.wait(10)
         self.batches.append(len(asked))
         if self.trouble is not None:
@@ -52,8 +52,9 @@ def rules() -> Rules:
     return Rules()
 
 
-def asked(period: int) -> Asked:
-    return Asked(api.SignRequest(1, period, period.to_bytes(256, "big")), Evidence(""), Epoch(1))
+def asked(period: int) -> Wanted:
+    request = api.SignRequest(1, period, period.to_bytes(256, "big"))
+    return Wanted(request, Identified("open", b"", Quotas()), Epoch(1))
 
 
 def ask(desk: SignDesk, numbers: Sequence[int]) -> list[asyncio.Task[api.SignAnswer]]:

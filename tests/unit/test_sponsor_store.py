@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from mixpay.errors import UserError
 from mixpay.passes import RedeemedPass, Scope
-from mixpay.sponsor.store import Claim, Place, Store, StoredKey, StoredVoucher, tables
+from mixpay.sponsor.store import Claim, Counted, Place, Refused, Store, StoredKey, StoredVoucher, tables
 from mixpay.sponsor.store.engine import Database
 from mixpay.types import Account, Amount
 
@@ -53,18 +53,23 @@ def claim(who: int, what: int, quota: int = 2, kind: int = 1, period: int = 5) -
     return Claim(bytes([who]) * 16, bytes([who, what]) * 8, kind, period, quota)
 
 
+def counts(store: Store, claims: list[Claim]) -> list[int | None]:
+    """The new count of each claim's identity; None if its quota is used up."""
+    return [found.passes if isinstance(found, Counted) else None for found in store.count(claims)]
+
+
 def test_count_stopsAtTheQuota(store: Store) -> None:
-    assert [store.count([claim(1, what)])[0] for what in range(4)] == [1, 2, None, None]
-    assert store.count([claim(2, 0)]) == [1]
-    assert store.count([claim(1, 2, quota=3)]) == [3], "what was refused was not counted"
-    assert store.count([]) == []
+    assert [counts(store, [claim(1, what)])[0] for what in range(4)] == [1, 2, None, None]
+    assert counts(store, [claim(2, 0)]) == [1]
+    assert counts(store, [claim(1, 2, quota=3)]) == [3], "what was refused was not counted"
+    assert counts(store, []) == []
 
 
 def test_count_countsARepeatedClaimOnce_alsoAfterARestart(store: Store, opened: Callable[[], Store]) -> None:
-    assert store.count([claim(1, 0), claim(1, 1), claim(1, 0)]) == [1, 2, 1]
-    assert store.count([claim(1, 0), claim(1, 1), claim(1, 2)]) == [2, 2, None]
+    assert counts(store, [claim(1, 0), claim(1, 1), claim(1, 0)]) == [1, 2, 1]
+    assert counts(store, [claim(1, 0), claim(1, 1), claim(1, 2)]) == [2, 2, None]
     store.close()
-    assert opened().count([claim(1, 1), claim(1, 2), claim(2, 1)]) == [2, None, 1]
+    assert counts(opened(), [claim(1, 1), claim(1, 2), claim(2, 1)]) == [2, None, 1]
 
 
 _CLAIMS = st.builds(lambda who, what: claim(who, what, quota=who), st.integers(0, 3), st.integers(0, 5))
@@ -85,7 +90,22 @@ def test_count_isWhatCountingOneByOneWouldBe(store: Store, batches: list[list[Cl
                 passes[one.identity] += 1
                 numbers[one.asked] = passes[one.identity]
         expected = [passes[c.identity] if c.asked in earlier else numbers.get(c.asked) for c in claims]
-        assert store.count(claims) == expected
+        assert counts(store, claims) == expected
+
+
+def test_count_ofShares_isEverybodys_andAllOrNothing(store: Store) -> None:
+    """Both of a key's users count against it; what is refused counts nowhere."""
+    key, everybody = b"k" * 16, b"e" * 16
+
+    def shared(who: int, what: int) -> Claim:
+        return replace(claim(who, what, quota=2), shares=((key, 3), (everybody, None)))
+
+    first = [shared(1, 0), shared(1, 1), shared(1, 2), shared(2, 0)]
+    assert store.count(first) == [Counted(1, (1, 1)), Counted(2, (2, 2)), Refused.QUOTA, Counted(1, (3, 3))]
+    assert store.count([shared(2, 1), shared(3, 0)]) == [Refused.SHARE, Refused.SHARE]
+    assert store.count([shared(2, 0)]) == [Counted(1)], "what was counted before is not told again"
+    alone = replace(claim(3, 0), shares=((everybody, None),))
+    assert store.count([alone]) == [Counted(1, (4,))]
 
 
 def test_count_isExactWithTwoInstances_thatCountAtOnce(opened: Callable[[], Store]) -> None:
@@ -99,7 +119,7 @@ def test_count_isExactWithTwoInstances_thatCountAtOnce(opened: Callable[[], Stor
         found = []
         for first in range(0, len(mine), 8):
             batch = mine[first : first + 8]
-            found += zip(batch, stores[number].count(batch), strict=True)
+            found += zip(batch, counts(stores[number], batch), strict=True)
         return found
 
     with ThreadPoolExecutor(2) as pool:
@@ -108,7 +128,7 @@ def test_count_isExactWithTwoInstances_thatCountAtOnce(opened: Callable[[], Stor
     by_identity = Counter(asked[0] for asked in granted)
     assert by_identity == dict.fromkeys(range(1, 9), 5)
     assert {number for _, number in outcomes} <= {None, 1, 2, 3, 4, 5}
-    assert set(stores[0].count([c for c in claims if c.asked in granted])) == {5}
+    assert set(counts(stores[0], [c for c in claims if c.asked in granted])) == {5}
 
 
 def test_settling_keepsTheFurthestWithItsVoucher(store: Store, opened: Callable[[], Store]) -> None:
@@ -182,18 +202,18 @@ def test_secretKeys_theFirstOneCounts(store: Store, opened: Callable[[], Store])
 
 def test_prune_forgetsByKindAndPeriod(store: Store) -> None:
     for period in (3, 4, 5):
-        store.count([claim(period, 0, quota=1, period=period)])
+        counts(store, [claim(period, 0, quota=1, period=period)])
         store.put_key(StoredKey(1, period, b"n" * 256, Amount(1)))
         with store.settling() as books:
             books.put([credit(period, 1, period)], StoredVoucher(RELAY, 5, Amount(1), b"s" * 65))
-    store.count([claim(9, 0, quota=1, kind=2, period=0)])
+    counts(store, [claim(9, 0, quota=1, kind=2, period=0)])
     store.prune(1, issued_before=5, redeemable_from=4)
-    assert store.count([claim(period, 1, quota=1, period=period) for period in (3, 4, 5)]) == [1, 1, None]
-    assert store.count([claim(3, 0, quota=1, period=3)]) == [None], "what was asked for is forgotten, too"
+    assert counts(store, [claim(period, 1, quota=1, period=period) for period in (3, 4, 5)]) == [1, 1, None]
+    assert counts(store, [claim(3, 0, quota=1, period=3)]) == [None], "what was asked for is forgotten, too"
     assert [key.period for key in store.period_keys()] == [4, 5]
     ids = [number.to_bytes(32, "big") for number in (3, 4, 5)]
     assert sorted(c.scope.period for c in store.redeemed(ids)) == [4, 5]
-    assert store.count([claim(9, 1, quota=1, kind=2, period=0)]) == [None]
+    assert counts(store, [claim(9, 1, quota=1, kind=2, period=0)]) == [None]
     assert store.voucher(RELAY) is not None
 
 

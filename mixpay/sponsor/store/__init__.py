@@ -20,8 +20,18 @@ it which pass was signed.
 
 from mixpay.sponsor.store.engine import StoreUnavailable
 from mixpay.sponsor.store.place import Place
-from mixpay.sponsor.store.records import Claim, StoredKey, StoredVoucher
+from mixpay.sponsor.store.records import Claim, Counted, Refused, StoredKey, StoredVoucher
 from mixpay.sponsor.store.settling import Settlement
 from mixpay.sponsor.store.store import Store
 
-__all__ = ["Claim", "Place", "Settlement", "Store", "StoreUnavailable", "StoredKey", "StoredVoucher"]
+__all__ = [
+    "Claim",
+    "Counted",
+    "Place",
+    "Refused",
+    "Settlement",
+    "Store",
+    "StoreUnavailable",
+    "StoredKey",
+    "StoredVoucher",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from mixpay.types import Account, Amount
 
@@ -12,7 +13,8 @@ class Claim:
     """One more pass that an identity asks for.
 
     `identity` and `asked` are keyed hashes (16 bytes each) that differ in each kind and period: of who asks,
-    and of who asks for what. `quota`: passes that the identity gets of this kind in this period.
+    and of who asks for what. `quota`: passes that the identity gets of this kind in this period. `shares`:
+    what else the pass counts against, with a quota or (None) any number.
     """
 
     identity: bytes
@@ -20,6 +22,25 @@ class Claim:
     kind: int
     period: int
     quota: int
+    shares: tuple[tuple[bytes, int | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A claim's identity has so many passes now, this one among them, and each of its shares so many.
+
+    No shares if the claim was counted before.
+    """
+
+    passes: int
+    shares: tuple[int, ...] = ()
+
+
+class Refused(Enum):
+    """A claim is not counted, for its identity's quota or one of its shares is used up."""
+
+    QUOTA = auto()
+    SHARE = auto()
 
 
 @dataclass(frozen=True, slots=True)

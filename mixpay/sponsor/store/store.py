@@ -15,7 +15,7 @@ from mixpay.sponsor.store import counting
 from mixpay.sponsor.store.engine import Database, StoreUnavailable, first_line, upserting
 from mixpay.sponsor.store.migrate import prepare
 from mixpay.sponsor.store.place import Place
-from mixpay.sponsor.store.records import Claim, StoredKey, StoredVoucher
+from mixpay.sponsor.store.records import Claim, Counted, Refused, StoredKey, StoredVoucher
 from mixpay.sponsor.store.settling import Settlement
 from mixpay.sponsor.store.tables import asked, issued, period_keys, redeemed, secret_keys
 from mixpay.types import Account, Amount
@@ -53,10 +53,8 @@ class Store:
 
     # ------------------------------------------------------------------ issues
 
-    def count(self, claims: Sequence[Claim]) -> list[int | None]:
-        """Count claims, each once for ever: the new count of its identity, or None if its quota is used
-        up.
-        """
+    def count(self, claims: Sequence[Claim]) -> list[Counted | Refused]:
+        """Count claims, each once for ever; for each the new counts, or which quota is used up."""
         if not claims:
             return []
         with self._database.writing() as db:

@@ -1,0 +1,52 @@
+"""A file of one entry a line, read again when it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from mixpay.errors import UserError
+
+T = TypeVar("T")
+
+
+class Unreadable(ValueError):
+    """The text of a file is not what it should be; says why."""
+
+
+class WatchedFile(Generic[T]):
+    """What `parse` makes of the lines of a file; `#` begins a comment, empty lines are left out.
+
+    `what`: the file's content, for people. Raises UserError if it cannot be read at first.
+    """
+
+    def __init__(self, path: Path, what: str, parse: Callable[[list[str]], T]) -> None:
+        self._path, self._parse = path, parse
+        try:
+            self._stamp = self._stamp_now()
+            self._content = self._read()
+        except OSError as error:
+            raise UserError(f"cannot read {what} in {path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise UserError(f"cannot read {what} in {path}: it is not UTF-8 text") from None
+        except Unreadable as error:
+            raise UserError(f"cannot read {what} in {path}: {error}") from None
+
+    def content(self) -> T:
+        """What stands in it. While the file is being replaced, or is unreadable, what was known stands."""
+        with suppress(OSError, UnicodeDecodeError, Unreadable):
+            stamp = self._stamp_now()
+            if stamp != self._stamp:
+                self._content, self._stamp = self._read(), stamp
+        return self._content
+
+    def _stamp_now(self) -> tuple[int, int, int]:
+        status = self._path.stat()
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    def _read(self) -> T:
+        lines = self._path.read_text(encoding="utf-8").splitlines()
+        entries = (line.split("#", 1)[0].strip() for line in lines)
+        return self._parse([entry for entry in entries if entry])
