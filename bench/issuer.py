@@ -6,6 +6,7 @@
     issued    `mixpay sponsor serve` as it is: HTTP on loopback, a database on disk, a load that keeps it busy
     p99       the same at 70 % of that rate, from the moment a request was due
     two       two processes on one PostgreSQL, and one alone on it
+    first     from an empty home to the first paid packet, on a devnet with its policy (`bench/first_packet.py`)
 
 Raw and issued take turns, and medians count, for what else runs on the machine strikes both. The load needs a
 part of the machine, so rates are also given for a second of the issuer's CPU: what it could do on cores of
@@ -26,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import proc
+from bench import first_packet, proc
 from bench.figures import ROOT, machine
 from bench.issuer_world import POLICY, IssuerProcess, Sponsors
 from bench.postgres import NoPostgres, private_postgres
@@ -48,14 +49,15 @@ _GUESS = 800
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How long: turns of raw and issued, seconds of a slice of each, and of the run at 70 %."""
+    """How long: turns of raw and issued, seconds of a slice of each, and of the run at 70 %; newcomers."""
 
     turns: int = 5
     seconds: float = 4.0
     sustained: float = 15.0
+    newcomers: int = 5
 
 
-SHORT = Scale(1, 0.3, 0.3)
+SHORT = Scale(1, 0.3, 0.3, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,8 @@ def measure(scale: Scale) -> dict[str, Any]:
                 found |= measure_two(sponsors, load, scale, database)
         finally:
             load.stop()
+    with tempfile.TemporaryDirectory(prefix="mixpay-bench-") as name:
+        found |= first_packet.measure(Path(name), scale.newcomers)
     return {"policy": POLICY, "machine": machine(), **{name: shown(value) for name, value in found.items()}}
 
 

@@ -6,8 +6,6 @@ says its version in `user_version`: version 2 has the tables of the first migrat
 
 from __future__ import annotations
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Row, insert, inspect, select, text
 
 from mixpay.errors import UserError
@@ -63,6 +61,10 @@ def _revision(db: Connection, shown: str) -> str | None:
 
 
 def _upgrade(db: Connection, revision: str | None, shown: str) -> None:
+    # Loaded when there is something to do: it takes half a second.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", "mixpay.sponsor.store:migrations")
     config.attributes["connection"] = db
