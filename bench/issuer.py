@@ -6,7 +6,7 @@
     issued    `mixpay sponsor serve` as it is: HTTP on loopback, a database on disk, a load that keeps it busy
     p99       the same at 70 % of that rate, from the moment a request was due
     two       two processes on one PostgreSQL, and one alone on it
-    first     from an empty home to the first paid packet, on a devnet with its policy (`bench/first_packet.py`)
+    first     from an empty home to the first paid packet, on a devnet (`bench/first_packet.py`)
 
 Raw and issued take turns, and medians count, for what else runs on the machine strikes both. The load needs a
 part of the machine, so rates are also given for a second of the issuer's CPU: what it could do on cores of
