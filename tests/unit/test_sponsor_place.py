@@ -6,12 +6,13 @@ import sqlite3
 import traceback
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from mixpay.errors import UserError
 from mixpay.passes import RedeemedPass, Scope
 from mixpay.sponsor.config import Home, SponsorConfig
-from mixpay.sponsor.store import Place, Store, StoredVoucher
+from mixpay.sponsor.store import Claim, Counted, Place, Store, StoredVoucher, StoreUnavailable, engine
 from mixpay.types import Account, Amount
 
 POOL = bytes(range(20))
@@ -123,3 +124,33 @@ def test_settings_sayWhichDatabase_andDoNotShowIt(tmp_path: Path) -> None:
     assert home.database(config.database).url.host == "db.example"
     assert home.database("").path == tmp_path / "issuer.db"
     assert home.database("", 3).path == tmp_path / "issuer-3.db"
+
+
+def test_sessionsThatTheServerEnds_areOpenedAgain(schema: Place, postgres: str) -> None:
+    store = Store(schema, 31337, POOL, 1)
+    assert store.agree_on_secret_key(1, 5, b"key") == b"key"
+    with psycopg.connect(postgres, autocommit=True) as server:
+        ended = server.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE application_name = 'mixpay sponsor'"
+        ).fetchall()
+    assert ended and all(row[0] for row in ended)
+    assert store.secret_key(1, 5) == b"key"
+    store.close()
+
+
+def test_aDatabaseThatTakesNothing_isUnavailable_andChangesNothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_PATIENCE", 0.05)
+    path = tmp_path / "issuer.db"
+    store = Store(path, 31337, POOL, 1)
+    claim = Claim(b"i" * 16, b"a" * 16, 1, 5, 9)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="does not answer: database is locked"):
+        store.count([claim])
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.count([claim]) == [Counted(1)]
+    store.close()
