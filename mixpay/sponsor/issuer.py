@@ -1,6 +1,7 @@
 """The rules of issuing. No HTTP, no chain, no clock: what they know is given as arguments.
 
   * A pass is signed for the current or the next period of its kind, if the key for it is registered.
+  * While the sponsor has paused it, nothing is signed. What was signed before stays good.
   * It is counted, on disk, before it is signed. Asking again with the same bytes gives the same signature and
     counts once, also after a restart and at another instance: the database keeps a keyed hash of who asked
     for what (why that links no pass to its issue: `store`). A process that dies between counting and
@@ -78,6 +79,8 @@ class Issuer:
         self._cashier = Cashier(campaign, schedule, claim_window, store)
         self._issuable = lru_cache(4)(self._find_issuable)
         self._proofs: dict[bytes, bytes] = {}
+        self.is_paused = False
+        """Whether passes are refused: what `Store.is_paused` said last."""
 
     def describe(self, epoch: Epoch, policies: list[api.PolicyOffer]) -> api.CampaignAnswer:
         """The campaign as users see it: ways to get passes, the keys of the current and the next periods."""
@@ -98,14 +101,17 @@ class Issuer:
         return self._campaign.scope(period)
 
     def issuable(self, period: Period, epoch: Epoch) -> None:
-        """Check that passes of a period are issued now. Raises IssuerError wrong_period."""
+        """Check that passes of a period are issued now. Raises IssuerError paused, wrong_period."""
+        if self.is_paused:
+            raise _paused()
         if (period.kind, period.number) not in self._issuable(epoch):
             raise _wrong_period()
 
     def sign(self, request: api.SignRequest, identified: Identified, epoch: Epoch) -> api.SignAnswer:
         """Sign a blinded pass for whom a policy let in, within its quotas.
 
-        Raises IssuerError: wrong_period, no_key, quota_exceeded, share_exceeded, malformed; StoreUnavailable.
+        Raises IssuerError: paused, wrong_period, no_key, quota_exceeded, share_exceeded, malformed;
+        StoreUnavailable.
         """
         (admitted,) = self.admit([Wanted(request, identified, epoch)])
         if isinstance(admitted, IssuerError):
@@ -133,6 +139,8 @@ class Issuer:
     def _checked(self, wanted: Wanted) -> _Checked | IssuerError:
         blinded, identified = wanted.request.blinded, wanted.identified
         period = self._issuable(wanted.epoch).get((wanted.request.kind, wanted.request.period))
+        if self.is_paused:
+            return _paused()
         if period is None:
             return _wrong_period()
         registered = self._store.is_registered(period.kind, period.number)
@@ -203,6 +211,11 @@ def asked_for(secret: bytes, identity: bytes, blinded: bytes) -> bytes:
     """What the store knows of a request: 16 bytes, under a secret of 32; `identity` as the store knows it."""
     keyed = hashlib.blake2b(identity + blinded, key=secret, digest_size=16, person=b"mixpay-asked-for")
     return keyed.digest()
+
+
+def _paused() -> IssuerError:
+    detail = "the sponsor has paused giving out passes; those that were given out stay good"
+    return IssuerError("paused", detail)
 
 
 def _wrong_period() -> IssuerError:

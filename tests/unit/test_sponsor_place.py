@@ -36,6 +36,18 @@ CREATE TABLE vouchers (
 ) WITHOUT ROWID;
 PRAGMA user_version = 2;
 """
+VERSION_3 = """
+CREATE TABLE past_issued (
+    kind INTEGER NOT NULL, period INTEGER NOT NULL, identities INTEGER NOT NULL, passes INTEGER NOT NULL,
+    PRIMARY KEY (kind, period)
+) WITHOUT ROWID;
+CREATE TABLE past_redeemed (
+    relay BLOB NOT NULL, kind INTEGER NOT NULL, period INTEGER NOT NULL, passes INTEGER NOT NULL,
+    ticks INTEGER NOT NULL, PRIMARY KEY (relay, kind, period)
+) WITHOUT ROWID;
+CREATE TABLE paused (one INTEGER PRIMARY KEY CHECK (one = 1)) WITHOUT ROWID;
+PRAGMA user_version = 3;
+"""
 
 
 def test_file_isPrivate(tmp_path: Path) -> None:
@@ -54,10 +66,11 @@ def test_file_ofAnotherKindOrPlace_isRefused(tmp_path: Path) -> None:
         Store(tmp_path / "nowhere" / "issuer.db", 31337, POOL, 1)
 
 
-def test_file_fromBeforeMigrations_isTakenOver(tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", [VERSION_2, VERSION_2 + VERSION_3])
+def test_file_fromBeforeMigrations_isTakenOver(tmp_path: Path, script: str) -> None:
     path, relay = tmp_path / "issuer.db", Account(b"\1" * 20)
     with sqlite3.connect(path) as db:
-        db.executescript(VERSION_2)
+        db.executescript(script)
         db.execute("INSERT INTO campaign VALUES (31337, ?, 1)", (POOL,))
         db.execute("INSERT INTO redeemed VALUES (?, 1, 5, ?, 30, 0)", (b"\2" * 32, relay))
         db.execute("INSERT INTO vouchers VALUES (?, 5, '150', ?)", (relay, b"s" * 65))
@@ -66,6 +79,7 @@ def test_file_fromBeforeMigrations_isTakenOver(tmp_path: Path) -> None:
         assert store.voucher(relay) == StoredVoucher(relay, 5, Amount(150), b"s" * 65)
         assert store.redeemed([b"\2" * 32]) == [RedeemedPass(b"\2" * 32, Scope(31337, POOL, 1, 1, 5), 30)]
         store.agree_on_secret_key(1, 5, b"key")
+        store.pause(True)
         store.close()
     with pytest.raises(UserError, match="belongs to campaign 1"):
         Store(path, 31337, POOL, 2)

@@ -19,6 +19,7 @@ from mixpay.errors import UserError
 from mixpay.passes import RedeemedPass, Scope
 from mixpay.sponsor.store import Claim, Counted, Place, Refused, Store, StoredKey, StoredVoucher, tables
 from mixpay.sponsor.store.engine import Database
+from mixpay.sponsor.tallies import Issued, Redeemed
 from mixpay.types import Account, Amount
 
 POOL = bytes(range(20))
@@ -273,4 +274,44 @@ def test_tables_areWhatTheMigrationsMake(store: Store, place: Place) -> None:
     assert set().union(*expected.values()) == {
         "chain_id", "pool", "number", "identity", "kind", "period", "passes", "digest", "modulus",
         "hop_price", "encrypted", "pass_id", "relay", "ticks", "at_pool", "cumulative", "signature",
+        "identities", "one",
     }  # fmt: skip
+
+
+def test_sums_areTheSame_beforeAndAfterForgetting(store: Store) -> None:
+    """Of what the pool has paid for, too, which is never forgotten."""
+    other = Account(b"\2" * 20)
+
+    def put(relay: Account, *credits_: RedeemedPass, at_pool: bool = False) -> None:
+        with store.settling() as books:
+            books.put(credits_, StoredVoucher(relay, 5, Amount(1), b"s" * 65), at_pool=at_pool)
+
+    for period in (4, 5):
+        wanted = [claim(period, what, 9, period=period) for what in (0, 1)]
+        store.count([*wanted, claim(10 + period, 0, 9, period=period)])
+        put(RELAY, credit(period, 10, period), credit(10 + period, 5, period))
+        put(other, credit(20 + period, 7, period))
+    put(RELAY, credit(34, 3, 4), at_pool=True)
+    issued = [Issued(1, 4, 2, 3), Issued(1, 5, 2, 3)]
+    credited = [Redeemed(RELAY, 1, 4, 3, 18), Redeemed(other, 1, 4, 1, 7)]
+    credited += [Redeemed(RELAY, 1, 5, 2, 15), Redeemed(other, 1, 5, 1, 7)]
+    for issued_before, redeemable_from in ((0, 0), (5, 4), (5, 5), (5, 5), (6, 6)):
+        assert (store.issued(), store.credited()) == (issued, credited)
+        store.prune(1, issued_before, redeemable_from)
+    assert (store.issued(), store.credited()) == (issued, credited)
+    assert [row.ticks for row in store.redeemed([i.to_bytes(32, "big") for i in range(40)])] == [3]
+
+
+def test_pause_isForEveryServiceOnTheDatabase_andOutlivesThem(
+    store: Store, opened: Callable[[], Store]
+) -> None:
+    other = opened()
+    assert not other.is_paused
+    for _ in range(2):
+        store.pause(True)
+        assert store.is_paused and other.is_paused
+    other.close()
+    again = opened()
+    assert again.is_paused
+    again.pause(False)
+    assert not store.is_paused

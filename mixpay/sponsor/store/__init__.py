@@ -8,6 +8,7 @@ migrations/    the steps (Alembic)
 records.py     what goes in and comes out
 counting.py    passes counted against quotas, a batch in one transaction
 settling.py    credits and vouchers, one at a time in a campaign
+sums.py        what the sponsor is told
 store.py       one campaign's database
 
 Several instances may serve one campaign on one database. Nothing in it links a pass to its issue: blinded

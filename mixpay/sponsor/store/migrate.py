@@ -1,7 +1,7 @@
 """Brings a database up to date and makes sure whose it is, in one transaction under a lock.
 
 So instances that start at once do not meet half-made tables. An `issuer.db` from before there was Alembic
-says its version in `user_version`: version 2 has the tables of the first migration.
+says its version in `user_version`: versions 2 and 3 have those of the first migration.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mixpay.sponsor.store.engine import Database
 
 _LOCK = 0x6D697870
 """Of PostgreSQL's advisory locks: one for all schemas of a database, for the moment of a start."""
-_BEFORE_ALEMBIC = 2
+_BEFORE_ALEMBIC = (2, 3)
 Campaign = tuple[int, bytes, int]
 
 
@@ -55,7 +55,7 @@ def _revision(db: Connection, shown: str) -> str | None:
     if not there:
         return None
     version = db.execute(text("PRAGMA user_version")).scalar_one() if db.dialect.name == "sqlite" else 0
-    if version == _BEFORE_ALEMBIC and "campaign" in there:
+    if version in _BEFORE_ALEMBIC and "campaign" in there:
         return "before"
     raise UserError(f"{shown} holds tables that are not this issuer's")
 

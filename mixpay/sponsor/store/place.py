@@ -44,6 +44,11 @@ class Place:
         schema = _SCHEMA if later is None else f"{_SCHEMA}_{later}"
         return cls(url.set(drivername="postgresql+psycopg"), schema=schema)
 
+    @property
+    def may_exist(self) -> bool:
+        """False for a file that is not there."""
+        return self.path is None or self.path.exists()
+
     def __str__(self) -> str:
         """To be read: the file, or the address without its password."""
         if self.path is not None:

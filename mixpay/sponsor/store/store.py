@@ -11,13 +11,14 @@ from sqlalchemy.exc import DatabaseError
 
 from mixpay.errors import UserError
 from mixpay.passes import RedeemedPass, Scope
-from mixpay.sponsor.store import counting
+from mixpay.sponsor.store import counting, sums
 from mixpay.sponsor.store.engine import Database, StoreUnavailable, first_line, upserting
 from mixpay.sponsor.store.migrate import prepare
 from mixpay.sponsor.store.place import Place
 from mixpay.sponsor.store.records import Claim, Counted, Refused, StoredKey, StoredVoucher
 from mixpay.sponsor.store.settling import Settlement
-from mixpay.sponsor.store.tables import asked, issued, period_keys, redeemed, secret_keys
+from mixpay.sponsor.store.tables import asked, issued, paused, period_keys, redeemed, secret_keys
+from mixpay.sponsor.tallies import Issued, Redeemed
 from mixpay.types import Account, Amount
 
 
@@ -144,17 +145,45 @@ class Store:
         with self._database.reading() as db:
             return Settlement(db, self._scope).vouchers()
 
+    # ------------------------------------------------------------------ for the sponsor
+
+    def issued(self) -> list[Issued]:
+        """What was issued of each kind and period, in that order."""
+        with self._database.reading() as db:
+            return sums.sum_issued(db)
+
+    def credited(self) -> list[Redeemed]:
+        """What each relay's account was credited for, of each kind and period, in that order."""
+        with self._database.reading() as db:
+            return sums.sum_credited(db)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the sponsor wants no passes to be issued."""
+        with self._database.reading() as db:
+            return db.execute(select(paused)).first() is not None
+
+    def pause(self, wanted: bool) -> None:
+        """Note what the sponsor wants. Every service on this database goes by it."""
+        with self._database.writing() as db:
+            if wanted:
+                db.execute(upserting(db.dialect.name, paused).on_conflict_do_nothing(), {"one": 1})
+            else:
+                db.execute(delete(paused))
+
     # ------------------------------------------------------------------ age
 
     def prune(self, kind: int, issued_before: int, redeemable_from: int) -> None:
         """Forget counts of periods below the first number, keys and credits of those below the second.
 
         The caller no longer signs for the ones and no longer credits the others. What the pool has paid for
-        stays.
+        stays. Sums of what is forgotten are kept.
         """
-
         ages = (issued, issued_before), (asked, issued_before), (period_keys, redeemable_from)
         with self._database.writing() as db:
+            Settlement(db, self._scope).lock()  # two instances must not add the same rows up
+            sums.keep_issued(db, kind, issued_before)
+            sums.keep_credited(db, kind, redeemable_from)
             for table, first in ages:
                 db.execute(delete(table).where(table.c.kind == kind, table.c.period < first))
             unpaid = redeemed.c.kind == kind, redeemed.c.period < redeemable_from, redeemed.c.at_pool == 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration."""
 
 METADATA = MetaData()
@@ -73,3 +73,22 @@ vouchers = _kept_by_key(
     Column("cumulative", Text, nullable=False),
     Column("signature", LargeBinary, nullable=False),
 )
+
+past_issued = _kept_by_key(
+    "past_issued",
+    Column("kind", Integer, primary_key=True),
+    Column("period", BigInteger, primary_key=True),
+    Column("identities", Integer, nullable=False),
+    Column("passes", Integer, nullable=False),
+)
+
+past_redeemed = _kept_by_key(
+    "past_redeemed",
+    Column("relay", LargeBinary, primary_key=True),
+    Column("kind", Integer, primary_key=True),
+    Column("period", BigInteger, primary_key=True),
+    Column("passes", Integer, nullable=False),
+    Column("ticks", BigInteger, nullable=False),
+)
+
+paused = _kept_by_key("paused", Column("one", Integer, primary_key=True, autoincrement=False))
