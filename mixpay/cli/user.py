@@ -1,4 +1,4 @@
-"""`mixpay init`, `address`, `send`, `receive`: a user's commands."""
+"""`mixpay address`, `receive`: a user's commands."""
 
 from __future__ import annotations
 
@@ -12,70 +12,19 @@ from typing import Any
 
 import click
 
-from mixpay import deployment as deployments
 from mixpay.address import Address
-from mixpay.chain.rpc import Rpc
 from mixpay.cli import common
 from mixpay.cli.delivery import shown_acks, shown_sent
+from mixpay.cli.init import home_option
 from mixpay.client import app
 from mixpay.client.courier import Courier
 from mixpay.client.errors import RelayUnavailable
 from mixpay.client.files import save_new
-from mixpay.client.home import ClientConfig, Home
+from mixpay.client.home import Home
 from mixpay.client.inbox import Arrived
-from mixpay.client.issuer import checked_url
 from mixpay.envelope import Kind, safe_text
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
-
-home_option = click.option(
-    "--home",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("~/.mixpay"),
-    show_default=True,
-    envvar="MIXPAY_HOME",
-    help="Your folder: settings, keys, passes.",
-)
-
-
-@click.command(
-    epilog="Example: mixpay init --rpc http://127.0.0.1:8545 --deployment network.json "
-    "--sponsor http://127.0.0.1:8850"
-)
-@home_option
-@click.option(
-    "--rpc", "rpc_url", required=True, help="JSON-RPC endpoint of the chain; use one that you trust."
-)
-@click.option(
-    "--deployment",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The network's deployment file.",
-)
-@click.option(
-    "--sponsor", "sponsor_url", required=True, help="Who gives you passes: the address of its issuer."
-)
-@click.option("--campaign", type=click.IntRange(1), help="The sponsor's campaign; else the first it names.")
-@click.option("--policy", default="", help="Which of the sponsor's ways to get passes, by name.")
-@click.option("--invitation", default="", help="An invitation code, if the sponsor gave you one.")
-def init(
-    folder: Path,
-    rpc_url: str,
-    deployment: Path,
-    sponsor_url: str,
-    campaign: int | None,
-    policy: str,
-    invitation: str,
-) -> None:
-    """Make your folder and its settings. You need no wallet, no ether and no tokens."""
-    deployments.load(deployment)
-    Rpc(rpc_url)  # refuses what is no address
-    home = Home(folder.expanduser())
-    network = rpc_url, str(deployment.resolve()), checked_url(sponsor_url)
-    config = ClientConfig(*network, campaign, policy=policy, invitation=invitation)
-    home.write_config(config)
-    click.echo(f"settings in {home.config_file}; next: mixpay address", err=True)
 
 
 @click.command(epilog="Example: mixpay address")

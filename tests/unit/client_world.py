@@ -63,7 +63,7 @@ from mixpay.passes import (
 )
 from mixpay.registry_replica import RegistryReplica
 from mixpay.sponsor.issuer import Campaign, Issuer
-from mixpay.sponsor.keys import KeyFolder, Period
+from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policies.open import OpenPolicy
 from mixpay.sponsor.policy import Policies, Quotas
 from mixpay.sponsor.refusals import Refusals
@@ -383,7 +383,7 @@ class World:
     deployment = DEPLOYMENT
     campaign = CAMPAIGN
 
-    def __init__(self, folder: Path, keys: KeyFolder) -> None:
+    def __init__(self, folder: Path, keys: PassKeys) -> None:
         self.folder, self.keys = folder, keys
         self.view: NetworkView = View()
         self.relays = [LoneRelay(self, number) for number in range(1, RELAYS + 1)]
@@ -529,7 +529,7 @@ class LiveWorld(World):
 
     campaign = 1
 
-    def __init__(self, folder: Path, keys: KeyFolder, chain: DevChain) -> None:
+    def __init__(self, folder: Path, keys: PassKeys, chain: DevChain) -> None:
         super().__init__(folder, keys)
         self.chain, self.rpc = chain, connect(chain.url)
         self.owner = Sender(self.rpc, os.urandom(32))

@@ -22,19 +22,20 @@ from mixpay.client.wallet import NoPass
 from mixpay.envelope import Kind, file_message, text_message
 from mixpay.mailbox import PAGE_MESSAGES, STORAGE_TICKS
 from mixpay.passes import TICKS
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.keys import PassKeys
 from mixpay.types import Epoch, RelayId, Term
+from pass_keys import pass_keys
 
 FILE = os.urandom(150_000)
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest_asyncio.fixture
-async def world(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[World]:
+async def world(tmp_path: Path, keys: PassKeys) -> AsyncIterator[World]:
     async with World(tmp_path, keys).running() as world:
         yield world
 
