@@ -52,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     domain: str
     uri: str = ""
     statement: str = STATEMENT
-    chain_id: Annotated[int, msgspec.Meta(ge=0, lt=1 << 63)] = 0
+    chain_id: Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)] = 0
     rpc_url: str = ""
     min_balance: Annotated[int, msgspec.Meta(ge=0)] = 0
     min_age_seconds: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)] = 0
