@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+import msgspec
 
 from mixpay import amounts
 from mixpay import deployment as deployments
@@ -21,6 +22,7 @@ from mixpay.cli import common
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from mixpay.sponsor import app, campaigns
+from mixpay.sponsor import openapi as description
 from mixpay.sponsor.config import Home
 from mixpay.sponsor.policies import api_key as api_keys
 from mixpay.sponsor.policies import invitation, read_settings
@@ -87,6 +89,7 @@ _COMMANDS = {
     "invite": ("mixpay.cli.sponsor:invite", "Make invitation codes."),
     "api-key": ("mixpay.cli.sponsor:api_key", "Make a key for a dApp's backend."),
     "serve": ("mixpay.cli.sponsor:serve", "Serve passes until interrupted."),
+    "openapi": ("mixpay.cli.sponsor:openapi", "Print the description of the HTTP interface."),
     "withdraw": ("mixpay.cli.sponsor:withdraw", "Take the campaign's budget back."),
 }
 
@@ -284,6 +287,12 @@ async def _serve(home: Home, password: str, ready: Callable[[str], None]) -> Non
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await app.serve(home, password, stop, ready)
+
+
+@click.command(epilog="Example: mixpay sponsor openapi > issuer.json")
+def openapi() -> None:
+    """Print the OpenAPI description of what `serve` answers, as it is served at /v1/openapi.json."""
+    click.echo(msgspec.json.format(description.document(), indent=2))
 
 
 def _append(path: Path, text: str) -> None:
