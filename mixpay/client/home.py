@@ -94,6 +94,10 @@ class ClientConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     work_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=86_400)] = 300.0
     profile: str = "fast"
 
+    def __repr__(self) -> str:
+        """Without the values: there are secrets among them."""
+        return "ClientConfig(...)"
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
