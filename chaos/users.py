@@ -73,7 +73,7 @@ class Users:
         for relay, drawn in self._mailboxes.items():
             key = self.identity.fetch_key(self.client.view.mark, relay, self.client.view.term)
             async with MailboxSocket.open(self.client.http, drawn.relay) as socket:
-                await socket.create(drawn.stored.modulus, drawn.stored.owned.shown().encode(), key)
+                await socket.create(drawn.stored.key, drawn.stored.owned.shown().encode(), key)
             self.addresses.append(self._address(relay))
         view = self.client.view
         snapshot = view.snapshot(view.epoch)

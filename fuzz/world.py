@@ -18,6 +18,7 @@ from mixpay.chain.views import Campaign, Release
 from mixpay.crypto import blind_rsa, x25519
 from mixpay.crypto.blind_rsa import SecretKey
 from mixpay.crypto.hashing import keccak256
+from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.deployment import Deployment
 from mixpay.descriptors import Descriptor, Directory, sign_descriptor
 from mixpay.network import NetworkView
@@ -122,6 +123,12 @@ def signing_key() -> SecretKey:
     numbers = dice(1)
     p, q = (int(gmpy2.next_prime(numbers.getrandbits(1022) | 3 << 1022)) for _ in range(2))
     return SecretKey(p, q)
+
+
+@cache
+def proven_key() -> ProvenKey:
+    """The same with its proof, as a client shows it."""
+    return ProvenKey.of(signing_key())
 
 
 @cache

@@ -12,6 +12,7 @@ from contextlib import suppress
 from mixpay.chain.views import Campaign
 from mixpay.crypto import x25519
 from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
+from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.errors import ChainError, PeerError
 from mixpay.network import NetworkView, OtherContracts
 from mixpay.passes import KIND_ENTRY, TICK_VALUE, Pass, PassError, PassRules, Scope
@@ -36,6 +37,8 @@ class State:
         self.keys = keys
         self.campaigns: dict[int, Campaign] = {}
         """Budgets and limits of the campaigns whose passes are taken."""
+        self._proven: set[Scope] = set()
+        """Scopes whose key, the only one that the pool allows, is proven to be a permutation."""
         self.directories = Directories(me, view, keys, key, self.living_epochs)
 
     def __repr__(self) -> str:
@@ -179,7 +182,7 @@ class State:
         try:
             epoch = self.epoch
             first = epoch if scope.kind == KIND_ENTRY else self._term_start(self.view.term)
-            period = epoch if scope.kind == KIND_ENTRY else self.view.term
+            period = self._period_of(scope.kind)
             snapshot = self.view.snapshot(first)
         except ChainError as error:
             raise PassError("not_ready", str(error)) from None
@@ -193,21 +196,39 @@ class State:
         return PassRules(current, key, registered.hop_price, snapshot.beacon, snapshot.count)
 
     def shown_pass(
-        self, encoded: bytes, modulus: bytes, kind: int
+        self, encoded: bytes, proven: ProvenKey, kind: int
     ) -> tuple[Pass, PassRules, Position | None]:
         """The pass a client shows, with what it takes to check it now.
 
-        `modulus`: of the key that signed it, 256 bytes. Raises PassError, beside those of `pass_rules`:
-        `malformed`, `wrong_kind`.
+        `proven`: the key that signed it. Takes 30 ms when a scope's key is seen for the first time. Raises
+        PassError, beside those of `pass_rules` and `PassRules.check`: `malformed`, `wrong_kind`,
+        `key_not_proven`.
         """
         shown = Pass.decode(encoded, self.chain_id, self.pool)
         if shown.scope.kind != kind:
             raise PassError("wrong_kind", f"a pass of kind {kind} is needed here")
         try:
-            key = PublicKey.from_bytes(modulus)
+            key = PublicKey.from_bytes(proven.modulus)
         except BlindRsaError as error:
             raise PassError("wrong_key", str(error)) from None
-        return shown, self.pass_rules(shown.scope, key), self.my_position(kind)
+        rules, position = self.pass_rules(shown.scope, key), self.my_position(kind)
+        if shown.scope not in self._proven:
+            # Only who has a pass for this relay makes it check a proof: that takes a while.
+            rules.check(shown.anchor, shown.signature, position)
+            self._require_proof(shown.scope, proven)
+        return shown, rules, position
+
+    def _require_proof(self, scope: Scope, proven: ProvenKey) -> None:
+        """Raise PassError `key_not_proven`: a key that is no permutation lets its issuer choose the entry."""
+        try:
+            proven.checked()
+        except BlindRsaError as error:
+            raise PassError("key_not_proven", str(error)) from None
+        self._proven = {known for known in self._proven if known.period == self._period_of(known.kind)}
+        self._proven.add(scope)
+
+    def _period_of(self, kind: int) -> int:
+        return self.epoch if kind == KIND_ENTRY else self.view.term
 
     def my_position(self, kind: int) -> Position | None:
         """This relay's position in the snapshot that passes of a kind draw from now."""

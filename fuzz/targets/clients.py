@@ -59,15 +59,15 @@ def fetch_key() -> bytes:
 @cache
 def samples() -> tuple[client.ClientFrame, ...]:
     """Every kind of message; those of a client are what it would say here."""
-    modulus, me = world.signing_key().public.to_bytes(), world.me(KIND_MAILBOX)
+    key, me = (world.proven_key().modulus, world.proven_key().proof), world.me(KIND_MAILBOX)
     shown, box = world.issued(KIND_ENTRY).shown().encode(), mailbox_id_of(fetch_key())
     signed, body = sign_challenge(_OWNER, me, _NONCE, box), bytes(GEOMETRY.user_size)
     terms = client.MailboxTerms(4096, 604_800, 1_700_000_000, 1)
     message = client.StoredMessage(1, body)
     return (
-        client.PresentPass(modulus, shown),
+        client.PresentPass(*key, shown),
         *sends(3),
-        client.MailboxCreate(modulus, world.issued(KIND_MAILBOX).shown().encode(), fetch_key()),
+        client.MailboxCreate(*key, world.issued(KIND_MAILBOX).shown().encode(), fetch_key()),
         client.MailboxFetch(box, 0, signed),
         client.MailboxDelete(1),
         client.PassOk(3),

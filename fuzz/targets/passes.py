@@ -13,7 +13,6 @@ from mixpay.crypto.blind_rsa import PASS_SUITE, BlindRsaError, PublicKey
 from mixpay.http import NotJson, read_json
 from mixpay.passes import KIND_ENTRY, Pass, PassError, PassRequest, PassSpender, Redemption, Scope
 from mixpay.sponsor import api
-from mixpay.types import Amount
 from relay.state import State
 
 _POOL = world.DEPLOYMENT.pool
@@ -32,8 +31,7 @@ def run_pass(data: bytes) -> None:
     require(shown.encode() == data, "a pass has one encoding")
     state = _state()
     try:
-        encoded, modulus = data, world.signing_key().public.to_bytes()
-        again, rules, position = state.shown_pass(encoded, modulus, KIND_ENTRY)
+        again, rules, position = state.shown_pass(data, world.proven_key(), KIND_ENTRY)
         rules.check(again.anchor, again.signature, position)
     except PassError:
         return
@@ -173,7 +171,7 @@ def run_body(data: bytes) -> None:
 
 
 def body_seeds() -> list[bytes]:
-    modulus, key = world.signing_key().public.to_bytes(), Amount(5)
+    modulus, proof = world.proven_key().modulus, world.proven_key().proof
     bundle = _redeemed().encode()
     bodies: tuple[msgspec.Struct, ...] = (
         api.SignRequest(1, 2, modulus, "open", "AAAA"),
@@ -181,7 +179,7 @@ def body_seeds() -> list[bytes]:
         api.CampaignAnswer(
             *(31337, _POOL, 1, 2, 1),
             policies=[api.PolicyOffer("open", "open", [api.Quota(1, 3)], {"difficulty": "8"})],
-            keys=[api.PeriodKey(1, 2, modulus, str(key))],
+            keys=[api.PeriodKey(1, 2, modulus, proof, "5")],
         ),
         api.SignAnswer(modulus, 2),
         api.RedeemAnswer(1, _POOL, 2, "10", bytes(65), 3, [api.RefusedBundle(0, "bad_link")]),

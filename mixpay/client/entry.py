@@ -26,7 +26,8 @@ class EntryLink:
         socket = await RelaySocket.open(http, drawn.relay, "/v1/entry")
         try:
             shown = drawn.stored.owned.shown().encode()
-            answer = await socket.ask(wire.PresentPass(drawn.stored.modulus, shown))
+            key = drawn.stored.key
+            answer = await socket.ask(wire.PresentPass(key.modulus, key.proof, shown))
             if not isinstance(answer, wire.PassOk):
                 raise socket.unexpected(answer)
             return cls(drawn, socket, wallet.ticks(drawn, answer.furthest))

@@ -83,7 +83,7 @@ class Mailboxes:
         owned = drawn.stored.owned
         fetch_key = self._identity.fetch_key(self._view.mark, drawn.relay.id, Term(owned.scope.period))
         async with MailboxSocket.open(self._http, drawn.relay) as socket:
-            await socket.create(drawn.stored.modulus, owned.shown().encode(), fetch_key)
+            await socket.create(drawn.stored.key, owned.shown().encode(), fetch_key)
 
     def known(self) -> list[tuple[RelayId, Term]]:
         """The mailboxes that live; forgets those whose time is over."""

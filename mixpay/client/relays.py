@@ -15,6 +15,7 @@ from yarl import URL
 
 from mixpay import tls
 from mixpay.client.errors import RelayRefused, RelayUnavailable
+from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.descriptors import Equivocation
 from mixpay.endpoint import EndpointError, parse_endpoint
 from mixpay.errors import PeerError
@@ -159,9 +160,9 @@ class MailboxSocket:
                 raise socket.unexpected(frame)
             yield cls(socket, frame.nonce)
 
-    async def create(self, modulus: bytes, shown: bytes, fetch_key: bytes) -> wire.MailboxTerms:
+    async def create(self, key: ProvenKey, shown: bytes, fetch_key: bytes) -> wire.MailboxTerms:
         """Make a mailbox, or find it made. Raises RelayRefused, RelayUnavailable."""
-        answer = await self._socket.ask(wire.MailboxCreate(modulus, shown, fetch_key))
+        answer = await self._socket.ask(wire.MailboxCreate(key.modulus, key.proof, shown, fetch_key))
         if not isinstance(answer, wire.MailboxTerms):
             raise self._socket.unexpected(answer)
         return answer

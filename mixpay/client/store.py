@@ -6,11 +6,14 @@ identity, so the file alone does not tell what was written. It does hold passes,
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 
 from mixpay.client.delivery_store import DELIVERY_SCHEMA, DeliveryTables, SealedDebt
-from mixpay.passes import TICKS, OwnedPass, PassRequest
+from mixpay.client.fetch_store import FETCH_SCHEMA, FetchTables
+from mixpay.crypto.rsa_permutation import ProvenKey
+from mixpay.passes import KIND_ENTRY, TICKS, OwnedPass, PassRequest
 from mixpay.types import RelayId, Term
 
 SCHEMA = """
@@ -35,12 +38,25 @@ CREATE TABLE finished (message BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT RO
 """
 
 
+KEYS_SCHEMA = """
+-- The campaign's key of each period, with its proof: relays want to see both.
+CREATE TABLE campaign_keys (
+    kind INTEGER NOT NULL, period INTEGER NOT NULL, modulus BLOB NOT NULL, proof BLOB NOT NULL,
+    PRIMARY KEY (kind, period)
+) WITHOUT ROWID;
+-- Passes and requests of an earlier release have no proof: relays take none of them.
+DELETE FROM passes;
+DELETE FROM requests;
+ALTER TABLE passes DROP COLUMN modulus;
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredPass:
-    """A pass in the wallet: its row, the issuer's modulus (256 bytes), the pass, the last tick reserved."""
+    """A pass in the wallet: its row, the issuer's key, the pass, the last tick reserved."""
 
     row: int
-    modulus: bytes
+    key: ProvenKey
     owned: OwnedPass
     counter: int
 
@@ -57,10 +73,10 @@ class StoredBody:
     body: bytes
 
 
-class ClientStore(DeliveryTables):
+class ClientStore(DeliveryTables, FetchTables):
     """Opens the file, making it on first use. Close it, or use it in a `with` statement."""
 
-    STEPS = (SCHEMA, DELIVERY_SCHEMA)
+    STEPS = (SCHEMA, DELIVERY_SCHEMA, KEYS_SCHEMA, FETCH_SCHEMA)
 
     def settle_fact(self, name: str, value: str) -> str:
         """Keep `value` under a name that has none yet; the value kept."""
@@ -94,26 +110,32 @@ class ClientStore(DeliveryTables):
         with self._transaction() as db:
             db.execute("DELETE FROM requests WHERE kind = ? AND period = ?", (kind, period))
 
-    def put_pass(self, owned: OwnedPass, modulus: bytes) -> StoredPass:
+    def put_key(self, kind: int, period: int, key: ProvenKey) -> None:
+        """Keep the campaign's key of a period, the only one that the chain allows, before asking with it."""
+        with self._transaction() as db:
+            row = (kind, period, key.modulus, key.proof)
+            db.execute("INSERT OR REPLACE INTO campaign_keys VALUES (?, ?, ?, ?)", row)
+
+    def put_pass(self, owned: OwnedPass) -> None:
         """Keep a new pass, and forget the request it answers."""
         scope = owned.scope
         with self._transaction() as db:
             db.execute("DELETE FROM requests WHERE kind = ? AND period = ?", (scope.kind, scope.period))
-            cursor = db.execute(
-                "INSERT INTO passes (kind, period, modulus, record) VALUES (?, ?, ?, ?)",
-                (scope.kind, scope.period, modulus, owned.to_record()),
+            db.execute(
+                "INSERT INTO passes (id, kind, period, record) VALUES (?, ?, ?, ?)",
+                (_next_row(db), scope.kind, scope.period, owned.to_record()),
             )
-            return StoredPass(int(cursor.lastrowid or 0), modulus, owned, 0)
 
     def passes(self, kind: int, period: int) -> list[StoredPass]:
         """The passes of a kind and period that have ticks left and are not condemned, newest first."""
         rows = self._connection.execute(
-            "SELECT id, modulus, record, counter FROM passes WHERE kind = ? AND period = ? AND counter < ?"
-            " AND condemned IS NULL ORDER BY id DESC",
+            "SELECT id, modulus, proof, record, counter FROM passes JOIN campaign_keys USING (kind, period)"
+            " WHERE kind = ? AND period = ? AND counter < ? AND condemned IS NULL ORDER BY id DESC",
             (kind, period, TICKS),
         )
         return [
-            StoredPass(row, modulus, OwnedPass.from_record(record), n) for row, modulus, record, n in rows
+            StoredPass(row, ProvenKey(modulus, proof), OwnedPass.from_record(record), counter)
+            for row, modulus, proof, record, counter in rows
         ]
 
     def set_counter(self, row: int, counter: int) -> None:
@@ -129,7 +151,9 @@ class ClientStore(DeliveryTables):
     def forget_before(self, kind: int, period: int) -> None:
         """Remove passes and requests of periods that are over: worth nothing, they only tell of the past."""
         with self._transaction() as db:
-            for table in ("passes", "requests"):
+            if kind == KIND_ENTRY:
+                db.execute("DELETE FROM spares WHERE epoch < ?", (period,))
+            for table in ("passes", "requests", "campaign_keys"):
                 db.execute(f"DELETE FROM {table} WHERE kind = ? AND period < ?", (kind, period))  # noqa: S608
 
     def put_mailbox(self, relay: RelayId, term: Term) -> None:
@@ -206,3 +230,13 @@ class ClientStore(DeliveryTables):
         with self._transaction() as db:
             for table in ("finished", "debts"):
                 db.execute(f"DELETE FROM {table} WHERE at < ?", (before,))  # noqa: S608
+
+
+def _next_row(db: sqlite3.Cursor) -> int:
+    """A number that no pass ever had: one that was forgotten may still be in use by another command."""
+    last = db.execute(
+        "SELECT MAX(COALESCE((SELECT MAX(id) FROM passes), 0),"
+        " COALESCE((SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'last_pass'), 0))"
+    ).fetchone()[0]
+    db.execute("INSERT OR REPLACE INTO facts VALUES ('last_pass', ?)", (str(last + 1),))
+    return int(last) + 1

@@ -41,7 +41,8 @@ _TRAILER = b"\xbc"
 class BlindRsaError(PeerError):
     """Bytes from the other side are not what the step takes.
 
-    Reasons: `wrong_size`, `out_of_range`, `bad_signature`, `bad_key`, `bad_blinding`.
+    Reasons: `wrong_size`, `out_of_range`, `bad_signature`, `bad_key`, `bad_blinding`, and of
+    `rsa_permutation` `not_proven`.
     """
 
 
@@ -151,6 +152,16 @@ class SecretKey:
     def _from_openssl(cls, key: rsa.RSAPrivateKey) -> SecretKey:
         numbers = key.private_numbers()
         return cls(numbers.p, numbers.q, numbers.public_numbers.e)
+
+    def root(self, number: int, exponent: int) -> int:
+        """Return the root of a number modulo n, for any exponent. Raises ZeroDivisionError if it has none.
+
+        For numbers that no stranger chooses: it is not blinded.
+        """
+        p, q, _, _, q_inverse = self._crt
+        root_p = gmpy2.powmod_sec(number % p, gmpy2.invert(exponent, p - 1), p)
+        root_q = gmpy2.powmod_sec(number % q, gmpy2.invert(exponent, q - 1), q)
+        return int(root_q + q * ((root_p - root_q) * q_inverse % p))
 
     def to_pem(self, password: bytes | None = None) -> bytes:
         """Return the key in PKCS #8, encrypted if a password is given."""

@@ -48,8 +48,8 @@ class PassError(PeerError):
     """A pass, a tick or a redemption that is not worth what it says.
 
     Reasons: `malformed`, `wrong_chain`, `wrong_campaign`, `wrong_kind`, `wrong_period`, `bad_signature`,
-    `wrong_relay`, `unknown_pass`, `pass_expired`, `tick_out_of_range`, `tick_used`, `tick_gap`, `bad_link`,
-    `campaign_limit`.
+    `wrong_relay`, `wrong_key`, `key_not_proven`, `unknown_pass`, `pass_expired`, `tick_out_of_range`,
+    `tick_used`, `tick_gap`, `bad_link`, `campaign_limit`.
     """
 
 

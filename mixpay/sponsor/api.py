@@ -26,6 +26,7 @@ from typing import Annotated
 
 import msgspec
 
+from mixpay.crypto.rsa_permutation import PROOF_SIZE
 from mixpay.passes import REDEMPTION_SIZE
 from mixpay.types import Amount
 
@@ -44,6 +45,7 @@ MAX_BUNDLES = 1000
 U32 = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)]
 Kind = Annotated[int, msgspec.Meta(ge=1, le=2)]
 Element = Annotated[bytes, msgspec.Meta(min_length=256, max_length=256)]
+Proof = Annotated[bytes, msgspec.Meta(min_length=PROOF_SIZE, max_length=PROOF_SIZE)]
 Bundle = Annotated[bytes, msgspec.Meta(min_length=REDEMPTION_SIZE, max_length=REDEMPTION_SIZE)]
 Signature = Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
 PolicyName = Annotated[str, msgspec.Meta(max_length=64)]
@@ -52,14 +54,17 @@ Decimal = Annotated[str, msgspec.Meta(pattern="^(0|[1-9][0-9]{0,28})$")]
 
 
 class PeriodKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The blind-signing key of a period: modulus N (256 bytes, e = 65537), and the hop price fixed with it.
+    """The blind-signing key of a period: modulus N (256 bytes, e = 65537), the proof that it is a permutation
+    (2,304 bytes, `crypto/rsa_permutation.py`), and the hop price fixed with it.
 
-    The caller checks that keccak256(modulus) is what the pool holds for campaign, kind and period.
+    The caller checks the proof, and that keccak256(modulus) is what the pool holds for campaign, kind and
+    period.
     """
 
     kind: Kind
     period: U32
     modulus: Element
+    proof: Proof
     hop_price: Decimal
 
 

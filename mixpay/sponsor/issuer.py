@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mixpay import eip712
-from mixpay.crypto import blind_rsa
+from mixpay.crypto import blind_rsa, rsa_permutation
 from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey
 from mixpay.epochs import Schedule
 from mixpay.errors import MixpayError
@@ -34,7 +34,7 @@ from mixpay.passes import PassError, PassRules, RedeemedPass, Redemption, Redemp
 from mixpay.sponsor import api
 from mixpay.sponsor.keys import KeyFolder, Period, current_periods
 from mixpay.sponsor.policy import Identified, counted_identity
-from mixpay.sponsor.store import Store, StoredVoucher
+from mixpay.sponsor.store import Store, StoredKey, StoredVoucher
 from mixpay.types import Account, Amount, Epoch, Position, Random
 
 _REMEMBERED = 4096
@@ -102,14 +102,15 @@ class Issuer:
         self._store, self._keys, self._random = store, keys, random
         self._domain = eip712.pool_domain(campaign.chain_id, campaign.pool)
         self._recent: OrderedDict[bytes, None] = OrderedDict()
+        self._proofs: dict[bytes, bytes] = {}
 
     def describe(self, epoch: Epoch, policies: list[api.PolicyOffer]) -> api.CampaignAnswer:
         """The campaign as users see it: ways to get passes, the keys of the current and the next periods."""
         wanted = self._issuable(epoch)
         keys = [
-            api.PeriodKey(key.kind, key.period, key.modulus, str(key.hop_price))
+            api.PeriodKey(key.kind, key.period, key.modulus, proof, str(key.hop_price))
             for key in self._store.period_keys()
-            if Period(key.kind, key.period) in wanted
+            if Period(key.kind, key.period) in wanted and (proof := self._proof(key))
         ]
         campaign, term = self._campaign, self._schedule.term_of(epoch)
         place = campaign.chain_id, campaign.pool, campaign.number
@@ -206,12 +207,22 @@ class Issuer:
         """Forget what has no more use: secret keys and counts of past periods, credits past their window."""
         current = current_periods(self._schedule, epoch)
         for period in self._keys.delete_before(current):
+            self._proofs.clear()
             _log.info("deleted the blind-signing key of kind %d, period %d", period.kind, period.number)
         for period in current:
             first = period
             while first.number and self._window_open(Period(first.kind, first.number - 1), now):
                 first = Period(first.kind, first.number - 1)
             self._store.prune(period.kind, period.number, first.number)
+
+    def _proof(self, key: StoredKey) -> bytes | None:
+        """The proof for a registered key; None if its secret half is not here."""
+        secret = self._keys.get(Period(key.kind, key.period))
+        if secret is None:
+            return None
+        if key.modulus not in self._proofs:
+            self._proofs[key.modulus] = rsa_permutation.prove(secret)
+        return self._proofs[key.modulus]
 
     def _issuable(self, epoch: Epoch) -> set[Period]:
         current = current_periods(self._schedule, epoch)

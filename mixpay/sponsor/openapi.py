@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 import mixpay
+from mixpay.crypto.rsa_permutation import PROOF_SIZE
 from mixpay.passes import REDEMPTION_SIZE
 from mixpay.sponsor import api
 from mixpay.sponsor.statuses import MAX_REDEEM_BODY, MAX_SIGN_BODY, STATUS
@@ -40,7 +41,7 @@ _TYPES = (
 )
 _Json = dict[str, Any]
 
-_PADDING = {-(-size // 3) * 4: -size % 3 for size in (20, 65, 256, REDEMPTION_SIZE)}
+_PADDING = {-(-size // 3) * 4: -size % 3 for size in (20, 65, 256, PROOF_SIZE, REDEMPTION_SIZE)}
 """What base64 ends with, by its length, of the sizes that occur."""
 
 _SCHEMAS = "#/components/schemas/{name}"

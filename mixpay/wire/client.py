@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
 
+from mixpay.crypto.rsa_permutation import PROOF_SIZE
 from mixpay.packet import GEOMETRY
 from mixpay.passes.terms import PASS_SIZE
 from mixpay.types import RelayId
@@ -40,6 +41,7 @@ MAX_MESSAGES = 32
 """Messages in one answer of a mailbox; the rest is fetched by the next question."""
 
 PassBytes = Annotated[bytes, Raw(PASS_SIZE)]
+ProofBytes = Annotated[bytes, Raw(PROOF_SIZE)]
 Body = Annotated[bytes, Raw(GEOMETRY.user_size)]
 
 
@@ -69,9 +71,12 @@ class DownStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class PresentPass:
-    """Client to entry, once a connection: the modulus of the campaign's key, and the pass (`Pass.encode`)."""
+    """Client to entry, once a connection: the modulus of the campaign's key with the proof that it is a
+    permutation (`crypto/rsa_permutation.py`), and the pass (`Pass.encode`).
+    """
 
     modulus: Bytes256
+    proof: ProofBytes
     shown: PassBytes
 
 
@@ -126,6 +131,7 @@ class MailboxCreate:
     """A mailbox pass, as in PRESENT_PASS, and the Ed25519 key that will sign fetches."""
 
     modulus: Bytes256
+    proof: ProofBytes
     shown: PassBytes
     fetch_key: Bytes32
 

@@ -26,6 +26,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from mixpay import tls
 from mixpay.book import limits as book_reasons
+from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.descriptors import Equivocation
 from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor, WebTimes
 from mixpay.errors import MixpayError, PeerError
@@ -297,7 +298,9 @@ class EntrySession:
 
     async def _present(self, frame: client.PresentPass) -> Answer:
         try:
-            shown, rules, position = self._state.shown_pass(frame.shown, frame.modulus, KIND_ENTRY)
+            shown, rules, position = self._state.shown_pass(
+                frame.shown, ProvenKey(frame.modulus, frame.proof), KIND_ENTRY
+            )
             presented: Presented = self._passes.present(
                 shown, rules, position, self._state.pass_limit(shown.scope)
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.errors import PeerError
 from mixpay.mailbox import Announcement, Created, Deleted, Mailboxes, Span, mailbox_id_of
 from mixpay.passes import KIND_MAILBOX, EntryPassBook, PassError, PassRecord
@@ -43,7 +44,8 @@ class MailboxDesk:
         return terms
 
     def _create(self, frame: client.MailboxCreate) -> tuple[client.MailboxTerms, list[StoreOp]]:
-        shown, rules, position = self._state.shown_pass(frame.shown, frame.modulus, KIND_MAILBOX)
+        key = ProvenKey(frame.modulus, frame.proof)
+        shown, rules, position = self._state.shown_pass(frame.shown, key, KIND_MAILBOX)
         expires, now = self._state.mailbox_expiry(shown.scope.period), self._state.chain_time
         presented = self._passes.present(shown, rules, position, self._state.pass_limit(shown.scope))
         pass_id, mailbox = presented.pass_id, mailbox_id_of(frame.fetch_key)
@@ -56,8 +58,8 @@ class MailboxDesk:
                 self._unused[pass_id] = record
             raise PeerError(outcome.reason)
         self._unused.pop(pass_id, None)
-        key = pass_key_op(shown.scope, frame.modulus)
-        kept = [pass_op(pass_id, record), key] if record is not None else []
+        key_op = pass_key_op(shown.scope, frame.modulus)
+        kept = [pass_op(pass_id, record), key_op] if record is not None else []
         return _terms(outcome.announcement), kept + mailbox_ops(outcome.effects)
 
     def _lives(self, mailbox: bytes, expires: int, now: int) -> bool:

@@ -9,6 +9,7 @@ import aiohttp
 from nacl.signing import SigningKey
 
 from mixpay.client.relays import MailboxSocket, RelaySocket
+from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.mailbox import mailbox_id_of
 from mixpay.packet import Built
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
@@ -71,7 +72,8 @@ def record(world: RelayWorld, relay: RelayId) -> RelayRecord:
 
 def show(world: RelayWorld, owned: OwnedPass) -> client.PresentPass:
     assert world.key is not None
-    return client.PresentPass(world.key.public.to_bytes(), owned.shown().encode())
+    key = ProvenKey.of(world.key)
+    return client.PresentPass(key.modulus, key.proof, owned.shown().encode())
 
 
 def packet(world: RelayWorld, entry: RelayId, mailbox: RelayId, box: bytes) -> Built:
@@ -93,7 +95,7 @@ class Box:
     async def make(self) -> client.MailboxTerms:
         shown = show(self.world, self.owned)
         async with MailboxSocket.open(self.http, record(self.world, self.keeper)) as socket:
-            return await socket.create(shown.modulus, shown.shown, self.key)
+            return await socket.create(ProvenKey(shown.modulus, shown.proof), shown.shown, self.key)
 
     async def fetch(self, seed: bytes = b"") -> tuple[client.StoredMessage, ...]:
         async with MailboxSocket.open(self.http, record(self.world, self.keeper)) as socket:

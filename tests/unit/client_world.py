@@ -35,6 +35,7 @@ from mixpay.client.store import ClientStore
 from mixpay.client.wallet import Wallet
 from mixpay.crypto import blind_rsa, x25519
 from mixpay.crypto.blind_rsa import PublicKey
+from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.deployment import Deployment
 from mixpay.directory import Descriptor, DescriptorBook, Equivocation, sign_descriptor, write_directory
 from mixpay.errors import ChainUnavailable, PeerError
@@ -117,6 +118,8 @@ class Faults:
 
     statuses: list[wire.DownStatus] = field(default_factory=list)
     silent: int = 0
+    drops: bool = False
+    """Takes ticks and throws the packets away."""
     forge_acks: bool = False
     hang_up_after: int | None = None
     refuse: str = ""
@@ -235,7 +238,7 @@ class LoneRelay:
         if self.faults.refuse:
             return wire.PassRefused(self.faults.refuse), b""
         try:
-            rules = self.world.rules(shown, frame.modulus)
+            rules = self.world.rules(shown, ProvenKey(frame.modulus, frame.proof))
             presented = self.passes.present(shown, rules, Position(self.id - 1), 1 << 20)
         except PeerError as error:
             return wire.PassRefused(error.reason), b""
@@ -247,9 +250,10 @@ class LoneRelay:
             self.passes.accept_tick(pass_id, Tick(frame.chain, frame.k, frame.link))
         except PeerError:
             return _down(frame.seq, wire.DownStatus.BAD_TICK, ack)
-        if self.faults.silent:
-            self.faults.silent -= 1
-            self.world.carry(frame)
+        if self.faults.silent or self.faults.drops:
+            if not self.faults.drops:
+                self.faults.silent -= 1
+                self.world.carry(frame)
             return None
         if self.faults.statuses:
             return _down(frame.seq, self.faults.statuses.pop(0), ack)
@@ -289,7 +293,7 @@ class LoneRelay:
         if self.faults.refuse:
             return wire.Refused(self.faults.refuse)
         try:
-            rules = self.world.rules(shown, frame.modulus)
+            rules = self.world.rules(shown, ProvenKey(frame.modulus, frame.proof))
             rules.check(shown.anchor, shown.signature, Position(self.id - 1))
         except PeerError as error:
             return wire.Refused(error.reason)
@@ -369,12 +373,12 @@ class World:
     def decode(self, shown: bytes) -> Pass:
         return Pass.decode(shown, self.deployment.chain_id, self.deployment.pool)
 
-    def rules(self, shown: Pass, modulus: bytes) -> PassRules:
+    def rules(self, shown: Pass, proven: ProvenKey) -> PassRules:
         period = self.view.epoch
         snapshot = self.view.snapshot(period)
         scope = replace(shown.scope, campaign=self.campaign, period=period)
         shown.scope.require(scope)
-        key = PublicKey.from_bytes(modulus)
+        key = proven.checked()
         registered = self.view.pool_key(self.campaign, scope.kind, period)
         assert registered is not None
         assert registered.key_hash == key.key_hash()
@@ -539,7 +543,8 @@ class User:
             position = drawn_position(owned.signature, snapshot.beacon, snapshot.count)
             record = snapshot.at(position)
             drawn = record.id if record is not None else 0
-        self.store.put_pass(owned, request.modulus)
+        self.store.put_key(KIND_ENTRY, EPOCH, ProvenKey.of(key))
+        self.store.put_pass(owned)
 
     def sending(self, receiver, profile=HASTY) -> Sending:
         return Sending(

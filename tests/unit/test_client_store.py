@@ -11,11 +11,13 @@ import pytest
 from mixpay.client.delivery_store import SealedDebt
 from mixpay.client.store import SCHEMA, ClientStore, StoredBody
 from mixpay.crypto.blind_rsa import SecretKey
+from mixpay.crypto.rsa_permutation import PROOF_SIZE, ProvenKey
 from mixpay.errors import UserError
 from mixpay.passes import TICKS, OwnedPass, PassRequest, Scope
 from mixpay.types import RelayId, Term
 
 SCOPE = Scope(1, bytes(20), 3, 1, 7)
+KEY = ProvenKey(b"\1" * 256, b"\2" * PROOF_SIZE)
 
 
 def owned(period: int = 7) -> OwnedPass:
@@ -39,14 +41,17 @@ def test_facts_stayWhatTheyWereFirst_andNumbersOnlyRise(path: Path):
 
 def test_passes_newestFirst_withoutThoseSpentOrCondemned(path: Path):
     with ClientStore(path) as store:
-        rows = [store.put_pass(owned(), b"\1" * 256).row for _ in range(4)]
-        store.put_pass(owned(8), b"\1" * 256)
+        for period in (7, 7, 7, 7, 8):
+            store.put_key(1, period, KEY)
+            store.put_pass(owned(period))
+        rows = [stored.row for stored in reversed(store.passes(1, 7))]
         store.set_counter(rows[1], TICKS)
         store.condemn(rows[2], "forged_ack")
         store.set_counter(rows[3], 64)
     with ClientStore(path) as store:
         assert [(p.row, p.counter) for p in store.passes(1, 7)] == [(rows[3], 64), (rows[0], 0)]
         assert store.passes(1, 7)[0].owned == owned()
+        assert store.passes(1, 7)[0].key == KEY
         store.forget_before(1, 8)
         assert store.passes(1, 7) == []
         assert len(store.passes(1, 8)) == 1
@@ -60,7 +65,7 @@ def test_request_isReplacedByItsPass(path: Path):
     with ClientStore(path) as store:
         assert store.request(1, 7) == request
         assert store.request(2, 7) is None
-        store.put_pass(owned(), key.to_bytes())
+        store.put_pass(owned())
         assert store.request(1, 7) is None
         store.put_request(request)
         store.drop_request(1, 7)

@@ -15,6 +15,8 @@ from mixpay.chain import events
 from mixpay.client.errors import IssuerRefused, IssuerUnavailable
 from mixpay.client.issuer import Issuer
 from mixpay.client.wallet import RESERVED_TICKS, Ticks
+from mixpay.crypto import rsa_permutation
+from mixpay.crypto.rsa_permutation import PROOF_SIZE
 from mixpay.errors import UserError
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICKS, PassExhausted, drawn_position
 from mixpay.sponsor.keys import KeyFolder
@@ -84,6 +86,13 @@ async def test_draw_repeatsARequestAfterACrash_andItCountsOnce(world: World, ali
 async def test_draw_refusesAKeyThatTheChainDoesNotHold(world: World, alice: User):
     world.view.feed([events.KeySet(*PLACE, CAMPAIGN, KIND_ENTRY, EPOCH, b"\x09" * 32, PRICE)], EPOCH)
     with pytest.raises(IssuerUnavailable, match="another key than the chain holds"):
+        await alice.wallet.draw(KIND_ENTRY)
+    assert alice.store.request(KIND_ENTRY, EPOCH) is None
+
+
+async def test_draw_refusesAKeyThatNothingProves(world: World, alice: User, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rsa_permutation, "prove", lambda key: bytes(PROOF_SIZE))
+    with pytest.raises(IssuerUnavailable, match="nothing proves that the key is a permutation"):
         await alice.wallet.draw(KIND_ENTRY)
     assert alice.store.request(KIND_ENTRY, EPOCH) is None
 

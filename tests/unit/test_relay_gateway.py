@@ -18,7 +18,9 @@ import pytest_asyncio
 from nacl.signing import SigningKey
 
 from mixpay import tls
-from mixpay.crypto import x25519
+from mixpay.crypto import rsa_permutation, x25519
+from mixpay.crypto.blind_rsa import PublicKey
+from mixpay.crypto.rsa_permutation import PROOF_SIZE, ProvenKey
 from mixpay.descriptors import Equivocation, sign_descriptor
 from mixpay.directory import read_directory
 from mixpay.door import WebTimes
@@ -47,7 +49,8 @@ from relay_parts import (
     signing_key,
 )
 
-MODULUS = signing_key(1).public.to_bytes()
+KEY = ProvenKey.of(signing_key(1))
+UNPROVEN = ProvenKey(KEY.modulus, bytes(PROOF_SIZE - 1) + b"\1")
 CLIENT = "127.0.0.2"
 """Where clients come from; relays are at 127.0.0.1."""
 
@@ -156,8 +159,8 @@ async def door(parts: Parts, node: Node) -> AsyncIterator[Door]:
         yield found
 
 
-def present(owned: OwnedPass, modulus: bytes = MODULUS) -> client.PresentPass:
-    return client.PresentPass(modulus, owned.shown().encode())
+def present(owned: OwnedPass, key: ProvenKey = KEY) -> client.PresentPass:
+    return client.PresentPass(key.modulus, key.proof, owned.shown().encode())
 
 
 def mine(door: Door, kind: int = KIND_ENTRY) -> OwnedPass:
@@ -303,15 +306,46 @@ REFUSED: dict[str, tuple[Shown, str]] = {
     "of tomorrow": (lambda door: present(issued(KIND_ENTRY, EPOCH + 1)), "wrong_period"),
     "of another campaign": (lambda door: present(issued(KIND_ENTRY, EPOCH, campaign=2)), "wrong_campaign"),
     "of another key": (
-        lambda door: present(issued(KIND_ENTRY, EPOCH, key=2), signing_key(2).public.to_bytes()),
+        lambda door: present(issued(KIND_ENTRY, EPOCH, key=2), ProvenKey.of(signing_key(2))),
         "wrong_key",
     ),
     "signed with another key": (lambda door: present(issued(KIND_ENTRY, EPOCH, key=2)), "bad_signature"),
     "changed": (tampered, "bad_signature"),
     "for mailboxes": (lambda door: present(mine(door, KIND_MAILBOX)), "wrong_kind"),
-    "with a key that is none": (lambda door: present(mine(door), bytes(256)), "wrong_key"),
-    "with an even key": (lambda door: present(mine(door), b"\xff" * 255 + b"\2"), "wrong_key"),
+    "with a key that is none": (
+        lambda door: present(mine(door), replace(KEY, modulus=bytes(256))),
+        "wrong_key",
+    ),
+    "with an even key": (
+        lambda door: present(mine(door), replace(KEY, modulus=b"\xff" * 255 + b"\2")),
+        "wrong_key",
+    ),
+    "with a key that nothing proves": (lambda door: present(mine(door), UNPROVEN), "key_not_proven"),
 }
+
+
+async def test_proof_isCheckedOnce_andForThoseWithAPassOnly(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checking takes 30 ms of the relay's only thread: strangers must not have it done."""
+    checked: list[PublicKey] = []
+
+    def verify(key: PublicKey, proof: bytes) -> bool:
+        checked.append(key)
+        return really(key, proof)
+
+    really = rsa_permutation.verify
+    monkeypatch.setattr(rsa_permutation, "verify", verify)
+    forged = replace(mine(door), signature=bytes(256))
+    elsewhere = passes_for(door.parts.view, door.parts.path()[1], KIND_ENTRY, EPOCH)[0]
+    for owned, reason in ((forged, "bad_signature"), (elsewhere, "wrong_relay")):
+        async with door.entry() as talk:
+            assert await talk.ask(present(owned, UNPROVEN)) == client.PassRefused(reason)
+    assert not checked
+    for key in (KEY, UNPROVEN):  # the second one shows the same key, which is proven by now
+        async with door.entry() as talk:
+            assert await talk.ask(present(mine(door), key)) == client.PassOk(0)
+    assert len(checked) == 1
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -698,7 +732,7 @@ def fetch_key(seed: bytes) -> bytes:
 
 
 def create(owned: OwnedPass, seed: bytes = SEED) -> client.MailboxCreate:
-    return client.MailboxCreate(MODULUS, owned.shown().encode(), fetch_key(seed))
+    return client.MailboxCreate(KEY.modulus, KEY.proof, owned.shown().encode(), fetch_key(seed))
 
 
 def fetch(

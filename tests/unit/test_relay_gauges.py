@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mixpay.book import Limits
 from mixpay.book.rows import Channel
+from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.parameters import TOKEN
 from mixpay.passes import KIND_ENTRY, PassSpender
 from mixpay.types import Amount, Epoch, RelayId, Value
@@ -205,8 +206,8 @@ async def test_everyFigureOfTheTable_hasSamples(parts: Parts) -> None:
     parts.chain.set_key(signing_key(1), KIND_ENTRY, EPOCH)
     node.state.campaigns[CAMPAIGN] = campaign()
     owned = passes_for(parts.view, node.me, KIND_ENTRY, EPOCH)[0]
-    modulus = signing_key(1).public.n.to_bytes(256, "big")
-    shown, rules, position = node.state.shown_pass(owned.shown().encode(), modulus, KIND_ENTRY)
+    key = ProvenKey.of(signing_key(1))
+    shown, rules, position = node.state.shown_pass(owned.shown().encode(), key, KIND_ENTRY)
     presented, spender = node.passes.present(shown, rules, position, 1 << 20), PassSpender(owned)
     spender.reserve(1)
     node.passes.accept_tick(presented.pass_id, spender.next_tick())
