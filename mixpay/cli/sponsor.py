@@ -6,13 +6,11 @@ Results go to stdout, progress to stderr. Raises MixpayError; the main command t
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import click
-import msgspec
 
 from mixpay import amounts
 from mixpay import deployment as deployments
@@ -22,10 +20,7 @@ from mixpay.cli import common
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from mixpay.sponsor import app, campaigns
-from mixpay.sponsor import openapi as description
 from mixpay.sponsor.config import Home
-from mixpay.sponsor.policies import api_key as api_keys
-from mixpay.sponsor.policies import invitation, read_settings
 from mixpay.types import Amount
 
 _ETHER = 10**18
@@ -52,7 +47,7 @@ class Tokens(click.ParamType[Amount]):
 
 
 _TOKENS = Tokens()
-_home = click.option(
+_home = home_option = click.option(
     "--home",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
@@ -86,10 +81,10 @@ _COMMANDS = {
     "init": ("mixpay.cli.sponsor:init", "Make the folder, its settings and its keys."),
     "create": ("mixpay.cli.sponsor:create", "Create the campaign on chain."),
     "fund": ("mixpay.cli.sponsor:fund", "Add tokens to the campaign's budget."),
-    "invite": ("mixpay.cli.sponsor:invite", "Make invitation codes."),
-    "api-key": ("mixpay.cli.sponsor:api_key", "Make a key for a dApp's backend."),
+    "invite": ("mixpay.cli.sponsor_policies:invite", "Make invitation codes."),
+    "api-key": ("mixpay.cli.sponsor_policies:api_key", "Make a key for a dApp's backend."),
     "serve": ("mixpay.cli.sponsor:serve", "Serve passes until interrupted."),
-    "openapi": ("mixpay.cli.sponsor:openapi", "Print the description of the HTTP interface."),
+    "openapi": ("mixpay.cli.sponsor_policies:openapi", "Print the description of the HTTP interface."),
     "withdraw": ("mixpay.cli.sponsor:withdraw", "Take the campaign's budget back."),
 }
 
@@ -245,39 +240,6 @@ def withdraw(
     common.result(as_json, fields, text)
 
 
-@click.command(epilog="Example: mixpay sponsor invite --count 10 > codes-to-send.txt")
-@click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True)
-@_home
-def invite(count: int, folder: Path) -> None:
-    """Make invitation codes: print them, and add them to the file that the policy reads.
-
-    A running service knows them at once, if sponsor.toml has a [[policy]] of the kind "invitation".
-    """
-    home = Home(folder.expanduser())
-    found = [one.own.codes for one in read_settings(home.load().policy) if one.kind == "invitation"]
-    path = home.path(found[0] if found else invitation.CODES)
-    codes = [invitation.new_code(os.urandom) for _ in range(count)]
-    text = "".join(f"{code}\n" for code in codes)
-    _append(path, text)
-    click.echo(text, nl=False)
-
-
-@click.command("api-key", epilog="Example: mixpay sponsor api-key my-dapp")
-@click.argument("name")
-@_home
-def api_key(name: str, folder: Path) -> None:
-    """Make a key for the backend of a dApp: print it, and add its hash to the file that the policy reads.
-
-    This is the only time that the key is shown. A running service knows it at once, if sponsor.toml has a
-    [[policy]] of the kind "api-key".
-    """
-    home = Home(folder.expanduser())
-    found = [one.own.keys for one in read_settings(home.load().policy) if one.kind == "api-key"]
-    key, line = api_keys.new_key(name, os.urandom)
-    _append(home.path(found[0] if found else api_keys.KEYS), f"{line}\n")
-    click.echo(key)
-
-
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
 @_home
 @common.password_option
@@ -299,21 +261,6 @@ async def _serve(home: Home, password: str, ready: Callable[[str], None]) -> Non
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await app.serve(home, password, stop, ready)
-
-
-@click.command(epilog="Example: mixpay sponsor openapi > issuer.json")
-def openapi() -> None:
-    """Print the OpenAPI description of what `serve` answers, as it is served at /v1/openapi.json."""
-    click.echo(msgspec.json.format(description.document(), indent=2))
-
-
-def _append(path: Path, text: str) -> None:
-    """Write at the end of a file that only its owner can read. Raises UserError."""
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
-            file.write(text)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _kdf(light: bool) -> Kdf:

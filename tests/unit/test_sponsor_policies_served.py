@@ -16,10 +16,10 @@ from aiohttp import web
 from issuer_world import Issuer, serving
 from mixpay import eip712, keystore
 from mixpay.chain.devchain import DevChain
-from mixpay.client.app import credentials_of
 from mixpay.client.errors import IssuerRefused, IssuerUnavailable
 from mixpay.client.home import ClientConfig
 from mixpay.client.issuer import Issuer as ClientIssuer
+from mixpay.client.makers import credentials_of
 from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.passes import KIND_ENTRY, PassRequest, Scope
 from mixpay.sponsor import api
