@@ -25,7 +25,6 @@ from mixpay.client.files import save_new
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.inbox import Arrived
 from mixpay.client.issuer import checked_url
-from mixpay.client.makers import credentials_of
 from mixpay.envelope import Kind, safe_text
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
@@ -106,7 +105,6 @@ def init(
         wallet_key_file=_absolute(wallet_key_file),
         wallet_password_file=_absolute(wallet_password_file),
     )
-    credentials_of(config)
     home.write_config(config)
     click.echo(f"settings in {home.config_file}; next: mixpay address", err=True)
 

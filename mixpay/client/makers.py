@@ -21,8 +21,7 @@ from mixpay.eip4361 import Login, LoginError, LoginTerms
 from mixpay.errors import UserError
 from mixpay.keystore import Secret
 from mixpay.sponsor.api import MAX_CREDENTIAL, PolicyOffer
-from mixpay.sponsor.binding import bound, login_nonce
-from mixpay.sponsor.policies.work import DIFFICULTY, term
+from mixpay.sponsor.binding import DIFFICULTY, bound, difficulty_of, login_nonce
 from mixpay.types import Random
 
 Tell = Callable[[str], None]
@@ -38,7 +37,7 @@ _TRIED_FIRST = 32
 
 
 def credentials_of(config: ClientConfig, tell: Tell = lambda _: None) -> Configured:
-    """What the settings have to show to the sponsor. Raises UserError if they contradict each other."""
+    """What the settings have to show to the sponsor."""
     found: dict[str, Maker] = {"open": nothing, "work": WorkMaker(config.work_seconds, tell)}
     if config.invitation:
         found["invitation"] = text(config.invitation)
@@ -53,9 +52,6 @@ def credentials_of(config: ClientConfig, tell: Tell = lambda _: None) -> Configu
 
 
 def _token_of(config: ClientConfig) -> Maker | None:
-    ways = [way for way in (config.token, config.token_file, config.token_command) if way]
-    if len(ways) > 1:
-        raise UserError("say once where the token comes from: `token`, `token_file` or `token_command`")
     if config.token_file:
         return token_file(_path(config.token_file))
     if config.token_command:
@@ -246,7 +242,7 @@ class _Pace:
 
 
 def _difficulty(offer: PolicyOffer, wanted: Wanted) -> int:
-    said = offer.terms.get(term(wanted.kind, wanted.period), offer.terms.get(DIFFICULTY, ""))
+    said = offer.terms.get(difficulty_of(wanted.kind, wanted.period), offer.terms.get(DIFFICULTY, ""))
     if not said.isascii() or not said.isdigit() or len(said) > 30 or int(said) == 0:
         raise IssuerUnavailable("the sponsor's terms for a proof of work are malformed")
     return int(said)
