@@ -6,7 +6,6 @@ Results go to stdout, progress to stderr. Raises MixpayError; the main command t
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,6 @@ from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from mixpay.sponsor import app, campaigns
 from mixpay.sponsor.config import Home
-from mixpay.sponsor.policies import invitation, read_settings
 from mixpay.types import Amount
 
 _ETHER = 10**18
@@ -83,12 +81,14 @@ _COMMANDS = {
     "init": ("mixpay.cli.sponsor:init", "Make the folder, its settings and its keys."),
     "create": ("mixpay.cli.sponsor:create", "Create the campaign on chain."),
     "fund": ("mixpay.cli.sponsor:fund", "Add tokens to the campaign's budget."),
-    "invite": ("mixpay.cli.sponsor:invite", "Make invitation codes."),
+    "invite": ("mixpay.cli.sponsor_policies:invite", "Make invitation codes."),
+    "api-key": ("mixpay.cli.sponsor_policies:api_key", "Make a key for a dApp's backend."),
     "serve": ("mixpay.cli.sponsor:serve", "Serve passes until interrupted."),
     "status": ("mixpay.cli.sponsor_money:status", "Say how the campaign stands: passes, money, relays."),
     "invoice": ("mixpay.cli.sponsor_money:invoice", "Write what was paid, between two days, as CSV."),
     "pause": ("mixpay.cli.sponsor_money:pause", "Issue no passes for now."),
     "resume": ("mixpay.cli.sponsor_money:resume", "Issue passes again."),
+    "openapi": ("mixpay.cli.sponsor_policies:openapi", "Print the description of the HTTP interface."),
     "withdraw": ("mixpay.cli.sponsor_money:withdraw", "Take the campaign's budget back."),
 }
 
@@ -219,25 +219,6 @@ def fund(
     common.result(as_json, {"budget": str(budget)}, f"{amounts.shown(budget)} tokens in the budget")
 
 
-@click.command(epilog="Example: mixpay sponsor invite --count 10 > codes-to-send.txt")
-@click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True)
-@home_option
-def invite(count: int, folder: Path) -> None:
-    """Make invitation codes: print them, and add them to the file that the policy reads.
-
-    A running service knows them at once, if sponsor.toml has a [[policy]] of the kind "invitation".
-    """
-    home = Home(folder.expanduser())
-    found = [one.own.codes for one in read_settings(home.load().policy) if one.kind == "invitation"]
-    path = home.path(found[0] if found else invitation.CODES)
-    codes = [invitation.new_code(os.urandom) for _ in range(count)]
-    text = "".join(f"{code}\n" for code in codes)
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
-            file.write(text)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
-    click.echo(text, nl=False)
 
 
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")

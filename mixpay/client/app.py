@@ -19,9 +19,9 @@ import aiohttp
 from mixpay import deployment as deployments
 from mixpay.address import Address
 from mixpay.chain.rpc import connect
-from mixpay.client import relays
+from mixpay.client import makers, relays
 from mixpay.client.courier import Courier
-from mixpay.client.credentials import Configured, text_maker
+from mixpay.client.credentials import CredentialSource
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox, Incomplete
@@ -84,8 +84,13 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connected(home: Home, tell: Tell = lambda _: None) -> AsyncIterator[Client]:
+async def connected(
+    home: Home, tell: Tell = lambda _: None, credentials: CredentialSource | None = None
+) -> AsyncIterator[Client]:
     """Open a user's folder and read the chain. `tell` gets lines for the user while it is open.
+
+    `credentials`: what is shown to the sponsor; a dApp's own client has its own
+    (`mixpay.client.credentials`), without one the settings say it.
 
     Raises UserError (configuration, deployment file, chain of another id, a folder of another network, a
     release that this program does not know) and ChainUnavailable.
@@ -108,19 +113,14 @@ async def connected(home: Home, tell: Tell = lambda _: None) -> AsyncIterator[Cl
         _ready(part.view)
         http = await stack.enter_async_context(relays.session())
         pool = part.view.deployment.pool
-        issuer = Issuer(http, config.sponsor_url, pool, credentials_of(config))
+        shown = credentials or makers.credentials_of(config, tell)
+        issuer = Issuer(http, config.sponsor_url, pool, shown)
         # Campaigns are numbered by their pool: the number in the settings is of the deployment file's.
         campaign = config.campaign if part.view is first else None
         turn = partial(home.locked, "passes", lambda: tell("waiting for another command to fetch a pass"))
         wallet = Wallet(part.store, issuer, part.view, os.urandom, campaign=campaign, tell=tell, turn=turn)
         wallet.forget_past()
         yield Client(home, config, profile, parts, part.view, part.store, http, wallet, tell)
-
-
-def credentials_of(config: ClientConfig) -> Configured:
-    """What the settings have to show to the sponsor."""
-    makers = {"invitation": text_maker(config.invitation)} if config.invitation else {}
-    return Configured(config.policy, makers)
 
 
 def _belong_together(home: Home, store: ClientStore, deployment: Deployment) -> None:

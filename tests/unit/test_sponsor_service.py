@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import json
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
 
+from issuer_world import Issuer, serving
 from mixpay.chain.devchain import DevChain
 from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.errors import UserError
@@ -23,14 +21,12 @@ from mixpay.parameters import DEMO
 from mixpay.passes import (
     EntryPassBook,
     OwnedPass,
-    PassRequest,
     PassRules,
     PassSpender,
     Redemption,
-    Scope,
     drawn_position,
 )
-from mixpay.sponsor import api, app, service
+from mixpay.sponsor import api, app, openapi, service, statuses
 from mixpay.sponsor.issuer import Admitted
 from mixpay.sponsor.issuer import Issuer as IssuerRules
 from mixpay.types import Account, Amount, Epoch, RelayId
@@ -47,71 +43,6 @@ def world(chain: DevChain, tmp_path: Path) -> World:
     world.settle_in()
     world.configure(poll_seconds=0.05, entry_passes=3)
     return world
-
-
-@dataclass
-class Issuer:
-    """A running service and the ways to talk to it."""
-
-    url: str
-    session: aiohttp.ClientSession
-    world: World
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def get(self, path: str) -> tuple[int, Any]:
-        async with self.session.get(self.url + path) as response:
-            return response.status, await response.json()
-
-    async def post(self, path: str, body: bytes, **headers: str) -> tuple[int, Any]:
-        async with self.session.post(self.url + path, data=body, headers=headers) as response:
-            return response.status, await response.json()
-
-    async def campaign(self) -> api.CampaignAnswer:
-        status, answer = await self.get(api.CAMPAIGN_PATH)
-        assert status == 200
-        return msgspec.convert(answer, api.CampaignAnswer)
-
-    async def until_epoch(self, epoch: Epoch) -> api.CampaignAnswer:
-        """Wait until the service has seen an epoch."""
-        async with asyncio.timeout(10):
-            while (answer := await self.campaign()).epoch != epoch:
-                await asyncio.sleep(0.02)
-        return answer
-
-    async def buy(self, kind: int = 1, policy: str = "", credential: str = "") -> OwnedPass:
-        """A pass of the current period."""
-        answer = await self.campaign()
-        period = answer.epoch if kind == 1 else answer.term
-        (found,) = [k for k in answer.keys if (k.kind, k.period) == (kind, period)]
-        public = PublicKey.from_bytes(found.modulus)
-        on_chain = self.world.contracts.pool.key(answer.campaign, kind, period)
-        assert (on_chain.key_hash, str(on_chain.hop_price)) == (public.key_hash(), found.hop_price)
-        scope = Scope(answer.chain_id, answer.pool, answer.campaign, kind, period)
-        wanted = PassRequest.new(scope, public, os.urandom)
-        body = msgspec.json.encode(api.SignRequest(kind, period, wanted.blinded, policy, credential))
-        status, signed = await self.post(api.SIGN_PATH, body)
-        assert status == 200, signed
-        return wanted.finish(msgspec.convert(signed, api.SignAnswer).signature)
-
-    async def redeem(self, relay: RelayId, kind: int, period: int, *bundles: bytes) -> tuple[int, Any]:
-        return await self.post(
-            api.REDEEM_PATH, msgspec.json.encode(api.RedeemRequest(relay, kind, period, list(bundles)))
-        )
-
-
-@asynccontextmanager
-async def serving(world: World) -> AsyncIterator[Issuer]:
-    stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(app.serve(world.home, PASSWORD, stop, ready.set_result))
-    try:
-        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-        async with aiohttp.ClientSession() as session:
-            yield Issuer(ready.result(), session, world, stop)
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, 15)
 
 
 def spent(world: World, owned: OwnedPass, number: int) -> bytes:
@@ -270,7 +201,7 @@ async def test_http_answersBadRequestsInJson(world: World) -> None:
         (api.SIGN_PATH, b'{"kind":1,"period":2,%b}' % blinded, 400, "malformed"),
         (api.SIGN_PATH, b'{"kind":3,"period":2,%b}' % blinded, 400, "malformed"),
         (api.SIGN_PATH, b'{"kind":1,"period":2,%b,"more":1}' % blinded, 400, "malformed"),
-        (api.SIGN_PATH, b" " * (service.MAX_SIGN_BODY + 1), 413, "too_large"),
+        (api.SIGN_PATH, b" " * (statuses.MAX_SIGN_BODY + 1), 413, "too_large"),
         (api.REDEEM_PATH, b'{"relay":1,"kind":1,"period":0,"bundles":["AA=="]}', 400, "malformed"),
         (api.REDEEM_PATH, b'{"relay":1,"kind":1,"period":4294967295,"bundles":[]}', 409, "period_open"),
         (api.REDEEM_PATH, b'{"relay":-1,"kind":1,"period":0,"bundles":[]}', 400, "malformed"),
@@ -283,6 +214,12 @@ async def test_http_answersBadRequestsInJson(world: World) -> None:
             got, answer = await issuer.post(path, body)
             assert (got, answer["error"]) == (status, label), (path, body[:60])
             assert set(answer) == {"error", "detail"}
+        assert await issuer.get(api.OPENAPI_PATH) == (200, json.loads(openapi.document()))
+        async with issuer.session.delete(issuer.url + api.SIGN_PATH) as response:
+            assert (response.status, response.headers["Allow"]) == (405, "POST")
+        zero = f"{api.CAMPAIGN_PATH}?pool=0x{bytes(20).hex()}"
+        status, answer = await issuer.get(zero)
+        assert (status, answer["error"]) == (404, "no_campaign")
 
 
 async def test_strangersWhoWasteTime_areShownOut_andNotWrittenDown(
@@ -378,6 +315,9 @@ async def test_service_saysThatItHasNotReadTheChain(world: World) -> None:
         async with office.listening() as url, aiohttp.ClientSession() as session:
             status, answer = await Issuer(url, session, world).get(api.CAMPAIGN_PATH)
             assert (status, answer["error"]) == (503, "chain_unavailable")
+            for _ in range(2):
+                assert (await Issuer(url, session, world).get("/v1/nothing"))[0] == 404
+        assert office.refusals.by_reason() == {"not_found": 2, "chain_unavailable": 1}
     finally:
         await office.close()
 
