@@ -146,7 +146,7 @@ def test_invite_addsCodes(world: World) -> None:
 
 
 def test_everyCommand_showsAnExample() -> None:
-    names = ["init", "create", "fund", "invite", "serve", "withdraw"]
+    names = ["init", "create", "fund", "invite", "serve", "status", "invoice", "pause", "resume", "withdraw"]
     assert sponsor.list_commands(click.Context(sponsor)) == names
     help_text = CliRunner().invoke(sponsor, ["--help"]).output
     assert re.findall(r"^  (\w+)  +\S", help_text.split("Commands:")[1], re.MULTILINE) == names
