@@ -21,7 +21,7 @@ from mixpay.address import Address
 from mixpay.chain.rpc import connect
 from mixpay.client import relays
 from mixpay.client.courier import Courier
-from mixpay.client.credentials import Configured, text_maker
+from mixpay.client.credentials import Configured, CredentialSource, text_maker
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox, Incomplete
@@ -78,8 +78,12 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connected(home: Home, tell: Tell = lambda _: None) -> AsyncIterator[Client]:
+async def connected(
+    home: Home, tell: Tell = lambda _: None, credentials: CredentialSource | None = None
+) -> AsyncIterator[Client]:
     """Open a user's folder and read the chain. `tell` gets lines for the user while it is open.
+
+    `credentials`: what is shown to the sponsor, instead of what stands in the settings.
 
     Raises UserError (configuration, deployment file, chain of another id, a folder of another network, a
     release that this program does not know) and ChainUnavailable.
@@ -102,7 +106,7 @@ async def connected(home: Home, tell: Tell = lambda _: None) -> AsyncIterator[Cl
         _ready(part.view)
         http = await stack.enter_async_context(relays.session())
         pool = part.view.deployment.pool
-        issuer = Issuer(http, config.sponsor_url, pool, credentials_of(config))
+        issuer = Issuer(http, config.sponsor_url, pool, credentials or credentials_of(config))
         # Campaigns are numbered by their pool: the number in the settings is of the deployment file's.
         campaign = config.campaign if part.view is first else None
         wallet = Wallet(part.store, issuer, part.view, os.urandom, campaign=campaign, tell=tell)
@@ -252,6 +256,11 @@ class Receiver:
 
     async def follow(self) -> None:
         """Look again and again, until cancelled. Troubles are told once, and outlasted."""
+        async for _ in self.looks():
+            pass
+
+    async def looks(self) -> AsyncIterator[None]:
+        """Look again and again; each look is over when this yields."""
         told: set[str] = set()
         pause = POLL_SECONDS
         while True:
@@ -261,6 +270,7 @@ class Receiver:
                     self._client.tell(f"{trouble}; trying on")
             told = set(troubles)
             pause = min(2 * pause, _LONGEST_PAUSE) if troubles else POLL_SECONDS
+            yield
             await asyncio.sleep(pause)
 
     async def _look(self) -> list[str]:
@@ -281,11 +291,19 @@ class Receiver:
         for message in arrived:
             if message.message.kind is Kind.ACK:
                 courier.hear(message.message.content)
-            elif self._deliver is not None:
-                self._deliver(message)
+                self.safe(courier, message)
             else:
-                continue  # it stays in the store, for whoever wants to read it
-            courier.inbox.saved(message.message_id, _now())
+                self.take(courier, message)
+
+    def take(self, courier: Courier, message: Arrived) -> None:
+        """A message is complete. As long as `safe` is not called it stays in the store."""
+        if self._deliver is not None:
+            self._deliver(message)
+            self.safe(courier, message)
+
+    def safe(self, courier: Courier, message: Arrived) -> None:
+        """A message need not be kept any more."""
+        courier.inbox.saved(message.message_id, _now())
 
 
 def _now() -> int:

@@ -6,8 +6,9 @@ runs. So the service never needs the sponsor's key, but the signer needs a littl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mixpay import deployment as deployment_file
 from mixpay import eip712, keystore
@@ -22,7 +23,7 @@ from mixpay.deployment import Deployment
 from mixpay.errors import TransactionFailed, UserError
 from mixpay.keystore import Kdf, Secret
 from mixpay.releases import Span, find_span
-from mixpay.sponsor.config import Home, SponsorConfig
+from mixpay.sponsor.config import PORT, Home, SponsorConfig
 from mixpay.types import Account, Amount
 
 SPONSOR, SIGNER, IDENTITY, PASSES = "sponsor", "signer", "identity", "passes"
@@ -32,6 +33,9 @@ _LOOK_BACK = 100
 """Campaigns looked through for one that an interrupted `create` made."""
 
 Progress = Callable[[str], None]
+"""Gets a line for people."""
+SIGNER_WEI = 5 * 10**16
+"""What the signer's transactions of some months cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,30 @@ class Desk:
         return keystore.load(self.home.keystore, name, password)
 
 
+def _silent(_: str) -> None:
+    """Nobody wants to know."""
+
+
+def init(
+    home: Home,
+    password: str,
+    rpc_url: str,
+    deployment: Path,
+    *,
+    port: int = PORT,
+    policies: Sequence[Mapping[str, str]] = (),
+    kdf: Kdf = Kdf.STANDARD,
+) -> Account:
+    """Make a new home, its settings and its keys; the account that shall get ether and tokens.
+
+    `port`, `policies`: see `Home.write_template`. Raises UserError.
+    """
+    deployment_file.load(deployment)
+    Rpc(rpc_url)  # refuses what is no address
+    home.write_template(rpc_url, deployment, port, policies)
+    return make_keys(home, password, kdf)
+
+
 def make_keys(home: Home, password: str, kdf: Kdf) -> Account:
     """Make the keys of a new home, those that are there stay; the sponsor's account.
 
@@ -113,8 +141,8 @@ def create(
     home: Home,
     password: str,
     caps: Caps,
-    signer_wei: int,
-    progress: Progress,
+    signer_wei: int = SIGNER_WEI,
+    progress: Progress = _silent,
     release: int | None = None,
 ) -> Created:
     """Create the campaign on chain and write its number into the configuration.
@@ -141,7 +169,9 @@ def create(
     return Created(number, sender.account, signer)
 
 
-def fund(home: Home, password: str, amount: Amount, progress: Progress, release: int | None = None) -> Amount:
+def fund(
+    home: Home, password: str, amount: Amount, progress: Progress = _silent, release: int | None = None
+) -> Amount:
     """Add tokens of the sponsor's account to the campaign's budget; the new budget.
 
     `release`: as for `create`. Raises UserError if there is no campaign or the account has not as many
@@ -163,7 +193,11 @@ def fund(home: Home, password: str, amount: Amount, progress: Progress, release:
 
 
 def withdraw(
-    home: Home, password: str, to: Account | None, progress: Progress, release: int | None = None
+    home: Home,
+    password: str,
+    to: Account | None = None,
+    progress: Progress = _silent,
+    release: int | None = None,
 ) -> Withdrawal:
     """Take the whole budget back: give notice for it, or when that is over, have it paid out.
 
