@@ -95,6 +95,17 @@ def load(folder: Path, name: str, password: str) -> Secret:
     if not path.exists():
         raise UserError(f"there is no key {name!r} in {folder}")
     check_private(folder, 0o700)
+    return _read(path, password, f"the key {name!r} in {folder}")
+
+
+def read_key_file(path: Path, password: str) -> Secret:
+    """The secret in a key file that other programs made, too. Raises UserError, as `load`."""
+    if not path.is_file():
+        raise UserError(f"there is no key file {path}")
+    return _read(path, password, str(path))
+
+
+def _read(path: Path, password: str, what: str) -> Secret:
     check_private(path, 0o600)
     try:
         keyfile = json.loads(path.read_bytes())
@@ -105,7 +116,7 @@ def load(folder: Path, name: str, password: str) -> Secret:
     try:
         secret = Secret(Account.decrypt(keyfile, password))
     except ValueError:
-        raise UserError(f"wrong password for the key {name!r} in {folder}") from None
+        raise UserError(f"wrong password for {what}") from None
     except (KeyError, TypeError, AttributeError):
         raise UserError(f"{path} is damaged: put back a copy of it") from None
     if len(secret) != SECRET_BYTES:

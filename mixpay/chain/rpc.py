@@ -108,9 +108,9 @@ class Rpc:
         """The code of a contract, empty where there is none."""
         return self._ask(from_hex, "eth_getCode", to_hex(address), "latest")
 
-    def balance(self, address: Account) -> int:
+    def balance(self, address: Account, block: str = "latest") -> int:
         """Native balance in wei."""
-        return self._ask(to_int, "eth_getBalance", to_hex(address), "latest")
+        return self._ask(to_int, "eth_getBalance", to_hex(address), block)
 
     def nonce(self, address: Account, block: str = "pending") -> int:
         """Number of transactions sent from the account."""

@@ -23,6 +23,7 @@ from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from mixpay.sponsor import app, campaigns
 from mixpay.sponsor.config import PORT, Home
+from mixpay.sponsor.policies import api_key as api_keys
 from mixpay.sponsor.policies import invitation, read_settings
 from mixpay.types import Amount
 
@@ -73,6 +74,7 @@ _COMMANDS = {
     "create": ("mixpay.cli.sponsor:create", "Create the campaign on chain."),
     "fund": ("mixpay.cli.sponsor:fund", "Add tokens to the campaign's budget."),
     "invite": ("mixpay.cli.sponsor:invite", "Make invitation codes."),
+    "api-key": ("mixpay.cli.sponsor:api_key", "Make a key for a dApp's backend."),
     "serve": ("mixpay.cli.sponsor:serve", "Serve passes until interrupted."),
     "withdraw": ("mixpay.cli.sponsor:withdraw", "Take the campaign's budget back."),
 }
@@ -235,12 +237,24 @@ def invite(count: int, folder: Path) -> None:
     path = home.path(found[0] if found else invitation.CODES)
     codes = [invitation.new_code(os.urandom) for _ in range(count)]
     text = "".join(f"{code}\n" for code in codes)
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
-            file.write(text)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    _append(path, text)
     click.echo(text, nl=False)
+
+
+@click.command("api-key", epilog="Example: mixpay sponsor api-key my-dapp")
+@click.argument("name")
+@_home
+def api_key(name: str, folder: Path) -> None:
+    """Make a key for the backend of a dApp: print it, and add its hash to the file that the policy reads.
+
+    This is the only time that the key is shown. A running service knows it at once, if sponsor.toml has a
+    [[policy]] of the kind "api-key".
+    """
+    home = Home(folder.expanduser())
+    found = [one.own.keys for one in read_settings(home.load().policy) if one.kind == "api-key"]
+    key, line = api_keys.new_key(name, os.urandom)
+    _append(home.path(found[0] if found else api_keys.KEYS), f"{line}\n")
+    click.echo(key)
 
 
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
@@ -273,6 +287,15 @@ def _table(text: str) -> dict[str, str]:
     if not all(name and separator for name, separator, _ in pairs):
         raise UserError(f"--policy {text}: it reads KIND,NAME=VALUE,NAME=VALUE")
     return {"kind": kind, **{name: value for name, _, value in pairs}}
+
+
+def _append(path: Path, text: str) -> None:
+    """Write at the end of a file that only its owner can read. Raises UserError."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
+            file.write(text)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _kdf(light: bool) -> Kdf:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -59,6 +60,21 @@ home_option = click.option(
 @click.option("--campaign", type=click.IntRange(1), help="The sponsor's campaign; else the first it names.")
 @click.option("--policy", default="", help="Which of the sponsor's ways to get passes, by name.")
 @click.option("--invitation", default="", help="An invitation code, if the sponsor gave you one.")
+@click.option("--token", default="", help="The token of the dApp that pays, if it does not change.")
+@click.option(
+    "--token-file", type=click.Path(path_type=Path, dir_okay=False), help="A file that holds that token."
+)
+@click.option("--token-command", default="", help="A program that prints that token, as for a shell.")
+@click.option(
+    "--wallet-key-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Key file of an Ethereum account to sign in with.",
+)
+@click.option(
+    "--wallet-password-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file with the key file's password.",
+)
 def init(
     folder: Path,
     rpc_url: str,
@@ -67,13 +83,29 @@ def init(
     campaign: int | None,
     policy: str,
     invitation: str,
+    token: str,
+    token_file: Path | None,
+    token_command: str,
+    wallet_key_file: Path | None,
+    wallet_password_file: Path | None,
 ) -> None:
     """Make your folder and its settings. You need no wallet, no ether and no tokens."""
     deployments.load(deployment)
     Rpc(rpc_url)  # refuses what is no address
     home = Home(folder.expanduser())
     network = rpc_url, str(deployment.resolve()), checked_url(sponsor_url)
-    config = ClientConfig(*network, campaign, policy=policy, invitation=invitation)
+    config = ClientConfig(
+        *network,
+        campaign,
+        policy=policy,
+        invitation=invitation,
+        token=token,
+        token_file=_absolute(token_file),
+        token_command=_words(token_command),
+        wallet_key_file=_absolute(wallet_key_file),
+        wallet_password_file=_absolute(wallet_password_file),
+    )
+    app.credentials_of(config)
     home.write_config(config)
     click.echo(f"settings in {home.config_file}; next: mixpay address", err=True)
 
@@ -166,6 +198,17 @@ def receive(
             _conclude(received, as_json)
 
     asyncio.run(run())
+
+
+def _absolute(path: Path | None) -> str:
+    return "" if path is None else str(path.expanduser().resolve())
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"--token-command: {error}") from None
 
 
 def ask_password(password_file: Path | None, new: bool) -> str:

@@ -19,9 +19,9 @@ import aiohttp
 from mixpay import deployment as deployments
 from mixpay.address import Address
 from mixpay.chain.rpc import connect
-from mixpay.client import relays
+from mixpay.client import makers, relays
 from mixpay.client.courier import Courier
-from mixpay.client.credentials import Configured, CredentialSource, text_maker
+from mixpay.client.credentials import Configured, CredentialSource, Maker, nothing
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox, Incomplete
@@ -106,17 +106,41 @@ async def connected(
         _ready(part.view)
         http = await stack.enter_async_context(relays.session())
         pool = part.view.deployment.pool
-        issuer = Issuer(http, config.sponsor_url, pool, credentials or credentials_of(config))
+        issuer = Issuer(http, config.sponsor_url, pool, credentials or credentials_of(config, tell))
         # Campaigns are numbered by their pool: the number in the settings is of the deployment file's.
         campaign = config.campaign if part.view is first else None
         wallet = Wallet(part.store, issuer, part.view, os.urandom, campaign=campaign, tell=tell)
         yield Client(home, config, profile, parts, part.view, part.store, http, wallet, tell)
 
 
-def credentials_of(config: ClientConfig) -> Configured:
-    """What the settings have to show to the sponsor."""
-    makers = {"invitation": text_maker(config.invitation)} if config.invitation else {}
-    return Configured(config.policy, makers)
+def credentials_of(config: ClientConfig, tell: Tell = lambda _: None) -> Configured:
+    """What the settings have to show to the sponsor. Raises UserError if they contradict each other."""
+    found: dict[str, Maker] = {"open": nothing, "work": makers.WorkMaker(config.work_seconds, tell)}
+    if config.invitation:
+        found["invitation"] = makers.text(config.invitation)
+    token = _token_of(config)
+    if token is not None:
+        found["callback"] = token
+    if config.wallet_key_file:
+        password_file = config.wallet_password_file
+        key = makers.key_file(_path(config.wallet_key_file), _path(password_file) if password_file else None)
+        found["wallet"] = makers.WalletMaker(config.sponsor_url, key, tell)
+    return Configured(config.policy, found, other=token)
+
+
+def _token_of(config: ClientConfig) -> Maker | None:
+    ways = [way for way in (config.token, config.token_file, config.token_command) if way]
+    if len(ways) > 1:
+        raise UserError("say once where the token comes from: `token`, `token_file` or `token_command`")
+    if config.token_file:
+        return makers.token_file(_path(config.token_file))
+    if config.token_command:
+        return makers.token_command(config.token_command)
+    return makers.text(config.token) if config.token else None
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
 
 
 def _belong_together(home: Home, store: ClientStore, deployment: Deployment) -> None:

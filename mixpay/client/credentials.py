@@ -2,16 +2,19 @@
 
 A dApp's own client plugs in a `CredentialSource`: a callable that is given what is wanted and returns what is
 shown. `Configured` is the one of the command line. It takes the policy that the user's settings name, or else
-the first one offered that it can satisfy:
+the first one offered that it has a maker for (`mixpay.client.makers`, `mixpay.client.app.credentials_of`):
 
-    open                  nothing
-    invitation            `invitation`
-    any other kind        what a plug-in of this program's caller makes (`makers`)
+    open        nothing is shown
+    invitation  the code `invitation`
+    callback    the token of the dApp: `token`, `token_file` or `token_command`
+    wallet      a message signed with the key in `wallet_key_file`
+    work        a proof of work
+    other       the token, if the settings name the policy: what it is, is between the dApp and its users
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -48,48 +51,59 @@ class CredentialSource(Protocol):
     """Makes a credential for each pass, also for one that was asked for before: it may have to be fresh."""
 
     async def __call__(self, wanted: Wanted) -> Shown:
-        """What to show for this pass. Raises UserError if there is nothing to show, ClientError."""
+        """What to show for this pass.
+
+        Raises UserError if there is nothing to show, IssuerUnavailable if the sponsor's offer makes no sense.
+        """
 
 
 Maker = Callable[[PolicyOffer, Wanted], Awaitable[str]]
 """Makes the credential of one kind of policy."""
 
 
-async def _nothing(_offer: PolicyOffer, _wanted: Wanted) -> str:
-    return ""
-
-
 class Configured:
-    """By the user's settings: `policy`, the name of one ("": the first that can be satisfied), and makers."""
+    """By the user's settings: makers by kind, and `policy`, the name of one ("": the first one possible).
 
-    def __init__(self, policy: str, makers: Mapping[str, Maker]) -> None:
-        self._policy, self._makers = policy, {"open": _nothing, **makers}
+    `other`: for the named policy, if it is of none of the kinds.
+    """
+
+    def __init__(self, policy: str, makers: Mapping[str, Maker], other: Maker | None = None) -> None:
+        self._policy, self._makers, self._other = policy, makers, other
 
     async def __call__(self, wanted: Wanted) -> Shown:
-        offer = self._choose(wanted.campaign.policies)
-        return Shown(offer.name, await self._makers[offer.kind](offer, wanted))
+        offer, maker = self._choose(wanted.campaign.policies)
+        return Shown(offer.name, await maker(offer, wanted))
 
-    def _choose(self, offers: list[PolicyOffer]) -> PolicyOffer:
-        named = [offer for offer in offers if self._policy in ("", offer.name)]
-        able = [offer for offer in named if offer.kind in self._makers]
-        if able:
-            return able[0]
-        there = ", ".join(f"{offer.name} ({offer.kind})" for offer in offers) or "none"
-        wanted = f"the policy {self._policy!r}" if self._policy else "a policy for which you have anything"
-        raise UserError(
-            f"the sponsor does not offer {wanted}; it offers: {there}. "
-            "Put what one of them asks for into the configuration"
+    def _choose(self, offers: Sequence[PolicyOffer]) -> tuple[PolicyOffer, Maker]:
+        for offer in offers:
+            maker = self._makers.get(offer.kind)
+            if self._policy == offer.name:
+                maker = maker or self._other
+            elif self._policy:
+                continue
+            if maker is not None:
+                return offer, maker
+        raise self._nothing_to_show(offers)
+
+    def _nothing_to_show(self, offers: Sequence[PolicyOffer]) -> UserError:
+        there = ", ".join(f"{offer.name} ({offer.kind}{_login(offer)})" for offer in offers) or "none"
+        if self._policy and all(offer.name != self._policy for offer in offers):
+            return UserError(f"the sponsor has no policy {self._policy!r}; set another: {there}")
+        return UserError(
+            f"the sponsor asks who you are. Its policies: {there}. Put what one of them asks for into the "
+            "configuration, which explains them"
         )
 
 
-NOTHING = Configured("", {})
+def _login(offer: PolicyOffer) -> str:
+    url = offer.terms.get("login_url")
+    return f", log in at {url}" if url else ""
+
+
+async def nothing(_offer: PolicyOffer, _wanted: Wanted) -> str:
+    """For policies that ask for nothing."""
+    return ""
+
+
+NOTHING = Configured("", {"open": nothing})
 """For sponsors who ask for nothing."""
-
-
-def text_maker(text: str) -> Maker:
-    """Shows the same text every time."""
-
-    async def show(_offer: PolicyOffer, _wanted: Wanted) -> str:
-        return text
-
-    return show

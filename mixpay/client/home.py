@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -51,9 +52,29 @@ policy = {policy}
 # An invitation code, if the sponsor gave you one.
 invitation = {invitation}
 
+# The token of the dApp that you log in at, if that is who pays: itself, a file that holds it, or a program
+# that prints a fresh one, as a list of words.
+token = {token}
+token_file = {token_file}
+token_command = {token_command}
+
+# An Ethereum account to sign in with, if the sponsor asks for one: its key file (version 3), and a file with
+# the password in its first line; without that file it is MIXPAY_PASSWORD. No transaction is sent.
+wallet_key_file = {wallet_key_file}
+wallet_password_file = {wallet_password_file}
+
+# Seconds that this computer may work for one pass, if the sponsor asks for that.
+work_seconds = {work_seconds}
+
 # Delays and pace; all users of a profile look alike. This release has: fast.
 # profile = "fast"
 """
+
+
+_WRITTEN = (
+    *("rpc_url", "deployment", "sponsor_url", "policy", "invitation", "token", "token_file", "token_command"),
+    *("wallet_key_file", "wallet_password_file", "work_seconds"),
+)
 
 
 class ClientConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +86,12 @@ class ClientConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     campaign: int | None = None
     policy: str = ""
     invitation: str = ""
+    token: str = ""
+    token_file: str = ""
+    token_command: list[str] = []
+    wallet_key_file: str = ""
+    wallet_password_file: str = ""
+    work_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=86_400)] = 300.0
     profile: str = "fast"
 
 
@@ -102,8 +129,7 @@ class Home:
         """Write the settings of a new folder. Raises UserError if there are some already."""
         self.ensure()
         campaign = "# campaign = 1" if config.campaign is None else f"campaign = {config.campaign}"
-        fields = ("rpc_url", "deployment", "sponsor_url", "policy", "invitation")
-        values = {name: quoted(getattr(config, name)) for name in fields}
+        values = {name: _toml(getattr(config, name)) for name in _WRITTEN}
         text = _TEMPLATE.format(campaign=campaign, **values)
         try:
             descriptor = os.open(self.config_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -154,6 +180,13 @@ class Home:
             yield
         finally:
             os.close(descriptor)
+
+
+def _toml(value: str | float | list[str]) -> str:
+    """A setting as TOML. Raises UserError for what is no text."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(quoted, value))}]"
+    return quoted(value) if isinstance(value, str) else str(value)
 
 
 def _lock(descriptor: int) -> bool:

@@ -39,8 +39,8 @@
         made = prepare("sponsor", "a password", "http://127.0.0.1:8545", "network.json")
         asyncio.run(serve(made, "a password", {"alice"}))
 
-Whatever fails raises a `MixpayError` with a text for people. `docs/sponsoring.md` has the way to a first message;
-`mixpay.sponsor.policies` the policies that there are, and how a package ships another.
+Whatever fails raises a `MixpayError` with a text for people. `docs/sponsoring.md` has the way to a first
+message; `mixpay.sponsor.policies` the policies that there are, and how a package ships another.
 
 api.py        what is asked and answered over HTTP (JSON); clients and relays use these types too
 policy.py     who gets a pass, and how many

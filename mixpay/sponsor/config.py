@@ -67,6 +67,50 @@ per_second = 20.0
 # kind = "invitation"
 # codes = "invitations.txt"
 
+# The users of a dApp, for whom its backend asks with a key of `mixpay sponsor api-key NAME`. The quotas are
+# each user's; those of all users of a key together can be limited (0: they are not).
+# [[policy]]
+# kind = "api-key"
+# keys = "api-keys.txt"
+# key_entry_passes = 0
+# key_mailbox_passes = 0
+
+# The users of a dApp, which is asked over HTTP whose token this is: https, or http on this machine. The file
+# holds a secret that the dApp knows, which signs what it is asked; it has `seconds` to answer. At `login_url`
+# people get a token.
+# [[policy]]
+# kind = "callback"
+# url = "https://dapp.example/mixpay"
+# secret = "callback-secret.txt"
+# seconds = 5.0
+# login_url = ""
+
+# Owners of Ethereum accounts, who sign a message (EIP-4361) that names this issuer: `domain` is the host,
+# with the port unless it is that of https, by which users reach it. `chain_id` 0 is the campaign's chain; for
+# another one name a node of it. An account costs nothing: ask that it holds `min_balance` wei, or that so
+# many seconds ago it had sent a transaction (or held that balance), for which the node must keep old states.
+# [[policy]]
+# kind = "wallet"
+# domain = "passes.example"
+# uri = "https://passes.example"
+# statement = "Get a Mixpay pass. This sends no transaction and costs nothing."
+# chain_id = 0
+# rpc_url = ""
+# min_balance = 0
+# min_age_seconds = 0
+
+# Anybody, for work: each proof is one pass, whatever the quotas say. `difficulty` is in attempts of about
+# half a millisecond of a core; it doubles after every `raise_after` passes of a period (0: never), and for
+# a while proofs of the difficulty before are good too. At most so many passes in a period in all (0: any
+# number).
+# [[policy]]
+# kind = "work"
+# difficulty = 4096
+# raise_after = 10_000
+# grace_seconds = 600
+# all_entry_passes = 0
+# all_mailbox_passes = 0
+
 [later_campaigns]
 # The campaign's number in each later release of the network, written by `mixpay sponsor create --release N`;
 # read again by the running service when the network has one.

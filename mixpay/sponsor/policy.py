@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -24,7 +25,7 @@ IDENTIFY_SECONDS = 10.0
 """How long a policy may take over one request."""
 
 MOST_ASKED = 256
-"""Requests that the policies look at together; more are refused as busy."""
+"""Requests that a policy looks at together; more are refused as busy."""
 
 _log = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ class Policies:
             raise UserError("two policies have the same name: give each another `name` in sponsor.toml")
         if not policies:
             raise UserError("there is no policy: write a [[policy]] into sponsor.toml")
-        self._asked = 0
+        self._asked = Counter[str]()
 
     def offers(self) -> list[api.PolicyOffer]:
         """What users may choose from, in the order of the settings."""
@@ -151,9 +152,9 @@ class Policies:
         Raises PolicyRefusal: besides what policies say, policy_required, policy_unknown, busy.
         """
         policy = self._find(name)
-        if self._asked >= MOST_ASKED:
+        if self._asked[policy.name] >= MOST_ASKED:
             raise PolicyRefusal("busy", "too many requests are waiting; try again in a moment")
-        self._asked += 1
+        self._asked[policy.name] += 1
         try:
             async with asyncio.timeout(IDENTIFY_SECONDS):
                 return await policy.identify(asked)
@@ -161,7 +162,7 @@ class Policies:
             _log.warning("the policy %s took longer than %.0f s", policy.name, IDENTIFY_SECONDS)
             raise PolicyRefusal("policy_unavailable", "who you are could not be found out in time") from None
         finally:
-            self._asked -= 1
+            self._asked[policy.name] -= 1
 
     async def close(self) -> None:
         """Let go of what the policies hold."""

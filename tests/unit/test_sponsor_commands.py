@@ -23,7 +23,10 @@ from mixpay.cli.sponsor import sponsor
 from mixpay.errors import UserError
 from mixpay.parameters import TOKEN
 from mixpay.sponsor.config import Home
+from mixpay.sponsor.policies.api_key import ApiKeyPolicy
+from mixpay.sponsor.policy import Quotas
 from mixpay.types import Account, Amount
+from policy_world import asked, identify
 from sponsor_world import PASSWORD, World
 
 SERVE = "from mixpay.cli.sponsor import sponsor; sponsor()"
@@ -134,11 +137,23 @@ def test_invite_addsCodes(world: World) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_apiKey_isShownOnce_andKnownByItsHash(world: World) -> None:
+    funded(world)
+    path = world.home.folder / "api-keys.txt"
+    key = run(world, "api-key", "shop").stdout.strip()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert key not in path.read_text()
+    policy = ApiKeyPolicy(path, Quotas(), Quotas(0, 0))
+    shown = json.dumps({"key": key, "user": "7"})
+    assert identify(policy, asked(shown)).identity == b"user:shop\0" + b"7"
+    assert "cannot be a name" in fault(run(world, "api-key", "My Shop"))
+
+
 def test_everyCommand_showsAnExample() -> None:
-    names = ["init", "create", "fund", "invite", "serve", "withdraw"]
+    names = ["init", "create", "fund", "invite", "api-key", "serve", "withdraw"]
     assert sponsor.list_commands(click.Context(sponsor)) == names
     help_text = CliRunner().invoke(sponsor, ["--help"]).output
-    assert re.findall(r"^  (\w+)  +\S", help_text.split("Commands:")[1], re.MULTILINE) == names
+    assert re.findall(r"^  ([\w-]+)  +\S", help_text.split("Commands:")[1], re.MULTILINE) == names
     for name in names:
         result = CliRunner().invoke(sponsor, [name, "--help"])
         assert result.exit_code == 0 and "Example: " in result.output

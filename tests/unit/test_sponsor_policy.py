@@ -154,12 +154,16 @@ async def test_policies_refuseAsBusyWhatWouldWaitTooLong(monkeypatch: pytest.Mon
     waiting = [asyncio.create_task(several.identify("slow", asked())) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(PolicyRefusal) as caught:
-        await several.identify("open", asked())
+        await several.identify("slow", asked())
     assert caught.value.label == "busy"
+    assert await several.identify("open", asked()), "one that hangs does not stop the others"
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    assert await several.identify("open", asked())
+    monkeypatch.setattr(policy, "IDENTIFY_SECONDS", 0.01)
+    with pytest.raises(PolicyRefusal) as caught:
+        await several.identify("slow", asked())
+    assert caught.value.label == "policy_unavailable"
 
 
 # ---------------------------------------------------------------------- settings

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
 
+from issuer_world import Issuer, serving
 from mixpay.chain.devchain import DevChain
 from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.errors import UserError
@@ -22,11 +19,9 @@ from mixpay.parameters import DEMO
 from mixpay.passes import (
     EntryPassBook,
     OwnedPass,
-    PassRequest,
     PassRules,
     PassSpender,
     Redemption,
-    Scope,
     drawn_position,
 )
 from mixpay.sponsor import api, app, service
@@ -44,70 +39,6 @@ def world(chain: DevChain, tmp_path: Path) -> World:
     world.settle_in()
     world.configure(poll_seconds=0.05, entry_passes=3)
     return world
-
-
-@dataclass
-class Issuer:
-    """A running service and the ways to talk to it."""
-
-    url: str
-    session: aiohttp.ClientSession
-    world: World
-
-    async def get(self, path: str) -> tuple[int, Any]:
-        async with self.session.get(self.url + path) as response:
-            return response.status, await response.json()
-
-    async def post(self, path: str, body: bytes, **headers: str) -> tuple[int, Any]:
-        async with self.session.post(self.url + path, data=body, headers=headers) as response:
-            return response.status, await response.json()
-
-    async def campaign(self) -> api.CampaignAnswer:
-        status, answer = await self.get(api.CAMPAIGN_PATH)
-        assert status == 200
-        return msgspec.convert(answer, api.CampaignAnswer)
-
-    async def until_epoch(self, epoch: Epoch) -> api.CampaignAnswer:
-        """Wait until the service has seen an epoch."""
-        async with asyncio.timeout(10):
-            while (answer := await self.campaign()).epoch != epoch:
-                await asyncio.sleep(0.02)
-        return answer
-
-    async def buy(self, kind: int = 1, policy: str = "", credential: str = "") -> OwnedPass:
-        """A pass of the current period."""
-        answer = await self.campaign()
-        period = answer.epoch if kind == 1 else answer.term
-        (found,) = [k for k in answer.keys if (k.kind, k.period) == (kind, period)]
-        public = PublicKey.from_bytes(found.modulus)
-        on_chain = self.world.contracts.pool.key(answer.campaign, kind, period)
-        assert (on_chain.key_hash, str(on_chain.hop_price)) == (public.key_hash(), found.hop_price)
-        scope = Scope(answer.chain_id, answer.pool, answer.campaign, kind, period)
-        wanted = PassRequest.new(scope, public, os.urandom)
-        body = msgspec.json.encode(api.SignRequest(kind, period, wanted.blinded, policy, credential))
-        status, signed = await self.post(api.SIGN_PATH, body)
-        assert status == 200, signed
-        return wanted.finish(msgspec.convert(signed, api.SignAnswer).signature)
-
-    async def redeem(self, relay: RelayId, kind: int, period: int, *bundles: bytes) -> tuple[int, Any]:
-        return await self.post(
-            api.REDEEM_PATH, msgspec.json.encode(api.RedeemRequest(relay, kind, period, list(bundles)))
-        )
-
-
-@asynccontextmanager
-async def serving(world: World) -> AsyncIterator[Issuer]:
-    stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(app.serve(world.home, PASSWORD, stop, ready.set_result))
-    try:
-        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-        async with aiohttp.ClientSession() as session:
-            yield Issuer(ready.result(), session, world)
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, 15)
 
 
 def spent(world: World, owned: OwnedPass, number: int) -> bytes:
@@ -350,6 +281,9 @@ async def test_service_saysThatItHasNotReadTheChain(world: World) -> None:
         async with office.listening() as url, aiohttp.ClientSession() as session:
             status, answer = await Issuer(url, session, world).get(api.CAMPAIGN_PATH)
             assert (status, answer["error"]) == (503, "chain_unavailable")
+            for _ in range(2):
+                assert (await Issuer(url, session, world).get("/v1/nothing"))[0] == 404
+        assert office.refusals.by_reason() == {"not_found": 2, "chain_unavailable": 1}
     finally:
         await office.close()
 

@@ -42,6 +42,10 @@ GROUP = "mixpay.policies"
 KINDS = {
     "open": "mixpay.sponsor.policies.open",
     "invitation": "mixpay.sponsor.policies.invitation",
+    "api-key": "mixpay.sponsor.policies.api_key",
+    "callback": "mixpay.sponsor.policies.callback",
+    "wallet": "mixpay.sponsor.policies.wallet",
+    "work": "mixpay.sponsor.policies.work",
 }
 """Kind → module of what comes with Mixpay; loaded when a sponsor uses it."""
 
