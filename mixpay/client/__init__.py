@@ -16,7 +16,7 @@
             address = await bob.address()  # str(address) is what people copy
             report = await somebody.send(address, "hello")
             print(f"sent in {report.packets_accepted} packets; passes: {somebody.passes()}")
-            async for message in bob.messages():  # safe when the next one is asked for
+            async for message in bob.messages():  # each comes again if handling it fails
                 print(message.text)
                 break
 

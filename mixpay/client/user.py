@@ -66,7 +66,9 @@ async def open_user(
         _settle(home, settings)
         identity = await asyncio.to_thread(home.identity, lambda _new: password, kdf)
         async with app.connected(home, tell, credentials) as client:
-            yield User(client, identity)
+            user = User(client, identity)
+            yield user
+            user.put_away()  # unless the program failed: then the message at hand comes again
 
 
 def _settle(home: Home, settings: ClientConfig | None) -> None:
@@ -104,6 +106,7 @@ class User:
         self.client = client
         """The parts it is made of."""
         self._identity = identity
+        self._arrivals: _Arrivals | None = None
 
     async def address(self) -> Address:
         """Where others write to, in this term; `str` of it is the printed form. Made with a mailbox pass.
@@ -136,14 +139,16 @@ class User:
         return await send_acknowledged(self.client, self._identity, _address(to), _message(message), wait)
 
     async def messages(self, *, follow: bool = True, silent: bool = False) -> AsyncIterator[Arrived]:
-        """What arrives, until the loop is left; without `follow` what is there now.
+        """What arrives, until the loop is left; without `follow` what is there now. One loop at a time.
 
-        A message counts as received when the next one is asked for: one whose handling ended the program
-        comes again. `silent`: senders are told nothing. Fetching shows one's network address to the relay.
+        A message counts as received when the next one is asked for, or the user is closed without an error:
+        one whose handling failed comes again. `silent`: senders are told nothing. Fetching shows one's network
+        address to the mailbox's relay.
 
         Raises UserError (no mailbox yet), ChainError; without `follow` RelayUnavailable, at the end.
         """
-        arrivals = _Arrivals(self.client, self._identity, silent)
+        self.put_away()
+        self._arrivals = arrivals = _Arrivals(self.client, self._identity, silent)
         await arrivals.begin()
         if follow:
             async for _ in arrivals.looks():
@@ -156,6 +161,11 @@ class User:
             await arrivals.conclude()
             if received.troubles:
                 raise RelayUnavailable("; ".join(received.troubles))
+
+    def put_away(self) -> None:
+        """The message that `messages` gave last counts as received."""
+        if self._arrivals is not None:
+            self._arrivals.put_away()
 
     def passes(self) -> list[HeldPass]:
         """The passes that are good now and have ticks left."""
@@ -175,6 +185,7 @@ class _Arrivals(Receiver):
         super().__init__(client, identity, lambda _: None, silent=silent)
         self._silent = silent
         self._ready: dict[bytes, tuple[Courier, Arrived]] = {}
+        self._given: tuple[Courier, Arrived] | None = None
 
     def take(self, courier: Courier, message: Arrived) -> None:
         self._ready[message.message_id] = courier, message
@@ -182,8 +193,15 @@ class _Arrivals(Receiver):
     def ready(self) -> Iterator[Arrived]:
         """Each message that is there; it is safe once the next one is asked for."""
         while self._ready:
-            courier, message = next(iter(self._ready.values()))
-            yield message
+            self._given = next(iter(self._ready.values()))
+            yield self._given[1]
+            self.put_away()
+
+    def put_away(self) -> None:
+        """What was given last is safe."""
+        if self._given is not None:
+            courier, message = self._given
+            self._given = None
             del self._ready[message.message_id]
             self.safe(courier, message)
 
