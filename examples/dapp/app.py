@@ -228,10 +228,9 @@ def _scrypt(password: str, salt: bytes) -> bytes:
 
 
 def _page(body: str, status: int = 200) -> web.Response:
-    headers = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; form-action 'self'"}
-    return web.Response(
-        text=PAGE.format(body=body), content_type="text/html", status=status, headers=headers
-    )
+    text, rule = PAGE.format(body=body), "default-src 'none'; form-action 'self'"
+    headers = {"Cache-Control": "no-store", "Content-Security-Policy": rule}
+    return web.Response(text=text, content_type="text/html", status=status, headers=headers)
 
 
 def _refused(status: int, label: str, detail: str) -> web.Response:
@@ -270,7 +269,7 @@ def add_user(folder: Path, name: str) -> None:
 @click.option("--port", type=int, default=8080, show_default=True)
 @click.option("--sponsor", required=True, help="Where the issuer is.")
 @click.option("--api-key-file", type=click.Path(path_type=Path), help="Get passes for users with this key.")
-@click.option("--secret-file", type=click.Path(path_type=Path), help="Answer the issuer, which has this secret.")
+@click.option("--secret-file", type=click.Path(path_type=Path), help="Answer callbacks signed with this.")
 def serve(
     folder: Path, port: int, sponsor: str, api_key_file: Path | None, secret_file: Path | None
 ) -> None:
