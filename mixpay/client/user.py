@@ -142,8 +142,8 @@ class User:
         """What arrives, until the loop is left; without `follow` what is there now. One loop at a time.
 
         A message counts as received when the next one is asked for, or the user is closed without an error:
-        one whose handling failed comes again. `silent`: senders are told nothing. Fetching shows the mailbox's
-        relay one's network address.
+        one whose handling failed comes again. `silent`: senders are told nothing. The mailbox's relay sees
+        one's network address.
 
         Raises UserError (no mailbox yet), ChainError; without `follow` RelayUnavailable, at the end.
         """
