@@ -253,15 +253,16 @@ def main() -> None:
 
 @main.command()
 @_folder
-@click.argument("name")
-def add_user(folder: Path, name: str) -> None:
-    """Make an account; its password is DAPP_PASSWORD, or asked for."""
+@click.argument("names", nargs=-1, required=True)
+def add_user(folder: Path, names: tuple[str, ...]) -> None:
+    """Make accounts; their password is DAPP_PASSWORD, or asked for."""
     password = os.environ.get("DAPP_PASSWORD") or click.prompt("Password", hide_input=True)
     folder.mkdir(mode=0o700, exist_ok=True)
-    try:
-        Accounts(folder / "accounts.sqlite").add(name, password)
-    except sqlite3.IntegrityError:
-        raise click.ClickException(f"there is a {name} already") from None
+    for name in names:
+        try:
+            Accounts(folder / "accounts.sqlite").add(name, password)
+        except sqlite3.IntegrityError:
+            raise click.ClickException(f"there is a {name} already") from None
 
 
 @main.command()
