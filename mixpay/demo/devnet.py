@@ -96,7 +96,9 @@ def _requests() -> Iterator[Requests]:
 class Devnet:
     """A network, its clock, and what is told of it."""
 
-    def __init__(self, place: Ground, stage: Stage, requests: Requests, sponsor: Sponsor | None) -> None:
+    def __init__(
+        self, place: Ground, stage: Stage, requests: Requests, sponsor: Sponsor | None = None
+    ) -> None:
         self._stage, self._requests, self._folder = stage, requests, place.folder
         self._processes = place.processes
         self._network = Network(

@@ -16,7 +16,8 @@ from relay.cli import cli as mixpay_relay
 ROOT = Path(__file__).resolve().parents[2]
 OPERATING = ("docs/operating/install.md", "docs/operating/metrics.md", "docs/operating/errors.md")
 PROGRAMS = {"mixpay": mixpay, "mixpay-relay": mixpay_relay}
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/deploying.md", "docs/operating.md", *OPERATING)
+PAGES = ("docs/deploying.md", "docs/operating.md", "docs/sponsoring.md", *OPERATING)
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", *PAGES)
 
 
 def shown() -> Iterator[tuple[str, str]]:
