@@ -1,7 +1,7 @@
 # Everything here sets up what it needs first, once: the stamps below say what was installed from which lists.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo verify-deployment test test-unit test-contracts test-e2e contracts coverage halmos campaign mutants fuzz chaos gas bench lint artifacts check-artifacts clean
+.PHONY: help setup demo verify-deployment test test-unit test-contracts test-e2e contracts coverage halmos campaign mutants fuzz chaos gas bench abuse lint artifacts check-artifacts clean
 
 # A process that crashes says where: names of functions and lines, no values.
 export PYTHONFAULTHANDLER := 1
@@ -89,6 +89,9 @@ $(BENCH_READY): requirements/bench.txt scripts/setup_bench.sh $(PYTHON_READY)
 
 bench: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what a packet costs, layer by layer; LAYERS="hop book", STRICT=1; writes reports/bench.json, with WRITE=1 docs/bench.md
 	@python -m bench $(LAYERS) $(if $(WRITE),--write) $(if $(STRICT),--strict)
+
+abuse: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what farming a sponsor's passes brings; SEED=1, N=short: a small registry; writes reports/abuse.json, with WRITE=1 docs/abuse.md
+	@python -m abuse $(if $(filter short,$(N)),--short) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write) $(if $(STRICT),--strict)
 
 test-e2e: $(READY) ## real processes on a local chain, end to end
 	@echo "== end-to-end tests"

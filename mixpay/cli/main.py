@@ -15,6 +15,7 @@ _COMMANDS = {
     "address": ("mixpay.cli.user:address", "Print your address, to give to others."),
     "send": ("mixpay.cli.sending:send", "Send a text or a file to an address."),
     "receive": ("mixpay.cli.user:receive", "Fetch your messages."),
+    "passes": ("mixpay.cli.passes:passes", "Look at your passes; fetch them ahead of need."),
     "sponsor": ("mixpay.cli.sponsor:sponsor", "Pay for your users' messages."),
     "demo": ("mixpay.cli.demo:demo", "Watch the whole loop on a chain of its own."),
     "devnet": ("mixpay.cli.devnet:devnet", "Run a network of your own, for experiments."),

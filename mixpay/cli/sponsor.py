@@ -186,16 +186,28 @@ def create(
 
 @click.command(epilog="Example: mixpay sponsor fund 5000")
 @click.argument("amount", type=TOKENS)
+@click.option(
+    "--campaign",
+    type=click.IntRange(1, (1 << 32) - 1),
+    metavar="N",
+    help="Somebody else's campaign, such as the commons: a gift, which its sponsor spends or takes.",
+)
 @_home
 @_release
 @common.password_option
 @common.json_option
 def fund(
-    amount: Amount, folder: Path, release: int | None, password_file: Path | None, as_json: bool
+    amount: Amount,
+    campaign: int | None,
+    folder: Path,
+    release: int | None,
+    password_file: Path | None,
+    as_json: bool,
 ) -> None:
-    """Add AMOUNT tokens of the sponsor's account to the campaign's budget."""
+    """Add AMOUNT tokens of the sponsor's account to the campaign's budget, or to another one's."""
     home = Home(folder.expanduser())
-    budget = campaigns.fund(home, common.ask_password(password_file), amount, common.say, release)
+    password = common.ask_password(password_file)
+    budget = campaigns.fund(home, password, amount, common.say, release, campaign)
     common.result(as_json, {"budget": str(budget)}, f"{amounts.shown(budget)} tokens in the budget")
 
 

@@ -173,7 +173,8 @@ def receive(
 
     A message leaves your mailbox once it is on your disk. What has not arrived completely is kept for the
     next time. Senders who ask for it (`mixpay send --acknowledged`) are told what has arrived, by a packet of
-    your own pass; and what you sent so is sent again, as far as it did not arrive.
+    your own pass; and what you sent so is sent again, as far as it did not arrive. With --follow passes are
+    fetched ahead of need, as by `mixpay passes keep`.
     """
     if not direct:
         raise UserError(
@@ -192,7 +193,8 @@ def receive(
             receiver = app.Receiver(client, identity, deliver, silent=silent)
             await receiver.begin()
             if follow:
-                await receiver.follow()
+                async with app.keeping(client):
+                    await receiver.follow()
             received = await receiver.once()
             _show_own(receiver.couriers, as_json)
             _conclude(received, as_json)

@@ -26,6 +26,7 @@ from mixpay.client.home import ClientConfig, Home
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox, Incomplete
 from mixpay.client.issuer import Issuer
+from mixpay.client.keeping import Keeper, plan_of
 from mixpay.client.outbox import Outbox
 from mixpay.client.parts import Part, Parts
 from mixpay.client.posting import Posting
@@ -71,6 +72,11 @@ class Client:
         """The user's mailboxes."""
         return Mailboxes(self.http, self.view, self.store, identity, self.tell)
 
+    def keeper(self) -> Keeper:
+        """What fetches passes ahead of need."""
+        plan = plan_of(self.store, self.view, os.urandom, self.config.passes_ahead)
+        return Keeper(self.store, self.view, self.wallet, plan, self.tell)
+
     def posting(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Posting:
         """How messages leave. `progress`: fragments accepted, and all."""
         network = self.http, self.view, self.wallet, self.profile
@@ -109,7 +115,9 @@ async def connected(
         issuer = Issuer(http, config.sponsor_url, pool, credentials or credentials_of(config, tell))
         # Campaigns are numbered by their pool: the number in the settings is of the deployment file's.
         campaign = config.campaign if part.view is first else None
-        wallet = Wallet(part.store, issuer, part.view, os.urandom, campaign=campaign, tell=tell)
+        turn = partial(home.locked, "passes", lambda: tell("waiting for another command to fetch a pass"))
+        wallet = Wallet(part.store, issuer, part.view, os.urandom, campaign=campaign, tell=tell, turn=turn)
+        wallet.forget_past()
         yield Client(home, config, profile, parts, part.view, part.store, http, wallet, tell)
 
 
@@ -160,6 +168,22 @@ def _ready(view: NetworkView) -> None:
             f"no relay serves in epoch {view.epoch} of this network: the first ones do from the second epoch "
             "after they registered"
         )
+
+
+@contextlib.asynccontextmanager
+async def keeping(client: Client) -> AsyncIterator[None]:
+    """Fetch passes ahead of need meanwhile. Somebody else reads what is new on the chain."""
+
+    async def nothing() -> None:
+        """It is read already."""
+
+    keeper = asyncio.create_task(client.keeper().keep(nothing))
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
 
 
 async def make_address(client: Client, identity: Identity) -> Address:

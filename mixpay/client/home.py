@@ -6,6 +6,7 @@
                      the deployment file has them; those of later releases N are in state-N.sqlite
     send.lock        held while sending: the ticks of a pass go out in order
     receive.lock     held while mailboxes are made or emptied
+    passes.lock      held while a pass is fetched: none is fetched twice
 
 A command that finds a lock taken waits for it.
 """
@@ -31,6 +32,8 @@ from mixpay.files import load_settings, make_private_folder, quoted
 
 CONFIG = "config.toml"
 IDENTITY = "identity"
+MOST_AHEAD = 64
+"""Entry passes fetched ahead for one epoch, at most."""
 _LOCK_SECONDS = 0.1
 
 _TEMPLATE = """\
@@ -68,6 +71,10 @@ work_seconds = {work_seconds}
 
 # Delays and pace; all users of a profile look alike. This release has: fast.
 # profile = "fast"
+
+# Entry passes fetched ahead for each epoch, at moments that nothing you do changes; not above the quota.
+# Leave it as it is once it is set: a change would show.
+# passes_ahead = 1
 """
 
 
@@ -93,6 +100,7 @@ class ClientConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wallet_password_file: str = ""
     work_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=86_400)] = 300.0
     profile: str = "fast"
+    passes_ahead: Annotated[int, msgspec.Meta(ge=1, le=MOST_AHEAD)] = 1
 
 
 @dataclass(frozen=True, slots=True)

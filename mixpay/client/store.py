@@ -6,12 +6,14 @@ identity, so the file alone does not tell what was written. It does hold passes,
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 
 from mixpay.client.delivery_store import DELIVERY_SCHEMA, DeliveryTables, SealedDebt
+from mixpay.client.fetch_store import FETCH_SCHEMA, FetchTables
 from mixpay.crypto.rsa_permutation import ProvenKey
-from mixpay.passes import TICKS, OwnedPass, PassRequest
+from mixpay.passes import KIND_ENTRY, TICKS, OwnedPass, PassRequest
 from mixpay.types import RelayId, Term
 
 SCHEMA = """
@@ -71,10 +73,10 @@ class StoredBody:
     body: bytes
 
 
-class ClientStore(DeliveryTables):
+class ClientStore(DeliveryTables, FetchTables):
     """Opens the file, making it on first use. Close it, or use it in a `with` statement."""
 
-    STEPS = (SCHEMA, DELIVERY_SCHEMA, KEYS_SCHEMA)
+    STEPS = (SCHEMA, DELIVERY_SCHEMA, KEYS_SCHEMA, FETCH_SCHEMA)
 
     def settle_fact(self, name: str, value: str) -> str:
         """Keep `value` under a name that has none yet; the value kept."""
@@ -120,8 +122,8 @@ class ClientStore(DeliveryTables):
         with self._transaction() as db:
             db.execute("DELETE FROM requests WHERE kind = ? AND period = ?", (scope.kind, scope.period))
             db.execute(
-                "INSERT INTO passes (kind, period, record) VALUES (?, ?, ?)",
-                (scope.kind, scope.period, owned.to_record()),
+                "INSERT INTO passes (id, kind, period, record) VALUES (?, ?, ?, ?)",
+                (_next_row(db), scope.kind, scope.period, owned.to_record()),
             )
 
     def passes(self, kind: int, period: int) -> list[StoredPass]:
@@ -149,6 +151,8 @@ class ClientStore(DeliveryTables):
     def forget_before(self, kind: int, period: int) -> None:
         """Remove passes and requests of periods that are over: worth nothing, they only tell of the past."""
         with self._transaction() as db:
+            if kind == KIND_ENTRY:
+                db.execute("DELETE FROM spares WHERE epoch < ?", (period,))
             for table in ("passes", "requests", "campaign_keys"):
                 db.execute(f"DELETE FROM {table} WHERE kind = ? AND period < ?", (kind, period))  # noqa: S608
 
@@ -226,3 +230,13 @@ class ClientStore(DeliveryTables):
         with self._transaction() as db:
             for table in ("finished", "debts"):
                 db.execute(f"DELETE FROM {table} WHERE at < ?", (before,))  # noqa: S608
+
+
+def _next_row(db: sqlite3.Cursor) -> int:
+    """A number that no pass ever had: one that was forgotten may still be in use by another command."""
+    last = db.execute(
+        "SELECT MAX(COALESCE((SELECT MAX(id) FROM passes), 0),"
+        " COALESCE((SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'last_pass'), 0))"
+    ).fetchone()[0]
+    db.execute("INSERT OR REPLACE INTO facts VALUES ('last_pass', ?)", (str(last + 1),))
+    return int(last) + 1

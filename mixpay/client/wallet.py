@@ -6,6 +6,8 @@ Rules
     so that what the issuer is shown is as good as random. The campaign is pinned for the same reason: a
     sponsor with a campaign for each user would know them all.
   * A request is on disk before it is sent: its answer is worth a pass, and counts against a quota.
+  * One command fetches at a time (`turn`), and first looks whether another has fetched meanwhile.
+  * What is fetched ahead of need, and when, is `mixpay.client.prefetch`'s to say: here it is only done.
   * A pass whose relay does not answer is set aside for this run only; one that misbehaves is condemned.
   * A tick is on disk as spent before it is sent (`Ticks`).
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from mixpay.client.errors import ClientError, IssuerRefused, IssuerUnavailable
@@ -23,10 +26,20 @@ from mixpay.crypto.blind_rsa import BlindRsaError
 from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.errors import ChainError, UserError
 from mixpay.network import NetworkView
-from mixpay.passes import KIND_ENTRY, PassRequest, PassSpender, Scope, Tick, drawn_position
+from mixpay.passes import (
+    KIND_ENTRY,
+    KIND_MAILBOX,
+    TICKS,
+    OwnedPass,
+    PassRequest,
+    PassSpender,
+    Scope,
+    Tick,
+    drawn_position,
+)
 from mixpay.snapshot import RelayRecord
 from mixpay.sponsor.api import CampaignAnswer
-from mixpay.types import Random
+from mixpay.types import Epoch, Random, Term
 
 RESERVED_TICKS = 32
 """Ticks counted as spent at once: after a crash so many are lost at most, and one write serves so many
@@ -58,7 +71,10 @@ class NoPass(ClientError):
 
 
 class Wallet:
-    """The passes of one command's run. `tell` gets a line for the user when another pass is fetched."""
+    """The passes of one command's run.
+
+    `tell` gets a line for the user when another pass is fetched; `turn` keeps other commands from fetching.
+    """
 
     def __init__(
         self,
@@ -69,9 +85,12 @@ class Wallet:
         *,
         campaign: int | None = None,
         tell: Callable[[str], None] = lambda _: None,
+        turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self._store, self._issuer, self._view, self._random = store, issuer, view, random
         self._campaign, self._tell = campaign, tell
+        self.turn = turn
+        """Held by the caller of `fetch`."""
         self._set_aside: set[int] = set()
         self._asked, self._patience = 0, 4
 
@@ -81,21 +100,32 @@ class Wallet:
         Raises IssuerUnavailable, IssuerRefused, NoPass; UserError if issuer and deployment do not belong
         together.
         """
+        self.forget_past()
         period = self._period(kind)
-        self._store.forget_before(kind, period)
+        while (drawn := self._usable(kind, period)) is None and self._asked < MOST_NEW_PASSES:
+            async with self.turn():
+                # Another command may have fetched one while this one waited for its turn.
+                if (drawn := self._usable(kind, period)) is not None:
+                    return drawn
+                self._asked += 1
+                await self.fetch(kind, period)
+        if drawn is not None:
+            return drawn
+        raise NoPass(
+            f"{self._asked} passes were fetched, and none of the relays they draw is of use; try again later"
+        )
+
+    def forget_past(self) -> None:
+        """Delete what is left of periods that are over."""
+        for kind in (KIND_ENTRY, KIND_MAILBOX):
+            self._store.forget_before(kind, self._period(kind))
+
+    def _usable(self, kind: int, period: int) -> DrawnPass | None:
         for stored in self._store.passes(kind, period):
             drawn = None if stored.row in self._set_aside else self._drawn(stored)
             if drawn is not None:
                 return drawn
-        while self._asked < MOST_NEW_PASSES:
-            self._asked += 1
-            await self._fetch(kind, period)
-            drawn = self._drawn(self._store.passes(kind, period)[0])
-            if drawn is not None:
-                return drawn
-        raise NoPass(
-            f"{self._asked} passes were fetched, and none of the relays they draw is of use; try again later"
-        )
+        return None
 
     def set_aside(self, drawn: DrawnPass, why: str) -> None:
         """Do not use this pass in this run any more; `why` is for people."""
@@ -127,19 +157,14 @@ class Wallet:
             self._tell(f"{error}; going on with what is known")
 
     def ticks(self, drawn: DrawnPass, furthest: int) -> Ticks:
-        """Spend this pass, from behind tick `furthest`, the last one its entry holds."""
+        """Spend this pass, from behind tick `furthest`, the last one its entry says that it holds."""
         return Ticks(self._store, drawn.stored, furthest)
 
     def _period(self, kind: int) -> int:
         return self._view.epoch if kind == KIND_ENTRY else self._view.term
 
     def _drawn(self, stored: StoredPass) -> DrawnPass | None:
-        scope = stored.owned.scope
-        first = (
-            self._view.epoch if scope.kind == KIND_ENTRY else self._view.schedule.first_epoch(self._view.term)
-        )
-        start = self._view.snapshot(first)
-        record = start.at(drawn_position(stored.owned.signature, start.beacon, start.count))
+        record = drawn_relay(stored.owned, self._view)
         # It must live still, in a later epoch of the term; and where it is found may have changed since.
         if record is None or self._view.snapshot(self._view.epoch).by_id(record.id) is None:
             self._store.condemn(stored.row, "no_relay")
@@ -151,7 +176,11 @@ class Wallet:
             return None
         return DrawnPass(stored, self._view.relay(record.id) or record)
 
-    async def _fetch(self, kind: int, period: int) -> None:
+    async def fetch(self, kind: int, period: int) -> None:
+        """One more pass of a period that the issuer signs for. The caller holds `turn`.
+
+        Raises IssuerUnavailable, IssuerRefused; UserError if issuer and deployment do not belong together.
+        """
         request = self._store.request(kind, period)
         if request is None:
             request = await self._prepare(kind, period)
@@ -208,6 +237,17 @@ class Wallet:
             )
 
 
+def drawn_relay(owned: OwnedPass, view: NetworkView) -> RelayRecord | None:
+    """The relay that a pass draws, as it was when its period began; None if the place was empty.
+
+    Raises NotFrozen if the period's relays are not fixed yet.
+    """
+    period = owned.scope.period
+    first = Epoch(period) if owned.scope.kind == KIND_ENTRY else view.schedule.first_epoch(Term(period))
+    start = view.snapshot(first)
+    return start.at(drawn_position(owned.signature, start.beacon, start.count))
+
+
 class Ticks:
     """The ticks of one pass, in order, each once, whatever happens to this program."""
 
@@ -215,7 +255,8 @@ class Ticks:
         self._store, self._row = store, stored.row
         self._spender = PassSpender(stored.owned, stored.counter)
         if furthest > self._spender.spent:
-            store.set_counter(self._row, self._spender.skip_to(furthest))
+            # A relay that claims more than there are leaves nothing to spend at it.
+            store.set_counter(self._row, self._spender.skip_to(min(furthest, TICKS)))
 
     def next(self) -> Tick:
         """The next tick. Raises PassExhausted."""

@@ -19,6 +19,7 @@ from mixpay.chain.events import CampaignCreated, Decoder
 from mixpay.chain.releases import deployment_of, published
 from mixpay.chain.rpc import Rpc, connect
 from mixpay.chain.sender import Sender
+from mixpay.chain.views import NOBODY
 from mixpay.deployment import Deployment
 from mixpay.errors import TransactionFailed, UserError
 from mixpay.keystore import Kdf, Secret
@@ -170,15 +171,24 @@ def create(
 
 
 def fund(
-    home: Home, password: str, amount: Amount, progress: Progress = _silent, release: int | None = None
+    home: Home,
+    password: str,
+    amount: Amount,
+    progress: Progress = _silent,
+    release: int | None = None,
+    campaign: int | None = None,
 ) -> Amount:
-    """Add tokens of the sponsor's account to the campaign's budget; the new budget.
+    """Add tokens of the sponsor's account to a campaign's budget; the new budget.
 
-    `release`: as for `create`. Raises UserError if there is no campaign or the account has not as many
-    tokens, ChainError.
+    `release`: as for `create`; `campaign`: another one than the home's, as a gift. Raises UserError if there
+    is no such campaign or the account has not as many tokens, ChainError.
     """
     desk = Desk(home, release)
-    campaign, token, pool = desk.campaign, desk.contracts.token, desk.contracts.pool
+    token, pool = desk.contracts.token, desk.contracts.pool
+    if campaign is None:
+        campaign = desk.campaign
+    elif pool.campaign(campaign).sponsor == NOBODY:
+        raise UserError(f"there is no campaign {campaign} in this network: check its number")
     sender = Sender(desk.rpc, desk.secret(SPONSOR, password))
     balance = token.balance_of(sender.account)
     if balance < amount:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,12 +16,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from client_world import DEPLOYMENT, LiveWorld
+from client_world import DEPLOYMENT, EPOCH, LiveWorld
 from mixpay import deployment as deployments
 from mixpay.address import Address
 from mixpay.chain.devchain import DevChain
 from mixpay.cli.main import main
 from mixpay.client.home import ClientConfig, Home
+from mixpay.client.prefetch import Plan
+from mixpay.client.store import ClientStore
 from mixpay.envelope import MAX_MESSAGE
 from mixpay.sponsor.keys import KeyFolder
 from mixpay.types import RelayId
@@ -66,7 +69,7 @@ class Ran:
         assert self.err.count("\n") == 1, "one line"
 
 
-@pytest.mark.parametrize("command", ["init", "address", "send", "receive"])
+@pytest.mark.parametrize("command", ["init", "address", "send", "receive", "passes"])
 def test_help_showsAnExample(capsys: pytest.CaptureFixture[str], command: str):
     ran = Ran(capsys, command, "--help")
     assert ran.status == 0
@@ -323,6 +326,79 @@ async def test_whatIsMissing_isSaidOnStderr(capsys: pytest.CaptureFixture[str], 
     assert got.status == 0
     assert json.loads(got.out.splitlines()[0])["kind"] == "incomplete"
     assert "2 of 3 pieces are here, and kept" in got.err
+
+
+def patient(world: LiveWorld, name: str) -> list[str]:
+    """A folder whose moments for the next periods are far away."""
+    options = begin(world, name)
+    home, schedule = Home(world.folder / name), world.view.schedule
+    far = schedule.end(EPOCH) - schedule.epoch_length // 4
+    secrets = (bytes([number] * 32) for number in range(256))
+    plans = ((secret, Plan(schedule, secret, os.urandom)) for secret in secrets)
+    secret = next(s for s, plan in plans if all(plan.moments(kind, EPOCH + 1)[0] > far for kind in (1, 2)))
+    with ClientStore(home.state_file) as store:
+        store.settle_fact("fetching", secret.hex())
+    return options
+
+
+async def test_passes_areListed_andFetchedOnce(capsys: pytest.CaptureFixture[str], live: LiveWorld):
+    alice = patient(live, "alice")
+    none = await run(capsys, "passes", *alice)
+    assert (none.status, none.out) == (0, "no passes: `mixpay passes fetch` fetches what is due\n")
+    for count in (2, 0):
+        fetched = await run(capsys, "passes", "fetch", *alice)
+        assert (fetched.status, fetched.out, fetched.err) == (0, "", f"passes fetched: {count}\n")
+    listed = json.loads((await run(capsys, "passes", *alice, "--json")).out)
+    assert [(row["kind"], row["period"], row["ticks"], row["state"]) for row in listed] == [
+        ("entry", EPOCH, 16_384, "new"),
+        ("mailbox", EPOCH, 16_384, "new"),
+    ]
+    assert all(1 <= row["relay"] <= len(live.relays) for row in listed)
+    to = (await run(capsys, "address", *alice, "--light-keys")).out.strip()
+    await run(capsys, "send", to, "hello", *alice)
+    table = (await run(capsys, "passes", *alice)).out
+    assert table.splitlines()[0].split() == ["kind", "period", "ticks", "relay", "state"]
+    assert table.splitlines()[1].split()[:3] == ["entry", str(EPOCH), "16383"]
+    assert "in use" in table
+    with ClientStore(Home(live.folder / "alice").state_file) as store:
+        (stored,) = store.passes(1, EPOCH)
+    for secret in (stored.owned.seed, stored.owned.signature):
+        assert secret.hex() not in table + json.dumps(listed)
+
+
+@pytest.mark.parametrize(
+    ("command", "signal_", "status", "said"),
+    [
+        (["passes", "keep"], signal.SIGTERM, 0, "fetching passes ahead of need\n"),
+        (["receive", "--direct", "--follow"], signal.SIGINT, 130, "\ninterrupted\n"),
+    ],
+    ids=["passes keep", "receive --follow"],
+)
+async def test_keepers_fetchUntilASignalEndsThem(
+    capsys: pytest.CaptureFixture[str],
+    live: LiveWorld,
+    command: list[str],
+    signal_: signal.Signals,
+    status: int,
+    said: str,
+):
+    alice = patient(live, "alice")
+    await run(capsys, "address", *alice, "--light-keys")
+    program = [sys.executable, "-m", "mixpay.cli.main", *command, *alice]
+    process = await asyncio.create_subprocess_exec(*program, stderr=asyncio.subprocess.PIPE)
+    with ClientStore(Home(live.folder / "alice").state_file) as store:
+        async with asyncio.timeout(60):
+            while [store.held(kind, EPOCH).fetched for kind in (1, 2)] != [1, 1]:
+                await asyncio.sleep(0.05)
+    process.send_signal(signal_)
+    _, stderr = await asyncio.wait_for(process.communicate(), 60)
+    assert (process.returncode, stderr.decode()) == (status, said)
+
+
+def test_passesAhead_areAtLeastOne(capsys: pytest.CaptureFixture[str], configured: Home):
+    text = configured.config_file.read_text().replace("# passes_ahead = 1", "passes_ahead = 0")
+    configured.config_file.write_text(text)
+    Ran(capsys, "passes").fails(2, "passes_ahead")
 
 
 async def test_relaysAndSponsorsThatAreDown_giveStatusOne(

@@ -80,6 +80,17 @@ def test_init_create_fund(world: World) -> None:
     assert "names campaign 1 already" in fault(run(world, "create"))
 
 
+def test_fund_givesToAnotherCampaign_withoutOneOfItsOwn(world: World, tmp_path: Path) -> None:
+    """Anybody can give to the commons."""
+    commons = world.settle_in(budget=10)
+    world.home = Home(tmp_path / "donor")
+    funded(world)
+    result = run(world, "fund", "2.5", "--campaign", str(commons), "--json")
+    assert json.loads(result.stdout) == {"budget": str(125 * TOKEN // 10)}
+    assert world.contracts.pool.campaign(commons).budget == 125 * TOKEN // 10
+    assert "no campaign 99" in fault(run(world, "fund", "1", "--campaign", "99"))
+
+
 def test_create_alone_saysWhatIsMissing(world: World) -> None:
     assert "--rpc URL --deployment FILE" in fault(run(world, "create"))
     assert "ether" in fault(run(world, "create", *first(world)))

@@ -1,0 +1,330 @@
+"""The simulation of farms: its money to the hop price, its bulk against the meters, its findings in small."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from math import comb
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from abuse import __main__ as program
+from abuse import honest, price
+from abuse.caps import cap_after, loaded
+from abuse.draws import Issuer
+from abuse.farm import Farm
+from abuse.figures import around, at_most
+from abuse.load import Load, honest_load
+from abuse.market import PAYERS, Market
+from abuse.money import ENTRY, MAILBOX, MIX1, NOBODY, Tally, incomes
+from abuse.onebyone import one_by_one
+from abuse.page import render
+from mixpay.flow import SMALL, FlowMeter
+from mixpay.layers import Role
+from mixpay.parameters import PRODUCTION
+from mixpay.passes import TICKS
+from mixpay.types import HOPS, RelayId
+
+STAKE = 0.2
+
+
+def dice(seed: int = 1) -> Random:
+    return Random(seed)  # noqa: S311 - tests repeat
+
+
+def all_entries(market: Market, passes: int = 1) -> Counter[RelayId]:
+    return Counter({record.id: passes for record in market.snapshot.relays})
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    return Market(150, seed=1)
+
+
+@pytest.fixture(scope="module")
+def farm(market: Market) -> Farm:
+    return Farm(market, market.owned(STAKE))
+
+
+@pytest.fixture(scope="module")
+def load(market: Market) -> Load:
+    return honest_load(market, all_entries(market, 2), dice())
+
+
+# ---------------------------------------------------------------------- money
+
+
+@pytest.mark.parametrize("first", range(HOPS + 1))
+def test_incomes_addUpToTheTick_andAreWhatTheChainOfPaymentsLeaves(first: int) -> None:
+    """Each relay before the farmer's keeps one hop price; the farmer's first keeps what it was handed."""
+    kept = incomes(first)
+    assert sum(kept) == HOPS
+    assert kept == (1,) * first + ((HOPS - first,) if first < HOPS else ()) + (0,) * (HOPS - first - 1)
+
+
+@given(ticks=st.lists(st.integers(0, 10**12), min_size=HOPS + 1, max_size=HOPS + 1))
+def test_tally_whatLeftThePoolIsWhatAllRelaysHave(ticks: list[int]) -> None:
+    tally = Tally()
+    for first, number in enumerate(ticks):
+        tally.add(first, number)
+    assert tally.pool == tally.farmer + tally.others == HOPS * sum(ticks)
+    assert sum(tally.by_place().values()) == tally.farmer
+
+
+def test_tally_shareWithoutMailbox_isOfFourHops() -> None:
+    tally = Tally()
+    tally.add(MIX1, 3)
+    tally.add(MAILBOX, 7)
+    assert tally.share == (3 * 4 + 7) / 50
+    assert tally.share_without_mailbox == 9 / 40
+
+
+def test_tally_takesNothingBack() -> None:
+    with pytest.raises(ValueError, match="taken back"):
+        Tally().add(ENTRY, -1)
+
+
+def test_aPassInTheBooks_isWorthWhatTheTallySays(market: Market) -> None:
+    (worth,) = Issuer(market, 1).spent(1)
+    tally = Tally()
+    tally.add(NOBODY, TICKS)
+    assert (worth.ticks, worth.amount) == (TICKS, tally.pool * PRODUCTION.hop_price)
+
+
+# ---------------------------------------------------------------------- meters in bulk
+
+
+@settings(max_examples=40, deadline=None)
+@given(counts=st.lists(st.integers(0, 60), min_size=SMALL, max_size=40))
+def test_loaded_isTheMeterThatForwardedAllThat(counts: list[int]) -> None:
+    hops = [RelayId(n + 1) for n in range(len(counts))]
+    meter = FlowMeter(len(hops))
+    for hop, count in zip(hops, counts, strict=True):
+        for _ in range(count):
+            meter.add(hop)
+    again = loaded(hops, counts)
+    assert (again.cap, again.forwarded) == (meter.cap, meter.forwarded)
+    assert [again.count(hop) for hop in hops] == counts
+    assert cap_after(len(hops), sum(counts) + 1) == meter.cap
+
+
+def test_tooFewNextHops_areRefused_forTheirGraceIsNotInTheBulk() -> None:
+    with pytest.raises(ValueError, match="grace"):
+        cap_after(SMALL - 1, 100)
+    with pytest.raises(ValueError, match="free of the caps"):
+        Market(3 * SMALL, seed=1)
+
+
+def test_oneByOne_stopsAtTheCap() -> None:
+    hops = [RelayId(n) for n in range(1, 41)]
+    taken = one_by_one(hops, [0] * 40, {hops[0]}, hops[1:], 5_000)
+    assert abs(taken - cap_after(40, 5_000)) <= 2
+
+
+# ---------------------------------------------------------------------- the farm
+
+
+def test_farm_pool_isWhatAllItsPassesPull_inEveryScheme(market: Market, farm: Farm, load: Load) -> None:
+    drawn = all_entries(market)
+    tallies = (farm.chosen(150), farm.without_caps(drawn), farm.with_caps(drawn, load).tally)
+    assert [tally.pool for tally in tallies] == [150 * TICKS * HOPS] * 3
+    chosen, free, capped = (tally.farmer for tally in tallies)
+    assert chosen > free > capped
+    assert chosen == tallies[0].pool
+
+
+def test_farm_withoutCaps_hasItsOwnEntriesWhole_andFourFifthsOfTheRest(market: Market, farm: Farm) -> None:
+    tally = farm.without_caps(all_entries(market))
+    own = len(farm.own)
+    assert tally.ticks[ENTRY] == own * TICKS
+    assert tally.ticks[MIX1] == (150 - own) * TICKS
+
+
+def test_farm_nowhereGetsMoreThanTheCapsOfItsNextHops(market: Market, farm: Farm, load: Load) -> None:
+    sent = farm.with_caps(all_entries(market, 3), load)
+    assert {role for role, _ in sent.at} == set(PAYERS)
+    for (role, payer), (packets, taken) in sent.at.items():
+        assert payer not in farm.own
+        hops, counts = market.next_hops(payer, role), load.of(payer, role)
+        cap = cap_after(len(hops), sum(counts) + packets)
+        carried = sum(count for hop, count in zip(hops, counts, strict=True) if hop in farm.own)
+        assert taken + carried <= cap * len(farm.own.intersection(hops))
+
+
+def test_farm_packetsArriveWhereTheyWereSent(market: Market, farm: Farm, load: Load) -> None:
+    """What others' relays were brought in one role is what those before them sent on."""
+    sent = farm.with_caps(all_entries(market), load)
+    for role in (Role.ENTRY, Role.MIX1):
+        left = sum(packets - taken for (at, _), (packets, taken) in sent.at.items() if at is role)
+        assert left == sum(packets for (at, _), (packets, _) in sent.at.items() if at == role + 1)
+
+
+@pytest.mark.parametrize("role", PAYERS)
+def test_farm_bulkIsWhatTheMetersLetThrough(market: Market, farm: Farm, load: Load, role: Role) -> None:
+    sent = farm.with_caps(all_entries(market, 3), load)
+    payer = min(relay for at, relay in sent.at if at is role)
+    packets, taken = sent.at[role, payer]
+    hops = market.next_hops(payer, role)
+    own, others = farm.split(role, payer)
+    again = one_by_one(hops, load.of(payer, role), own, others, packets)
+    assert 0 < taken < packets
+    assert abs(again - taken) <= 2 * len(own)
+
+
+def test_farm_ofOneRelay_hasTheMailboxOfEveryPacket(market: Market, load: Load) -> None:
+    """The finding: the mailbox is nobody's draw, so a fifth of the price needs no stake."""
+    lone = Farm(market, market.owned(1 / 150))
+    drawn = all_entries(market)
+    tally = lone.with_caps(drawn, load).tally
+    assert len(lone.own) == 1
+    assert tally.ticks[NOBODY] == 0
+    assert tally.ticks[MAILBOX] > 0.9 * 150 * TICKS
+    assert tally.farmer / tally.pool > 0.19
+
+
+def test_farm_isALargerPartOfALargerFarm(market: Market, farm: Farm) -> None:
+    assert market.owned(0.05) < farm.own
+    assert len(farm.own) == 30
+
+
+# ---------------------------------------------------------------------- honest traffic, prices
+
+
+def test_uniformTraffic_losesNothing_andAFarmersDoes() -> None:
+    hops = [RelayId(n) for n in range(1, 101)]
+    assert honest.uniform(hops, 50_000, dice()) == honest.Loss(50_000, 0)
+    meter = FlowMeter(100)
+    assert honest.offer(meter, lambda: hops[0], 1_000).refused > 900
+
+
+def test_beside_whoKeepsMixesFull_turnsThoseDrawsAway_andNoOthers(market: Market) -> None:
+    hops = market.next_hops(RelayId(1), Role.ENTRY)
+    full = frozenset(hops[:5])
+    loss = honest.beside(hops, full, 20_000, dice())
+    assert 0.7 * 5 / len(hops) < loss.refused / loss.offered < 1.05 * 5 / len(hops)
+    assert honest.beside(hops, frozenset(), 20_000, dice()).refused == 0
+    assert honest.spite(hops, 20_000, dice()).refused > 0.15 * 20_000
+
+
+def test_farm_eachPassCapped_hasNoMoreThanItsCapFromAnEntry(market: Market, farm: Farm, load: Load) -> None:
+    drawn = all_entries(market)
+    free, bound = (farm.with_caps(drawn, load, each_pass=each) for each in (False, True))
+    assert bound.tally.farmer < free.tally.farmer
+    for (role, payer), (_, taken) in bound.at.items():
+        if role is Role.ENTRY:
+            own, others = farm.split(role, payer)
+            assert taken <= len(own) * cap_after(len(own) + len(others), TICKS)
+
+
+def test_popularMailbox_isRefused_whereFewMixesServeIt() -> None:
+    """A layer of more than 256 mixes, each with a coin for every mailbox."""
+    large = Market(1_800, seed=2)
+    last = honest.LastMixes(large, large.layers.members(2)[0])
+    assert last.offer(100_000, 0.0, dice()).refused == 0
+    assert last.offer(100_000, 1.0, dice()).refused > 10_000
+
+
+def test_breakEven_isQuotaTimesTake_andItsInverseAllowsNoMore() -> None:
+    cost = price.break_even(0.25, 4)
+    assert cost == pytest.approx(4 * 0.25 * 81_920 * 1e-6)
+    assert price.most_passes(cost, 0.25) in (3, 4)
+    assert price.most_passes(cost / 5, 0.25) == 0
+    assert price.break_even(0.25, 4, PRODUCTION.hop_price * 10) == pytest.approx(10 * cost)
+
+
+def test_bestVolume_stopsWhereAnAccountBringsLessThanItCosts() -> None:
+    takes = {10: 10 * 60_000, 100: 100 * 30_000}
+    assert price.best_volume(takes, 0.01)[0] == 100
+    assert price.best_volume(takes, 0.05)[0] == 10
+    assert price.best_volume(takes, 0.1) == (0, 0.0)
+
+
+def test_work_stopsTheFarmerAtTheBitsThatCostWhatItTakes() -> None:
+    machine = price.Machine("m", hour=3.6, attempts=1e6)
+    assert price.work(20, machine) == pytest.approx(2**20 * 1e-9)
+    bits = price.bits_to_stop(0.5, machine)
+    worth = price.break_even(0.5, 1) * price.TOKEN_PRICE
+    assert price.work(bits - 1, machine) < worth <= price.work(bits, machine)
+
+
+def test_intervals_areThoseOfTheBooks() -> None:
+    assert at_most(0, 1_000) == pytest.approx(2.9957e-3, rel=1e-3)  # the rule of three
+    assert at_most(3, 1_000) == pytest.approx(7.7537e-3, rel=1e-3)
+    assert around(10, 100) == pytest.approx((0.0552, 0.1744), abs=2e-4)
+    assert at_most(100, 1_000) == around(100, 1_000)[1]
+
+
+# ---------------------------------------------------------------------- the program
+
+
+@pytest.fixture(scope="module")
+def about(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    report: Path = tmp_path_factory.mktemp("abuse") / "deep" / "abuse.json"
+    assert program.main(["--short", "--report", str(report)]) == 0
+    found: dict[str, Any] = json.loads(report.read_text())
+    return found
+
+
+def test_program_orderOfTheSchemes(about: dict[str, Any]) -> None:
+    rows = about["takes"]
+    assert len(rows) == 2 * 2 * 4
+    for stake in (0.02, 0.2):
+        for scenario in {one["scenario"] for one in rows}:
+            chosen, drawn, capped, mended = (
+                next(
+                    one["farmer"]
+                    for one in rows
+                    if (one["stake"], one["scenario"], one["scheme"]) == (stake, scenario, scheme)
+                )
+                for scheme in "abcd"
+            )
+            assert chosen > drawn >= capped >= mended
+    assert all(one["pool"] == one["farmer"] + one["others"] for one in rows)
+
+
+def test_program_honestUsersLoseNothing_andBulkIsOneByOne(about: dict[str, Any]) -> None:
+    assert about["honest"]["refused"] == 0
+    assert about["honest"]["at_most"] == pytest.approx(3 / about["honest"]["offered"], rel=0.01)
+    assert about["checks"]
+    assert all(abs(one["bulk"] - one["one_by_one"]) <= 2 * one["hops"] for one in about["checks"])
+
+
+def test_program_draws_areTheStakes(about: dict[str, Any]) -> None:
+    """Sixty real draws, under a key that is new each time: only the all but impossible fails."""
+    own = about["draws"]["own"]["0.2"]["own"]
+    chance = sum(comb(60, k) * 0.2**k * 0.8 ** (60 - k) for k in range(own, 61))
+    assert 1e-9 < chance < 1 - 1e-9
+
+
+def test_page_saysWhatWasFound(about: dict[str, Any]) -> None:
+    page = render(about)
+    broken = [one["claim"] for one in about["claims"] if not one["holds"]]
+    assert broken
+    assert all(f"| {claim} | **does not hold** |" in page for claim in broken)
+    capped = [one for one in about["takes"] if one["scheme"] == "c"]
+    assert all(f" {100 * one['share']:.1f} " in page for one in capped)
+
+
+@pytest.mark.parametrize(("strict", "status"), [([], 0), (["--strict"], 1)], ids=["notStrict", "strict"])
+def test_claimThatDoesNotHold_failsOnlyWithStrict(
+    about: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    strict: list[str],
+    status: int,
+) -> None:
+    monkeypatch.setattr(program.Study, "run", lambda self: about)
+    assert program.main(["--short", "--report", str(tmp_path / "abuse.json"), *strict]) == status
+    assert "DOES NOT HOLD" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--write", "--short"], ["--seed", "x"]])
+def test_options_thatMakeNoSense(words: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        program.options(words)
