@@ -22,6 +22,7 @@ from mixpay.chain.contracts import RelayRegistry
 from mixpay.chain.rpc import connect
 from mixpay.chain.sender import Sender
 from mixpay.errors import ChainError, UserError
+from mixpay.local_api import HOST
 from mixpay.network import NetworkView
 from mixpay.releases import CannotFollow, Releases, Span
 from relay.beside import NOTHING_BESIDE, Beside
@@ -30,7 +31,7 @@ from relay.draining import Drain, Draining
 from relay.home import Home
 from relay.operator.announced import require_reachable
 from relay.operator.answers import DrainAnswer, ReleaseAnswer, SettleAnswer, StatusAnswer
-from relay.operator.api import HOST, ApiServer
+from relay.operator.api import ApiServer
 from relay.operator.ports import port_of
 from relay.operator.report import joined
 from relay.store import StoreFailed

@@ -15,7 +15,7 @@ import click
 
 from mixpay import amounts
 from mixpay import deployment as deployments
-from mixpay.accounts import parse_account, show_account
+from mixpay.accounts import show_account
 from mixpay.chain.rpc import Rpc
 from mixpay.cli import common
 from mixpay.cli.amounts import TOKENS
@@ -31,7 +31,7 @@ _ETHER = 10**18
 _Settings = tuple[str, Path, int]
 
 
-_home = click.option(
+home_option = click.option(
     "--home",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
@@ -62,7 +62,7 @@ _policies = click.option(
     help="Who gets passes (first time only); may be repeated; without one, everybody. All kinds: "
     "docs/sponsoring.md.",
 )
-_release = click.option(
+release_option = click.option(
     "--release",
     type=click.IntRange(0),
     metavar="N",
@@ -76,7 +76,11 @@ _COMMANDS = {
     "invite": ("mixpay.cli.sponsor:invite", "Make invitation codes."),
     "api-key": ("mixpay.cli.sponsor:api_key", "Make a key for a dApp's backend."),
     "serve": ("mixpay.cli.sponsor:serve", "Serve passes until interrupted."),
-    "withdraw": ("mixpay.cli.sponsor:withdraw", "Take the campaign's budget back."),
+    "status": ("mixpay.cli.sponsor_money:status", "Say how the campaign stands: passes, money, relays."),
+    "invoice": ("mixpay.cli.sponsor_money:invoice", "Write what was paid, between two days, as CSV."),
+    "pause": ("mixpay.cli.sponsor_money:pause", "Issue no passes for now."),
+    "resume": ("mixpay.cli.sponsor_money:resume", "Issue passes again."),
+    "withdraw": ("mixpay.cli.sponsor_money:withdraw", "Take the campaign's budget back."),
 }
 
 
@@ -95,7 +99,7 @@ def sponsor() -> None:
 
 
 @click.command(epilog="Example: mixpay sponsor init --rpc http://127.0.0.1:8545 --deployment network.json")
-@_home
+@home_option
 @_rpc
 @_deployment
 @_port
@@ -128,7 +132,7 @@ def init(
 
 
 @click.command(epilog="Example: mixpay sponsor create --period-cap 1000 --relay-cap 100")
-@_home
+@home_option
 @_rpc
 @_deployment
 @_port
@@ -151,7 +155,7 @@ def init(
 )
 @common.password_option
 @common.light_keys_option
-@_release
+@release_option
 @common.json_option
 def create(
     folder: Path,
@@ -192,8 +196,8 @@ def create(
     metavar="N",
     help="Somebody else's campaign, such as the commons: a gift, which its sponsor spends or takes.",
 )
-@_home
-@_release
+@home_option
+@release_option
 @common.password_option
 @common.json_option
 def fund(
@@ -211,34 +215,9 @@ def fund(
     common.result(as_json, {"budget": str(budget)}, f"{amounts.shown(budget)} tokens in the budget")
 
 
-@click.command(epilog="Example: mixpay sponsor withdraw --release 0")
-@click.option("--to", "to_text", metavar="ACCOUNT", help="Who receives it; the sponsor, if not given.")
-@_home
-@_release
-@common.password_option
-@common.json_option
-def withdraw(
-    to_text: str | None, folder: Path, release: int | None, password_file: Path | None, as_json: bool
-) -> None:
-    """Take the campaign's budget back: the first time gives notice, the next one after it pays out."""
-    try:
-        to = None if to_text is None else parse_account(to_text, "--to")
-    except ValueError as error:
-        raise UserError(str(error)) from None
-    home = Home(folder.expanduser())
-    done = campaigns.withdraw(home, common.ask_password(password_file), to, common.say, release)
-    fields = {"paid": str(done.paid), "withdrawable_at": done.withdrawable_at}
-    if done.withdrawable_at is None:
-        text = f"{amounts.shown(done.paid)} tokens paid out"
-    else:
-        when = amounts.moment(done.withdrawable_at)
-        text = f"the budget can be paid out from {when} on; relays may claim until then"
-    common.result(as_json, fields, text)
-
-
 @click.command(epilog="Example: mixpay sponsor invite --count 10 > codes-to-send.txt")
 @click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True)
-@_home
+@home_option
 def invite(count: int, folder: Path) -> None:
     """Make invitation codes: print them, and add them to the file that the policy reads.
 
@@ -255,7 +234,7 @@ def invite(count: int, folder: Path) -> None:
 
 @click.command("api-key", epilog="Example: mixpay sponsor api-key my-dapp")
 @click.argument("name")
-@_home
+@home_option
 def api_key(name: str, folder: Path) -> None:
     """Make a key for the backend of a dApp: print it, and add its hash to the file that the policy reads.
 
@@ -270,7 +249,7 @@ def api_key(name: str, folder: Path) -> None:
 
 
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
-@_home
+@home_option
 @common.password_option
 @common.log_format_option
 @common.verbose_option

@@ -4,6 +4,7 @@
     ├── IssuerUnavailable         the sponsor's issuer does not answer, or answers nonsense
     ├── RelayUnavailable          a relay does not answer, is not the registered one, or broke the connection
     ├── RelayRefused              a relay answered no; carries its reason label
+    ├── BudgetSpent               the sponsor's campaign pays for no more in this period
     └── NotSent                   a message could not be delivered to the network; says how far it came
 
 Refusals of the issuer (quota, identity) are `IssuerRefused`, a UserError: one can get an invitation, or wait.
@@ -40,6 +41,10 @@ class RelayRefused(ClientError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"the relay refused: {reason}")
         self.reason = reason
+
+
+class BudgetSpent(ClientError):
+    """What the sponsor's campaign guarantees to relays in this period is used up."""
 
 
 class NotSent(ClientError):

@@ -28,6 +28,8 @@ _ADVICE = {
     "next period, or ask it",
     "quota_exceeded": "you have had all passes of this period: wait for the next one, or ask the sponsor",
     "wrong_period": "the sponsor's clock and the chain's differ: try again",
+    "paused": "the sponsor has paused giving out passes. Those that you have stay good; without one, try "
+    "again later, or ask the sponsor",
     "no_key": "the sponsor has registered no key for this period: ask it, or try again in the next one",
 }
 

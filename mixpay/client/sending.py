@@ -23,7 +23,7 @@ from mixpay.client.profile import Profile
 from mixpay.client.report import Report
 from mixpay.client.route import Packed, Packer
 from mixpay.client.sender import ChangeEntry, Finished, GivenUp, Sender, Transmit, Wait
-from mixpay.client.wallet import LAG_SECONDS, Wallet
+from mixpay.client.wallet import CAMPAIGN_LIMIT, LAG_SECONDS, Wallet
 from mixpay.crypto import uniform
 from mixpay.directory import Directory
 from mixpay.network import NetworkView
@@ -40,7 +40,11 @@ _CONNECTION_LOST, _WRONG_EPOCH, _PASS_SPENT = "connection_lost", "wrong_epoch", 
 _INNOCENT = frozenset((_CONNECTION_LOST, _WRONG_EPOCH, _PASS_SPENT))
 """Reasons to begin again that say nothing against the pass."""
 
-_FAULTS = {DownStatus.BAD_TICK: "bad_tick", DownStatus.WRONG_EPOCH: _WRONG_EPOCH}
+_FAULTS = {
+    DownStatus.BAD_TICK: "bad_tick",
+    DownStatus.WRONG_EPOCH: _WRONG_EPOCH,
+    DownStatus.CAMPAIGN_LIMIT: CAMPAIGN_LIMIT,
+}
 
 
 Leaving = Callable[[int, Packed], None]
@@ -90,7 +94,7 @@ class Sending:
     async def run_pieces(self, pieces: Sequence[envelope.Fragment]) -> Report:
         """Returns when every fragment was accepted by its first mix.
 
-        Raises NotSent, NoPath, NoPass, IssuerUnavailable, UserError, ChainError.
+        Raises NotSent, NoPath, NoPass, BudgetSpent, IssuerUnavailable, UserError, ChainError.
         """
         self.report = Report(pieces[0].message_id, len(pieces))
         self._sender = Sender(len(pieces), self._profile, self._random, _now())
@@ -172,7 +176,7 @@ class Sending:
                     self.report.accept(fragment, packed)
             case DownStatus.BUSY:
                 self._sender.busy(down.seq, _now())
-            case DownStatus.BAD_TICK | DownStatus.WRONG_EPOCH:
+            case DownStatus.BAD_TICK | DownStatus.WRONG_EPOCH | DownStatus.CAMPAIGN_LIMIT:
                 self._sender.unusable(_FAULTS[down.status])
             case _:
                 if down.status is DownStatus.MIX_UNREACHABLE and self._packer is not None:
@@ -245,6 +249,8 @@ class Sending:
             raise self._not_sent("the network has moved to a new release: ask the receiver for a new address")
         if self._view.epoch != epoch:
             self._tell("a new epoch has begun: going on with a new pass")
+        elif link is not None and reason == CAMPAIGN_LIMIT:
+            self._wallet.full(link.drawn)
         elif link is not None and reason not in _INNOCENT:
             self._wallet.condemn(link.drawn, reason)
         elif self._changes > 1:

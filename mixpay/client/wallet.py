@@ -9,6 +9,8 @@ Rules
   * One command fetches at a time (`turn`), and first looks whether another has fetched meanwhile.
   * What is fetched ahead of need, and when, is `mixpay.client.prefetch`'s to say: here it is only done.
   * A pass whose relay does not answer is set aside for this run only; one that misbehaves is condemned.
+  * A relay that takes no more for the campaign is no reason to give its pass up: the sponsor may add money.
+    When some relays say so, the others will: no further pass is fetched, for each counts against a quota.
   * A tick is on disk as spent before it is sent (`Ticks`).
 """
 
@@ -19,7 +21,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
-from mixpay.client.errors import ClientError, IssuerRefused, IssuerUnavailable
+from mixpay.amounts import moment
+from mixpay.client.errors import BudgetSpent, ClientError, IssuerRefused, IssuerUnavailable
 from mixpay.client.issuer import Issuer
 from mixpay.client.store import ClientStore, StoredPass
 from mixpay.crypto.blind_rsa import BlindRsaError
@@ -48,6 +51,12 @@ packets.
 
 MOST_NEW_PASSES = 5
 """Passes asked for in one run when relay after relay does not answer."""
+
+MOST_FULL = 3
+"""Relays that take no more for the campaign, after which its budget counts as used up."""
+
+CAMPAIGN_LIMIT = "campaign_limit"
+"""Why a relay refuses a pass, or its ticks, when the campaign's budget guarantees it no more."""
 
 LAG_SECONDS = 0.5
 """Before a relay is asked again that seems to be in another epoch."""
@@ -92,13 +101,15 @@ class Wallet:
         self.turn = turn
         """Held by the caller of `fetch`."""
         self._set_aside: set[int] = set()
+        self._full: dict[int, DrawnPass] = {}
+        """Those whose relays take no more for the campaign, by their rows."""
         self._asked, self._patience = 0, 4
 
     async def draw(self, kind: int) -> DrawnPass:
         """A pass for the current period whose relay has not failed in this run.
 
-        Raises IssuerUnavailable, IssuerRefused, NoPass; UserError if issuer and deployment do not belong
-        together.
+        Raises IssuerUnavailable, IssuerRefused, NoPass, BudgetSpent; UserError if issuer and deployment do
+        not belong together.
         """
         self.forget_past()
         period = self._period(kind)
@@ -108,9 +119,16 @@ class Wallet:
                 if (drawn := self._usable(kind, period)) is not None:
                     return drawn
                 self._asked += 1
-                await self.fetch(kind, period)
+                try:
+                    await self.fetch(kind, period)
+                except IssuerRefused:
+                    if self._full:  # the reason why another one was asked for
+                        raise self._budget_spent() from None
+                    raise
         if drawn is not None:
             return drawn
+        if self._full:
+            raise self._budget_spent()
         raise NoPass(
             f"{self._asked} passes were fetched, and none of the relays they draw is of use; try again later"
         )
@@ -122,7 +140,8 @@ class Wallet:
 
     def _usable(self, kind: int, period: int) -> DrawnPass | None:
         for stored in self._store.passes(kind, period):
-            drawn = None if stored.row in self._set_aside else self._drawn(stored)
+            left_out = stored.row in self._set_aside or stored.row in self._full
+            drawn = None if left_out else self._drawn(stored)
             if drawn is not None:
                 return drawn
         return None
@@ -137,9 +156,31 @@ class Wallet:
         self._store.condemn(drawn.stored.row, reason)
         self.set_aside(drawn, f"relay {drawn.relay.id} is given up: {reason}")
 
+    def full(self, drawn: DrawnPass) -> None:
+        """The relay takes no more for the campaign in this period. Raises BudgetSpent when enough say so."""
+        self._full[drawn.stored.row] = drawn
+        if len({full.relay.id for full in self._full.values()}) >= MOST_FULL:
+            raise self._budget_spent()
+        self._tell(f"relay {drawn.relay.id} takes no more for the sponsor's campaign; taking another pass")
+
+    def _budget_spent(self) -> BudgetSpent:
+        """The error; whoever draws again asks the same relays again."""
+        campaign = next(iter(self._full.values())).stored.owned.scope.campaign
+        relays = sorted({full.relay.id for full in self._full.values()})
+        self._full.clear()
+        said = f"relay {relays[0]} says" if len(relays) == 1 else f"relays {', '.join(map(str, relays))} say"
+        return BudgetSpent(
+            f"the sponsor's campaign {campaign} pays for no more packets in this period: its budget is used "
+            f"up, as {said}. You have lost nothing, and your passes stay good for the period: send again "
+            "what was not sent when the sponsor has added money (ask it), or in the next period, from "
+            f"{moment(self._view.schedule.end(self._view.epoch))} on"
+        )
+
     async def refused(self, drawn: DrawnPass, reason: str) -> None:
-        """The relay refused the pass. Returns when it makes sense to draw again."""
-        if reason not in _LAGGING:
+        """The relay refused the pass. Returns when it makes sense to draw again; raises BudgetSpent."""
+        if reason == CAMPAIGN_LIMIT:
+            self.full(drawn)
+        elif reason not in _LAGGING:
             self.condemn(drawn, reason)
         elif self._patience:
             # About an epoch's beginning, one of us has not seen its first block yet.

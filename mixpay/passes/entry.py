@@ -110,7 +110,8 @@ class EntryPassBook:
         `rules` are those of the pass's campaign and kind for the *current* period; `position` is this relay's
         in the snapshot they draw from (None: it is not in it); `limit` is how many ticks of the scope this
         relay takes from now on, all passes together. Raises PassError `wrong_chain`, `wrong_campaign`,
-        `wrong_kind`, `wrong_period`, `pass_expired`, `bad_signature` or `wrong_relay`.
+        `wrong_kind`, `wrong_period`, `pass_expired`, `bad_signature`, `wrong_relay`, or `campaign_limit` if
+        no tick would be taken.
         """
         shown.scope.require(rules.scope)
         self._limits[shown.scope] = max(limit, TICKS)
@@ -118,6 +119,7 @@ class EntryPassBook:
         known = self._accounts.get(pass_id)
         if known is None:
             rules.check(shown.anchor, shown.signature, position)
+            self._require_room(shown.scope)
             record = PassRecord(shown, 0, b"")
             self._open(record)
             return Presented(pass_id, 0, record)
@@ -126,7 +128,12 @@ class EntryPassBook:
         # A pass id has one signature; a second one is forged, or its campaign's key is no honest key.
         if known.shown.signature != shown.signature:
             raise PassError("bad_signature", "this pass was shown with another signature")
+        self._require_room(shown.scope)
         return Presented(pass_id, known.number, None)
+
+    def _require_room(self, scope: Scope, ticks: int = 1) -> None:
+        if self._totals.get(scope, 0) + ticks > self._limits.get(scope, TICKS):
+            raise PassError("campaign_limit", "this relay takes no more ticks of the campaign in this period")
 
     def accept_tick(self, pass_id: bytes, tick: Tick) -> TickTaken:
         """Take one tick of an open pass; one hash if it is the next.
@@ -145,12 +152,10 @@ class EntryPassBook:
             raise PassError("tick_used", f"tick {number} does not lie beyond {account.number}")
         if ticks > self._max_gap:
             raise PassError("tick_gap", f"{ticks - 1} ticks are missing before tick {number}")
-        total = self._totals[scope] + ticks
-        if total > self._limits.get(scope, TICKS):
-            raise PassError("campaign_limit", "this relay takes no more ticks of the campaign in this period")
+        self._require_room(scope, ticks)
         account.require_link(tick)
         account.number, account.link = number, tick.link
-        self._totals[scope] = total
+        self._totals[scope] += ticks
         return TickTaken(pass_id, number, tick.link, ticks)
 
     def ticks(self, scope: Scope) -> int:

@@ -14,8 +14,8 @@ are decimal strings, for they do not fit a JavaScript number. Unknown fields are
 
 Error labels, of any request: malformed, too_large, too_slow, too_fast, not_found, method_not_allowed,
 no_campaign, busy, chain_unavailable, internal. Of signing: policy_required, policy_unknown,
-identity_required, identity_refused, policy_unavailable, quota_exceeded, share_exceeded, wrong_period, no_key.
-Of redeeming: period_open, claim_window_over, unknown_relay, no_key.
+identity_required, identity_refused, policy_unavailable, quota_exceeded, share_exceeded, paused, wrong_period,
+no_key. Of redeeming: period_open, claim_window_over, unknown_relay, no_key.
 """
 
 from __future__ import annotations

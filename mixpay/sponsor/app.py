@@ -14,8 +14,10 @@ from mixpay.chain.sender import Sender
 from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor
 from mixpay.errors import ChainError, UserError
 from mixpay.files import write_whole
+from mixpay.local_api import HOST
 from mixpay.network import NetworkView
-from mixpay.releases import Releases, Span
+from mixpay.releases import Releases, Span, find_span
+from mixpay.sponsor.admin import AdminServer
 from mixpay.sponsor.campaigns import IDENTITY, PASSES, SIGNER, Desk
 from mixpay.sponsor.config import Home, SponsorConfig
 from mixpay.sponsor.counter import Counter, Staff
@@ -24,11 +26,15 @@ from mixpay.sponsor.policies import make_policies, read_settings
 from mixpay.sponsor.policies.interface import Surroundings
 from mixpay.sponsor.policy import Policies, Policy
 from mixpay.sponsor.refusals import Refusals
+from mixpay.sponsor.report import CampaignReport
 from mixpay.sponsor.service import Service, application, no_campaign
 from mixpay.types import Account
 
 _TRANSACTION_SECONDS = 60.0
 """How long a transaction is waited for; it is looked for again later."""
+
+_REPORT_EVERY = 5
+"""Looks at the chain for one report of the campaign's money."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +80,7 @@ async def _opened(
     try:
         await office.look()
         await office.check_keys()
-        async with office.listening() as url:
+        async with office.administering(), office.listening() as url:
             yield office, url
     finally:
         await office.close()
@@ -113,7 +119,9 @@ class Office:
             counter.close()
 
     async def look(self) -> None:
-        """Read what is new on the chain. Raises ChainError."""
+        """Read what the sponsor wants, and what is new on the chain. Raises ChainError."""
+        for counter in self._open():
+            await counter.read_pause()
         for view in self._releases.views:
             await asyncio.to_thread(view.refresh)
         for counter in self._open():
@@ -131,6 +139,10 @@ class Office:
             for counter in self._open():
                 await counter.check_keys_when_due()
 
+        async def account() -> None:
+            for counter in self._counters:
+                await counter.account()
+
         async def hurry() -> None:
             await stop.wait()
             self._staff.sender.stop()
@@ -141,6 +153,7 @@ class Office:
             _repeat(self.look, pause, stop),
             _repeat(check_when_due, pause, stop),
             _repeat(self._follow_releases, pause, stop),
+            _repeat(account, _REPORT_EVERY * pause, stop),
             hurry(),
         )
 
@@ -188,7 +201,34 @@ class Office:
                 return counter.service
         raise no_campaign()
 
-    # ------------------------------------------------------------------ the door
+    def _report(self, release: int | None) -> CampaignReport | None:
+        """See `admin.Reports`."""
+        span = self._span(release)
+        for counter in self._counters:
+            if counter.view.deployment.contracts == span.release.contracts:
+                return counter.accountant.newest
+        raise UserError("this sponsor has no campaign in that release of the network")
+
+    def _span(self, release: int | None) -> Span:
+        if release is None:
+            return self._releases.in_force()
+        return find_span(self._releases.published(), release)
+
+    # ------------------------------------------------------------------ the doors
+
+    @contextlib.asynccontextmanager
+    async def administering(self) -> AsyncIterator[None]:
+        """Answer the sponsor, on loopback. Raises UserError."""
+        server = AdminServer(self._home.folder, self._report, self.refusals.by_reason)
+        try:
+            await server.start(self._config.api_port)
+        except OSError as error:
+            where = f"{HOST}:{self._config.api_port}"
+            raise UserError(f"cannot listen on {where}: {error.strerror}") from None
+        try:
+            yield
+        finally:
+            await server.stop()
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:

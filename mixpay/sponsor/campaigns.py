@@ -233,6 +233,22 @@ def withdraw(
     return Withdrawal(paid, None)
 
 
+def cancel_withdrawal(home: Home, password: str, progress: Progress, release: int | None = None) -> Amount:
+    """Take a notice of withdrawal back: relays count on the whole budget again; the budget.
+
+    Raises UserError if there is no campaign or no notice, ChainError.
+    """
+    desk = Desk(home, release)
+    pool, number = desk.contracts.pool, desk.campaign
+    found = pool.campaign(number)
+    if not found.withdrawable_at:
+        raise UserError(f"no withdrawal from campaign {number} is under notice")
+    sender = Sender(desk.rpc, desk.secret(SPONSOR, password))
+    progress(f"taking back the notice for {shown(found.withdrawal)} tokens of campaign {number}")
+    sender.send(pool.request_withdrawal(number, Amount(0)))
+    return pool.campaign(number).budget
+
+
 def _made_before(contracts: Contracts, sponsor: Account, signer: Account) -> int | None:
     newest = contracts.pool.campaign_count()
     for number in range(newest, max(newest - _LOOK_BACK, 0), -1):

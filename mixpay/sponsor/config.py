@@ -7,6 +7,7 @@ issuer.db           the issuer's database
 pass-keys-N/, issuer-N.db   the same for the campaign in a later release N
 invitations.txt     codes of the policy `invitation`
 service.json        where the running service listens
+api.json, metrics.token   where it answers its sponsor, and what opens that
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ campaign = 0
 # Where the issuer listens. Put a proxy with TLS before it; a port of 0 picks a free one, see service.json.
 listen = "127.0.0.1"
 port = {port}
+
+# Where `mixpay sponsor status` and Prometheus ask, on loopback (docs/sponsors.md); 0 picks a free port.
+api_port = 0
 
 # Behind a proxy the client's address is the last entry of X-Forwarded-For; true without a proxy lets anybody
 # name any address.
@@ -140,6 +144,7 @@ class SponsorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     campaign: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)] = 0
     listen: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = PORT
+    api_port: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = 0
     behind_proxy: bool = False
     keys_ahead: Annotated[int, msgspec.Meta(ge=2, le=64)] = 3
     poll_seconds: _Seconds = 2.0

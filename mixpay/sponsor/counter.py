@@ -17,6 +17,7 @@ from mixpay.chain.sender import Sender
 from mixpay.chain.views import NOBODY
 from mixpay.errors import UserError
 from mixpay.network import NetworkView
+from mixpay.sponsor.accountant import Accountant, rules_of
 from mixpay.sponsor.config import Home, SponsorConfig
 from mixpay.sponsor.issuer import Campaign, Issuer, RedeemedAtPool
 from mixpay.sponsor.keys import KeyFolder, Period
@@ -82,6 +83,19 @@ class Counter:
         limits = ServiceLimits(staff.config.waiting, staff.config.behind_proxy)
         self.service = Service(self._issuer, staff.policies, view, limits)
         self._checked: tuple[Epoch | None, float] = (None, 0.0)
+        rules = rules_of(staff.config)
+        self.accountant = Accountant(staff.rpc, deployment, number, self._store, rules, later)
+
+    async def read_pause(self) -> None:
+        """Go by what the sponsor said last, to this or any other service on the database."""
+        paused = await asyncio.to_thread(lambda: self._store.is_paused)
+        if paused != self._issuer.is_paused:
+            _log.warning("issuing is %s", "paused" if paused else "resumed")
+        self._issuer.is_paused = paused
+
+    async def account(self) -> None:
+        """Have the accountant make a new report. Raises ChainError."""
+        await asyncio.to_thread(self.accountant.account, {})
 
     def close(self) -> None:
         """End the issuer's thread and close the database."""

@@ -2,6 +2,7 @@
 
 Signing
   * A pass is signed for the current or the next period of its kind, if the key for it is registered.
+  * While the sponsor has paused it, nothing is signed. What was signed before stays good.
   * It is counted, on disk, before it is signed. Asking again with the same bytes gives the same signature and
     counts once, while this process remembers it (in memory only: blinded messages are never written).
 
@@ -103,6 +104,8 @@ class Issuer:
         self._domain = eip712.pool_domain(campaign.chain_id, campaign.pool)
         self._recent: OrderedDict[bytes, None] = OrderedDict()
         self._proofs: dict[bytes, bytes] = {}
+        self.is_paused = False
+        """Whether passes are refused: what `Store.is_paused` said last."""
 
     def describe(self, epoch: Epoch, policies: list[api.PolicyOffer]) -> api.CampaignAnswer:
         """The campaign as users see it: ways to get passes, the keys of the current and the next periods."""
@@ -122,14 +125,18 @@ class Issuer:
         return Scope(campaign.chain_id, campaign.pool, campaign.number, period.kind, period.number)
 
     def issuable(self, period: Period, epoch: Epoch) -> None:
-        """Check that passes of a period are issued now. Raises IssuerError wrong_period."""
+        """Check that passes of a period are issued now. Raises IssuerError paused, wrong_period."""
+        if self.is_paused:
+            raise IssuerError(
+                "paused", "the sponsor has paused giving out passes; those that were given out stay good"
+            )
         if period not in self._issuable(epoch):
             raise IssuerError("wrong_period", "passes are issued for the current and the next period only")
 
     def sign(self, request: api.SignRequest, identified: Identified, epoch: Epoch) -> api.SignAnswer:
         """Sign a blinded pass for whom a policy let in, within its quotas.
 
-        Raises IssuerError: wrong_period, no_key, quota_exceeded, share_exceeded, malformed.
+        Raises IssuerError: paused, wrong_period, no_key, quota_exceeded, share_exceeded, malformed.
         """
         period = Period(request.kind, request.period)
         self.issuable(period, epoch)

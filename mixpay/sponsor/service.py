@@ -57,12 +57,14 @@ STATUS = {
     "share_exceeded": 429,
     "too_fast": 429,
     "internal": 500,
+    "paused": 503,
     "busy": 503,
     "policy_unavailable": 503,
     "chain_unavailable": 503,
 }
 """HTTP status of each error label."""
 
+_REFUSALS = web.AppKey("refusals", Refusals)
 _T = TypeVar("_T")
 _Request = TypeVar("_Request", api.SignRequest, api.RedeemRequest)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -86,7 +88,7 @@ def application(
 
     `find`: the service of the campaign in a pool, None standing for the pool of the release in force. It
     raises IssuerError no_campaign. `heard` is told of each request first, and may raise an HTTPException.
-    `refusals` counts what is refused.
+    `refusals` counts what is refused: error labels, and of redeemed bundles `bundle_` and the reason.
     """
 
     def answering(handler: Callable[[Service, web.Request], Awaitable[web.Response]]) -> _Handler:
@@ -96,7 +98,9 @@ def application(
 
         return answer
 
-    app = web.Application(middlewares=[_errors(refusals or Refusals())], client_max_size=MAX_REDEEM_BODY)
+    refusals = Refusals() if refusals is None else refusals
+    app = web.Application(middlewares=[_errors(refusals)], client_max_size=MAX_REDEEM_BODY)
+    app[_REFUSALS] = refusals
     app.router.add_get(api.CAMPAIGN_PATH, answering(Service.campaign))
     app.router.add_post(api.SIGN_PATH, answering(Service.sign))
     app.router.add_post(api.REDEEM_PATH, answering(Service.redeem))
@@ -134,9 +138,9 @@ class Service:
         self._worker = ThreadPoolExecutor(1, "issuer")
         self._waiting = 0
 
-    def application(self) -> web.Application:
+    def application(self, refusals: Refusals | None = None) -> web.Application:
         """The aiohttp application of this campaign alone; its clean-up ends the issuer's thread."""
-        app = application(self._this)
+        app = application(self._this, refusals=refusals)
         app.on_cleanup.append(self._close)
         return app
 
@@ -186,7 +190,10 @@ class Service:
         # First, so that nobody makes us look for the relays of a period that does not count.
         self._issuer.redeemable(period, now)
         relay = self._relay(RelayId(asked.relay), period)
-        return _json(await self.run(self._issuer.redeem, asked, relay, now))
+        answer = await self.run(self._issuer.redeem, asked, relay, now)
+        for bundle in answer.refused:
+            request.app[_REFUSALS].count(f"bundle_{bundle.reason}")
+        return _json(answer)
 
     def _relay(self, relay: RelayId, period: Period) -> RelayInPeriod:
         try:

@@ -17,6 +17,7 @@ from typing import Any
 
 from mixpay.errors import UserError
 from mixpay.passes import RedeemedPass, Scope
+from mixpay.sponsor.tallies import Issued, Redeemed
 from mixpay.types import Account, Amount
 
 _MIGRATIONS = (
@@ -38,6 +39,17 @@ _MIGRATIONS = (
     ) WITHOUT ROWID;
     """,
     "ALTER TABLE redeemed ADD COLUMN at_pool INTEGER NOT NULL DEFAULT 0;",
+    """
+    CREATE TABLE past_issued (
+        kind INTEGER NOT NULL, period INTEGER NOT NULL, identities INTEGER NOT NULL, passes INTEGER NOT NULL,
+        PRIMARY KEY (kind, period)
+    ) WITHOUT ROWID;
+    CREATE TABLE past_redeemed (
+        relay BLOB NOT NULL, kind INTEGER NOT NULL, period INTEGER NOT NULL, passes INTEGER NOT NULL,
+        ticks INTEGER NOT NULL, PRIMARY KEY (relay, kind, period)
+    ) WITHOUT ROWID;
+    CREATE TABLE paused (one INTEGER PRIMARY KEY CHECK (one = 1)) WITHOUT ROWID;
+    """,
 )
 """Step n brings a database from `user_version` n to n + 1. Written steps are never changed."""
 
@@ -177,15 +189,59 @@ class Store:
         rows = self._all("SELECT relay, period, cumulative, signature FROM vouchers ORDER BY relay")
         return [StoredVoucher(Account(r), period, Amount(int(c)), s) for r, period, c, s in rows]
 
+    # ------------------------------------------------------------------ for the sponsor
+
+    def issued(self) -> list[Issued]:
+        """What was issued of each kind and period, in that order."""
+        rows = self._all(
+            "SELECT kind, period, sum(identities), sum(passes) FROM"
+            " (SELECT kind, period, count(*) AS identities, sum(passes) AS passes FROM issued"
+            " GROUP BY kind, period UNION ALL SELECT kind, period, identities, passes FROM past_issued)"
+            " GROUP BY kind, period ORDER BY kind, period"
+        )
+        return [Issued(*row) for row in rows]
+
+    def credited(self) -> list[Redeemed]:
+        """What each relay's account was credited for, of each kind and period, in that order."""
+        rows = self._all(
+            "SELECT relay, kind, period, sum(passes), sum(ticks) FROM"
+            " (SELECT relay, kind, period, count(*) AS passes, sum(ticks) AS ticks FROM redeemed"
+            " GROUP BY relay, kind, period UNION ALL SELECT relay, kind, period, passes, ticks"
+            " FROM past_redeemed) GROUP BY relay, kind, period ORDER BY kind, period, relay"
+        )
+        return [Redeemed(Account(relay), *rest) for relay, *rest in rows]
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the sponsor wants no passes to be issued."""
+        return bool(self._all("SELECT 1 FROM paused"))
+
+    def pause(self, paused: bool) -> None:
+        """Note what the sponsor wants. Every service on this database goes by it."""
+        self._all("INSERT OR IGNORE INTO paused VALUES (1)" if paused else "DELETE FROM paused")
+
     # ------------------------------------------------------------------ age
 
     def prune(self, kind: int, issued_before: int, redeemable_from: int) -> None:
         """Forget counts of periods below the first number, keys and credits of those below the second.
 
         The caller no longer signs for the ones and no longer credits the others. What the pool has paid for
-        stays.
+        stays. Sums of what is forgotten are kept.
         """
         with self._transaction():
+            self._db.execute(
+                "INSERT INTO past_issued SELECT kind, period, count(*), sum(passes) FROM issued"
+                " WHERE kind = ? AND period < ? GROUP BY kind, period ON CONFLICT (kind, period) DO UPDATE"
+                " SET identities = identities + excluded.identities, passes = passes + excluded.passes",
+                (kind, issued_before),
+            )
+            self._db.execute(
+                "INSERT INTO past_redeemed SELECT relay, kind, period, count(*), sum(ticks) FROM redeemed"
+                " WHERE kind = ? AND period < ? AND at_pool = 0 GROUP BY relay, kind, period"
+                " ON CONFLICT (relay, kind, period) DO UPDATE"
+                " SET passes = passes + excluded.passes, ticks = ticks + excluded.ticks",
+                (kind, redeemable_from),
+            )
             self._db.execute("DELETE FROM issued WHERE kind = ? AND period < ?", (kind, issued_before))
             self._db.execute("DELETE FROM period_keys WHERE kind = ? AND period < ?", (kind, redeemable_from))
             self._db.execute(

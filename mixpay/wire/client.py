@@ -67,6 +67,7 @@ class DownStatus(IntEnum):
     FLOW_CAP = 6
     BUSY = 7
     MIX_UNREACHABLE = 8
+    CAMPAIGN_LIMIT = 9
 
 
 @dataclass(frozen=True, slots=True)

@@ -318,7 +318,8 @@ class EntrySession:
         try:
             ack = await self._forward(frame)
         except PassError as error:
-            status = client.DownStatus.BAD_TICK
+            spent = error.reason == "campaign_limit"
+            status = client.DownStatus.CAMPAIGN_LIMIT if spent else client.DownStatus.BAD_TICK
             self._metrics.refused(error.reason)
         except PeerError as error:
             status = _STATUS.get(error.reason, client.DownStatus.REFUSED_BY_MIX)

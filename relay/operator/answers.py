@@ -9,13 +9,6 @@ from __future__ import annotations
 import msgspec
 
 
-class ApiFile(msgspec.Struct, frozen=True, kw_only=True):
-    """Content of `api.json`."""
-
-    port: int
-    token: str
-
-
 class VoucherAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A voucher to be checked by anybody: EIP-712 Voucher(payer, payee, cumulative, uptoBatch)."""
 
@@ -289,10 +282,3 @@ class DrainAnswer(msgspec.Struct, frozen=True, kw_only=True):
     held: int = 0
     waiting: int = 0
     unacknowledged: int = 0
-
-
-class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A label for programs, a sentence for people."""
-
-    error: str
-    detail: str

@@ -11,11 +11,10 @@ import msgspec
 
 from mixpay.errors import MixpayError, UserError
 from mixpay.keystore import check_private
+from mixpay.local_api import API_FILE, HOST, ApiFile, ErrorAnswer
 from mixpay.typed import typed
-from relay.operator.answers import ApiFile, DrainAnswer, ErrorAnswer, SettleAnswer, StatusAnswer
+from relay.operator.answers import DrainAnswer, SettleAnswer, StatusAnswer
 
-_HOST = "127.0.0.1"
-_FILE = "api.json"
 _SILENCE = 15.0
 """Seconds that an answer may take longer than it was asked to wait."""
 _WAIT = 30.0
@@ -32,7 +31,7 @@ class ApiClient:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        path = folder / _FILE
+        path = folder / API_FILE
         try:
             check_private(path, 0o600)
             self._file = msgspec.json.decode(path.read_bytes(), type=typed(ApiFile))
@@ -75,7 +74,7 @@ class ApiClient:
 
     def ask(self, method: str, path: str, wait: float = 0.0) -> tuple[int, bytes]:
         """One request. Raises UserError, DaemonTrouble for any status but 200 and 202."""
-        connection = http.client.HTTPConnection(_HOST, self._file.port, timeout=wait + _SILENCE)
+        connection = http.client.HTTPConnection(HOST, self._file.port, timeout=wait + _SILENCE)
         try:
             connection.request(method, path, headers={"Authorization": f"Bearer {self._file.token}"})
             response = connection.getresponse()

@@ -11,35 +11,13 @@ unit asks `mixpay-relay status --json`. A "value" is in hop prices, and exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
-from mixpay.parameters import TOKEN
+from mixpay.figures import Figure, Sheet
 
-Labels = tuple[str, ...]
 SIDE_PAYER, SIDE_PAYEE = "payer", "payee"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One family of samples."""
-
-    name: str
-    text: str
-    labels: Labels = ()
-    grows: bool = False
-    """A counter: since the start of the daemon."""
-
-    def family(self, samples: Mapping[Labels, float]) -> Metric:
-        """The figure as Prometheus takes it."""
-        kind = CounterMetricFamily if self.grows else GaugeMetricFamily
-        found = kind(self.name.removesuffix("_total"), self.text, labels=self.labels)
-        for labels, value in sorted(samples.items()):
-            found.add_metric(labels, value)
-        return found
-
 
 _PEER = ("side", "relay")
 _ENDS = "side: payer (it owes us) or payee (we owe it)"
@@ -124,28 +102,11 @@ TABLE: Mapping[str, Figure] = {
 }
 
 
-@dataclass(slots=True)
-class Sheet:
-    """Samples of one moment."""
-
-    samples: dict[str, dict[Labels, float]] = field(default_factory=dict)
-
-    def put(self, name: str, value: float, *labels: object) -> None:
-        """Add a sample. Raises KeyError for a figure that is in no table, ValueError for other labels."""
-        figure = TABLE[name]
-        if len(labels) != len(figure.labels):
-            raise ValueError(f"{name} has the labels {figure.labels}")
-        self.samples.setdefault(name, {})[tuple(map(str, labels))] = value
-
-    def tokens(self, name: str, amount: int, *labels: object) -> None:
-        """Add an amount of smallest units, in tokens (or of wei, in ether)."""
-        self.put(name, amount / TOKEN, *labels)
-
-    def families(self) -> Iterator[Metric]:
-        """All of them, those without a sample too."""
-        return (figure.family(self.samples.get(name, {})) for name, figure in TABLE.items())
+def sheet() -> Sheet:
+    """For the samples of one moment."""
+    return Sheet(TABLE)
 
 
 def described() -> Iterable[Metric]:
     """All families without samples."""
-    return Sheet().families()
+    return sheet().families()

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from mixpay.book.common import Totals
 from mixpay.errors import MixpayError
+from mixpay.figures import Sheet
 from mixpay.mailbox import Mailboxes
 from mixpay.passes import EntryPassBook
 from mixpay.replay import TagStore
@@ -27,7 +28,8 @@ from relay.court import CourtDesk
 from relay.keys.directories import SOFTWARE
 from relay.links import LinkServer
 from relay.moneyside import MoneySide
-from relay.operator.gauge_table import SIDE_PAYEE, SIDE_PAYER, Sheet, described
+from relay.operator.gauge_table import SIDE_PAYEE, SIDE_PAYER, described
+from relay.operator.gauge_table import sheet as new_sheet
 from relay.path.arrivals import MAX_UNDER_WAY
 from relay.path.books import Books
 from relay.path.desk import Desk
@@ -76,7 +78,7 @@ class Gauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All figures now. One area that cannot be read (no chain yet) does not hide the others."""
-        sheet = Sheet()
+        sheet = new_sheet()
         for read in (_queues, _store, _books, _money, _campaigns, _epochs):
             with suppress(MixpayError):
                 read(self._watched, sheet)

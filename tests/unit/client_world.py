@@ -57,6 +57,7 @@ from mixpay.sponsor.issuer import Campaign, Issuer
 from mixpay.sponsor.keys import KeyFolder, Period
 from mixpay.sponsor.policies.open import OpenPolicy
 from mixpay.sponsor.policy import Policies, Quotas
+from mixpay.sponsor.refusals import Refusals
 from mixpay.sponsor.service import Service, ServiceLimits
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
@@ -130,6 +131,8 @@ class Faults:
     hidden: set[RelayId] = field(default_factory=set)
     whispered: set[RelayId] = field(default_factory=set)
     """Of whom it shows a second key."""
+    limit: int = 1 << 20
+    """Ticks that the campaign's budget guarantees it."""
     endless: Callable[[int], list[int]] | None = None
     """The sequences of the page behind this one; more of them always wait."""
 
@@ -239,7 +242,7 @@ class LoneRelay:
             return wire.PassRefused(self.faults.refuse), b""
         try:
             rules = self.world.rules(shown, ProvenKey(frame.modulus, frame.proof))
-            presented = self.passes.present(shown, rules, Position(self.id - 1), 1 << 20)
+            presented = self.passes.present(shown, rules, Position(self.id - 1), self.faults.limit)
         except PeerError as error:
             return wire.PassRefused(error.reason), b""
         return wire.PassOk(presented.furthest), presented.pass_id
@@ -248,8 +251,10 @@ class LoneRelay:
         status, ack = wire.DownStatus.ACKNOWLEDGED, bytes(32)
         try:
             self.passes.accept_tick(pass_id, Tick(frame.chain, frame.k, frame.link))
-        except PeerError:
-            return _down(frame.seq, wire.DownStatus.BAD_TICK, ack)
+        except PeerError as error:
+            spent = error.reason == "campaign_limit"
+            fault = wire.DownStatus.CAMPAIGN_LIMIT if spent else wire.DownStatus.BAD_TICK
+            return _down(frame.seq, fault, ack)
         if self.faults.silent or self.faults.drops:
             if not self.faults.drops:
                 self.faults.silent -= 1
@@ -429,7 +434,7 @@ class World:
         for period in (2, 3):
             for kind in (1, 2):
                 store.put_key(StoredKey(kind, period, self.public(kind, period).to_bytes(), PRICE))
-        issuer = Issuer(
+        self.issuer = Issuer(
             campaign=Campaign(*place, b"\7" * 32, b"\6" * 32),
             schedule=self.view.schedule,
             claim_window=DEMO.claim_window,
@@ -438,7 +443,9 @@ class World:
             random=os.urandom,
         )
         policies = Policies([OpenPolicy(self.quotas)])
-        runner = web.AppRunner(Service(issuer, policies, self.view, ServiceLimits()).application())
+        service = Service(self.issuer, policies, self.view, ServiceLimits())
+        self.refusals = Refusals()
+        runner = web.AppRunner(service.application(self.refusals))
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"

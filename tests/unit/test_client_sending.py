@@ -11,19 +11,21 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from client_world import EPOCH, HASTY, PLACE, User, World
+from client_world import CAMPAIGN, EPOCH, HASTY, PLACE, User, World
 from mixpay import envelope
 from mixpay.address import Address
 from mixpay.chain import events
-from mixpay.client.errors import NotSent
+from mixpay.client.errors import BudgetSpent, NotSent
 from mixpay.client.inbox import Inbox
 from mixpay.client.receiving import Round
 from mixpay.client.route import NoPath
-from mixpay.client.wallet import NoPass
+from mixpay.client.wallet import MOST_FULL, NoPass
 from mixpay.descriptors import Equivocation
 from mixpay.envelope import file_message, text_message
 from mixpay.errors import UserError
+from mixpay.passes import TICKS
 from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.policy import Quotas
 from mixpay.types import Epoch, RelayId
 from mixpay.wire.client import DownStatus
 
@@ -171,6 +173,75 @@ async def test_run_condemnsAnEntryThatCheats(world: World, alice: User, bob: Use
     rows = [stored.row for stored in alice.store.passes(1, EPOCH)]
     assert 1 not in rows, "the pass is not used again, in later runs either"
     assert any(f"relay {cheat.id} is given up" in line for line in alice.told)
+
+
+async def test_run_goesOnAtAnotherEntry_whenOneTakesNoMoreForTheCampaign(
+    world: World, alice: User, bob: User
+):
+    """In mid-conversation: the rest of the message goes through another pass, and this one is kept."""
+    to = await bob.mailboxes.make(bob.wallet)
+    full = world.relay(await entry_of(alice))
+    scope = alice.store.passes(1, EPOCH)[0].owned.scope
+    full.faults.limit = TICKS
+    full.passes._totals[scope] = TICKS - 3  # what others spent there
+    report = await alice.sending(to).run(file_message("a.bin", FILE))
+    assert await received(bob) == [FILE]
+    assert report.hops[full.id].entry == 3
+    assert f"relay {full.id} takes no more for the sponsor's campaign; taking another pass" in alice.told
+    assert len(alice.store.passes(1, EPOCH)) == 2, "the pass stays good: the sponsor may add money"
+
+
+def spend_all(world: World, alice: User) -> None:
+    """Nowhere is there anything left of the budget."""
+    scope = alice.store.passes(1, EPOCH)[0].owned.scope
+    for relay in world.relays:
+        relay.faults.limit = TICKS
+        relay.passes._totals[scope] = TICKS
+
+
+async def test_run_saysThatTheBudgetIsUsedUp_andFetchesNoPassAfterPass(
+    world: World, alice: User, bob: User
+):
+    to = await bob.mailboxes.make(bob.wallet)
+    asked = [relay for relay in world.relays if relay.id != to.relay][:MOST_FULL]
+    for relay in asked:
+        alice.take_pass(relay.id)
+    spend_all(world, alice)
+    for _ in range(4):
+        with pytest.raises(BudgetSpent) as said:
+            await alice.sending(to).run(text_message("hello"))
+        with pytest.raises(BudgetSpent):  # in the same run of the program, too
+            await alice.sending(to).run(text_message("hello"))
+        alice.restart()
+    for words in (
+        f"campaign {CAMPAIGN} pays for no more packets in this period: its budget is used up",
+        "You have lost nothing",
+        "when the sponsor has added money (ask it), or in the next period, from 1970-01-12 16:46:40 UTC on",
+    ):
+        assert words in str(said.value)
+    held = alice.store.passes(1, EPOCH)
+    assert [stored.counter for stored in held] == [0] * MOST_FULL, "nothing spent, no other one fetched"
+    assert [relay.id for relay in world.relays if relay.shown_to] == [relay.id for relay in asked]
+    # The sponsor adds money: the same passes are good again.
+    for relay in world.relays:
+        relay.faults.limit = 1 << 20
+    await alice.sending(to).run(text_message("hello"))
+    assert await received(bob) == [b"hello"]
+    assert len(alice.store.passes(1, EPOCH)) == MOST_FULL
+
+
+async def test_run_saysThatTheBudgetIsUsedUp_ratherThanTheQuota(tmp_path: Path, keys: KeyFolder):
+    world = World(tmp_path, keys)
+    world.quotas = Quotas(entry=1, mailbox=1)
+    async with world.running():
+        alice = User(world, "alice")
+        to = await alice.mailboxes.make(alice.wallet)
+        await entry_of(alice)
+        spend_all(world, alice)
+        for _ in range(2):
+            with pytest.raises(BudgetSpent, match=r"budget is used up, as relay . says"):
+                await alice.sending(to).run(text_message("hello"))
+        await alice.close()
 
 
 async def test_run_findsKeysThatTheEntryHides(world: World, alice: User, bob: User):

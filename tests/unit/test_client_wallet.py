@@ -187,3 +187,20 @@ async def test_aSpentPass_isNotDrawnAgain(alice: User):
     with pytest.raises(PassExhausted):
         ticks.next()
     assert (await alice.wallet.draw(KIND_ENTRY)).stored.row != drawn.stored.row
+
+
+async def test_aPausedSponsor_givesNoPass_saysSo_andIsAskedOnce(world: World, alice: User):
+    first = await alice.wallet.draw(KIND_ENTRY)
+    world.issuer.is_paused = True
+    assert await alice.wallet.draw(KIND_ENTRY) == first, "what was given out stays good"
+    alice.wallet.set_aside(first, "no")
+    asked = world.refusals.by_reason().get("paused", 0)
+    with pytest.raises(IssuerRefused, match="the sponsor has paused giving out passes") as said:
+        await alice.wallet.draw(KIND_ENTRY)
+    assert said.value.label == "paused"
+    assert world.refusals.by_reason()["paused"] == asked + 1, "nobody asks again and again"
+    # The request is kept, and answered when the sponsor goes on; it counts once.
+    request = alice.store.request(KIND_ENTRY, EPOCH)
+    assert request is not None
+    world.issuer.is_paused = False
+    assert (await alice.wallet.draw(KIND_ENTRY)).stored.owned.seed == request.seed

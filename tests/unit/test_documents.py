@@ -16,7 +16,7 @@ from relay.cli import cli as mixpay_relay
 ROOT = Path(__file__).resolve().parents[2]
 OPERATING = ("docs/operating/install.md", "docs/operating/metrics.md", "docs/operating/errors.md")
 PROGRAMS = {"mixpay": mixpay, "mixpay-relay": mixpay_relay}
-PAGES = ("docs/deploying.md", "docs/operating.md", "docs/sponsoring.md", *OPERATING)
+PAGES = ("docs/deploying.md", "docs/operating.md", "docs/sponsoring.md", "docs/sponsors.md", *OPERATING)
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *PAGES)
 
 

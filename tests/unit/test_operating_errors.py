@@ -20,7 +20,7 @@ DAEMON = [
     "relay/supervisor.py",
     "relay/home.py",
     "relay/operator/api_client.py",
-    "relay/operator/api.py",
+    "mixpay/local_api.py",
     "relay/cli/service.py",
     "mixpay/keystore.py",
     "relay/keys/signed_epochs.py",

@@ -374,6 +374,8 @@ def test_accept_tick_keepsWithinLimit_butTakesOnePass() -> None:
     book.accept_tick(first, tick(TICKS - 1))
     book.accept_tick(second, tick(1, second_owned))
     refused("campaign_limit", lambda: book.accept_tick(second, tick(2, second_owned)))
+    refused("campaign_limit", lambda: book.present(second_owned.shown(), rules(), HERE, 0))
+    refused("campaign_limit", lambda: book.present(SHOWN, rules(), HERE, 0))
     book.present(second_owned.shown(), rules(), HERE, TICKS + 1)
     assert book.accept_tick(second, tick(2, second_owned)).ticks == 1
     refused("campaign_limit", lambda: book.accept_tick(first, tick(TICKS)))

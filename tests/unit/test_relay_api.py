@@ -16,6 +16,7 @@ import pytest
 import court_facts
 from mixpay.door import CrowdLimits
 from mixpay.errors import ChainUnavailable, MixpayError, UserError
+from mixpay.local_api import ApiFile, ErrorAnswer, metrics_token
 from mixpay.passes import EntryPassBook
 from mixpay.types import Account, Amount, Epoch, RelayId
 from relay import cli
@@ -26,18 +27,16 @@ from relay.metrics import Metrics
 from relay.operator import api, report
 from relay.operator.answers import (
     AgendaAnswer,
-    ApiFile,
     Balances,
     DrainAnswer,
     DueAnswer,
-    ErrorAnswer,
     Income,
     PayerAnswer,
     Roles,
     SettleAnswer,
     StatusAnswer,
 )
-from relay.operator.api import ApiServer, metrics_token
+from relay.operator.api import ApiServer
 from relay.operator.api_client import ApiClient, DaemonTrouble
 from relay.operator.status_text import settle_text, status_text
 from relay.redeem.redeemer import Redeemed, RedeemReport

@@ -370,8 +370,10 @@ async def test_campaignWithoutBudget_givesNoMoreThanOnePass(door: Door) -> None:
         # As if the first pass were spent to its end.
         door.node.passes._totals[one.scope] = 16_384
         down = await second.ask(send(door, two, 1))
-        assert down.status is client.DownStatus.BAD_TICK
-    assert door.node.refusals("campaign_limit") == 1
+        assert down.status is client.DownStatus.CAMPAIGN_LIMIT
+    async with door.entry() as again:  # before a tick is wasted
+        assert await again.ask(present(two)) == client.PassRefused("campaign_limit")
+    assert door.node.refusals("campaign_limit") == 2
 
 
 # ---------------------------------------------------------------------- ticks and packets

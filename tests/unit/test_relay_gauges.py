@@ -24,7 +24,8 @@ from relay.court import CourtReport
 from relay.court.actions import Matter
 from relay.links import Identity, LinkLimits, LinkServer
 from relay.metrics import Metrics
-from relay.operator.gauge_table import TABLE, Sheet
+from relay.operator.gauge_table import TABLE
+from relay.operator.gauge_table import sheet as new_sheet
 from relay.operator.gauges import Gauges, Watched
 from relay.path.books import Side
 from relay.path.workers import WorkerPool
@@ -250,7 +251,7 @@ async def test_beforeTheChainWasRead_theRestIsTold(parts: Parts) -> None:
 
 
 def test_sheet_refusesWhatIsInNoTable() -> None:
-    sheet = Sheet()
+    sheet = new_sheet()
     with pytest.raises(KeyError):
         sheet.put("mixpay_nothing", 1)
     with pytest.raises(ValueError, match="has the labels"):

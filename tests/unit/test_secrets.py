@@ -27,11 +27,11 @@ from mixpay.chain.devchain import DevChain
 from mixpay.chain.sender import Sender
 from mixpay.errors import MixpayError, UserError
 from mixpay.keystore import Kdf
+from mixpay.local_api import ApiFile
 from mixpay.types import Epoch
 from relay import process as relay_process
 from relay.daemon import Daemon
 from relay.home import Home
-from relay.operator.answers import ApiFile
 from relay.operator.api_client import ApiClient
 from relay.operator.operations import RelayOperations
 from relay.path.books import Side

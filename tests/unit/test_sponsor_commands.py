@@ -175,7 +175,8 @@ def test_apiKey_isShownOnce_andKnownByItsHash(world: World) -> None:
 
 
 def test_everyCommand_showsAnExample() -> None:
-    names = ["init", "create", "fund", "invite", "api-key", "serve", "withdraw"]
+    names = ["init", "create", "fund", "invite", "api-key", "serve"]
+    names += ["status", "invoice", "pause", "resume", "withdraw"]
     assert sponsor.list_commands(click.Context(sponsor)) == names
     help_text = CliRunner().invoke(sponsor, ["--help"]).output
     assert re.findall(r"^  ([\w-]+)  +\S", help_text.split("Commands:")[1], re.MULTILINE) == names

@@ -11,6 +11,7 @@ import pytest
 from mixpay.errors import UserError
 from mixpay.passes import RedeemedPass, Scope
 from mixpay.sponsor.store import Store, StoredKey, StoredVoucher
+from mixpay.sponsor.tallies import Issued, Redeemed
 from mixpay.types import Account, Amount
 
 POOL = bytes(range(20))
@@ -122,6 +123,8 @@ def test_file_isPrivateAndHoldsNoTimes(store: Store, path: Path) -> None:
         "kind",
         "period",
         "passes",
+        "identities",
+        "one",
         "modulus",
         "hop_price",
         "pass_id",
@@ -131,3 +134,38 @@ def test_file_isPrivateAndHoldsNoTimes(store: Store, path: Path) -> None:
         "cumulative",
         "signature",
     }
+
+
+def test_sums_areTheSame_beforeAndAfterForgetting(store: Store) -> None:
+    """Of what the pool has paid for, too, which is never forgotten."""
+    other = Account(b"\2" * 20)
+    for period in (4, 5):
+        for identity, passes in ((b"a", 2), (b"b", 1)):
+            for _ in range(passes):
+                store.count_issue(identity + bytes([period]), 1, period, 9)
+        voucher = StoredVoucher(RELAY, 5, Amount(1), b"s" * 65)
+        store.put_credits([credit(period, 10, period), credit(10 + period, 5, period)], voucher)
+        store.put_credits([credit(20 + period, 7, period)], StoredVoucher(other, 5, Amount(1), b"s" * 65))
+    store.put_credits([credit(34, 3, 4)], StoredVoucher(RELAY, 5, Amount(1), b"s" * 65), at_pool=True)
+    issued = [Issued(1, 4, 2, 3), Issued(1, 5, 2, 3)]
+    credited = [Redeemed(RELAY, 1, 4, 3, 18), Redeemed(other, 1, 4, 1, 7)]
+    credited += [Redeemed(RELAY, 1, 5, 2, 15), Redeemed(other, 1, 5, 1, 7)]
+    for issued_before, redeemable_from in ((0, 0), (5, 4), (5, 5), (5, 5), (6, 6)):
+        assert (store.issued(), store.credited()) == (issued, credited)
+        store.prune(1, issued_before, redeemable_from)
+    assert (store.issued(), store.credited()) == (issued, credited)
+    assert [row.ticks for row in store.redeemed([i.to_bytes(32, "big") for i in range(40)])] == [3]
+
+
+def test_pause_isForEveryServiceOnTheDatabase_andOutlivesThem(store: Store, path: Path) -> None:
+    other = Store(path, 31337, POOL, 1)
+    assert not other.is_paused
+    for _ in range(2):
+        store.pause(True)
+        assert store.is_paused and other.is_paused
+    other.close()
+    again = Store(path, 31337, POOL, 1)
+    assert again.is_paused
+    again.pause(False)
+    assert not store.is_paused
+    again.close()
