@@ -22,7 +22,7 @@ def draw(about: dict[str, Any], target: Path) -> None:
     """One axes, logarithmic in the stake. Raises KeyError for what is no report."""
     takes = about["takes"]
     scenarios = [one["name"] for one in about["scale"]["scenarios"]]
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(11, 5), layout="constrained")
 
     def line(scheme: str, scenario: str, style: str, label: str) -> None:
         rows = sorted(
@@ -44,7 +44,7 @@ def draw(about: dict[str, Any], target: Path) -> None:
     axes.set_xlabel("the farmer's share of the stake")
     axes.set_ylabel("% of what its passes can pull from the pool")
     axes.grid(visible=True, alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside right upper", fontsize=8)
     figure.savefig(target, dpi=110, metadata={"Software": None})
 
 

@@ -183,13 +183,14 @@ class _Issuer:
         if period.number > world.EPOCH:
             raise IssuerError("period_open", "a period can be redeemed when it is over")
 
-    def redeem(self, request: api.RedeemRequest, relay: RelayInPeriod, now: int) -> api.ErrorAnswer:
-        for bundle in request.bundles:
+    def redeem(self, request: api.RedeemRequest, relay: RelayInPeriod, now: int) -> api.RedeemAnswer:
+        refused = []
+        for index, bundle in enumerate(request.bundles):
             try:
                 Redemption.decode(bundle)
             except PassError as error:
-                return api.ErrorAnswer(error.reason, str(error))
-        return api.ErrorAnswer("none", "all good")
+                refused.append(api.RefusedBundle(index, error.reason))
+        return api.RedeemAnswer(1, relay.operator, request.period, "0", bytes(65), 0, refused)
 
 
 @cache
