@@ -162,6 +162,13 @@ class User:
             if received.troubles:
                 raise RelayUnavailable("; ".join(received.troubles))
 
+    async def keep_passes(self) -> None:
+        """Fetch passes ahead of need, until cancelled; for programs that go on, as a task beside the others.
+
+        Each is fetched at a moment that nothing the user does changes. Troubles are told, and outlasted.
+        """
+        await self.client.keeper().keep(self.client.parts.refresh)
+
     def put_away(self) -> None:
         """The message that `messages` gave last counts as received."""
         if self._arrivals is not None:

@@ -64,7 +64,7 @@ def test_page_leadsToTheFirstFreeMessage(place: Place, capsys: pytest.CaptureFix
     with capsys.disabled():
         seconds = [answer.seconds for _, answer in place.answers[: number + 1]]
         each = ", ".join(f"{part:.1f}" for part in seconds)
-        print(f"\ndocs/sponsoring.md: from nothing to the first free message in {sum(seconds):.1f} s ({each})")
+        print(f"\ndocs/sponsoring.md: to the first free message in {sum(seconds):.1f} s ({each})")
 
 
 def test_page_endsWithWhatTheSponsorSees(place: Place) -> None:
@@ -129,7 +129,7 @@ async def test_byCallback_theIssuerAsksTheDapp(place: Place) -> None:
     terminal = place.terminal
     answer = terminal.paste(
         """
-        (umask 077; openssl rand -hex 32 > sponsor/callback-secret.txt)
+        (umask 077; python -c "import secrets; print(secrets.token_hex(32))" > sponsor/callback-secret.txt)
         kill %2 %3; wait %2 %3
         printf '\\n[[policy]]\\nkind = "callback"\\nurl = "%s/whose-token"\\n' $DAPP >> sponsor/sponsor.toml
         mixpay sponsor serve >> issuer.log 2>&1 &

@@ -29,13 +29,14 @@ from mixpay.chain.devchain import DevChain
 from mixpay.client import app, user
 from mixpay.client.credentials import Shown, Wanted
 from mixpay.client.issuer import Issuer
+from mixpay.client.keeping import Keeper
 from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.parameters import TOKEN
 from mixpay.passes import KIND_ENTRY, PassRequest, Scope
 from mixpay.sponsor import campaigns
 from mixpay.sponsor.keys import KeyFolder
 from mixpay.sponsor.policies.open import OpenPolicy
-from mixpay.types import Account, Amount
+from mixpay.types import Account, Amount, Epoch
 
 
 def example(package: ModuleType) -> dict[str, Any]:
@@ -141,6 +142,29 @@ async def test_messages_comeAgainIfHandlingThemFails_andNotOtherwise(live: LiveW
         assert await first(reader) == "one"
     async with bob() as reader:
         assert [message.text async for message in reader.messages(follow=False)] == []
+
+
+async def test_keepPasses_looksAgainAndAgain_withWhatTheChainSaysNow(
+    live: LiveWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: asyncio.Queue[int] = asyncio.Queue()
+
+    async def once(keeper: Keeper) -> int:
+        looks.put_nowait(keeper._view.epoch)
+        return 0
+
+    monkeypatch.setattr(Keeper, "once", once)
+    monkeypatch.setattr(Keeper, "_look", 0.01)
+    async with client.open_user(settings=settings(live), credentials=show) as somebody:
+        keeping = asyncio.create_task(somebody.keep_passes())
+        assert [await asyncio.wait_for(looks.get(), 20) for _ in range(2)] == [2, 2]
+        live.chain.advance_time(to=live.view.schedule.start(Epoch(3)))
+        async with asyncio.timeout(20):
+            while await looks.get() != 3:
+                pass
+        keeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await keeping
 
 
 async def test_settings_areAFoldersForGood(live: LiveWorld) -> None:
