@@ -1,7 +1,7 @@
 # Everything here sets up what it needs first, once: the stamps below say what was installed from which lists.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo verify-deployment test test-unit test-contracts test-e2e contracts coverage halmos campaign mutants fuzz chaos gas bench abuse lint artifacts check-artifacts clean
+.PHONY: help setup demo verify-deployment test test-unit test-contracts test-e2e test-api contracts coverage halmos campaign mutants fuzz chaos gas bench abuse lint artifacts check-artifacts clean
 
 # A process that crashes says where: names of functions and lines, no values.
 export PYTHONFAULTHANDLER := 1
@@ -16,6 +16,7 @@ READY := $(PYTHON_READY) $(NODE_READY)
 HALMOS_READY := .venv-halmos/.ready
 FUZZ_READY := .venv-fuzz/.ready
 BENCH_READY := .venv-bench/.ready
+API_READY := .venv-api/.ready
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -96,6 +97,14 @@ abuse: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what farming a sponsor's passes
 test-e2e: $(READY) ## real processes on a local chain, end to end
 	@echo "== end-to-end tests"
 	@python -m pytest tests/e2e -n 3 --dist loadfile --no-loadscope-reorder
+
+# Schemathesis needs newer libraries than brownie lets the rest have; only who asks for it gets it.
+$(API_READY): requirements/api.txt scripts/setup_api.sh $(PYTHON_READY)
+	@scripts/setup_api.sh
+	@touch $@
+
+test-api: $(READY) $(API_READY) ## the issuer's HTTP interface against its own description, by schemathesis; LIMIT=75 seconds
+	@PYTHONPATH=.:tests/unit python tests/api/run.py
 
 lint: $(READY) ## ruff, mypy, forge fmt, slither, and what docs/audit has of them
 	@echo "== ruff"

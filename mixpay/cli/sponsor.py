@@ -6,7 +6,6 @@ Results go to stdout, progress to stderr. Raises MixpayError; the main command t
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,8 +22,6 @@ from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from mixpay.sponsor import app, campaigns
 from mixpay.sponsor.config import PORT, Home
-from mixpay.sponsor.policies import api_key as api_keys
-from mixpay.sponsor.policies import invitation, read_settings
 from mixpay.types import Amount
 
 _ETHER = 10**18
@@ -73,9 +70,10 @@ _COMMANDS = {
     "init": ("mixpay.cli.sponsor:init", "Make the folder, its settings and its keys."),
     "create": ("mixpay.cli.sponsor:create", "Create the campaign on chain."),
     "fund": ("mixpay.cli.sponsor:fund", "Add tokens to the campaign's budget."),
-    "invite": ("mixpay.cli.sponsor:invite", "Make invitation codes."),
-    "api-key": ("mixpay.cli.sponsor:api_key", "Make a key for a dApp's backend."),
+    "invite": ("mixpay.cli.sponsor_policies:invite", "Make invitation codes."),
+    "api-key": ("mixpay.cli.sponsor_policies:api_key", "Make a key for a dApp's backend."),
     "serve": ("mixpay.cli.sponsor:serve", "Serve passes until interrupted."),
+    "openapi": ("mixpay.cli.sponsor_policies:openapi", "Print the description of the HTTP interface."),
     "status": ("mixpay.cli.sponsor_money:status", "Say how the campaign stands: passes, money, relays."),
     "invoice": ("mixpay.cli.sponsor_money:invoice", "Write what was paid, between two days, as CSV."),
     "pause": ("mixpay.cli.sponsor_money:pause", "Issue no passes for now."),
@@ -215,37 +213,6 @@ def fund(
     common.result(as_json, {"budget": str(budget)}, f"{amounts.shown(budget)} tokens in the budget")
 
 
-@click.command(epilog="Example: mixpay sponsor invite --count 10 > codes-to-send.txt")
-@click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True)
-@home_option
-def invite(count: int, folder: Path) -> None:
-    """Make invitation codes: print them, and add them to the file that the policy reads.
-
-    A running service knows them at once, if sponsor.toml has a [[policy]] of the kind "invitation".
-    """
-    home = Home(folder.expanduser())
-    found = [one.own.codes for one in read_settings(home.load().policy) if one.kind == "invitation"]
-    path = home.path(found[0] if found else invitation.CODES)
-    codes = [invitation.new_code(os.urandom) for _ in range(count)]
-    text = "".join(f"{code}\n" for code in codes)
-    _append(path, text)
-    click.echo(text, nl=False)
-
-
-@click.command("api-key", epilog="Example: mixpay sponsor api-key my-dapp")
-@click.argument("name")
-@home_option
-def api_key(name: str, folder: Path) -> None:
-    """Make a key for the backend of a dApp: print it, and add its hash to the file that the policy reads.
-
-    This is the only time that the key is shown. A running service knows it at once, if sponsor.toml has a
-    [[policy]] of the kind "api-key".
-    """
-    home = Home(folder.expanduser())
-    found = [one.own.keys for one in read_settings(home.load().policy) if one.kind == "api-key"]
-    key, line = api_keys.new_key(name, os.urandom)
-    _append(home.path(found[0] if found else api_keys.KEYS), f"{line}\n")
-    click.echo(key)
 
 
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
@@ -278,15 +245,6 @@ def _table(text: str) -> dict[str, str]:
     if not all(name and separator for name, separator, _ in pairs):
         raise UserError(f"--policy {text}: it reads KIND,NAME=VALUE,NAME=VALUE")
     return {"kind": kind, **{name: value for name, _, value in pairs}}
-
-
-def _append(path: Path, text: str) -> None:
-    """Write at the end of a file that only its owner can read. Raises UserError."""
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
-            file.write(text)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _kdf(light: bool) -> Kdf:

@@ -105,7 +105,6 @@ def init(
         wallet_key_file=_absolute(wallet_key_file),
         wallet_password_file=_absolute(wallet_password_file),
     )
-    app.credentials_of(config)
     home.write_config(config)
     click.echo(f"settings in {home.config_file}; next: mixpay address", err=True)
 

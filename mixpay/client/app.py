@@ -21,7 +21,7 @@ from mixpay.address import Address
 from mixpay.chain.rpc import connect
 from mixpay.client import makers, relays
 from mixpay.client.courier import Courier
-from mixpay.client.credentials import Configured, CredentialSource, Maker, nothing
+from mixpay.client.credentials import CredentialSource
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox, Incomplete
@@ -89,7 +89,8 @@ async def connected(
 ) -> AsyncIterator[Client]:
     """Open a user's folder and read the chain. `tell` gets lines for the user while it is open.
 
-    `credentials`: what is shown to the sponsor, instead of what stands in the settings.
+    `credentials`: what is shown to the sponsor; a dApp's own client has its own
+    (`mixpay.client.credentials`), without one the settings say it.
 
     Raises UserError (configuration, deployment file, chain of another id, a folder of another network, a
     release that this program does not know) and ChainUnavailable.
@@ -112,43 +113,14 @@ async def connected(
         _ready(part.view)
         http = await stack.enter_async_context(relays.session())
         pool = part.view.deployment.pool
-        issuer = Issuer(http, config.sponsor_url, pool, credentials or credentials_of(config, tell))
+        shown = credentials or makers.credentials_of(config, tell)
+        issuer = Issuer(http, config.sponsor_url, pool, shown)
         # Campaigns are numbered by their pool: the number in the settings is of the deployment file's.
         campaign = config.campaign if part.view is first else None
         turn = partial(home.locked, "passes", lambda: tell("waiting for another command to fetch a pass"))
         wallet = Wallet(part.store, issuer, part.view, os.urandom, campaign=campaign, tell=tell, turn=turn)
         wallet.forget_past()
         yield Client(home, config, profile, parts, part.view, part.store, http, wallet, tell)
-
-
-def credentials_of(config: ClientConfig, tell: Tell = lambda _: None) -> Configured:
-    """What the settings have to show to the sponsor. Raises UserError if they contradict each other."""
-    found: dict[str, Maker] = {"open": nothing, "work": makers.WorkMaker(config.work_seconds, tell)}
-    if config.invitation:
-        found["invitation"] = makers.text(config.invitation)
-    token = _token_of(config)
-    if token is not None:
-        found["callback"] = token
-    if config.wallet_key_file:
-        password_file = config.wallet_password_file
-        key = makers.key_file(_path(config.wallet_key_file), _path(password_file) if password_file else None)
-        found["wallet"] = makers.WalletMaker(config.sponsor_url, key, tell)
-    return Configured(config.policy, found, other=token)
-
-
-def _token_of(config: ClientConfig) -> Maker | None:
-    ways = [way for way in (config.token, config.token_file, config.token_command) if way]
-    if len(ways) > 1:
-        raise UserError("say once where the token comes from: `token`, `token_file` or `token_command`")
-    if config.token_file:
-        return makers.token_file(_path(config.token_file))
-    if config.token_command:
-        return makers.token_command(config.token_command)
-    return makers.text(config.token) if config.token else None
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
 
 
 def _belong_together(home: Home, store: ClientStore, deployment: Deployment) -> None:

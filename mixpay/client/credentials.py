@@ -2,7 +2,7 @@
 
 A dApp's own client plugs in a `CredentialSource`: a callable that is given what is wanted and returns what is
 shown. `Configured` is the one of the command line. It takes the policy that the user's settings name, or else
-the first one offered that it has a maker for (`mixpay.client.makers`, `mixpay.client.app.credentials_of`):
+the first one offered that it has a maker for (`mixpay.client.makers`):
 
     open        nothing is shown
     invitation  the code `invitation`

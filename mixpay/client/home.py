@@ -102,6 +102,15 @@ class ClientConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: str = "fast"
     passes_ahead: Annotated[int, msgspec.Meta(ge=1, le=MOST_AHEAD)] = 1
 
+    def __post_init__(self) -> None:
+        """Raises UserError if settings contradict each other."""
+        if len([way for way in (self.token, self.token_file, self.token_command) if way]) > 1:
+            raise UserError("say once where the token comes from: `token`, `token_file` or `token_command`")
+
+    def __repr__(self) -> str:
+        """Without the values: there are secrets among them."""
+        return "ClientConfig(...)"
+
 
 @dataclass(frozen=True, slots=True)
 class Home:

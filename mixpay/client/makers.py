@@ -1,4 +1,4 @@
-"""Makers of credentials, one for each kind of policy (`mixpay.client.credentials`)."""
+"""Makers of credentials, one for each kind of policy, and those that a user's settings are good for."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from urllib.parse import urlsplit
 
 from mixpay import eip712, eip4361, keystore
 from mixpay.accounts import show_account
-from mixpay.client.credentials import Maker, Wanted
+from mixpay.client.credentials import Configured, Maker, Wanted, nothing
 from mixpay.client.errors import IssuerUnavailable
+from mixpay.client.home import ClientConfig
 from mixpay.crypto import work
 from mixpay.eip4361 import Login, LoginError, LoginTerms
 from mixpay.errors import UserError
 from mixpay.keystore import Secret
 from mixpay.sponsor.api import MAX_CREDENTIAL, PolicyOffer
-from mixpay.sponsor.binding import bound, login_nonce
-from mixpay.sponsor.policies.work import DIFFICULTY, term
+from mixpay.sponsor.binding import DIFFICULTY, bound, difficulty_of, login_nonce
 from mixpay.types import Random
 
 Tell = Callable[[str], None]
@@ -34,6 +34,33 @@ PROGRESS_SECONDS = 5.0
 
 _TRIED_FIRST = 32
 """Attempts after which it is known how long a proof takes."""
+
+
+def credentials_of(config: ClientConfig, tell: Tell = lambda _: None) -> Configured:
+    """What the settings have to show to the sponsor."""
+    found: dict[str, Maker] = {"open": nothing, "work": WorkMaker(config.work_seconds, tell)}
+    if config.invitation:
+        found["invitation"] = text(config.invitation)
+    token = _token_of(config)
+    if token is not None:
+        found["callback"] = token
+    if config.wallet_key_file:
+        password_file = config.wallet_password_file
+        key = key_file(_path(config.wallet_key_file), _path(password_file) if password_file else None)
+        found["wallet"] = WalletMaker(config.sponsor_url, key, tell)
+    return Configured(config.policy, found, other=token)
+
+
+def _token_of(config: ClientConfig) -> Maker | None:
+    if config.token_file:
+        return token_file(_path(config.token_file))
+    if config.token_command:
+        return token_command(config.token_command)
+    return text(config.token) if config.token else None
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
 
 
 def text(shown: str) -> Maker:
@@ -215,7 +242,7 @@ class _Pace:
 
 
 def _difficulty(offer: PolicyOffer, wanted: Wanted) -> int:
-    said = offer.terms.get(term(wanted.kind, wanted.period), offer.terms.get(DIFFICULTY, ""))
+    said = offer.terms.get(difficulty_of(wanted.kind, wanted.period), offer.terms.get(DIFFICULTY, ""))
     if not said.isascii() or not said.isdigit() or len(said) > 30 or int(said) == 0:
         raise IssuerUnavailable("the sponsor's terms for a proof of work are malformed")
     return int(said)

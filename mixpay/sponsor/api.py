@@ -1,5 +1,6 @@
 """The issuer's HTTP interface, version 1: JSON bodies as types, for the service and for those who call it.
 
+    GET  /v1/openapi.json                       → this, as OpenAPI (`mixpay.sponsor.openapi`)
     GET  /v1/campaign                           → CampaignAnswer
     POST /v1/sign     SignRequest               → SignAnswer
     POST /v1/redeem   RedeemRequest             → RedeemAnswer
@@ -10,7 +11,8 @@ request may name the pool that it means, as `?pool=0x...`; without, it means tha
 
 Who gets a pass is said by policies, of which a campaign may have several. A request names one and brings
 what that one asks for, the credential (`mixpay.sponsor.policies`). Bytes are base64 in JSON; token amounts
-are decimal strings, for they do not fit a JavaScript number. Unknown fields are refused.
+are decimal strings, for they do not fit a JavaScript number. Other numbers are whole, and written without
+fraction and exponent. Unknown fields are refused.
 
 Error labels, of any request: malformed, too_large, too_slow, too_fast, not_found, method_not_allowed,
 no_campaign, busy, chain_unavailable, internal. Of signing: policy_required, policy_unknown,
@@ -29,6 +31,7 @@ from mixpay.passes import REDEMPTION_SIZE
 from mixpay.types import Amount
 
 CAMPAIGN_PATH = "/v1/campaign"
+OPENAPI_PATH = "/v1/openapi.json"
 SIGN_PATH = "/v1/sign"
 REDEEM_PATH = "/v1/redeem"
 POOL_QUERY = "pool"

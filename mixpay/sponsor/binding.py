@@ -21,6 +21,15 @@ def bound(scope: Scope, blinded: bytes) -> bytes:
     return hashlib.blake2b(where + when + blinded, digest_size=32, person=b"mixpay-bound-v1").digest()
 
 
+DIFFICULTY = "difficulty"
+"""The term of an offer that says how much work a pass takes, in expected attempts."""
+
+
+def difficulty_of(kind: int, period: int) -> str:
+    """The name of the term that says it of a kind and period, where it was raised."""
+    return f"{DIFFICULTY}.{kind}.{period}"
+
+
 def login_nonce(scope: Scope, blinded: bytes) -> str:
     """The nonce of an EIP-4361 message: 32 hexadecimal digits."""
     return bound(scope, blinded)[:16].hex()

@@ -22,48 +22,17 @@ from mixpay.accounts import parse_account
 from mixpay.errors import ChainError
 from mixpay.http import NotJson, read_json
 from mixpay.network import NetworkView
-from mixpay.passes import REDEMPTION_SIZE
 from mixpay.registry_replica import NotFrozen
-from mixpay.sponsor import api
+from mixpay.sponsor import api, openapi
 from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod
 from mixpay.sponsor.keys import Period
 from mixpay.sponsor.policy import Asked, Identified, Policies, PolicyRefusal
 from mixpay.sponsor.refusals import Refusals
+from mixpay.sponsor.statuses import MAX_REDEEM_BODY, MAX_SIGN_BODY, STATUS
 from mixpay.types import Account, RelayId
 
-MAX_SIGN_BODY = 512 + 6 * api.MAX_CREDENTIAL
-"""A credential of the longest, with every character escaped as JSON escapes most."""
-
-MAX_REDEEM_BODY = api.MAX_BUNDLES * (REDEMPTION_SIZE * 4 // 3 + 16) + 4096
 BODY_SECONDS = 30.0
 """How long a request's body may take: 1.3 MB at most, of a relay that redeems."""
-STATUS = {
-    "malformed": 400,
-    "policy_required": 400,
-    "policy_unknown": 400,
-    "identity_required": 401,
-    "identity_refused": 403,
-    "too_slow": 408,
-    "not_found": 404,
-    "method_not_allowed": 405,
-    "wrong_period": 409,
-    "no_key": 409,
-    "period_open": 409,
-    "claim_window_over": 410,
-    "unknown_relay": 404,
-    "no_campaign": 404,
-    "too_large": 413,
-    "quota_exceeded": 429,
-    "share_exceeded": 429,
-    "too_fast": 429,
-    "internal": 500,
-    "paused": 503,
-    "busy": 503,
-    "policy_unavailable": 503,
-    "chain_unavailable": 503,
-}
-"""HTTP status of each error label."""
-
 _REFUSALS = web.AppKey("refusals", Refusals)
 _T = TypeVar("_T")
 _Request = TypeVar("_Request", api.SignRequest, api.RedeemRequest)
@@ -101,6 +70,12 @@ def application(
     refusals = Refusals() if refusals is None else refusals
     app = web.Application(middlewares=[_errors(refusals)], client_max_size=MAX_REDEEM_BODY)
     app[_REFUSALS] = refusals
+
+    async def describe(request: web.Request) -> web.Response:
+        heard(request)
+        return web.Response(body=openapi.document(), content_type="application/json")
+
+    app.router.add_get(api.OPENAPI_PATH, describe)
     app.router.add_get(api.CAMPAIGN_PATH, answering(Service.campaign))
     app.router.add_post(api.SIGN_PATH, answering(Service.sign))
     app.router.add_post(api.REDEEM_PATH, answering(Service.redeem))
@@ -116,6 +91,8 @@ def _pool(request: web.Request) -> Account | None:
     text = request.query.get(api.POOL_QUERY)
     if text is None:
         return None
+    if text == f"0x{bytes(20).hex()}":
+        raise no_campaign()
     try:
         return parse_account(text, api.POOL_QUERY)
     except ValueError as error:
@@ -242,6 +219,7 @@ async def _body(request: web.Request, kind: type[_Request], limit: int) -> _Requ
 def _errors(refusals: Refusals) -> Middleware:
     @web.middleware
     async def answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        allow = None
         try:
             return await handler(request)
         except IssuerError as error:
@@ -251,12 +229,16 @@ def _errors(refusals: Refusals) -> Middleware:
             refusal = api.ErrorAnswer("chain_unavailable", detail)
         except web.HTTPException as error:
             refusal = _refusal(error)
+            allow = error.headers.get("Allow")
         except Exception:
             _log.exception("a request to %s failed", request.path)
             detail = "the issuer failed; its operator finds the reason in the log"
             refusal = api.ErrorAnswer("internal", detail)
         refusals.count(refusal.error)
-        return _json(refusal, STATUS[refusal.error])
+        answered = _json(refusal, STATUS[refusal.error])
+        if allow is not None:
+            answered.headers["Allow"] = allow
+        return answered
 
     return answer
 

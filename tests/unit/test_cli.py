@@ -110,6 +110,21 @@ def test_init_makesAFolder_once(capsys: pytest.CaptureFixture[str], network: Pat
     Ran(capsys, *first).fails(2, "exists already")
 
 
+def test_init_keepsWhatIsShownToTheSponsor(
+    capsys: pytest.CaptureFixture[str], network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    first = ["init", "--rpc", NOWHERE, "--deployment", str(network), "--sponsor", NOWHERE]
+    twice = "--token", "a", "--token-file", "b"
+    Ran(capsys, *first, *twice).fails(2, "say once where the token comes from")
+    Ran(capsys, *first, "--token-command", "'").fails(2, "--token-command")
+    shown = "--policy", "login", "--token-command", "tell --as 'my self'", "--wallet-key-file", "k.json"
+    assert Ran(capsys, *first, *shown).status == 0
+    config = Home(tmp_path / "home").config()
+    assert (config.policy, config.token_command) == ("login", ["tell", "--as", "my self"])
+    assert config.wallet_key_file == str(tmp_path / "k.json")
+
+
 def test_init_refusesAddressesThatAreNone(capsys: pytest.CaptureFixture[str], network: Path):
     there = ["--deployment", str(network)]
     Ran(capsys, "init", "--rpc", "here", "--sponsor", NOWHERE, *there).fails(2, "not an RPC address")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mixpay.client import makers
-from mixpay.client.app import credentials_of
 from mixpay.client.credentials import NOTHING, Configured, Shown, Wanted
 from mixpay.client.home import ClientConfig
+from mixpay.client.makers import credentials_of
 from mixpay.errors import UserError
 from mixpay.sponsor import api
 

@@ -37,6 +37,23 @@ def test_config_keepsCampaignAndInvitation(tmp_path: Path):
     assert home.config() == config
 
 
+def test_config_keepsWhatIsShownToTheSponsor(tmp_path: Path):
+    home = Home(tmp_path / "home")
+    config = ClientConfig(
+        *("http://a", "b", "http://c"),
+        policy="login",
+        token='se"cret',
+        token_file="t.txt",
+        token_command=["print token", "--now", 'with "quotes"'],
+        wallet_key_file="k.json",
+        wallet_password_file="w.txt",
+        work_seconds=12.5,
+    )
+    home.write_config(config)
+    assert home.config() == config
+    assert "cret" not in repr(config)
+
+
 def test_config_saysHowToBegin_whenThereIsNone(tmp_path: Path):
     with pytest.raises(UserError, match="run `mixpay init"):
         Home(tmp_path).config()

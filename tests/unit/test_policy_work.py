@@ -16,8 +16,8 @@ from mixpay.crypto import work
 from mixpay.errors import UserError
 from mixpay.passes import Scope
 from mixpay.sponsor import api
-from mixpay.sponsor.binding import bound
-from mixpay.sponsor.policies.work import MOST_DOUBLINGS, Settings, WorkPolicy, term
+from mixpay.sponsor.binding import bound, difficulty_of
+from mixpay.sponsor.policies.work import MOST_DOUBLINGS, Settings, WorkPolicy
 from policy_world import BLINDED, NOW, SCOPE, asked, closing, identify, refused
 
 SEED = bound(SCOPE, BLINDED)
@@ -116,10 +116,10 @@ async def test_theDifficulty_doublesWithWhatIsIssued_inThisPeriodOnly() -> None:
     assert dear.terms() == {"difficulty": "1"}
     for count, difficulty in [(9, None), (10, 2), (19, 2), (20, 4), (15, 4), (45, 16)]:
         await let_through(dear, count)
-        assert dear.terms().get(term(1, 7)) == (None if difficulty is None else str(difficulty))
+        assert dear.terms().get(difficulty_of(1, 7)) == (None if difficulty is None else str(difficulty))
     assert set(dear.terms()) == {"difficulty", "difficulty.1.7"}
     await let_through(dear, 1 << 40)
-    assert dear.terms()[term(1, 7)] == str(1 << MOST_DOUBLINGS)
+    assert dear.terms()[difficulty_of(1, 7)] == str(1 << MOST_DOUBLINGS)
     await dear.close()
 
 
@@ -153,7 +153,7 @@ async def test_periodsOfThePast_areForgotten() -> None:
     dear = policy(difficulty=1, raise_after=1)
     for period in range(40):
         await let_through(dear, 5, scope=replace(SCOPE, period=period))
-    assert len(dear.terms()) < 20 and term(1, 39) in dear.terms()
+    assert len(dear.terms()) < 20 and difficulty_of(1, 39) in dear.terms()
     await dear.close()
 
 
@@ -182,7 +182,7 @@ async def test_whatTheClientMakes_isTaken() -> None:
 
 
 async def test_theClient_worksForTheDifficultyOfThePeriod() -> None:
-    made = await WorkMaker(60.0)(*wanted(**{term(1, 7): "64", term(1, 8): str(1 << 80)}))
+    made = await WorkMaker(60.0)(*wanted(**{difficulty_of(1, 7): "64", difficulty_of(1, 8): str(1 << 80)}))
     assert work.proves(SEED, int(made, 16), 64)
 
 

@@ -175,7 +175,7 @@ def test_apiKey_isShownOnce_andKnownByItsHash(world: World) -> None:
 
 
 def test_everyCommand_showsAnExample() -> None:
-    names = ["init", "create", "fund", "invite", "api-key", "serve"]
+    names = ["init", "create", "fund", "invite", "api-key", "serve", "openapi"]
     names += ["status", "invoice", "pause", "resume", "withdraw"]
     assert sponsor.list_commands(click.Context(sponsor)) == names
     help_text = CliRunner().invoke(sponsor, ["--help"]).output

@@ -16,10 +16,10 @@ from aiohttp import web
 from issuer_world import Issuer, serving
 from mixpay import eip712, keystore
 from mixpay.chain.devchain import DevChain
-from mixpay.client.app import credentials_of
 from mixpay.client.errors import IssuerRefused, IssuerUnavailable
 from mixpay.client.home import ClientConfig
 from mixpay.client.issuer import Issuer as ClientIssuer
+from mixpay.client.makers import credentials_of
 from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.passes import KIND_ENTRY, PassRequest, Scope
 from mixpay.sponsor import api
@@ -224,7 +224,7 @@ async def test_anAccountOfTooLittle_andAnUnknownPolicy(chain: DevChain, tmp_path
             assert await Buyer(issuer, campaign, policy="wallet", **poor).refusal() == "identity_refused"
             request = api.SignRequest(1, campaign.epoch, plain_message(), "nobody's", "x")
             status, refused = await issuer.post(api.SIGN_PATH, msgspec.json.encode(request))
-            assert (status, refused["error"]) == (400, "policy_unknown")
+            assert (status, refused["error"]) == (404, "policy_unknown")
             late = api.SignRequest(1, campaign.epoch + 9, plain_message(), "login", "token of alice")
             status, refused = await issuer.post(api.SIGN_PATH, msgspec.json.encode(late))
             assert (status, refused["error"]) == (409, "wrong_period")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mixpay.errors import UserError
 from mixpay.sponsor import policies, policy
+from mixpay.sponsor.config import TEMPLATE
 from mixpay.sponsor.policies.invitation import InvitationPolicy, new_code
 from mixpay.sponsor.policies.open import OpenPolicy
 from mixpay.sponsor.policy import Asked, Identified, Policies, PolicyRefusal, Quotas, counted_identity
@@ -221,3 +224,15 @@ except Exception as error:
     )
     assert done.stdout.splitlines()[0] == "['membership-red']"
     assert "the kind 'broken' cannot be loaded" in done.stdout
+
+
+def test_theTemplate_explainsAPolicyOfEachKind_withItsDefaults(tmp_path: Path) -> None:
+    commented = re.findall(r"(?m)^# \[\[policy\]\]\n(?:# \w+ = .*\n)+", TEMPLATE)
+    tables = msgspec.toml.decode("".join(re.sub(r"(?m)^# ", "", text) for text in commented))["policy"]
+    assert {table["kind"] for table in tables} == set(policies.KINDS) - {"open"}
+    for table, read in zip(tables, policies.read_settings(tables), strict=True):
+        assert set(table) == {"kind", *read.own.__struct_fields__}, "every setting is there"
+        required = {name: table[name] for name in ("domain", "url") if name in table}
+        plain = policies.read_settings([{"kind": table["kind"], **required}])[0].own
+        derived = {"uri": ""} if table["kind"] == "wallet" else {}
+        assert msgspec.structs.replace(read.own, **derived) == plain, "and is the default"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from mixpay.passes import (
     Redemption,
     drawn_position,
 )
-from mixpay.sponsor import api, app, service
+from mixpay.sponsor import api, app, openapi, service, statuses
 from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.redeem.pool_view import ChainPool
 from relay.store import StoredPoolVoucher
@@ -173,7 +174,7 @@ async def test_http_answersBadRequestsInJson(world: World) -> None:
         (api.SIGN_PATH, b'{"kind":1,"period":2,%b}' % blinded, 400, "malformed"),
         (api.SIGN_PATH, b'{"kind":3,"period":2,%b}' % blinded, 400, "malformed"),
         (api.SIGN_PATH, b'{"kind":1,"period":2,%b,"more":1}' % blinded, 400, "malformed"),
-        (api.SIGN_PATH, b" " * (service.MAX_SIGN_BODY + 1), 413, "too_large"),
+        (api.SIGN_PATH, b" " * (statuses.MAX_SIGN_BODY + 1), 413, "too_large"),
         (api.REDEEM_PATH, b'{"relay":1,"kind":1,"period":0,"bundles":["AA=="]}', 400, "malformed"),
         (api.REDEEM_PATH, b'{"relay":1,"kind":1,"period":4294967295,"bundles":[]}', 409, "period_open"),
         (api.REDEEM_PATH, b'{"relay":-1,"kind":1,"period":0,"bundles":[]}', 400, "malformed"),
@@ -186,6 +187,12 @@ async def test_http_answersBadRequestsInJson(world: World) -> None:
             got, answer = await issuer.post(path, body)
             assert (got, answer["error"]) == (status, label), (path, body[:60])
             assert set(answer) == {"error", "detail"}
+        assert await issuer.get(api.OPENAPI_PATH) == (200, json.loads(openapi.document()))
+        async with issuer.session.delete(issuer.url + api.SIGN_PATH) as response:
+            assert (response.status, response.headers["Allow"]) == (405, "POST")
+        zero = f"{api.CAMPAIGN_PATH}?pool=0x{bytes(20).hex()}"
+        status, answer = await issuer.get(zero)
+        assert (status, answer["error"]) == (404, "no_campaign")
 
 
 async def test_strangersWhoWasteTime_areShownOut_andNotWrittenDown(

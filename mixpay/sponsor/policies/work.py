@@ -30,11 +30,10 @@ from typing import Annotated
 import msgspec
 
 from mixpay.crypto import work
-from mixpay.sponsor.binding import bound
+from mixpay.sponsor.binding import DIFFICULTY, bound, difficulty_of
 from mixpay.sponsor.policies.interface import Surroundings
 from mixpay.sponsor.policy import Asked, Identified, PolicyRefusal, Quotas, Share
 
-DIFFICULTY = "difficulty"
 MOST_DOUBLINGS = 20
 _NUMBER = re.compile(r"[0-9a-f]{16}")
 _ONE = Quotas(1, 1)
@@ -69,7 +68,7 @@ class WorkPolicy:
 
     def terms(self) -> Mapping[str, str]:
         raised = {place: doublings for place, (doublings, _) in self._raised.copy().items()}
-        own = {term(*place): str(self._difficulty(doublings)) for place, doublings in raised.items()}
+        own = {difficulty_of(*place): str(self._difficulty(doublings)) for place, doublings in raised.items()}
         return {DIFFICULTY: str(self._settings.difficulty), **own}
 
     async def identify(self, asked: Asked) -> Identified:
@@ -112,8 +111,3 @@ class WorkPolicy:
 def make(name: str, quotas: Quotas, settings: Settings, around: Surroundings) -> WorkPolicy:
     """From the settings."""
     return WorkPolicy(settings, name)
-
-
-def term(kind: int, period: int) -> str:
-    """The name of the offer's term that says the difficulty of a kind and period, where it was raised."""
-    return f"{DIFFICULTY}.{kind}.{period}"
