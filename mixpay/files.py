@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,6 +44,15 @@ def quoted(text: str) -> str:
         return msgspec.json.encode(text).decode()
     except UnicodeEncodeError:
         raise UserError(f"{text!r} cannot be written into a settings file") from None
+
+
+def literal(value: str) -> str:
+    """A value as TOML has it: numbers and truth values as they are, everything else as a string."""
+    try:
+        kind = type(tomllib.loads(f"x = {value}")["x"])
+    except tomllib.TOMLDecodeError:
+        return quoted(value)
+    return value if kind in (int, float, bool, str) and "\n" not in value else quoted(value)
 
 
 def make_private_folder(folder: Path) -> None:

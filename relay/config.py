@@ -6,7 +6,6 @@ A daemon knows this file, its own folder, the RPC endpoint and the deployment fi
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,7 +17,7 @@ import msgspec
 from mixpay.accounts import parse_account
 from mixpay.endpoint import Endpoint, EndpointError, parse_endpoint
 from mixpay.errors import UserError
-from mixpay.files import decode_settings, load_settings, quoted
+from mixpay.files import decode_settings, literal, load_settings, quoted
 from mixpay.types import Account
 
 TEMPLATE = """\
@@ -332,17 +331,8 @@ def _with_setting(text: str, name: str, value: str) -> str:
     line = re.compile(rf"(?m)^{re.escape(key)} = .*$")
     if begin < 0 or not key or not line.search(part):
         raise UserError(f"there is no setting {name!r}: see the names in the configuration file")
-    changed = line.sub(lambda _: f"{key} = {_literal(value)}", part, count=1)
+    changed = line.sub(lambda _: f"{key} = {literal(value)}", part, count=1)
     return text[:begin] + changed + text[begin + len(part) :]
-
-
-def _literal(value: str) -> str:
-    """A value as TOML has it: numbers and truth values as they are, everything else as a string."""
-    try:
-        kind = type(tomllib.loads(f"x = {value}")["x"])
-    except tomllib.TOMLDecodeError:
-        return quoted(value)
-    return value if kind in (int, float, bool, str) and "\n" not in value else quoted(value)
 
 
 def load(path: Path) -> RelayConfig:

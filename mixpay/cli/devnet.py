@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 from rich.console import Console
 
@@ -12,10 +14,23 @@ from mixpay.demo.processes import Interrupted
 from mixpay.demo.stage import Stage
 
 
-@click.command(epilog="Examples: mixpay devnet   |   mixpay devnet --keep")
+@click.command(
+    epilog="Examples: mixpay devnet   |   mixpay devnet --keep   |   "
+    "mixpay devnet --folder devnet --sponsor http://127.0.0.1:8850"
+)
 @chain_option
 @click.option("--keep", is_flag=True, help="Keep everybody's folders and logs at the end. The chain ends.")
-def devnet(chain: str, keep: bool) -> int:
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A new folder for everything, `network.env` for shells among it; else a temporary one.",
+)
+@click.option(
+    "--sponsor",
+    metavar="URL",
+    help="Have no sponsor: wait for yours, which serves campaign 1 here (docs/sponsoring.md).",
+)
+def devnet(chain: str, keep: bool, folder: Path | None, sponsor: str | None) -> int:
     """Run a chain, nine relays and a sponsor until Ctrl-C, and print the commands that use them.
 
     Takes half a minute to begin. An epoch lasts an hour of real time; `kill -USR1` begins the next one at
@@ -23,7 +38,14 @@ def devnet(chain: str, keep: bool) -> int:
     is removed: nothing is there for the next run. Status 0 when it was ended while it served.
     """
     try:
-        keep_network(Stage(Console(stderr=True)), click.echo, keep=keep, program=chain)
+        keep_network(
+            Stage(Console(stderr=True)),
+            click.echo,
+            keep=keep,
+            program=chain,
+            folder=folder and folder.expanduser(),
+            sponsor_url=sponsor and sponsor_url(sponsor),
+        )
     except Interrupted:
         click.echo("interrupted", err=True)
         return INTERRUPTED

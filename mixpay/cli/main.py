@@ -19,6 +19,7 @@ _COMMANDS = {
     "sponsor": ("mixpay.cli.sponsor:sponsor", "Pay for your users' messages."),
     "demo": ("mixpay.cli.demo:demo", "Watch the whole loop on a chain of its own."),
     "devnet": ("mixpay.cli.devnet:devnet", "Run a network of your own, for experiments."),
+    "faucet": ("mixpay.cli.faucet:faucet", "Give an account money of a devnet."),
 }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -17,36 +17,17 @@ from mixpay import deployment as deployments
 from mixpay.accounts import show_account
 from mixpay.chain.rpc import Rpc
 from mixpay.cli import common
+from mixpay.cli.amounts import TOKENS
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from mixpay.sponsor import app, campaigns
-from mixpay.sponsor.config import Home
+from mixpay.sponsor.config import PORT, Home
 from mixpay.types import Amount
 
 _ETHER = 10**18
-_PORT = 8850
 _Settings = tuple[str, Path, int]
 
 
-class Tokens(click.ParamType[Amount]):
-    """A decimal number of tokens, as the smallest unit."""
-
-    name = "tokens"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Amount:
-        """Raises click's error for what is no amount, is not positive, or has over 18 decimals."""
-        if isinstance(value, int):
-            return Amount(value)
-        try:
-            amount = amounts.parse(str(value))
-        except UserError as error:
-            self.fail(str(error), param, ctx)
-        if amount == 0:
-            self.fail(f"{value} must be above 0", param, ctx)
-        return Amount(amount)
-
-
-_TOKENS = Tokens()
 home_option = click.option(
     "--home",
     "folder",
@@ -65,11 +46,19 @@ _deployment = click.option(
 _port = click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    show_default=str(_PORT),
+    show_default=str(PORT),
     help="Where the issuer listens (first time only).",
 )
 
 
+_policies = click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="KIND[,NAME=VALUE...]",
+    help="Who gets passes (first time only); may be repeated; without one, everybody. All kinds: "
+    "docs/sponsoring.md.",
+)
 release_option = click.option(
     "--release",
     type=click.IntRange(0),
@@ -84,11 +73,11 @@ _COMMANDS = {
     "invite": ("mixpay.cli.sponsor_policies:invite", "Make invitation codes."),
     "api-key": ("mixpay.cli.sponsor_policies:api_key", "Make a key for a dApp's backend."),
     "serve": ("mixpay.cli.sponsor:serve", "Serve passes until interrupted."),
+    "openapi": ("mixpay.cli.sponsor_policies:openapi", "Print the description of the HTTP interface."),
     "status": ("mixpay.cli.sponsor_money:status", "Say how the campaign stands: passes, money, relays."),
     "invoice": ("mixpay.cli.sponsor_money:invoice", "Write what was paid, between two days, as CSV."),
     "pause": ("mixpay.cli.sponsor_money:pause", "Issue no passes for now."),
     "resume": ("mixpay.cli.sponsor_money:resume", "Issue passes again."),
-    "openapi": ("mixpay.cli.sponsor_policies:openapi", "Print the description of the HTTP interface."),
     "withdraw": ("mixpay.cli.sponsor_money:withdraw", "Take the campaign's budget back."),
 }
 
@@ -112,6 +101,7 @@ def sponsor() -> None:
 @_rpc
 @_deployment
 @_port
+@_policies
 @common.password_option
 @common.light_keys_option
 @common.json_option
@@ -120,6 +110,7 @@ def init(
     rpc_url: str | None,
     deployment: Path | None,
     port: int | None,
+    policies: Sequence[str],
     password_file: Path | None,
     light_keys: bool,
     as_json: bool,
@@ -127,9 +118,12 @@ def init(
     """Make the folder, its settings and its keys, and print the account to fund."""
     home = Home(folder.expanduser())
     settings = _settings(home, rpc_url, deployment, port)
+    tables = [_table(text) for text in policies]
+    if tables and settings is None:
+        raise UserError(f"{home.config_path} is there already: edit its [[policy]] tables instead")
     password = common.ask_password(password_file, new=True)
     if settings is not None:
-        home.write_template(*settings)
+        home.write_template(*settings, tables)
     account = show_account(campaigns.make_keys(home, password, _kdf(light_keys)))
     common.result(as_json, {"account": account, "home": str(home.folder)}, account)
     common.say(f"settings in {home.config_path}; send ether (for gas) and tokens to {account}")
@@ -141,11 +135,11 @@ def init(
 @_deployment
 @_port
 @click.option(
-    "--period-cap", type=_TOKENS, default="1000", show_default=True, help="Most paid for one epoch."
+    "--period-cap", type=TOKENS, default="1000", show_default=True, help="Most paid for one epoch."
 )
 @click.option(
     "--relay-cap",
-    type=_TOKENS,
+    type=TOKENS,
     default="100",
     show_default=True,
     help="Most paid to one relay for one epoch.",
@@ -193,7 +187,7 @@ def create(
 
 
 @click.command(epilog="Example: mixpay sponsor fund 5000")
-@click.argument("amount", type=_TOKENS)
+@click.argument("amount", type=TOKENS)
 @click.option(
     "--campaign",
     type=click.IntRange(1, (1 << 32) - 1),
@@ -253,6 +247,15 @@ async def _serve(home: Home, password: str, ready: Callable[[str], None], databa
     await app.serve(home, password, stop, ready, database)
 
 
+def _table(text: str) -> dict[str, str]:
+    """A [[policy]] table, as an option writes it."""
+    kind, *settings = text.split(",")
+    pairs = [setting.partition("=") for setting in settings]
+    if not all(name and separator for name, separator, _ in pairs):
+        raise UserError(f"--policy {text}: it reads KIND,NAME=VALUE,NAME=VALUE")
+    return {"kind": kind, **{name: value for name, _, value in pairs}}
+
+
 def _kdf(light: bool) -> Kdf:
     return Kdf.LIGHT if light else Kdf.STANDARD
 
@@ -269,7 +272,7 @@ def _settings(home: Home, rpc_url: str | None, deployment: Path | None, port: in
     if not home.config_path.exists():
         if rpc_url is None or deployment is None:
             raise UserError("the first time, name the chain: --rpc URL --deployment FILE")
-        return rpc_url, deployment, _PORT if port is None else port
+        return rpc_url, deployment, PORT if port is None else port
     config = home.load()
     there = (config.rpc_url, home.path(config.deployment).resolve(), config.port)
     wanted = (rpc_url, deployment and deployment.resolve(), port)

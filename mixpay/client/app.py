@@ -277,6 +277,11 @@ class Receiver:
 
     async def follow(self) -> None:
         """Look again and again, until cancelled. Troubles are told once, and outlasted."""
+        async for _ in self.looks():
+            pass
+
+    async def looks(self) -> AsyncIterator[None]:
+        """Look again and again; each look is over when this yields."""
         told: set[str] = set()
         pause = POLL_SECONDS
         while True:
@@ -286,6 +291,7 @@ class Receiver:
                     self._client.tell(f"{trouble}; trying on")
             told = set(troubles)
             pause = min(2 * pause, _LONGEST_PAUSE) if troubles else POLL_SECONDS
+            yield
             await asyncio.sleep(pause)
 
     async def _look(self) -> list[str]:
@@ -306,11 +312,19 @@ class Receiver:
         for message in arrived:
             if message.message.kind is Kind.ACK:
                 courier.hear(message.message.content)
-            elif self._deliver is not None:
-                self._deliver(message)
+                self.safe(courier, message)
             else:
-                continue  # it stays in the store, for whoever wants to read it
-            courier.inbox.saved(message.message_id, _now())
+                self.take(courier, message)
+
+    def take(self, courier: Courier, message: Arrived) -> None:
+        """A message is complete. As long as `safe` is not called it stays in the store."""
+        if self._deliver is not None:
+            self._deliver(message)
+            self.safe(courier, message)
+
+    def safe(self, courier: Courier, message: Arrived) -> None:
+        """A message need not be kept any more."""
+        courier.inbox.saved(message.message_id, _now())
 
 
 def _now() -> int:

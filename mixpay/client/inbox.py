@@ -36,6 +36,11 @@ class Arrived:
     message_id: bytes
     message: Message
 
+    @property
+    def text(self) -> str:
+        """The content, read as UTF-8. A stranger wrote it: `mixpay.envelope.safe_text` is for terminals."""
+        return self.message.content.decode("utf-8", "replace")
+
 
 @dataclass(frozen=True, slots=True)
 class Incomplete:

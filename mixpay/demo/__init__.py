@@ -10,6 +10,7 @@ sponsor.py     a sponsor, by the commands it types
 users.py       Alice and Bob, by the commands they type
 devnet.py      the network without the story, until Ctrl-C (`mixpay devnet`)
 guide.py       what that prints: the commands that use it
+faucet.py      its money for other accounts (`mixpay faucet`)
 status.py      asking a relay's own interface
 ground.py      a folder, processes and a chain of their own, and their end
 processes.py   operating-system processes, their logs, and their end

@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
+from mixpay.demo import faucet
 from mixpay.demo.ground import Ground, ground
-from mixpay.demo.guide import Facts, guide
+from mixpay.demo.guide import Facts, guide, variables
 from mixpay.demo.network import Network
 from mixpay.demo.processes import DemoFailed, Interrupted
-from mixpay.demo.relays import LASTING
+from mixpay.demo.relays import LASTING, write_secret
+from mixpay.demo.sponsor import DemoSponsor, Sponsor
 from mixpay.demo.stage import Stage
 from mixpay.errors import ChainUnavailable
 from mixpay.parameters import HOUR
@@ -26,19 +29,33 @@ from mixpay.types import Epoch
 _BLOCK_INTERVAL = 5.0
 """Seconds of real time between two blocks, if no transaction makes one."""
 _LOOK_INTERVAL = 0.5
+VARIABLES, GUIDE = "network.env", "guide.txt"
+"""Files in its folder: for shells, as soon as there is a chain; the commands that use it, once it serves."""
 
 
-def keep_network(stage: Stage, show: Callable[[str], None], *, keep: bool, program: str) -> None:
+def keep_network(
+    stage: Stage,
+    show: Callable[[str], None],
+    *,
+    keep: bool,
+    program: str,
+    folder: Path | None = None,
+    sponsor_url: str | None = None,
+) -> None:
     """Run a network until it is interrupted. `show`: is given the commands that use it, once it serves.
 
-    Raises Interrupted if that comes before it serves; MixpayError if it cannot begin or go on.
+    `folder`: a new one for everything, else a temporary one. `sponsor_url`: of a sponsor that somebody else
+    runs, for whose keys the network waits; else it has one of its own. Raises Interrupted if that comes
+    before it serves; MixpayError if it cannot begin or go on.
     """
-    with ground(stage, "devnet", program) as place, _requests() as requests:
+    with ground(stage, "devnet", program, folder) as place, _requests() as requests:
         place.keep = keep
         try:
-            devnet = Devnet(place, stage, requests)
+            devnet = Devnet(place, stage, requests, None if sponsor_url is None else Sponsor(sponsor_url))
             devnet.begin()
-            show(guide(devnet.facts()))
+            text = guide(devnet.facts())
+            write_secret(place.folder / GUIDE, f"{text}\n")
+            show(text)
             devnet.serve()
         except Interrupted:
             raise
@@ -79,10 +96,20 @@ def _requests() -> Iterator[Requests]:
 class Devnet:
     """A network, its clock, and what is told of it."""
 
-    def __init__(self, place: Ground, stage: Stage, requests: Requests) -> None:
+    def __init__(
+        self, place: Ground, stage: Stage, requests: Requests, sponsor: Sponsor | None = None
+    ) -> None:
         self._stage, self._requests, self._folder = stage, requests, place.folder
         self._processes = place.processes
-        self._network = Network(place.folder, stage, place.processes, place.chain, capital=LASTING)
+        self._network = Network(
+            place.folder,
+            stage,
+            place.processes,
+            place.chain,
+            capital=LASTING,
+            sponsor=sponsor,
+            opened=self._tell_where,
+        )
         self._again: Mapping[str, str] = {}
         """What starts a process by hand, by its name."""
         self._told: Epoch | None = None
@@ -92,8 +119,18 @@ class Devnet:
         """From nothing to relays that serve."""
         self._network.begin()
         self._network.relays.write_passwords()
-        self._again = {**self._network.relays.by_hand(), "sponsor": self._network.sponsor.by_hand()}
+        sponsor = self._network.sponsor
+        own = {"sponsor": sponsor.by_hand()} if isinstance(sponsor, DemoSponsor) else {}
+        self._again = {**self._network.relays.by_hand(), **own}
         self._told = self._ready = self._network.chain.tick()
+
+    def _tell_where(self) -> None:
+        """There is a chain: say where, and put money aside for whoever wants some."""
+        chain = self._network.chain
+        faucet.fill(chain, self._folder)
+        text = variables(chain.url, chain.deployment_file, os.getpid(), self._folder)
+        write_secret(self._folder / VARIABLES, text)
+        self._stage.say(f"chain: {chain.url}   contracts: {chain.deployment_file}")
 
     def facts(self) -> Facts:
         """What to tell about the network."""
@@ -104,6 +141,7 @@ class Devnet:
             rpc=chain.url,
             deployment=chain.deployment_file,
             sponsor=self._network.sponsor.url,
+            is_guest=not isinstance(self._network.sponsor, DemoSponsor),
             relays=len(self._network.relays.places),
             hours=chain.schedule.epoch_length / HOUR,
             epoch=epoch,

@@ -12,6 +12,8 @@ from pathlib import Path
 from mixpay.chain.devchain import DevChain
 from mixpay.demo.processes import Processes
 from mixpay.demo.stage import Stage
+from mixpay.errors import UserError
+from mixpay.files import make_private_folder
 
 
 @dataclass(slots=True)
@@ -35,12 +37,13 @@ class Ground:
 
 
 @contextmanager
-def ground(stage: Stage, name: str, program: str) -> Iterator[Ground]:
+def ground(stage: Stage, name: str, program: str, folder: Path | None = None) -> Iterator[Ground]:
     """A ground that has ended afterwards, whatever happens, and says where its folder is if that stays.
 
-    `name`: of the folder, in part. `program`: of the chain. Signals interrupt meanwhile, and nothing more.
+    `name`: of the folder, in part. `program`: of the chain. `folder`: a new one to take instead. Signals
+    interrupt meanwhile, and nothing more. Raises UserError if `folder` is there already.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f"mixpay-{name}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"mixpay-{name}-")) if folder is None else _new(folder)
     found = Ground(
         folder, Processes(folder / "logs"), DevChain(log=folder / "logs" / f"{program}.log", program=program)
     )
@@ -55,3 +58,13 @@ def ground(stage: Stage, name: str, program: str) -> Iterator[Ground]:
                 found.end()
             if found.keep:
                 stage.say(f"logs and everybody's folders: {folder}")
+
+
+def _new(folder: Path) -> Path:
+    if folder.exists():
+        raise UserError(f"{folder} is there already: name another folder, or remove it")
+    try:
+        make_private_folder(folder.absolute())
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from None
+    return folder.absolute()

@@ -24,11 +24,20 @@ class Facts:
     epoch: Epoch
     ends: str
     pid: int
+    is_guest: bool = False
+    """Whether somebody else runs the sponsor, and says who gets passes."""
 
 
 def guide(facts: Facts) -> str:
     """All of it. Lines that begin with two spaces are commands; in their order, they can all be run."""
-    return "\n".join((*_head(facts), *_users(facts), *_relay(facts), *_time(facts)))
+    users = _guests(facts) if facts.is_guest else _users(facts)
+    return "\n".join((*_head(facts), *users, *_relay(facts), *_time(facts)))
+
+
+def variables(rpc: str, deployment: Path, pid: int, folder: Path) -> str:
+    """What a shell reads with `.`, to be able to name the network."""
+    named = {"RPC": rpc, "DEPLOYMENT": str(deployment), "DEVNET_PID": str(pid), "MIXPAY_DEVNET": str(folder)}
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in named.items())
 
 
 def _head(facts: Facts) -> Iterator[str]:
@@ -51,6 +60,13 @@ def _users(facts: Facts) -> Iterator[str]:
     yield f"  address=$(mixpay address --home {bob} --light-keys); echo $address"
     yield f'  mixpay send --home {alice} $address "hello"'
     yield f"  mixpay receive --home {bob} --direct --out {inbox}"
+
+
+def _guests(facts: Facts) -> Iterator[str]:
+    yield ""
+    yield f"Passes are yours to give, at {facts.sponsor}. Ether and tokens for an account:"
+    yield ""
+    yield f"  mixpay faucet --devnet {_quoted(facts.folder)} 0x0000000000000000000000000000000000000001"
 
 
 def _relay(facts: Facts) -> Iterator[str]:

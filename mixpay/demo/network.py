@@ -23,7 +23,7 @@ from mixpay.demo.ports import free_ports
 from mixpay.demo.processes import DemoFailed, Processes
 from mixpay.demo.reader import read_chain
 from mixpay.demo.relays import CAPITAL, DemoRelays
-from mixpay.demo.sponsor import DemoSponsor
+from mixpay.demo.sponsor import DemoSponsor, Sponsor
 from mixpay.demo.stage import Detail, Stage
 from mixpay.demo.status import Status
 from mixpay.demo.verifier import Verdict, verify
@@ -36,6 +36,8 @@ PERIOD = Epoch(2)
 _CLAIM_ROUNDS = 4
 """A payer covers its vouchers in the round after they were signed, at the latest."""
 _LIMIT = 60.0
+_PATIENCE = 86_400.0
+"""Seconds for somebody who opens a campaign by hand."""
 
 T = TypeVar("T")
 
@@ -79,7 +81,8 @@ class Usage:
 class Network:
     """Chain, sponsor and relays, in `folder`. Whoever makes one ends its processes.
 
-    `capital`: tokens that each operator works with.
+    `capital`: tokens that each operator works with. `sponsor`: somebody else's, whose campaign is waited for;
+    None: one of the network's own. `opened` is called when the contracts are there.
     """
 
     chain: DemoChain
@@ -92,14 +95,16 @@ class Network:
         devchain: DevChain,
         relays: int = RELAYS,
         capital: str = CAPITAL,
+        sponsor: Sponsor | None = None,
+        opened: Callable[[], None] = lambda: None,
     ) -> None:
         self._folder, self._stage, self._devchain = folder, stage, devchain
         self.processes = processes
         ports = free_ports(2 * relays + 1)
         self._count = relays
         self.relays = DemoRelays(relays, folder, ports[1:], processes, capital)
-        self.sponsor = DemoSponsor(folder, ports[0], processes)
-        self._since = 0
+        self.sponsor = sponsor or DemoSponsor(folder, ports[0], processes)
+        self._since, self._opened = 0, opened
 
     def wait(self, what: str, condition: Callable[[], T | None], limit: float = _LIMIT) -> T:
         """Wait until `condition` gives something. Raises what `Processes.wait_for` raises."""
@@ -118,9 +123,11 @@ class Network:
             self._devchain.start()
         with self._stage.step("deploy the contracts") as detail:
             self.chain = DemoChain(self._devchain, self._folder, self._checked(detail))
-        with self._stage.step("a sponsor opens and funds a campaign, and issues passes"):
-            self.sponsor.open(self.chain)
-            self.sponsor.serve()
+        self._opened()
+        if isinstance(self.sponsor, DemoSponsor):
+            with self._stage.step("a sponsor opens and funds a campaign, and issues passes"):
+                self.sponsor.open(self.chain)
+                self.sponsor.serve()
 
     def _checked(self, detail: Detail) -> Detail:
         """Shows a detail, and is a moment at which Ctrl-C counts."""
@@ -142,14 +149,20 @@ class Network:
             self.wait("the relays", self.relays.statuses)
 
     def _pass_epochs(self) -> None:
+        if not isinstance(self.sponsor, DemoSponsor):
+            with self._stage.step("your sponsor opens campaign 1 and registers its keys"):
+                self._wait_for_keys(_PATIENCE)
         with self._stage.step("epoch 1: the relays of epoch 2 are fixed"):
-            self.wait("the sponsor's keys", lambda: self.sponsor.has_keys(self.chain, PERIOD))
+            self._wait_for_keys(_LIMIT)
             self.chain.enter(Epoch(1))
             registry = self.chain.contracts.registry
             self.wait("the relays to fix epoch 2", lambda: registry.is_frozen(PERIOD) or None)
         with self._stage.step("epoch 2: relays exchange keys and connect"):
             self.chain.enter(PERIOD)
             self.wait("all relays to be ready", self.ready)
+
+    def _wait_for_keys(self, limit: float) -> None:
+        self.wait("the sponsor's keys", lambda: self.sponsor.has_keys(self.chain, PERIOD), limit)
 
     def ready(self, epoch: Epoch = PERIOD) -> bool | None:
         """True when all relays are in this epoch, linked, and know all packet keys; else None."""

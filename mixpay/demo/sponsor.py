@@ -1,4 +1,4 @@
-"""The demo's sponsor: `mixpay sponsor create`, `fund`, `serve`, as a dApp would type them."""
+"""The network's sponsor: `mixpay sponsor create`, `fund`, `serve`, as a dApp types them; or somebody else."""
 
 from __future__ import annotations
 
@@ -27,22 +27,39 @@ _LIMIT = 60.0
 _ANSWER_SECONDS = 10.0
 
 
-class DemoSponsor:
+class Sponsor:
+    """A sponsor that somebody else runs. `url`: where it issues the passes of campaign 1, the first one."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.campaign = url, 1
+
+    def has_keys(self, chain: DemoChain, epoch: Epoch) -> bool | None:
+        """True when the chain has the keys of an epoch and its term, else None."""
+        term = chain.schedule.term_of(epoch)
+        periods = ((KIND_ENTRY, epoch), (KIND_MAILBOX, term))
+        keys = (chain.contracts.pool.key(self.campaign, kind, period) for kind, period in periods)
+        return all(any(key.key_hash) for key in keys) or None
+
+    def epoch(self) -> Epoch | None:
+        """The epoch in which the issuer is, None while it does not answer."""
+        try:
+            with OPENER.open(self.url + CAMPAIGN_PATH, timeout=_ANSWER_SECONDS) as answer:
+                return Epoch(msgspec.json.decode(answer.read(), type=typed(CampaignAnswer)).epoch)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+
+class DemoSponsor(Sponsor):
     """One campaign with a budget, and the process that issues its passes. `port`: where it listens."""
 
     def __init__(self, folder: Path, port: int, processes: Processes) -> None:
+        super().__init__(f"http://127.0.0.1:{port}")
         self._home, self._port, self._processes = folder / "sponsor", port, processes
         self._password = secrets.token_urlsafe(12)
         self._environment = {
             "MIXPAY_SPONSOR_HOME": str(self._home),
             keystore.PASSWORD_VARIABLE: self._password,
         }
-        self.campaign = 0
-
-    @property
-    def url(self) -> str:
-        """Where passes are issued."""
-        return f"http://127.0.0.1:{self._port}"
 
     def open(self, chain: DemoChain) -> None:
         """Create the campaign and fund it, having got ether and tokens."""
@@ -62,21 +79,6 @@ class DemoSponsor:
         path = self._home.with_name("sponsor.password")
         write_secret(path, self._password)
         return by_hand("mixpay sponsor serve", self._home, path)
-
-    def has_keys(self, chain: DemoChain, epoch: Epoch) -> bool | None:
-        """True when the chain has the keys of an epoch and its term, else None."""
-        term = chain.schedule.term_of(epoch)
-        periods = ((KIND_ENTRY, epoch), (KIND_MAILBOX, term))
-        keys = (chain.contracts.pool.key(self.campaign, kind, period) for kind, period in periods)
-        return all(any(key.key_hash) for key in keys) or None
-
-    def epoch(self) -> Epoch | None:
-        """The epoch in which the issuer is, None while it does not answer."""
-        try:
-            with OPENER.open(self.url + CAMPAIGN_PATH, timeout=_ANSWER_SECONDS) as answer:
-                return Epoch(msgspec.json.decode(answer.read(), type=typed(CampaignAnswer)).epoch)
-        except (OSError, msgspec.MsgspecError):
-            return None
 
     def _run(self, command: str, *arguments: str) -> str:
         return self._processes.run(f"sponsor-{command}", self._command(command, *arguments), limit=_LIMIT)

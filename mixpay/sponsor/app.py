@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -26,7 +26,7 @@ from mixpay.sponsor.counter import Counter, Staff
 from mixpay.sponsor.issuer import IssuerError
 from mixpay.sponsor.policies import make_policies, read_settings
 from mixpay.sponsor.policies.interface import Surroundings
-from mixpay.sponsor.policy import Policies
+from mixpay.sponsor.policy import Policies, Policy
 from mixpay.sponsor.refusals import Refusals
 from mixpay.sponsor.report import CampaignReport
 from mixpay.sponsor.service import Service, application, no_campaign
@@ -50,24 +50,63 @@ async def serve(
     `database`: a server's address, instead of what the settings say. What is in progress at a stop is
     answered.
 
+    Raises what `running` raises.
+    """
+    async with _opened(home, password, database) as (office, url):
+        ready(url)
+        await office.follow(stop)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    home: Home, password: str, database: str | None = None, policies: Sequence[Policy] | None = None
+) -> AsyncIterator[str]:
+    """Serve passes meanwhile, as a part of another program; the service's URL.
+
+    `database`: as for `serve`; `policies`: who gets passes, instead of what sponsor.toml says; they are
+    closed at the end. It listens where sponsor.toml says.
+
     Raises UserError for a wrong configuration, password or campaign, or a signer without ether; ChainError if
     the chain cannot be reached at the start. Later trouble with the chain is logged and waited out.
     """
-    office = await asyncio.to_thread(Office, home, password, database)
+    stop = asyncio.Event()
+    async with _opened(home, password, database, policies) as (office, url):
+        following = asyncio.create_task(office.follow(stop))
+        try:
+            yield url
+        finally:
+            stop.set()
+            await following
+
+
+@contextlib.asynccontextmanager
+async def _opened(
+    home: Home, password: str, database: str | None = None, policies: Sequence[Policy] | None = None
+) -> AsyncIterator[tuple[Office, str]]:
+    """An office that listens, and its URL."""
+    office = await asyncio.to_thread(Office, home, password, database, policies)
     try:
         await office.look()
         await office.check_keys_first()
         async with office.administering(), office.listening() as url:
-            ready(url)
-            await office.follow(stop)
+            yield office, url
     finally:
         await office.close()
 
 
 class Office:
-    """Everything a running service consists of: a counter for its campaign in each release, one door."""
+    """Everything a running service consists of: a counter for its campaign in each release, one door.
 
-    def __init__(self, home: Home, password: str, database: str | None = None) -> None:
+    `policies`: instead of those of the configuration.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        password: str,
+        database: str | None = None,
+        policies: Sequence[Policy] | None = None,
+    ) -> None:
         desk = Desk(home)
         self._home, self._config = home, desk.config
         number, signer_key = desk.campaign, desk.secret(SIGNER, password)
@@ -77,7 +116,7 @@ class Office:
             database=partial(home.database, database or desk.config.database),
             rpc=desk.rpc,
             sender=Sender(desk.rpc, signer_key, limit=_TRANSACTION_SECONDS),
-            policies=policies_of(desk),
+            policies=policies_of(desk) if policies is None else Policies(policies),
             signer_key=signer_key,
             identity_key=desk.secret(IDENTITY, password),
             pass_key_secret=desk.secret(PASSES, password),

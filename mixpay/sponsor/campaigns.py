@@ -6,8 +6,9 @@ runs. So the service never needs the sponsor's key, but the signer needs a littl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mixpay import deployment as deployment_file
 from mixpay import eip712, keystore
@@ -23,7 +24,7 @@ from mixpay.deployment import Deployment
 from mixpay.errors import TransactionFailed, UserError
 from mixpay.keystore import Kdf, Secret
 from mixpay.releases import Span, find_span
-from mixpay.sponsor.config import Home, SponsorConfig
+from mixpay.sponsor.config import PORT, Home, SponsorConfig
 from mixpay.types import Account, Amount
 
 SPONSOR, SIGNER, IDENTITY, PASSES = "sponsor", "signer", "identity", "passes"
@@ -33,6 +34,9 @@ _LOOK_BACK = 100
 """Campaigns looked through for one that an interrupted `create` made."""
 
 Progress = Callable[[str], None]
+"""Gets a line for people."""
+SIGNER_WEI = 5 * 10**16
+"""What the signer's transactions of some months cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,30 @@ class Desk:
         return keystore.load(self.home.keystore, name, password)
 
 
+def _silent(_: str) -> None:
+    """Nobody wants to know."""
+
+
+def init(
+    home: Home,
+    password: str,
+    rpc_url: str,
+    deployment: Path,
+    *,
+    port: int = PORT,
+    policies: Sequence[Mapping[str, str]] = (),
+    kdf: Kdf = Kdf.STANDARD,
+) -> Account:
+    """Make a new home, its settings and its keys; the account that shall get ether and tokens.
+
+    `port`, `policies`: see `Home.write_template`. Raises UserError.
+    """
+    deployment_file.load(deployment)
+    Rpc(rpc_url)  # refuses what is no address
+    home.write_template(rpc_url, deployment, port, policies)
+    return make_keys(home, password, kdf)
+
+
 def make_keys(home: Home, password: str, kdf: Kdf) -> Account:
     """Make the keys of a new home, those that are there stay; the sponsor's account.
 
@@ -114,8 +142,8 @@ def create(
     home: Home,
     password: str,
     caps: Caps,
-    signer_wei: int,
-    progress: Progress,
+    signer_wei: int = SIGNER_WEI,
+    progress: Progress = _silent,
     release: int | None = None,
 ) -> Created:
     """Create the campaign on chain and write its number into the configuration.
@@ -146,7 +174,7 @@ def fund(
     home: Home,
     password: str,
     amount: Amount,
-    progress: Progress,
+    progress: Progress = _silent,
     release: int | None = None,
     campaign: int | None = None,
 ) -> Amount:
@@ -175,7 +203,11 @@ def fund(
 
 
 def withdraw(
-    home: Home, password: str, to: Account | None, progress: Progress, release: int | None = None
+    home: Home,
+    password: str,
+    to: Account | None = None,
+    progress: Progress = _silent,
+    release: int | None = None,
 ) -> Withdrawal:
     """Take the whole budget back: give notice for it, or when that is over, have it paid out.
 

@@ -13,13 +13,14 @@ api.json, metrics.token   where it answers its sponsor, and what opens that
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from mixpay.errors import UserError
-from mixpay.files import load_settings, make_private_folder, quoted, write_whole
+from mixpay.files import decode_settings, literal, load_settings, make_private_folder, quoted, write_whole
 from mixpay.sponsor.policies import read_settings
 from mixpay.sponsor.store import Place
 
@@ -69,12 +70,7 @@ per_second = 20.0
 # a kind, a name (the kind, if you give none; two of one kind need two names), and quotas: passes for one
 # identity in one epoch (entry) and in one term (mailbox). An entry relay that is down costs its user another
 # pass, so allow a few. What else there is depends on the kind; the commented ones below show all kinds.
-[[policy]]
-# Anybody, counted by network address (of IPv6: by /64). For tests, demonstrations and closed networks.
-kind = "open"
-entry_passes = 4
-mailbox_passes = 4
-
+{policies}
 # Who brings an invitation code. `mixpay sponsor invite` makes some; the file is read again when it changes.
 # [[policy]]
 # kind = "invitation"
@@ -129,6 +125,16 @@ mailbox_passes = 4
 # read again by the running service when the network has one.
 """
 
+_OPEN = """\
+[[policy]]
+# Anybody, counted by network address (of IPv6: by /64). For tests, demonstrations and closed networks.
+kind = "open"
+entry_passes = 4
+mailbox_passes = 4
+"""
+
+PORT = 8850
+"""Where an issuer listens that is not told."""
 _REMEDY = "run `mixpay sponsor init --rpc URL --deployment FILE`"
 _Release = Annotated[str, msgspec.Meta(pattern="^(0|[1-9][0-9]{0,9})$")]
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
@@ -142,7 +148,7 @@ class SponsorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deployment: str
     campaign: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)] = 0
     listen: str = "127.0.0.1"
-    port: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = 8850
+    port: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = PORT
     api_port: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = 0
     behind_proxy: bool = False
     keys_ahead: Annotated[int, msgspec.Meta(ge=2, le=64)] = 3
@@ -199,8 +205,16 @@ class Home:
             raise UserError(f"{self.config_path}: {error}") from None
         return config
 
-    def write_template(self, rpc_url: str, deployment: Path, port: int) -> SponsorConfig:
-        """Write a first configuration. Raises UserError if there is one."""
+    def write_template(
+        self, rpc_url: str, deployment: Path, port: int, policies: Sequence[Mapping[str, str]] = ()
+    ) -> SponsorConfig:
+        """Write a first configuration.
+
+        `policies`: [[policy]] tables, with values as people type them; none: everybody gets passes. Raises
+        UserError if there is a configuration, or a policy is wrong.
+        """
+        tables = "\n".join(map(_table, policies)) or _OPEN
+        read_settings(decode_settings(tables.encode(), _Tables, "the policies").policy)
         if self.config_path.exists():
             raise UserError(f"{self.config_path} is there already; edit it instead")
         try:
@@ -211,6 +225,7 @@ class Home:
             "rpc_url": quoted(rpc_url),
             "deployment": quoted(str(deployment.resolve())),
             "port": str(port),
+            "policies": tables,
         }
         write_whole(self.config_path, TEMPLATE.format(**settings).encode())
         return self.load()
@@ -228,3 +243,11 @@ class Home:
                 text = f"{text}\n{header}"
             changed = text.replace(header, header + line, 1)
         write_whole(self.config_path, changed.encode())
+
+
+class _Tables(msgspec.Struct):
+    policy: list[dict[str, Any]]
+
+
+def _table(policy: Mapping[str, str]) -> str:
+    return "[[policy]]\n" + "".join(f"{name} = {literal(value)}\n" for name, value in policy.items())

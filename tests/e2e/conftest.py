@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST = ("test_trouble.py", "test_demo.py", "test_chaos.py", "test_devnet.py", "test_bench.py")
+_LONGEST += ("test_sponsoring.py",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,27 +9,36 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 VARIABLE = "MIXPAY_TEST_MARK"
 
 
 class Marked:
-    """One `mixpay` command under a mark; its temporary folders are in `folder`."""
+    """One `mixpay` command, or another program, under a mark; its temporary folders are in `folder`."""
 
-    def __init__(self, folder: Path, arguments: Sequence[str], stderr: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        stderr: int | None = None,
+        *,
+        program: Sequence[str] = (sys.executable, "-m", "mixpay.cli.main"),
+        stdin: int = subprocess.DEVNULL,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.temporary = folder / "tmp"
         self.temporary.mkdir(parents=True)
         self._mark = f"{VARIABLE}={secrets.token_hex(8)}"
         name, _, value = self._mark.partition("=")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mixpay.cli.main", *arguments],
-            stdin=subprocess.DEVNULL,
+            [*program, *arguments],
+            stdin=stdin,
             stdout=(folder / "stdout").open("wb"),
             stderr=(folder / "stderr").open("wb") if stderr is None else stderr,
-            env={**os.environ, name: value, "TMPDIR": str(self.temporary)},
+            env={**os.environ, **(environment or {}), name: value, "TMPDIR": str(self.temporary)},
             start_new_session=True,
         )
 

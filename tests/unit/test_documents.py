@@ -16,9 +16,8 @@ from relay.cli import cli as mixpay_relay
 ROOT = Path(__file__).resolve().parents[2]
 OPERATING = ("docs/operating/install.md", "docs/operating/metrics.md", "docs/operating/errors.md")
 PROGRAMS = {"mixpay": mixpay, "mixpay-relay": mixpay_relay}
-DOCUMENTS = (
-    "README.md", "CONTRIBUTING.md", "docs/deploying.md", "docs/operating.md", "docs/sponsors.md", *OPERATING,
-)  # fmt: skip
+PAGES = ("docs/deploying.md", "docs/operating.md", "docs/sponsoring.md", "docs/sponsors.md", *OPERATING)
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", *PAGES)
 
 
 def shown() -> Iterator[tuple[str, str]]:

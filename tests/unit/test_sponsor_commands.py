@@ -23,6 +23,7 @@ from mixpay.cli.sponsor import sponsor
 from mixpay.errors import UserError
 from mixpay.parameters import TOKEN
 from mixpay.sponsor.config import Home
+from mixpay.sponsor.policies import read_settings
 from mixpay.sponsor.policies.api_key import ApiKeyPolicy
 from mixpay.sponsor.policy import Quotas
 from mixpay.types import Account, Amount
@@ -115,6 +116,19 @@ def test_init_writesNothing_whenWhatItIsToldIsWrong(world: World, tmp_path: Path
     assert not world.home.config_path.exists()
 
 
+def test_init_writesThePolicies_thatItIsTold(world: World) -> None:
+    chosen = ["--policy", "work,difficulty=64,raise_after=0", "--policy", "api-key,name=ours,entry_passes=2"]
+    wrong = [("weather", "there is no kind 'weather'"), ("work,difficulty=much", "difficulty")]
+    for text, says in [*wrong, ("work,difficulty", "it reads KIND,NAME=VALUE"), ("work,x=1", "x")]:
+        assert says in fault(run(world, "init", *first(world), "--policy", text))
+        assert not world.home.config_path.exists()
+    assert run(world, "init", *first(world), *chosen).exit_code == 0
+    work, key = read_settings(world.home.load().policy)
+    assert (work.kind, work.own.difficulty, work.own.raise_after) == ("work", 64, 0)
+    assert (key.name, key.kind, key.quotas) == ("ours", "api-key", Quotas(entry=2, mailbox=4))
+    assert "edit its [[policy]] tables" in fault(run(world, "init", *chosen))
+
+
 def test_init_and_create_keepSettings_andSaySoWhenOthersAreNamed(world: World, tmp_path: Path) -> None:
     funded(world)
     assert run(world, "init", *first(world)).exit_code == 0
@@ -161,8 +175,8 @@ def test_apiKey_isShownOnce_andKnownByItsHash(world: World) -> None:
 
 
 def test_everyCommand_showsAnExample() -> None:
-    names = ["init", "create", "fund", "invite", "api-key", "serve", "status", "invoice", "pause", "resume"]
-    names += ["openapi", "withdraw"]
+    names = ["init", "create", "fund", "invite", "api-key", "serve", "openapi"]
+    names += ["status", "invoice", "pause", "resume", "withdraw"]
     assert sponsor.list_commands(click.Context(sponsor)) == names
     help_text = CliRunner().invoke(sponsor, ["--help"]).output
     assert re.findall(r"^  ([\w-]+)  +\S", help_text.split("Commands:")[1], re.MULTILINE) == names

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from mixpay.chain.rpc import Rpc
 from mixpay.sponsor.policy import Policy, Quotas
+
+if TYPE_CHECKING:  # a dApp that answers callbacks needs no chain, which is slow to load
+    from mixpay.chain.rpc import Rpc
 
 
 @dataclass(frozen=True, slots=True)

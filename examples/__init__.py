@@ -1,0 +1,1 @@
+"""Programs that use Mixpay, to be read and copied."""

@@ -1,0 +1,1 @@
+"""A dApp whose users send for free; see README.md."""
