@@ -12,6 +12,7 @@ from mixpay.cli.local_chain import chain_option
 from mixpay.demo.devnet import keep_network
 from mixpay.demo.processes import Interrupted
 from mixpay.demo.stage import Stage
+from mixpay.urls import sponsor_url
 
 
 @click.command(
