@@ -42,8 +42,6 @@ def test_config_keepsWhatIsShownToTheSponsor(tmp_path: Path):
     config = ClientConfig(
         *("http://a", "b", "http://c"),
         policy="login",
-        token='se"cret',
-        token_file="t.txt",
         token_command=["print token", "--now", 'with "quotes"'],
         wallet_key_file="k.json",
         wallet_password_file="w.txt",
@@ -51,7 +49,21 @@ def test_config_keepsWhatIsShownToTheSponsor(tmp_path: Path):
     )
     home.write_config(config)
     assert home.config() == config
-    assert "cret" not in repr(config)
+    for number, field in enumerate(("token", "token_file")):
+        home = Home(tmp_path / str(number))
+        config = ClientConfig(*("http://a", "b", "http://c"), **{field: 'se"cret'})
+        home.write_config(config)
+        assert home.config() == config
+        assert "cret" not in repr(config)
+
+
+def test_config_refusesATokenOfTwoSources(tmp_path: Path):
+    home = Home(tmp_path / "home")
+    home.write_config(ClientConfig("http://a", "b", "http://c", token="t"))
+    text = home.config_file.read_text()
+    home.config_file.write_text(text.replace('token_file = ""', 'token_file = "f"'))
+    with pytest.raises(UserError, match="say once where the token comes from"):
+        home.config()
 
 
 def test_config_saysHowToBegin_whenThereIsNone(tmp_path: Path):
