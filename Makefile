@@ -1,7 +1,7 @@
 # Everything here sets up what it needs first, once: the stamps below say what was installed from which lists.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo verify-deployment test test-unit test-contracts test-e2e test-api contracts coverage halmos campaign mutants fuzz chaos gas bench abuse lint artifacts check-artifacts clean
+.PHONY: help setup setup-postgres demo verify-deployment test test-unit test-contracts test-e2e test-api contracts coverage halmos campaign mutants fuzz chaos gas bench bench-issuer abuse lint artifacts check-artifacts clean
 
 # A process that crashes says where: names of functions and lines, no values.
 export PYTHONFAULTHANDLER := 1
@@ -30,6 +30,9 @@ $(PYTHON_READY): requirements/dev.txt pyproject.toml scripts/setup_python.sh
 $(NODE_READY): package.json package-lock.json scripts/setup_node.sh
 	@scripts/setup_node.sh
 	@touch $@
+
+setup-postgres: ## install PostgreSQL from the system's packages, if there is none: for an issuer's tests and figures
+	@scripts/setup_postgres.sh
 
 # Halmos pins other versions than the rest needs, so it has an environment of its own; only who asks for it gets it.
 $(HALMOS_READY): requirements/halmos.txt $(PYTHON_READY)
@@ -90,6 +93,9 @@ $(BENCH_READY): requirements/bench.txt scripts/setup_bench.sh $(PYTHON_READY)
 
 bench: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what a packet costs, layer by layer; LAYERS="hop book", STRICT=1; writes reports/bench.json, with WRITE=1 docs/bench.md
 	@python -m bench $(LAYERS) $(if $(WRITE),--write) $(if $(STRICT),--strict)
+
+bench-issuer: $(READY) ## passes an issuer signs a second, beside raw signatures; SHORT=1; writes reports/issuer.json
+	@python -m bench.issuer $(if $(SHORT),--short)
 
 abuse: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what farming a sponsor's passes brings; SEED=1, N=short: a small registry; writes reports/abuse.json, with WRITE=1 docs/abuse.md
 	@python -m abuse $(if $(filter short,$(N)),--short) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write) $(if $(STRICT),--strict)

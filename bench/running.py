@@ -80,44 +80,58 @@ class Daemon(Process):
             time.sleep(0.1)
 
 
-class LoadProcess(Process):
+class Ordered(Process):
+    """A process that carries out orders, one at a time: a line of JSON each, and one for its answer."""
+
+    def __init__(self, folder: Path, name: str, module: str, *arguments: str) -> None:
+        super().__init__(folder, name, module, *arguments, pipes=True)
+
+    def order(
+        self,
+        order: dict[str, Any],
+        meanwhile: Callable[[], object] = lambda: time.sleep(0.02),
+        limit: float = _UP,
+    ) -> dict[str, Any]:
+        """`meanwhile` is called again and again while it is carried out. Raises BenchFailed."""
+        if self._process.stdin is None:
+            raise BenchFailed(f"{self.log.stem} takes no orders")
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return self.answer(meanwhile, limit)
+
+    def answer(self, meanwhile: Callable[[], object], limit: float) -> dict[str, Any]:
+        """What it says next."""
+        output, end = self._process.stdout, time.monotonic() + limit
+        if output is None:
+            raise BenchFailed(f"{self.log.stem} gives no answers")
+        while not select.select([output], [], [], 0)[0]:
+            self.check()
+            if time.monotonic() > end:
+                raise BenchFailed(f"{self.log.stem} did not answer in {limit:.0f} s (log: {self.log})")
+            meanwhile()
+        answer: dict[str, Any] = json.loads(output.readline() or "{}")
+        if not answer and self._process.poll() is not None:
+            self.check()
+        return answer
+
+
+class LoadProcess(Ordered):
     """`bench.load`: one order at a time; `meanwhile` is called again and again while it is carried out."""
 
     def __init__(self, folder: Path, name: str, script: Path, *options: str) -> None:
-        super().__init__(folder, name, "bench.load", str(script), *options, pipes=True)
+        super().__init__(folder, name, "bench.load", str(script), *options)
 
     def ready(self) -> None:
         """Wait until all its links are open."""
-        self._answer(lambda: time.sleep(0.02), _UP)
+        self.answer(lambda: time.sleep(0.02), _UP)
 
     def prepare(self, packets: int) -> None:
         """Have packets made."""
-        self._order({"do": "prepare", "packets": packets}, lambda: time.sleep(0.02), 600.0)
+        self.order({"do": "prepare", "packets": packets})
 
     def run(
         self, pid: int, rate: float | None, seconds: float, warm: float, meanwhile: Callable[[], object]
     ) -> dict[str, Any]:
         """See `bench.load`."""
         order = {"do": "run", "rate": rate, "seconds": seconds, "warm": warm, "pid": pid}
-        return self._order(order, meanwhile, seconds + warm + _UP)
-
-    def _order(self, order: dict[str, Any], meanwhile: Callable[[], object], limit: float) -> dict[str, Any]:
-        if self._process.stdin is None:
-            raise BenchFailed("the load takes no orders")
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return self._answer(meanwhile, limit)
-
-    def _answer(self, meanwhile: Callable[[], object], limit: float) -> dict[str, Any]:
-        output, end = self._process.stdout, time.monotonic() + limit
-        if output is None:
-            raise BenchFailed("the load gives no answers")
-        while not select.select([output], [], [], 0)[0]:
-            self.check()
-            if time.monotonic() > end:
-                raise BenchFailed(f"the load did not answer in {limit:.0f} s (log: {self.log})")
-            meanwhile()
-        answer: dict[str, Any] = json.loads(output.readline() or "{}")
-        if not answer and self._process.poll() is not None:
-            self.check()
-        return answer
+        return self.order(order, meanwhile, seconds + warm + _UP)

@@ -28,10 +28,11 @@ from mixpay.client.identity import Identity
 from mixpay.client.issuer import Issuer
 from mixpay.client.relays import MailboxSocket
 from mixpay.client.route import Packed, Packer
-from mixpay.client.wallet import DrawnPass, NoPass, Wallet
+from mixpay.client.wallet import DrawnPass, NoPass, Ticks, Wallet
 from mixpay.directory import Directory
 from mixpay.envelope import EnvelopeError, Kind, Message
-from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, PassExhausted
+from mixpay.mailbox import STORAGE_TICKS
+from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, PassExhausted, Tick
 from mixpay.types import RelayId
 from mixpay.wire.client import Down, DownStatus
 
@@ -73,7 +74,8 @@ class Users:
         for relay, drawn in self._mailboxes.items():
             key = self.identity.fetch_key(self.client.view.mark, relay, self.client.view.term)
             async with MailboxSocket.open(self.client.http, drawn.relay) as socket:
-                await socket.create(drawn.stored.key, drawn.stored.owned.shown().encode(), key)
+                shown = drawn.stored.owned.shown().encode()
+                await socket.create(drawn.stored.key, shown, key, self._toll(drawn, STORAGE_TICKS))
             self.addresses.append(self._address(relay))
         view = self.client.view
         snapshot = view.snapshot(view.epoch)
@@ -136,6 +138,13 @@ class Users:
             with contextlib.suppress(NoPass):
                 return await wallet.draw(kind)
 
+    def _toll(self, drawn: DrawnPass, count: int) -> Tick:
+        """What pays a mailbox."""
+        kind, period = KIND_MAILBOX, drawn.stored.owned.scope.period
+        found = self.client.store.passes(kind, period)
+        stored = next(stored for stored in found if stored.row == drawn.stored.row)
+        return Ticks(self.client.store, stored, 0).further(count)
+
     def newest(self, drawn: DrawnPass) -> DrawnPass:
         """The same pass, as far as it is spent by now. Raises PassExhausted."""
         period = drawn.stored.owned.scope.period
@@ -184,7 +193,7 @@ class Users:
                     self.ledger.found(relay.id, message.sequence, self._opened(address, message.body))
                     after = message.sequence
                 if page.messages:
-                    await socket.delete(after)
+                    await socket.delete(after, self._toll(drawn, 1))
                 more = page.more
 
     def _opened(self, address: Address, body: bytes) -> bytes | None:

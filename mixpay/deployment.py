@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from eth_utils.address import to_checksum_address
 
+from mixpay.accounts import show_account
 from mixpay.errors import UserError
 from mixpay.files import write_whole
 from mixpay.parameters import Parameters
@@ -162,7 +162,7 @@ def save(path: Path, deployment: Deployment) -> None:
 
 
 def _texts(kind: type[msgspec.Struct], holder: object) -> dict[str, str]:
-    return {name: to_checksum_address(getattr(holder, name)) for name in kind.__struct_fields__}
+    return {name: show_account(getattr(holder, name)) for name in kind.__struct_fields__}
 
 
 def _accounts(addresses: msgspec.Struct) -> dict[str, Account]:

@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 
-from eth_account import Account
-
 from mixpay.crypto.secp256k1 import N
 from mixpay.errors import UserError
 from mixpay.files import make_private_folder
@@ -79,6 +77,8 @@ def put(folder: Path, name: str, secret: bytes, password: str, *, kdf: Kdf = Kdf
     check_private(folder, 0o700)
     if path.exists():
         raise _exists(folder, name)
+    from eth_account import Account  # noqa: PLC0415 -- slow to load, and not every command needs a key
+
     keyfile = Account.encrypt(bytes(secret), password, kdf="scrypt", iterations=int(kdf))
     try:
         write_private(path, json.dumps(keyfile).encode())
@@ -113,6 +113,8 @@ def _read(path: Path, password: str, what: str) -> Secret:
             raise KeyError("version")
     except (ValueError, KeyError):
         raise UserError(f"{path} is not a key file of version 3: put back a copy of it") from None
+    from eth_account import Account  # noqa: PLC0415 -- as above
+
     try:
         secret = Secret(Account.decrypt(keyfile, password))
     except ValueError:

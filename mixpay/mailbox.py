@@ -8,6 +8,9 @@ Rules
   * Bodies are not held here: an effect hands them to the host's store; `fetch` names the range to read there.
   * The time kept with a message is the hour in which it is dropped, not the moment it came, so that a seized
     disk does not tell when a message arrived.
+  * A mailbox is paid for by one mailbox pass, whose id is kept with it: `STORAGE_TICKS` for its term when it
+    is made, then a tick for each page of messages that its owner confirms (`page_ticks`), whatever they are.
+    In the quarter of a term after that the rest is free. Whoever takes the ticks is not here.
 
     call      outcome                            effects, to be on disk before anything is promised
     create    Created | Refused                  PutMailbox
@@ -35,6 +38,10 @@ from mixpay.types import RelayId
 MAILBOX_ID_BYTES = 16
 NONCE_BYTES = 32
 _LABEL = b"mixpay-mailbox-fetch-v1"
+STORAGE_TICKS = 256
+"""What keeping a mailbox for its term costs: all links of one chain, the smallest tick that makes one."""
+PAGE_MESSAGES = 32
+"""Messages that one tick confirms, and most in one answer."""
 _COARSE_SECONDS = 3600
 _NOBODY = bytes(SigningKey(bytes(NONCE_BYTES)).verify_key)
 """The fetch key against which a signature for a mailbox that does not exist is checked; it opens nothing."""
@@ -53,12 +60,15 @@ class MailboxLimits:
 
 @dataclass(frozen=True, slots=True)
 class PutMailbox:
-    """Store or replace a mailbox's row. Every message below `first` is gone for good."""
+    """Store or replace a mailbox's row. Every message below `first` is gone for good. `payer`: the id of the
+    pass that pays for it, 32 bytes; empty for one that an earlier release made.
+    """
 
     mailbox_id: bytes
     fetch_key: bytes
     expires: int
     first: int
+    payer: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +164,17 @@ class _Box:
     fetch_key: bytes
     expires: int
     first: int
+    payer: bytes
     drop_at: deque[int] = field(default_factory=deque)
 
     @property
     def next(self) -> int:
         return self.first + len(self.drop_at)
+
+
+def page_ticks(messages: int) -> int:
+    """Ticks that confirming so many messages costs."""
+    return -(-messages // PAGE_MESSAGES)
 
 
 def mailbox_id_of(fetch_key: bytes) -> bytes:
@@ -202,7 +218,7 @@ class Mailboxes:
         Raises ValueError if a message has no mailbox or a sequence number is missing in between.
         """
         for row in rows:
-            self._boxes[row.mailbox_id] = _Box(row.fetch_key, row.expires, row.first)
+            self._boxes[row.mailbox_id] = _Box(row.fetch_key, row.expires, row.first, row.payer)
         for mailbox_id, sequence, drop_at in messages:
             box = self._boxes.get(mailbox_id)
             if box is None or sequence != box.next:
@@ -210,19 +226,39 @@ class Mailboxes:
             box.drop_at.append(drop_at)
             self._stored += 1
 
-    def create(self, mailbox_id: bytes, fetch_key: bytes, expires: int, now: int) -> Created | Refused:
-        """Open a mailbox until `expires`, or keep an existing one until then if that is later."""
+    def refusal(self, mailbox_id: bytes, fetch_key: bytes, expires: int, now: int) -> Refused | None:
+        """Why `create` would refuse, if it would: to be known before it is paid for."""
         if not hmac.compare_digest(mailbox_id_of(fetch_key), mailbox_id):
             return Refused("wrong_key")
         if expires <= now:
             return Refused("expired")
-        box = self._boxes.get(mailbox_id)
-        if box is None:
-            if len(self._boxes) >= self._limits.max_mailboxes:
-                return Refused("full")
-            box = self._boxes[mailbox_id] = _Box(fetch_key, expires, 1)
-        box.expires = max(box.expires, expires)
+        if mailbox_id not in self._boxes and len(self._boxes) >= self._limits.max_mailboxes:
+            return Refused("full")
+        return None
+
+    def create(
+        self, mailbox_id: bytes, fetch_key: bytes, expires: int, now: int, payer: bytes = b""
+    ) -> Created | Refused:
+        """Open a mailbox until `expires`, or keep an existing one until then if that is later.
+
+        `payer`: the id of the pass that pays for it from now on.
+        """
+        refusal = self.refusal(mailbox_id, fetch_key, expires, now)
+        if refusal is not None:
+            return refusal
+        box = self._boxes.setdefault(mailbox_id, _Box(fetch_key, expires, 1, payer))
+        box.expires, box.payer = max(box.expires, expires), payer
         return Created(self._announcement(box), (_row(mailbox_id, box),))
+
+    def payer(self, mailbox_id: bytes) -> bytes:
+        """The id of the pass that pays for a mailbox; empty if there is none."""
+        box = self._boxes.get(mailbox_id)
+        return b"" if box is None else box.payer
+
+    def announcement(self, mailbox_id: bytes) -> Announcement | None:
+        """What its owner is told of a mailbox; None if there is none."""
+        box = self._boxes.get(mailbox_id)
+        return None if box is None else self._announcement(box)
 
     def deliver(self, mailbox_id: bytes, body: bytes, now: int) -> Delivered | Refused:
         """Keep a message for the owner of a mailbox."""
@@ -260,6 +296,11 @@ class Mailboxes:
         first = max(after + 1, box.first + _aged(box, now))
         last = min(first + limit, box.next) - 1
         return Span(first, last, last + 1 < box.next, self._announcement(box))
+
+    def confirmed(self, mailbox_id: bytes, upto: int, now: int) -> int:
+        """How many messages that its owner can still fetch `delete` would drop."""
+        box = self._boxes.get(mailbox_id)
+        return 0 if box is None else max(0, min(upto + 1, box.next) - box.first - _aged(box, now))
 
     def delete(self, mailbox_id: bytes, upto: int) -> Deleted | Refused:
         """Drop the messages up to and including `upto`; those already gone do not matter."""
@@ -299,7 +340,7 @@ class Mailboxes:
 
 
 def _row(mailbox_id: bytes, box: _Box) -> PutMailbox:
-    return PutMailbox(mailbox_id, box.fetch_key, box.expires, box.first)
+    return PutMailbox(mailbox_id, box.fetch_key, box.expires, box.first, box.payer)
 
 
 def _aged(box: _Box, now: int) -> int:

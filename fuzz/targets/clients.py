@@ -14,7 +14,7 @@ from fuzz.target import Target, require
 from fuzz.wires import run, settle
 from mixpay.errors import PeerError
 from mixpay.geometry import GEOMETRY
-from mixpay.mailbox import NONCE_BYTES, Mailboxes, mailbox_id_of, sign_challenge
+from mixpay.mailbox import NONCE_BYTES, STORAGE_TICKS, Mailboxes, mailbox_id_of, sign_challenge
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, EntryPassBook, PassSpender
 from mixpay.types import Epoch, RelayId
 from mixpay.wire import client
@@ -62,14 +62,16 @@ def samples() -> tuple[client.ClientFrame, ...]:
     key, me = (world.proven_key().modulus, world.proven_key().proof), world.me(KIND_MAILBOX)
     shown, box = world.issued(KIND_ENTRY).shown().encode(), mailbox_id_of(fetch_key())
     signed, body = sign_challenge(_OWNER, me, _NONCE, box), bytes(GEOMETRY.user_size)
-    terms = client.MailboxTerms(4096, 604_800, 1_700_000_000, 1)
+    terms = client.MailboxTerms(4096, 604_800, 1_700_000_000, 1, 256, 16_128)
     message = client.StoredMessage(1, body)
     return (
         client.PresentPass(*key, shown),
         *sends(3),
-        client.MailboxCreate(*key, world.issued(KIND_MAILBOX).shown().encode(), fetch_key()),
+        client.MailboxCreate(
+            *key, world.issued(KIND_MAILBOX).shown().encode(), fetch_key(), toll(STORAGE_TICKS)
+        ),
         client.MailboxFetch(box, 0, signed),
-        client.MailboxDelete(1),
+        client.MailboxDelete(1, (toll(STORAGE_TICKS + 1),)),
         client.PassOk(3),
         client.PassRefused("wrong_relay"),
         client.Down(1, client.DownStatus.ACKNOWLEDGED, bytes(32), client.DownKind.DUMMY, body),
@@ -79,7 +81,16 @@ def samples() -> tuple[client.ClientFrame, ...]:
         client.MailboxMessages(terms, (), False),
         client.Done(),
         client.Refused("not_the_owner"),
+        client.MailboxDelete(1, ()),
     )
+
+
+def toll(number: int) -> client.ShownTick:
+    """A tick of the mailbox pass."""
+    spender = PassSpender(world.issued(KIND_MAILBOX), number - 1)
+    spender.reserve(1)
+    tick = spender.next_tick()
+    return client.ShownTick(tick.chain, tick.k, tick.link)
 
 
 def sends(count: int) -> list[client.Send]:

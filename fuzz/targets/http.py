@@ -22,10 +22,10 @@ from mixpay.errors import ChainUnavailable
 from mixpay.mailbox import Mailboxes
 from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Redemption, Scope
 from mixpay.sponsor import api, service
-from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod
+from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod, Wanted
 from mixpay.sponsor.keys import Period
 from mixpay.sponsor.policies.open import OpenPolicy
-from mixpay.sponsor.policy import Identified, Policies
+from mixpay.sponsor.policy import Policies
 from mixpay.types import Epoch
 from mixpay.wire import client
 from relay.clients.gateway import Gateway
@@ -156,10 +156,13 @@ def _gateway_seeds() -> list[bytes]:
 
 
 class _Inline(service.Service):
-    """The issuer's work is done where it is asked for, instead of on its thread."""
+    """The issuer's work is done where it is asked for, instead of on its threads."""
 
     async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
         return work(*arguments)
+
+    async def signed(self, wanted: Wanted) -> api.SignAnswer:
+        return cast(_Issuer, self._issuer).sign(wanted)
 
 
 class _Issuer:
@@ -175,9 +178,9 @@ class _Issuer:
     def scope(self, period: Period) -> Scope:
         return Scope(1, bytes(20), 1, period.kind, period.number)
 
-    def sign(self, request: api.SignRequest, identified: Identified, epoch: Epoch) -> api.SignAnswer:
-        require(identified.policy == "open", "nobody is let in by a policy that is not there")
-        return api.SignAnswer(request.blinded, 1)
+    def sign(self, wanted: Wanted) -> api.SignAnswer:
+        require(wanted.identified.policy == "open", "nobody is let in by a policy that is not there")
+        return api.SignAnswer(wanted.request.blinded, 1)
 
     def redeemable(self, period: Period, now: int) -> None:
         if period.number > world.EPOCH:

@@ -8,11 +8,11 @@ from fuzz import world
 from fuzz.target import Target, require
 from mixpay.accounts import parse_account, show_account
 from mixpay.address import ADDRESS_BYTES, Address, parse
-from mixpay.client.issuer import checked_url
 from mixpay.endpoint import EndpointError, parse_endpoint
 from mixpay.envelope import MAX_NAME, safe_name, safe_text
 from mixpay.errors import UserError
 from mixpay.types import Account, RelayId
+from mixpay.urls import sponsor_url
 
 
 def _text(data: bytes) -> str:
@@ -122,7 +122,7 @@ def run_shown(data: bytes) -> None:
     require(not any(c in shown for c in "\x1b\r\x00\u202e\u2066\ufeff"), "a text does not move the cursor")
     require(len(shown) <= 6 * len(data), "a text does not grow")
     with suppress(UserError):
-        checked_url(_text(data))
+        sponsor_url(_text(data))
 
 
 def _shown_seeds() -> list[bytes]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 import tenacity
@@ -35,6 +34,7 @@ from mixpay.chain.records import (
 from mixpay.deployment import Deployment
 from mixpay.errors import ChainUnavailable, UserError
 from mixpay.types import Account
+from mixpay.urls import rpc_origin
 
 T = TypeVar("T")
 _BUSY = {-32005, 429}  # rate limits, as providers say them
@@ -45,7 +45,7 @@ class Rpc:
     `attempts`, and RpcError when it answers with an error."""
 
     def __init__(self, url: str, *, timeout: float = 10.0, attempts: int = 4) -> None:
-        self.shown = _shown(url)
+        self.shown = rpc_origin(url)
         self._provider = HTTPProvider(url, {"timeout": timeout}, exception_retry_configuration=None)
         self._over = threading.Event()
         self._repeat = tenacity.Retrying(
@@ -185,18 +185,6 @@ def _parse_logs(items: Any) -> list[Log]:
 def _or_none(parse: Callable[[Any], T]) -> Callable[[Any], T | None]:
     """What may be absent."""
     return lambda found: None if found is None else parse(found)
-
-
-def _shown(url: str) -> str:
-    """Scheme, host and port. Raises UserError if the text is no such address."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        parts, port = urlsplit(""), ""
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError(f"not an RPC address: {url!r}; one looks like http://127.0.0.1:8545")
-    return f"{parts.scheme}://{parts.hostname}{port}"
 
 
 def connect(

@@ -1,7 +1,8 @@
 """The command `mixpay`.
 
 main.py         the group of commands
-user.py         init, address, send, receive
+init.py         init, which loads little
+user.py         address, receive
 sponsor.py      sponsor: create and fund a campaign, serve passes
 demo.py         demo: the whole loop on a chain of its own
 devnet.py       devnet: the same network, until Ctrl-C

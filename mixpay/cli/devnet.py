@@ -9,10 +9,10 @@ from rich.console import Console
 
 from mixpay.cli.common import INTERRUPTED
 from mixpay.cli.local_chain import chain_option
-from mixpay.client.issuer import checked_url
 from mixpay.demo.devnet import keep_network
 from mixpay.demo.processes import Interrupted
 from mixpay.demo.stage import Stage
+from mixpay.urls import sponsor_url
 
 
 @click.command(
@@ -28,11 +28,10 @@ from mixpay.demo.stage import Stage
 )
 @click.option(
     "--sponsor",
-    "sponsor_url",
     metavar="URL",
     help="Have no sponsor: wait for yours, which serves campaign 1 here (docs/sponsoring.md).",
 )
-def devnet(chain: str, keep: bool, folder: Path | None, sponsor_url: str | None) -> int:
+def devnet(chain: str, keep: bool, folder: Path | None, sponsor: str | None) -> int:
     """Run a chain, nine relays and a sponsor until Ctrl-C, and print the commands that use them.
 
     Takes half a minute to begin. An epoch lasts an hour of real time; `kill -USR1` begins the next one at
@@ -46,7 +45,7 @@ def devnet(chain: str, keep: bool, folder: Path | None, sponsor_url: str | None)
             keep=keep,
             program=chain,
             folder=folder and folder.expanduser(),
-            sponsor_url=sponsor_url and checked_url(sponsor_url),
+            sponsor_url=sponsor and sponsor_url(sponsor),
         )
     except Interrupted:
         click.echo("interrupted", err=True)

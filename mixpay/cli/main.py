@@ -11,7 +11,7 @@ from mixpay import __version__
 from mixpay.cli.common import Commands, run_program
 
 _COMMANDS = {
-    "init": ("mixpay.cli.user:init", "Make your folder and its settings."),
+    "init": ("mixpay.cli.init:init", "Make your folder and its settings."),
     "address": ("mixpay.cli.user:address", "Print your address, to give to others."),
     "send": ("mixpay.cli.sending:send", "Send a text or a file to an address."),
     "receive": ("mixpay.cli.user:receive", "Fetch your messages."),

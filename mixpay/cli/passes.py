@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from mixpay.cli import common
-from mixpay.cli.user import home_option
+from mixpay.cli.init import home_option
 from mixpay.client import app
 from mixpay.client.fetch_store import ListedPass
 from mixpay.client.home import Home

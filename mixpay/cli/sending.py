@@ -18,7 +18,8 @@ from mixpay import address as addresses
 from mixpay.address import Address
 from mixpay.cli import common
 from mixpay.cli.delivery import shown_report, shown_sent
-from mixpay.cli.user import ask_password, home_option
+from mixpay.cli.init import home_option
+from mixpay.cli.user import ask_password
 from mixpay.client import app
 from mixpay.client.home import Home
 from mixpay.client.letters import Delivery, send_acknowledged

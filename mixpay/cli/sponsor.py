@@ -217,25 +217,34 @@ def fund(
 
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
 @home_option
+@click.option(
+    "--database",
+    metavar="URL",
+    help="postgresql://user@host/name, for several instances; else what sponsor.toml says. "
+    "Its password: PGPASSWORD in the environment.",
+)
 @common.password_option
 @common.log_format_option
 @common.verbose_option
-def serve(folder: Path, password_file: Path | None, log_format: str, verbose: bool) -> None:
+def serve(
+    folder: Path, database: str | None, password_file: Path | None, log_format: str, verbose: bool
+) -> None:
     """Serve passes until interrupted, and keep the campaign's keys registered ahead of time.
 
-    Prints the service's address when it is ready.
+    Prints the service's address when it is ready. Several instances, each with a copy of the folder, may
+    serve one campaign on one database server.
     """
     common.log_to_stderr(log_format, verbose)
     home = Home(folder.expanduser())
-    asyncio.run(_serve(home, common.ask_password(password_file), click.echo))
+    asyncio.run(_serve(home, common.ask_password(password_file), click.echo, database))
 
 
-async def _serve(home: Home, password: str, ready: Callable[[str], None]) -> None:
+async def _serve(home: Home, password: str, ready: Callable[[str], None], database: str | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await app.serve(home, password, stop, ready)
+    await app.serve(home, password, stop, ready, database)
 
 
 def _table(text: str) -> dict[str, str]:

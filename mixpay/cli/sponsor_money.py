@@ -45,7 +45,7 @@ def status(folder: Path, release: int | None, as_json: bool) -> None:
     home = Home(folder.expanduser())
     desk = Desk(home, release)
     rules, refusals = rules_of(desk.config), refusals_of(home.folder)
-    if not home.database(desk.later).exists():
+    if not home.database(desk.config.database, desk.later).may_exist:
         accountant = Accountant(desk.rpc, desk.deployment, desk.campaign, None, rules, desk.later)
         report = accountant.account(refusals)
     else:
@@ -153,4 +153,4 @@ def _set_pause(home: Home, release: int | None, *, paused: bool) -> float:
 
 def _store(desk: Desk) -> Store:
     place = desk.deployment.chain_id, desk.deployment.pool, desk.campaign
-    return Store(desk.home.database(desk.later), *place)
+    return Store(desk.home.database(desk.config.database, desk.later), *place)

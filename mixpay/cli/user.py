@@ -1,10 +1,9 @@
-"""`mixpay init`, `address`, `send`, `receive`: a user's commands."""
+"""`mixpay address`, `receive`: a user's commands."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -13,100 +12,19 @@ from typing import Any
 
 import click
 
-from mixpay import deployment as deployments
 from mixpay.address import Address
-from mixpay.chain.rpc import Rpc
 from mixpay.cli import common
 from mixpay.cli.delivery import shown_acks, shown_sent
+from mixpay.cli.init import home_option
 from mixpay.client import app
 from mixpay.client.courier import Courier
 from mixpay.client.errors import RelayUnavailable
 from mixpay.client.files import save_new
-from mixpay.client.home import ClientConfig, Home
+from mixpay.client.home import Home
 from mixpay.client.inbox import Arrived
-from mixpay.client.issuer import checked_url
 from mixpay.envelope import Kind, safe_text
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
-
-home_option = click.option(
-    "--home",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("~/.mixpay"),
-    show_default=True,
-    envvar="MIXPAY_HOME",
-    help="Your folder: settings, keys, passes.",
-)
-
-
-@click.command(
-    epilog="Example: mixpay init --rpc http://127.0.0.1:8545 --deployment network.json "
-    "--sponsor http://127.0.0.1:8850"
-)
-@home_option
-@click.option(
-    "--rpc", "rpc_url", required=True, help="JSON-RPC endpoint of the chain; use one that you trust."
-)
-@click.option(
-    "--deployment",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The network's deployment file.",
-)
-@click.option(
-    "--sponsor", "sponsor_url", required=True, help="Who gives you passes: the address of its issuer."
-)
-@click.option("--campaign", type=click.IntRange(1), help="The sponsor's campaign; else the first it names.")
-@click.option("--policy", default="", help="Which of the sponsor's ways to get passes, by name.")
-@click.option("--invitation", default="", help="An invitation code, if the sponsor gave you one.")
-@click.option("--token", default="", help="The token of the dApp that pays, if it does not change.")
-@click.option(
-    "--token-file", type=click.Path(path_type=Path, dir_okay=False), help="A file that holds that token."
-)
-@click.option("--token-command", default="", help="A program that prints that token, as for a shell.")
-@click.option(
-    "--wallet-key-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Key file of an Ethereum account to sign in with.",
-)
-@click.option(
-    "--wallet-password-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A file with the key file's password.",
-)
-def init(
-    folder: Path,
-    rpc_url: str,
-    deployment: Path,
-    sponsor_url: str,
-    campaign: int | None,
-    policy: str,
-    invitation: str,
-    token: str,
-    token_file: Path | None,
-    token_command: str,
-    wallet_key_file: Path | None,
-    wallet_password_file: Path | None,
-) -> None:
-    """Make your folder and its settings. You need no wallet, no ether and no tokens."""
-    deployments.load(deployment)
-    Rpc(rpc_url)  # refuses what is no address
-    home = Home(folder.expanduser())
-    network = rpc_url, str(deployment.resolve()), checked_url(sponsor_url)
-    config = ClientConfig(
-        *network,
-        campaign,
-        policy=policy,
-        invitation=invitation,
-        token=token,
-        token_file=_absolute(token_file),
-        token_command=_words(token_command),
-        wallet_key_file=_absolute(wallet_key_file),
-        wallet_password_file=_absolute(wallet_password_file),
-    )
-    home.write_config(config)
-    click.echo(f"settings in {home.config_file}; next: mixpay address", err=True)
 
 
 @click.command(epilog="Example: mixpay address")
@@ -170,10 +88,11 @@ def receive(
 ) -> None:
     """Fetch your messages: print texts, write files into a folder.
 
-    A message leaves your mailbox once it is on your disk. What has not arrived completely is kept for the
-    next time. Senders who ask for it (`mixpay send --acknowledged`) are told what has arrived, by a packet of
-    your own pass; and what you sent so is sent again, as far as it did not arrive. With --follow passes are
-    fetched ahead of need, as by `mixpay passes keep`.
+    A message leaves your mailbox once it is on your disk, with --follow up to ten minutes later: deleting a
+    page of messages costs a tick of your mailbox pass, whatever they are. What has not arrived completely is
+    kept for the next time. Senders who ask for it (`mixpay send --acknowledged`) are told what has arrived,
+    by a packet of your own pass; and what you sent so is sent again, as far as it did not arrive. With
+    --follow passes are fetched ahead of need, as by `mixpay passes keep`.
     """
     if not direct:
         raise UserError(
@@ -199,17 +118,6 @@ def receive(
             _conclude(received, as_json)
 
     asyncio.run(run())
-
-
-def _absolute(path: Path | None) -> str:
-    return "" if path is None else str(path.expanduser().resolve())
-
-
-def _words(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError as error:
-        raise UserError(f"--token-command: {error}") from None
 
 
 def ask_password(password_file: Path | None, new: bool) -> str:

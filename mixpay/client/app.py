@@ -246,7 +246,8 @@ class Receiver:
                 "receive", lambda: self._client.tell("waiting for another command")
             ):
                 self._hand_over(courier, courier.inbox.catch_up(_now()))
-                await mailboxes.empty(courier.inbox, _now(), partial(self._hand_over, courier), found)
+                handing = partial(self._hand_over, courier)
+                await mailboxes.empty(courier.inbox, _now(), handing, found, patient=not last)
             await courier.send_due()
             if self._acknowledges:
                 await courier.acknowledge(last=last)

@@ -11,7 +11,9 @@ from mixpay.types import Epoch
 
 FETCH_SCHEMA = """
 -- When (chain time) the spare entry pass of an epoch is to be fetched.
-CREATE TABLE spares (epoch INTEGER PRIMARY KEY, at INTEGER NOT NULL)
+CREATE TABLE spares (epoch INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+-- The pass that pays for a mailbox.
+ALTER TABLE mailboxes ADD COLUMN pass INTEGER
 """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -12,10 +11,10 @@ import tenacity
 
 from mixpay.client.credentials import NOTHING, CredentialSource, Wanted
 from mixpay.client.errors import IssuerRefused, IssuerUnavailable
-from mixpay.errors import UserError
 from mixpay.sponsor import remote
 from mixpay.sponsor.api import CAMPAIGN_PATH, SIGN_PATH, CampaignAnswer, SignAnswer, SignRequest
 from mixpay.types import Account
+from mixpay.urls import sponsor_url
 
 _TIMEOUT = 20.0
 _ATTEMPTS = 3
@@ -36,17 +35,6 @@ _ADVICE = {
 _Answer = TypeVar("_Answer", CampaignAnswer, SignAnswer)
 
 
-def checked_url(url: str) -> str:
-    """The address of a sponsor. Raises UserError if it is none."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # brackets around what is no IPv6 address
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError(f"not the address of a sponsor: {url!r}; it looks like https://sponsor.example")
-    return url.rstrip("/")
-
-
 class Issuer:
     """One sponsor's issuer, for its campaign in a pool. `credentials`: what is shown to get a pass."""
 
@@ -57,7 +45,7 @@ class Issuer:
         pool: Account,
         credentials: CredentialSource = NOTHING,
     ) -> None:
-        self._remote = remote.RemoteIssuer(session, checked_url(url), pool, timeout=_TIMEOUT)
+        self._remote = remote.RemoteIssuer(session, sponsor_url(url), pool, timeout=_TIMEOUT)
         self._credentials = credentials
         self._described: tuple[float, CampaignAnswer] | None = None
 

@@ -1,4 +1,10 @@
-"""Mailboxes: making one, and emptying them directly, which shows a mailbox relay our network address."""
+"""Mailboxes: making one, and emptying them directly, which shows a mailbox relay our network address.
+
+What was fetched is confirmed, so that the relay drops it, by ticks of the mailbox's pass: one for a page of
+messages, whatever is in it (`mixpay/mailbox.py`). Who looks again soon waits a while for a page to fill. When
+the relay takes no ticks, or there are none, messages are fetched all the same, and lie there until they are
+too old, or the term is over, from when on that is free.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +20,22 @@ from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox
 from mixpay.client.relays import MailboxSocket
 from mixpay.client.store import ClientStore
-from mixpay.client.wallet import DrawnPass, Wallet
+from mixpay.client.wallet import DrawnPass, Ticks, Wallet
+from mixpay.mailbox import PAGE_MESSAGES, STORAGE_TICKS, page_ticks
 from mixpay.network import NetworkView
-from mixpay.passes import KIND_MAILBOX
+from mixpay.passes import KIND_MAILBOX, PassExhausted, Tick
 from mixpay.snapshot import RelayRecord
 from mixpay.types import RelayId, Term
+from mixpay.wire.client import MailboxMessages, MailboxTerms
 
 GRACE_DIVISOR = 4
 """A mailbox lives for a quarter of a term longer than its term."""
+PATIENCE_SECONDS = 600
+"""How long fetched messages that fill no page wait for others at most, until they are confirmed."""
+MOST_UNANSWERED = 512
+"""Ticks beyond the last that a relay says it holds, at which it gets no more: half of what it may refuse as a
+gap.
+"""
 MAX_PAGES = 256
 """Pages taken from one mailbox in a round: twice the usual quota. What is left waits for the next round."""
 _SEQUENCES = 1 << 63
@@ -40,6 +54,44 @@ class Round:
     troubles: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One look into one mailbox."""
+
+    relay: RelayRecord
+    term: Term
+    inbox: Inbox
+    now: int
+    deliver: Callable[[list[Arrived]], None]
+    round: Round
+    patient: bool
+
+
+@dataclass(slots=True)
+class Unconfirmed:
+    """Messages on our disk that still lie in a mailbox: how many, up to which sequence, since when."""
+
+    count: int = 0
+    upto: int = 0
+    since: int = 0
+    refused_at: int | None = None
+    """When the relay, or the pass, did not let us confirm them."""
+
+    def add(self, count: int, upto: int, now: int) -> None:
+        """More were taken."""
+        if not self.count:
+            self.since = now
+        self.count, self.upto = self.count + count, upto
+
+    def is_to_confirm(self, now: int, *, patient: bool, more: bool) -> bool:
+        """Whether it is time: a page is full, or nobody waits for it to fill."""
+        if self.refused_at is not None and now < self.refused_at + PATIENCE_SECONDS:
+            return False
+        if self.count >= PAGE_MESSAGES:
+            return True
+        return bool(self.count) and not more and not (patient and now < self.since + PATIENCE_SECONDS)
+
+
 class Mailboxes:
     """A user's mailboxes at relays. `tell` gets lines for the user."""
 
@@ -53,6 +105,7 @@ class Mailboxes:
     ) -> None:
         self._http, self._view, self._store, self._identity = http, view, store, identity
         self._tell = tell
+        self._due: dict[tuple[RelayId, Term], Unconfirmed] = {}
 
     def current(self) -> Address | None:
         """The address of this term's mailbox, if there is one at a relay that is still there."""
@@ -69,21 +122,25 @@ class Mailboxes:
         while True:
             drawn = await wallet.draw(KIND_MAILBOX)
             try:
-                await self._create(drawn)
+                await self._create(drawn, wallet.ticks(drawn, 0))
             except RelayRefused as error:
                 await wallet.refused(drawn, error.reason)
             except RelayUnavailable as error:
                 wallet.set_aside(drawn, str(error))
+            except PassExhausted as error:
+                wallet.condemn(drawn, str(error))
             else:
                 term = Term(drawn.stored.owned.scope.period)
-                self._store.put_mailbox(drawn.relay.id, term)
+                self._store.put_mailbox(drawn.relay.id, term, drawn.stored.row)
                 return self._identity.address(self._view.mark, drawn.relay.id, term)
 
-    async def _create(self, drawn: DrawnPass) -> None:
+    async def _create(self, drawn: DrawnPass, ticks: Ticks) -> None:
         owned = drawn.stored.owned
         fetch_key = self._identity.fetch_key(self._view.mark, drawn.relay.id, Term(owned.scope.period))
         async with MailboxSocket.open(self._http, drawn.relay) as socket:
-            await socket.create(drawn.stored.key, owned.shown().encode(), fetch_key)
+            # Also if it may be made already, and the answer was lost: no link is shown twice.
+            paid = ticks.further(max(STORAGE_TICKS - ticks.spent, 1))
+            await socket.create(drawn.stored.key, owned.shown().encode(), fetch_key, paid)
 
     def known(self) -> list[tuple[RelayId, Term]]:
         """The mailboxes that live; forgets those whose time is over."""
@@ -102,11 +159,18 @@ class Mailboxes:
         return schedule.end(schedule.last_epoch(term)) + length // GRACE_DIVISOR
 
     async def empty(
-        self, inbox: Inbox, now: int, deliver: Callable[[list[Arrived]], None], round_: Round
+        self,
+        inbox: Inbox,
+        now: int,
+        deliver: Callable[[list[Arrived]], None],
+        round_: Round,
+        *,
+        patient: bool = False,
     ) -> None:
         """Fetch what is in all mailboxes, store it, delete it there, deliver what is complete.
 
-        What went wrong with a mailbox stands in the round; the others are emptied all the same.
+        What went wrong with a mailbox stands in the round; the others are emptied all the same. `patient`:
+        there is another look soon.
         """
         for relay, term in self.known():
             record = self._record(relay)
@@ -115,7 +179,9 @@ class Mailboxes:
                     raise RelayUnavailable(
                         f"relay {relay}, which keeps a mailbox of yours, has left the network"
                     )
-                await self._empty_one(record, term, inbox, now, deliver, round_)
+                waits = patient and term >= self._view.term  # what is free is done at once
+                visit = Visit(record, term, inbox, now, deliver, round_, patient=waits)
+                await self._empty_one(visit)
             except (RelayUnavailable, RelayRefused) as error:
                 round_.troubles.append(f"the mailbox at relay {relay}: {error}")
 
@@ -123,35 +189,64 @@ class Mailboxes:
         """Where to find a relay; one that has left may still serve until the epoch ends."""
         return self._view.relay(relay) or self._view.snapshot(self._view.epoch).by_id(relay)
 
-    async def _empty_one(
-        self,
-        relay: RelayRecord,
-        term: Term,
-        inbox: Inbox,
-        now: int,
-        deliver: Callable[[list[Arrived]], None],
-        round_: Round,
-    ) -> None:
-        mark = self._view.mark
+    async def _empty_one(self, visit: Visit) -> None:
+        mark, relay, term = self._view.mark, visit.relay, visit.term
         seed = self._identity.fetch_seed(mark, relay.id, term)
         mailbox_id = self._identity.address(mark, relay.id, term).mailbox_id
+        due = self._due.setdefault((relay.id, term), Unconfirmed())
         async with MailboxSocket.open(self._http, relay) as socket:
-            after = 0
+            # What lies there unconfirmed from an earlier run is fetched once more, and counted.
+            after = due.upto if due.count else 0
             for _ in range(MAX_PAGES):
                 page = await socket.fetch(mailbox_id, after, seed)
-                if not page.messages:
-                    return
-                bodies = [(message.sequence, message.body) for message in page.messages]
-                _require_rising(relay.id, after, [sequence for sequence, _ in bodies])
-                arrived = inbox.take(relay.id, term, bodies, now)
-                after = bodies[-1][0]
-                await socket.delete(after)
-                round_.fetched += len(bodies)
-                round_.arrived += len(arrived)
-                deliver(arrived)
-                if not page.more:
+                arrived = self._take(visit, after, page) if page.messages else []
+                if page.messages:
+                    after = page.messages[-1].sequence
+                    due.add(len(page.messages), after, visit.now)
+                if due.is_to_confirm(visit.now, patient=visit.patient, more=page.more):
+                    await self._confirm(visit, due, socket, page.terms)
+                visit.deliver(arrived)
+                if not page.more or not page.messages:
                     return
         raise RelayUnavailable(f"relay {relay.id} has more than {MAX_PAGES} pages; the rest waits there")
+
+    @staticmethod
+    def _take(visit: Visit, after: int, page: MailboxMessages) -> list[Arrived]:
+        """Keep a page; the messages that it makes complete."""
+        bodies = [(message.sequence, message.body) for message in page.messages]
+        _require_rising(visit.relay.id, after, [sequence for sequence, _ in bodies])
+        arrived = visit.inbox.take(visit.relay.id, visit.term, bodies, visit.now)
+        visit.round.fetched += len(bodies)
+        visit.round.arrived += len(arrived)
+        return arrived
+
+    async def _confirm(
+        self, visit: Visit, due: Unconfirmed, socket: MailboxSocket, terms: MailboxTerms
+    ) -> None:
+        """Have the relay drop what was taken, if that can be paid for."""
+        try:
+            tick = self._toll(visit, page_ticks(due.count), terms)
+            await socket.delete(due.upto, tick)
+        except (PassExhausted, RelayRefused) as error:
+            due.refused_at = visit.now
+            visit.round.troubles.append(
+                f"the mailbox at relay {visit.relay.id}: {due.count} messages that you have are not deleted "
+                f"there ({error}); they go when they are too old"
+            )
+        else:
+            due.count = 0
+
+    def _toll(self, visit: Visit, count: int, terms: MailboxTerms) -> Tick | None:
+        """What pays for `count` pages; None where that is free. Raises PassExhausted, RelayRefused."""
+        paying = self._store.pass_of_mailbox(visit.relay.id, visit.term)
+        if visit.term < self._view.term or paying is None:
+            return None
+        ticks = Ticks(self._store, paying, terms.furthest)
+        if terms.room < count:
+            raise RelayRefused("campaign_limit")
+        if ticks.spent - terms.furthest > MOST_UNANSWERED:
+            raise PassExhausted("the relay acknowledges none of your ticks")
+        return ticks.further(count)
 
 
 def _require_rising(relay: RelayId, after: int, sequences: list[int]) -> None:

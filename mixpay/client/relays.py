@@ -21,6 +21,7 @@ from mixpay.endpoint import EndpointError, parse_endpoint
 from mixpay.errors import PeerError
 from mixpay.http import HTTP_ERRORS, describe, read_at_most
 from mixpay.mailbox import sign_challenge
+from mixpay.passes import Tick
 from mixpay.snapshot import RelayRecord
 from mixpay.types import Epoch
 from mixpay.wire import client as wire
@@ -160,9 +161,10 @@ class MailboxSocket:
                 raise socket.unexpected(frame)
             yield cls(socket, frame.nonce)
 
-    async def create(self, key: ProvenKey, shown: bytes, fetch_key: bytes) -> wire.MailboxTerms:
-        """Make a mailbox, or find it made. Raises RelayRefused, RelayUnavailable."""
-        answer = await self._socket.ask(wire.MailboxCreate(key.modulus, key.proof, shown, fetch_key))
+    async def create(self, key: ProvenKey, shown: bytes, fetch_key: bytes, tick: Tick) -> wire.MailboxTerms:
+        """Make a mailbox, or find it made; `tick` pays for storage. Raises RelayRefused, RelayUnavailable."""
+        made = wire.MailboxCreate(key.modulus, key.proof, shown, fetch_key, _shown(tick))
+        answer = await self._socket.ask(made)
         if not isinstance(answer, wire.MailboxTerms):
             raise self._socket.unexpected(answer)
         return answer
@@ -175,11 +177,19 @@ class MailboxSocket:
             raise self._socket.unexpected(answer)
         return answer
 
-    async def delete(self, upto: int) -> None:
-        """Drop the fetched messages up to sequence `upto`. Raises RelayRefused, RelayUnavailable."""
-        answer = await self._socket.ask(wire.MailboxDelete(upto))
+    async def delete(self, upto: int, tick: Tick | None) -> None:
+        """Drop the fetched messages up to sequence `upto`, paid by `tick` where that is not free.
+
+        Raises RelayRefused, RelayUnavailable.
+        """
+        paid = () if tick is None else (_shown(tick),)
+        answer = await self._socket.ask(wire.MailboxDelete(upto, paid))
         if not isinstance(answer, wire.Done):
             raise self._socket.unexpected(answer)
+
+
+def _shown(tick: Tick) -> wire.ShownTick:
+    return wire.ShownTick(tick.chain, tick.k, tick.link)
 
 
 def _url(relay: RelayRecord, path: str) -> URL:

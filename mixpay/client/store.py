@@ -138,6 +138,19 @@ class ClientStore(DeliveryTables, FetchTables):
             for row, modulus, proof, record, counter in rows
         ]
 
+    def pass_of_mailbox(self, relay: RelayId, term: Term) -> StoredPass | None:
+        """The pass that pays for a mailbox; None if it is forgotten, or there was none."""
+        found = self._connection.execute(
+            "SELECT id, modulus, proof, record, counter FROM mailboxes"
+            " JOIN passes ON passes.id = mailboxes.pass JOIN campaign_keys USING (kind, period)"
+            " WHERE relay = ? AND term = ?",
+            (relay, term),
+        ).fetchone()
+        if found is None:
+            return None
+        row, modulus, proof, record, counter = found
+        return StoredPass(row, ProvenKey(modulus, proof), OwnedPass.from_record(record), counter)
+
     def set_counter(self, row: int, counter: int) -> None:
         """Count all ticks of a pass up to `counter` as spent."""
         with self._transaction() as db:
@@ -156,11 +169,13 @@ class ClientStore(DeliveryTables, FetchTables):
             for table in ("passes", "requests", "campaign_keys"):
                 db.execute(f"DELETE FROM {table} WHERE kind = ? AND period < ?", (kind, period))  # noqa: S608
 
-    def put_mailbox(self, relay: RelayId, term: Term) -> None:
-        """Note a mailbox that was made: one that is new at its relay counts from the beginning."""
+    def put_mailbox(self, relay: RelayId, term: Term, paid_by: int | None) -> None:
+        """Note a mailbox that was made, and the row of its pass: one that is new at its relay counts from the
+        beginning.
+        """
         with self._transaction() as db:
             db.execute("DELETE FROM taken WHERE relay = ? AND term = ?", (relay, term))
-            db.execute("INSERT OR IGNORE INTO mailboxes VALUES (?, ?)", (relay, term))
+            db.execute("INSERT OR REPLACE INTO mailboxes VALUES (?, ?, ?)", (relay, term, paid_by))
 
     def mailboxes(self) -> list[tuple[RelayId, Term]]:
         """All mailboxes noted, newest term first."""

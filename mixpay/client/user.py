@@ -28,13 +28,13 @@ from mixpay.client.errors import RelayUnavailable
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived
-from mixpay.client.issuer import checked_url
 from mixpay.client.letters import Delivery, send_acknowledged
 from mixpay.client.report import Report
 from mixpay.envelope import Message, text_message
 from mixpay.errors import UserError
 from mixpay.keystore import Kdf
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICKS
+from mixpay.urls import sponsor_url
 
 _KIND_NAMES = {KIND_ENTRY: "entry", KIND_MAILBOX: "mailbox"}
 
@@ -79,7 +79,7 @@ def _settle(home: Home, settings: ClientConfig | None) -> None:
     deployment = Path(settings.deployment).expanduser().resolve()
     deployments.load(deployment)
     Rpc(settings.rpc_url)  # refuses what is no address
-    whole = {"deployment": str(deployment), "sponsor_url": checked_url(settings.sponsor_url)}
+    whole = {"deployment": str(deployment), "sponsor_url": sponsor_url(settings.sponsor_url)}
     settings = msgspec.structs.replace(settings, **whole)
     if not home.config_file.exists():
         home.write_config(settings)

@@ -34,6 +34,7 @@ from mixpay.passes import (
     KIND_MAILBOX,
     TICKS,
     OwnedPass,
+    PassExhausted,
     PassRequest,
     PassSpender,
     Scope,
@@ -62,6 +63,9 @@ LAG_SECONDS = 0.5
 """Before a relay is asked again that seems to be in another epoch."""
 
 _LAGGING = frozenset(("wrong_period", "not_ready"))
+
+_FULL = "full"
+"""A refusal that says nothing against the pass: the relay may take it another time."""
 
 _HOPELESS = frozenset(("wrong_period", "no_key", "malformed"))
 """Refusals after which the same request would be refused again."""
@@ -180,6 +184,8 @@ class Wallet:
         """The relay refused the pass. Returns when it makes sense to draw again; raises BudgetSpent."""
         if reason == CAMPAIGN_LIMIT:
             self.full(drawn)
+        elif reason == _FULL:
+            self.set_aside(drawn, f"relay {drawn.relay.id} has no room for another mailbox ({reason})")
         elif reason not in _LAGGING:
             self.condemn(drawn, reason)
         elif self._patience:
@@ -304,6 +310,23 @@ class Ticks:
         if not self._spender.ready:
             self._store.set_counter(self._row, self._spender.reserve(RESERVED_TICKS))
         return self._spender.next_tick()
+
+    def further(self, count: int) -> Tick:
+        """The tick `count` behind the last one: it pays for all of them. Raises PassExhausted.
+
+        Nothing more is reserved: what is paid so is asked for one by one.
+        """
+        if self._spender.left < count:
+            raise PassExhausted(f"{self._spender.left} ticks of this pass are left, and {count} are needed")
+        goal = self._spender.spent + count
+        self._store.set_counter(self._row, self._spender.reserve(count))
+        self._spender.skip_to(goal - 1)
+        return self._spender.next_tick()
+
+    @property
+    def spent(self) -> int:
+        """Number of the last tick handed out."""
+        return self._spender.spent
 
     def close(self) -> None:
         """Give back what was reserved and not handed out."""

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mixpay import eip712
 from mixpay.chain.events import Event
 from mixpay.deployment import Deployment
+from mixpay.passes import TICK_VALUE
 from mixpay.types import Account, RelayId
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many packets a relay carried in each role, as the sending clients counted them."""
+    """How many packets a relay carried in each role, as the sending clients counted them; and the ticks of
+    mailbox passes that it was paid by the owners of its mailboxes, as these count them.
+    """
 
     entry: int = 0
     mix: int = 0
     mailbox: int = 0
+    tolls: int = 0
 
     @property
     def packets(self) -> int:
         """All of them; each earns one hop price."""
         return self.entry + self.mix + self.mailbox
 
+    @property
+    def worth(self) -> int:
+        """What all this earns, in hop prices."""
+        return self.packets + TICK_VALUE * self.tolls
+
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.entry + other.entry, self.mix + other.mix, self.mailbox + other.mailbox)
+        packets = self.entry + other.entry, self.mix + other.mix, self.mailbox + other.mailbox
+        return Counts(*packets, self.tolls + other.tolls)
+
+
+def added(counts: Iterable[Mapping[RelayId, Counts]]) -> dict[RelayId, Counts]:
+    """All of them together."""
+    found: dict[RelayId, Counts] = {}
+    for each in counts:
+        for relay, count in each.items():
+            found[relay] = found.get(relay, Counts()) + count
+    return found
 
 
 @dataclass(frozen=True, slots=True)

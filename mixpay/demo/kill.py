@@ -8,13 +8,12 @@ receipts for is redeemed and claimed as if nothing had been.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import reduce
 
 from mixpay import address as addresses
-from mixpay.demo.evidence import Counts
+from mixpay.demo.evidence import added
 from mixpay.demo.network import PERIOD, Usage
 from mixpay.demo.processes import DemoFailed
 from mixpay.demo.relays import Place, roles
@@ -167,7 +166,7 @@ class KillStory(Story):
     def _usage(self, victim: Victim, sent: Sent, received: Received) -> Usage:
         everything = (sent, *received.acks)
         return Usage(
-            counts=_added(each.counts.items() for each in everything),
+            counts=added((*(each.counts for each in everything), self.bob.tolls(), self.alice.tolls())),
             packets_delivered=received.packets + sent.fetched,
             users=(self.bob.account(), self.alice.account()),
             killed=frozenset((victim.status.id,)),
@@ -182,11 +181,3 @@ class KillStory(Story):
         }
         paid = all(signed.get(payer, 0) >= due for payer, due in held.items())
         return Killing(victim.status.id, victim.in_flight, repeated, sum(held.values()), paid)
-
-
-def _added(counts: Iterable[Iterable[tuple[RelayId, Counts]]]) -> dict[RelayId, Counts]:
-    found: dict[RelayId, list[Counts]] = {}
-    for each in counts:
-        for relay, count in each:
-            found.setdefault(relay, []).append(count)
-    return {relay: reduce(Counts.__add__, each) for relay, each in found.items()}

@@ -6,8 +6,9 @@ The value of a ticket follows from its place on the path: 5 hop prices for the e
 them surely arrived; its payee says how many tickets it was paid for, and its payer has signed their value.
 All three must fit: so many tickets, of these values, as many as surely arrived at least, and as were given at
 most. A ticket into a killed relay may be lost even of a packet that arrived: the answer may have died with
-it. What the pool signed is 5 hop prices for each packet given to the entry, and every packet that the
-receivers found was the mailbox's last ticket: no packet may be paid for that is not one of these.
+it. What the pool signed is 5 hop prices for each packet given to the entry, and for each tick that the owner
+of a mailbox paid; and every packet that the receivers found was the mailbox's last ticket: no packet may be
+paid for that is not one of these.
 """
 
 from __future__ import annotations
@@ -48,8 +49,12 @@ class Given:
     most: int
 
 
-def i8_with_losses(losses: Losses, signed: Signed, delivered: int) -> Iterator[Objection]:
-    """What does not fit. `delivered`: packets that the receivers took out of their mailboxes."""
+def i8_with_losses(
+    losses: Losses, signed: Signed, delivered: int, tolls: Mapping[RelayId, int]
+) -> Iterator[Objection]:
+    """What does not fit. `delivered`: packets that the receivers took out of their mailboxes; `tolls`: ticks
+    that they paid for these.
+    """
     given, last = _given(losses, signed.operators), 0
     for pair in {*signed.links, *losses.opened, *given}:
         tickets, units = losses.opened.get(pair, 0), signed.links.get(pair, 0)
@@ -61,7 +66,7 @@ def i8_with_losses(losses: Losses, signed: Signed, delivered: int) -> Iterator[O
             last += opened.get(_LAST, 0)
     if last != delivered:
         yield Objection("I8", f"mailboxes were paid for {last} packets, but {delivered} were found in them")
-    yield from _pool(losses, signed)
+    yield from _pool(losses, signed, tolls)
 
 
 def split(given: tuple[Given, ...], tickets: int, units: int, price: int) -> dict[int, int] | None:
@@ -93,11 +98,11 @@ def _given(losses: Losses, operators: Mapping[RelayId, Account]) -> Mapping[_Pai
     return found
 
 
-def _pool(losses: Losses, signed: Signed) -> Iterator[Objection]:
-    ticks: Counter[RelayId] = Counter()
+def _pool(losses: Losses, signed: Signed, tolls: Mapping[RelayId, int]) -> Iterator[Objection]:
+    ticks: Counter[RelayId] = Counter(tolls)
     for path in losses.paths:
         ticks[path.relays[0]] += path.packets
     for relay, account in signed.operators.items():
         paid = sum(amount for (_, payee), amount in signed.pool.items() if payee == account)
         if paid != signed.price * TICK_VALUE * ticks[relay]:
-            yield Objection("I8", f"entry {relay} was signed {paid} for {ticks[relay]} packets")
+            yield Objection("I8", f"relay {relay} was signed {paid} for {ticks[relay]} ticks")

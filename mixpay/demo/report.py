@@ -121,6 +121,7 @@ def _relay_json(relay: RelayResult) -> dict[str, int]:
         "as_entry": relay.counts.entry,
         "as_mix": relay.counts.mix,
         "as_mailbox": relay.counts.mailbox,
+        "mailbox_ticks": relay.counts.tolls,
         "earned": relay.earned,
         "claimed": relay.claimed,
         "unclaimed": relay.unclaimed,
@@ -151,12 +152,12 @@ def table(outcome: Outcome) -> RenderableType:
 
 def _relays(outcome: Outcome) -> Table:
     grid = Table(title="Relays: packets by role, and money in millionths of a MIX", title_justify="left")
-    for name in ("relay", "entry", "mix", "mailbox", "proven", "earned", "claimed", "holdings"):
+    for name in ("relay", "entry", "mix", "mailbox", "kept", "proven", "earned", "claimed", "holdings"):
         grid.add_column(name, justify="right")
     for relay in outcome.verdict.relays:
         counts = relay.counts
         proven = str(outcome.proven.get(relay.id, "?"))
-        packets = str(counts.entry), str(counts.mix), str(counts.mailbox), proven
+        packets = str(counts.entry), str(counts.mix), str(counts.mailbox), str(counts.tolls), proven
         money = _micro(relay.earned), _micro(relay.claimed), _micro(relay.gained, sign=True)
         grid.add_row(str(relay.id), *packets, *money)
     return grid

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from mixpay.demo.evidence import added
 from mixpay.demo.ground import ground
 from mixpay.demo.network import Finding, Network, Usage
 from mixpay.demo.parcel import Parcel
@@ -49,7 +50,8 @@ class Story:
         self.network.begin()
         sent = self._send(self.make_address())
         received = self._receive()
-        finding = self.network.claim(Usage(sent.counts, received.packets, (self.bob.account(),)))
+        counts = added((sent.counts, self.bob.tolls()))
+        finding = self.network.claim(Usage(counts, received.packets, (self.bob.account(),)))
         return self.outcome(sent, received, finding)
 
     def make_address(self) -> str:
@@ -116,6 +118,8 @@ class Story:
         )
 
     def _proven(self, status: Status) -> int:
-        """Tickets settled, and ticks redeemed: one for each packet carried, in whatever role."""
+        """Tickets settled, and ticks redeemed: one for each packet carried, in whatever role, and those of
+        mailboxes.
+        """
         tick = TICK_VALUE * self.network.chain.deployment.parameters.hop_price
         return status.receipts + sum(v.message.cumulative // tick for v in status.pool_vouchers())

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mixpay import eip712, keystore
-from mixpay.demo.evidence import Carried, Counts
+from mixpay.demo.evidence import Carried, Counts, added
 from mixpay.demo.processes import Command, Processes
+from mixpay.passes import TICKS
 from mixpay.types import Account, RelayId
 
 _LIMIT = 60.0
@@ -98,6 +99,12 @@ class User:
         packets = sum(answer["packets"] for answer in answers if answer["kind"] == "fetched")
         acks = tuple(_sent(answer) for answer in answers if answer["kind"] == "acknowledgements")
         return Received(files[0] if files else None, packets, acks)
+
+    def tolls(self) -> Mapping[RelayId, Counts]:
+        """What it has paid for its mailboxes in this period, by `mixpay passes`."""
+        passes = json.loads(self._run("passes", "--json"))
+        boxes = [each for each in passes if each["kind"] == "mailbox" and each["state"] == "in use"]
+        return added({RelayId(each["relay"]): Counts(tolls=TICKS - each["ticks"])} for each in boxes)
 
     def account(self) -> Account:
         """The account that the user's key would own, had it ever been used on a chain.

@@ -221,10 +221,10 @@ def _i8(case: _Case, relays: Iterable[RelayResult]) -> Iterator[Objection]:
     price: Amount = case.evidence.deployment.parameters.hop_price
     losses = case.evidence.losses
     for relay in relays:
-        due = price * relay.counts.packets
+        due = price * relay.counts.worth
         if losses is None and relay.earned != due:
-            packets = relay.counts.packets
-            text = f"relay {relay.id} earned {relay.earned}, but its {packets} packets are worth {due}"
+            work = f"{relay.counts.packets} packets and {relay.counts.tolls} ticks of mailboxes"
+            text = f"relay {relay.id} earned {relay.earned}, but its {work} are worth {due}"
             yield Objection("I8", text)
         if relay.gained != relay.claimed:
             text = f"relay {relay.id} has {relay.gained} more than before, but claimed {relay.claimed}"
@@ -233,7 +233,8 @@ def _i8(case: _Case, relays: Iterable[RelayResult]) -> Iterator[Objection]:
     if losses is not None:
         operators = {relay: found.operator for relay, found in case.money.relays.items()}
         signed = Signed(price, operators, case.signed, case.pool_signed)
-        yield from i8_with_losses(losses, signed, case.evidence.packets_delivered)
+        tolls = {relay: counts.tolls for relay, counts in case.evidence.counts.items()}
+        yield from i8_with_losses(losses, signed, case.evidence.packets_delivered, tolls)
 
 
 def _paths(case: _Case) -> Iterator[Objection]:

@@ -124,6 +124,7 @@ class _Visit(asyncio.Protocol):
         self.handler, self.arrival = handler, arrival
         self._door = door
         self._timer: asyncio.TimerHandle | None = None
+        self._until, self._reason = 0.0, ""
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -159,13 +160,22 @@ class _Visit(asyncio.Protocol):
         """Look after it no more."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def _wait(self, seconds: float, reason: str) -> None:
-        self.rest()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire, reason)
+        """Cut it off then. A timer for an earlier moment stays, for each request puts this off."""
+        loop = asyncio.get_running_loop()
+        self._until, self._reason = loop.time() + seconds, reason
+        if self._timer is None or self._timer.when() > self._until:
+            self.rest()
+            self._timer = loop.call_at(self._until, self._expire)
 
-    def _expire(self, reason: str) -> None:
-        self._door.expired(reason)
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._until:
+            self._timer = loop.call_at(self._until, self._expire)
+            return
+        self._door.expired(self._reason)
         self.handler.force_close()
         if self._transport is not None:
             self._transport.abort()  # one who says nothing need not answer our goodbye either

@@ -8,6 +8,7 @@ Rules
   gap before it: the worth of a pass is the number of its furthest tick.
 - What all passes of a scope are worth stays within the limit given with the scope (what the campaign's budget
   guarantees this relay), but one whole pass is always accepted.
+- A service may cost several ticks at once: the tick for it lies so much further, or is `unpaid`.
 - When its period is closed a pass takes no more ticks; what it is worth is redeemed; then it is forgotten.
   Not before: the issuer must not learn when a pass was in use.
 - Every change is returned as a record. It is to be on disk before the tick is acknowledged.
@@ -114,7 +115,7 @@ class EntryPassBook:
         no tick would be taken.
         """
         shown.scope.require(rules.scope)
-        self._limits[shown.scope] = max(limit, TICKS)
+        self.limit(shown.scope, limit)
         pass_id = shown.id
         known = self._accounts.get(pass_id)
         if known is None:
@@ -135,11 +136,11 @@ class EntryPassBook:
         if self._totals.get(scope, 0) + ticks > self._limits.get(scope, TICKS):
             raise PassError("campaign_limit", "this relay takes no more ticks of the campaign in this period")
 
-    def accept_tick(self, pass_id: bytes, tick: Tick) -> TickTaken:
-        """Take one tick of an open pass; one hash if it is the next.
+    def accept_tick(self, pass_id: bytes, tick: Tick, least: int = 1) -> TickTaken:
+        """Take one tick of an open pass, worth `least` at least; one hash if it is the next.
 
-        Raises PassError `unknown_pass`, `pass_expired`, `tick_used`, `tick_gap`, `campaign_limit` or
-        `bad_link`; nothing is changed then.
+        Raises PassError `unknown_pass`, `pass_expired`, `tick_used`, `unpaid` (less than `least`),
+        `tick_gap`, `campaign_limit` or `bad_link`; nothing is changed then.
         """
         account = self._accounts.get(pass_id)
         if account is None:
@@ -150,6 +151,8 @@ class EntryPassBook:
         ticks = number - account.number
         if ticks <= 0:
             raise PassError("tick_used", f"tick {number} does not lie beyond {account.number}")
+        if ticks < least:
+            raise PassError("unpaid", f"tick {number} pays {ticks} of {least}")
         if ticks > self._max_gap:
             raise PassError("tick_gap", f"{ticks - 1} ticks are missing before tick {number}")
         self._require_room(scope, ticks)
@@ -157,6 +160,19 @@ class EntryPassBook:
         account.number, account.link = number, tick.link
         self._totals[scope] += ticks
         return TickTaken(pass_id, number, tick.link, ticks)
+
+    def limit(self, scope: Scope, limit: int) -> None:
+        """Take `limit` ticks of a scope from now on, all passes together, as `present` does."""
+        self._limits[scope] = max(limit, TICKS)
+
+    def room(self, scope: Scope) -> int:
+        """Return how many ticks of a scope are still taken."""
+        return max(0, self._limits.get(scope, TICKS) - self.ticks(scope))
+
+    def standing(self, pass_id: bytes) -> tuple[Scope, int] | None:
+        """Return scope and furthest tick of a pass; None if it was not shown, or is forgotten."""
+        account = self._accounts.get(pass_id)
+        return None if account is None else (account.shown.scope, account.number)
 
     def ticks(self, scope: Scope) -> int:
         """Return what all passes of a scope in this book are worth, in ticks."""

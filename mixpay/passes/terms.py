@@ -49,7 +49,7 @@ class PassError(PeerError):
 
     Reasons: `malformed`, `wrong_chain`, `wrong_campaign`, `wrong_kind`, `wrong_period`, `bad_signature`,
     `wrong_relay`, `wrong_key`, `key_not_proven`, `unknown_pass`, `pass_expired`, `tick_out_of_range`,
-    `tick_used`, `tick_gap`, `bad_link`, `campaign_limit`.
+    `tick_used`, `unpaid`, `tick_gap`, `bad_link`, `campaign_limit`.
     """
 
 

@@ -31,7 +31,7 @@
         return home
 
     async def serve(home: sponsor.Home, password: str, members: set[str]) -> None:
-        async with sponsor.running(home, password, [Members(members)]) as url:
+        async with sponsor.running(home, password, policies=[Members(members)]) as url:
             print(f"passes at {url}")
             await asyncio.Event().wait()  # the rest of one's program
 
@@ -46,8 +46,11 @@ api.py        what is asked and answered over HTTP (JSON); clients and relays us
 policy.py     who gets a pass, and how many
 keys.py       blind-signing keys: made ahead, deleted after their period
 registrar.py  registers them on the chain
-store.py      counts, credits and vouchers on disk; nothing that links a pass to its issue
-issuer.py     the rules of signing and redeeming, without HTTP and without the chain
+store/        counts, keys, credits and vouchers in a database; nothing that links a pass to its issue
+rules.py      which campaign, and how a request is refused
+issuer.py     the rules of signing, without HTTP and without the chain
+redeeming.py  the rules of redeeming, likewise
+signing.py    gathers requests for signatures into batches
 service.py    HTTP around the issuer
 remote.py     the other end of it: how users and relays ask
 config.py     a sponsor's folder and settings

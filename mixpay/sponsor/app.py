@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 from aiohttp import web
 
+from mixpay.chain.errors import NotMined, RpcError
 from mixpay.chain.sender import Sender
 from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor
-from mixpay.errors import ChainError, UserError
+from mixpay.errors import ChainError, TransactionFailed, UserError
 from mixpay.files import write_whole
 from mixpay.local_api import HOST
 from mixpay.network import NetworkView
@@ -28,6 +30,7 @@ from mixpay.sponsor.policy import Policies, Policy
 from mixpay.sponsor.refusals import Refusals
 from mixpay.sponsor.report import CampaignReport
 from mixpay.sponsor.service import Service, application, no_campaign
+from mixpay.sponsor.store import StoreUnavailable
 from mixpay.types import Account
 
 _TRANSACTION_SECONDS = 60.0
@@ -39,30 +42,35 @@ _REPORT_EVERY = 5
 _log = logging.getLogger(__name__)
 
 
-async def serve(home: Home, password: str, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+async def serve(
+    home: Home, password: str, stop: asyncio.Event, ready: Callable[[str], None], database: str | None = None
+) -> None:
     """Serve passes until `stop` is set. `ready` gets the service's URL, which service.json holds meanwhile.
+
+    `database`: a server's address, instead of what the settings say. What is in progress at a stop is
+    answered.
 
     Raises what `running` raises.
     """
-    async with _opened(home, password) as (office, url):
+    async with _opened(home, password, database) as (office, url):
         ready(url)
         await office.follow(stop)
 
 
 @contextlib.asynccontextmanager
 async def running(
-    home: Home, password: str, policies: Sequence[Policy] | None = None
+    home: Home, password: str, database: str | None = None, policies: Sequence[Policy] | None = None
 ) -> AsyncIterator[str]:
     """Serve passes meanwhile, as a part of another program; the service's URL.
 
-    `policies`: who gets passes, instead of what sponsor.toml says; they are closed at the end. It
-    listens where sponsor.toml says.
+    `database`: as for `serve`; `policies`: who gets passes, instead of what sponsor.toml says; they are
+    closed at the end. It listens where sponsor.toml says.
 
     Raises UserError for a wrong configuration, password or campaign, or a signer without ether; ChainError if
     the chain cannot be reached at the start. Later trouble with the chain is logged and waited out.
     """
     stop = asyncio.Event()
-    async with _opened(home, password, policies) as (office, url):
+    async with _opened(home, password, database, policies) as (office, url):
         following = asyncio.create_task(office.follow(stop))
         try:
             yield url
@@ -73,13 +81,13 @@ async def running(
 
 @contextlib.asynccontextmanager
 async def _opened(
-    home: Home, password: str, policies: Sequence[Policy] | None = None
+    home: Home, password: str, database: str | None = None, policies: Sequence[Policy] | None = None
 ) -> AsyncIterator[tuple[Office, str]]:
     """An office that listens, and its URL."""
-    office = await asyncio.to_thread(Office, home, password, policies)
+    office = await asyncio.to_thread(Office, home, password, database, policies)
     try:
         await office.look()
-        await office.check_keys()
+        await office.check_keys_first()
         async with office.administering(), office.listening() as url:
             yield office, url
     finally:
@@ -92,19 +100,26 @@ class Office:
     `policies`: instead of those of the configuration.
     """
 
-    def __init__(self, home: Home, password: str, policies: Sequence[Policy] | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        password: str,
+        database: str | None = None,
+        policies: Sequence[Policy] | None = None,
+    ) -> None:
         desk = Desk(home)
         self._home, self._config = home, desk.config
         number, signer_key = desk.campaign, desk.secret(SIGNER, password)
         self._staff = Staff(
             home=home,
             config=desk.config,
+            database=partial(home.database, database or desk.config.database),
             rpc=desk.rpc,
             sender=Sender(desk.rpc, signer_key, limit=_TRANSACTION_SECONDS),
             policies=policies_of(desk) if policies is None else Policies(policies),
             signer_key=signer_key,
             identity_key=desk.secret(IDENTITY, password),
-            folder_key=desk.secret(PASSES, password),
+            pass_key_secret=desk.secret(PASSES, password),
         )
         first = NetworkView(desk.rpc, desk.deployment)
         self._releases = Releases(desk.rpc, first)
@@ -131,6 +146,13 @@ class Office:
         """Register keys, forget old things. Raises ChainError, and UserError if the signer has no ether."""
         for counter in self._open():
             await counter.check_keys()
+
+    async def check_keys_first(self) -> None:
+        """The same, but another instance's transaction may be in the way of ours: `follow` tries again."""
+        try:
+            await self.check_keys()
+        except (NotMined, RpcError, TransactionFailed) as error:
+            _log.warning("keys are not registered yet: %s", error)
 
     async def follow(self, stop: asyncio.Event) -> None:
         """Keep looking, keep keys registered, and go along with new releases, until `stop`."""
@@ -279,7 +301,7 @@ async def _repeat(work: Callable[[], Awaitable[None]], pause: float, stop: async
             return
         try:
             await work()
-        except (ChainError, IssuerError, UserError) as error:
+        except (ChainError, IssuerError, StoreUnavailable, UserError) as error:
             if str(error) != trouble:
                 _log.warning("%s", error)
             trouble = str(error)

@@ -2,9 +2,9 @@
 
 sponsor.toml        settings, each explained
 keys/               key store: sponsor, signer, identity, passes
-pass-keys/          blind-signing keys, encrypted under the key `passes`
-issuer.db           the issuer's database
-pass-keys-N/, issuer-N.db   the same for the campaign in a later release N
+issuer.db           the issuer's database, if it is not on a server; blind-signing keys in it are encrypted
+                    under the key `passes`
+issuer-N.db         the same for the campaign in a later release N
 invitations.txt     codes of the policy `invitation`
 service.json        where the running service listens
 api.json, metrics.token   where it answers its sponsor, and what opens that
@@ -22,6 +22,7 @@ import msgspec
 from mixpay.errors import UserError
 from mixpay.files import decode_settings, literal, load_settings, make_private_folder, quoted, write_whole
 from mixpay.sponsor.policies import read_settings
+from mixpay.sponsor.store import Place
 
 TEMPLATE = """\
 # Mixpay sponsor. Paths are relative to this file's folder.
@@ -47,6 +48,10 @@ behind_proxy = false
 # Blind-signing keys are registered for so many epochs ahead, at least 2: the next epoch's moment may have
 # passed.
 keys_ahead = 3
+
+# The issuer's database: "" is a file in this folder; postgresql://user@host/name is a server's, for several
+# instances of this service behind one balancer. Its password may stand in the environment as PGPASSWORD.
+database = ""
 
 # Seconds between two looks at the chain.
 poll_seconds = 2.0
@@ -147,6 +152,7 @@ class SponsorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api_port: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = 0
     behind_proxy: bool = False
     keys_ahead: Annotated[int, msgspec.Meta(ge=2, le=64)] = 3
+    database: str = ""
     poll_seconds: _Seconds = 2.0
     waiting: _Count = 256
     connections: _Count = 1_000
@@ -154,6 +160,10 @@ class SponsorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per_second: Annotated[float, msgspec.Meta(ge=0.1, le=1e6)] = 20.0
     policy: list[dict[str, Any]] = []
     later_campaigns: dict[_Release, Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]] = {}
+
+    def __repr__(self) -> str:
+        """Without the values: there may be a password among them."""
+        return "SponsorConfig(...)"
 
     def campaign_in(self, later: int | None) -> int:
         """The number of the campaign in a later release, or (None) in the deployment file's; 0: none yet."""
@@ -170,12 +180,17 @@ class Home:
         self.service_file = folder / "service.json"
 
     def pass_keys(self, later: int | None = None) -> Path:
-        """Folder of the blind-signing keys, of a later release or (None) of the deployment file's."""
+        """Where blind-signing keys were before they were in the database; `later` as in `database`."""
         return self.folder / ("pass-keys" if later is None else f"pass-keys-{later}")
 
-    def database(self, later: int | None = None) -> Path:
-        """The issuer's database, likewise."""
-        return self.folder / ("issuer.db" if later is None else f"issuer-{later}.db")
+    def database(self, server: str, later: int | None = None) -> Place:
+        """The issuer's database, of a later release or (None) of the deployment file's.
+
+        `server`: its address; "" for a file here. Raises UserError for what is no address.
+        """
+        if server:
+            return Place.server(server, later)
+        return Place.file(self.folder / ("issuer.db" if later is None else f"issuer-{later}.db"))
 
     def path(self, text: str) -> Path:
         """A path of the configuration."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mixpay.accounts import show_account
@@ -20,11 +21,11 @@ from mixpay.network import NetworkView
 from mixpay.sponsor.accountant import Accountant, rules_of
 from mixpay.sponsor.config import Home, SponsorConfig
 from mixpay.sponsor.issuer import Campaign, Issuer, RedeemedAtPool
-from mixpay.sponsor.keys import KeyFolder, Period
+from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policy import Policies
 from mixpay.sponsor.registrar import Registrar
 from mixpay.sponsor.service import Service, ServiceLimits
-from mixpay.sponsor.store import Store
+from mixpay.sponsor.store import Place, Store
 from mixpay.types import Account, Epoch
 
 _CHECK_KEYS_SECONDS = 30.0
@@ -34,16 +35,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """What all counters of a sponsor share: its node, the signer's sender, its policies, three secrets."""
+    """What all counters of a sponsor share: its node, the signer's sender, its policies, three secrets.
+
+    `database`: which one is a later release's, or (None) the deployment file's.
+    """
 
     home: Home
     config: SponsorConfig
+    database: Callable[[int | None], Place]
     rpc: Rpc
     sender: Sender
     policies: Policies
     signer_key: bytes = field(repr=False)
     identity_key: bytes = field(repr=False)
-    folder_key: bytes = field(repr=False)
+    pass_key_secret: bytes = field(repr=False)
 
 
 class Counter:
@@ -56,9 +61,10 @@ class Counter:
         self._config, self.view = staff.config, view
         deployment, contracts = view.deployment, Contracts(staff.rpc, view.deployment)
         _check_signer(contracts, number, staff.sender.account)
-        keys = KeyFolder(staff.home.pass_keys(later), staff.folder_key)
         place = deployment.chain_id, deployment.pool, number
-        self._store = Store(staff.home.database(later), *place)
+        self._store = Store(staff.database(later), *place)
+        keys = PassKeys(self._store, staff.pass_key_secret)
+        keys.adopt(staff.home.pass_keys(later))
         self._issuer = Issuer(
             campaign=Campaign(*place, staff.signer_key, staff.identity_key),
             schedule=view.schedule,
@@ -98,7 +104,7 @@ class Counter:
         await asyncio.to_thread(self.accountant.account, {})
 
     def close(self) -> None:
-        """End the issuer's thread and close the database."""
+        """End the issuer's threads and close the database."""
         self.service.close()
         self._store.close()
 
@@ -118,7 +124,8 @@ class Counter:
             await self.check_keys()
 
     async def count_redeemed(self) -> None:
-        """Count what the pool has paid for passes. Raises ChainError, IssuerError `busy`.
+        """Count what the pool has paid for passes. Raises ChainError, IssuerError `busy`,
+        StoreUnavailable.
 
         A payment that a reorganised chain takes back stays counted: its pass is the relay's all the same, for
         the draw was fixed before the period began.

@@ -1,26 +1,28 @@
 """The blind-signing keys of one campaign: made ahead, one for each kind and period, deleted after it.
 
-Secret halves lie as PKCS #8 files in one private folder, encrypted under a secret from the key store, so that
-the cost of guessing is the key store's scrypt. A file is on disk before its hash goes to the chain. After its
-period a key is deleted: whoever takes the machine then cannot issue for the past.
+Secret halves lie in the issuer's database as PKCS #8, encrypted under a secret from the key store, so that
+the cost of guessing is the key store's scrypt, and all instances on one database sign with the same keys. A
+key is in the database before its hash goes to the chain; of two that are made at once the first one written
+counts. After its period a key is deleted: whoever takes the machine then cannot issue for the past.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from mixpay.crypto.blind_rsa import BlindRsaError, PublicKey, SecretKey
 from mixpay.epochs import Schedule
 from mixpay.errors import UserError
-from mixpay.files import make_private_folder
-from mixpay.keystore import check_private, write_private
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX
 from mixpay.types import Epoch, Term
 
 _FILE = re.compile(r"kind-([12])-period-([0-9]{1,10})\.pem")
 _BITS = 2048
+"""About 0.1 s to make."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,49 +57,78 @@ def periods_ahead(schedule: Schedule, epoch: Epoch, ahead: int) -> list[Period]:
     return entry + [Period(KIND_MAILBOX, number) for number in range(term + 1, last + 1)]
 
 
-class KeyFolder:
-    """Secret keys on disk. `secret` (32 bytes, from the key store) encrypts the files."""
+class SecretRows(Protocol):
+    """Where encrypted keys are kept; `Store` is one."""
 
-    def __init__(self, folder: Path, secret: bytes) -> None:
-        """Raises UserError if others can read the folder."""
-        self._folder = folder
+    def secret_key(self, kind: int, period: int) -> bytes | None:
+        """What is kept for a period."""
+
+    def agree_on_secret_key(self, kind: int, period: int, encrypted: bytes) -> bytes:
+        """Keep this, unless something is kept for the period; what is kept now."""
+
+    def drop_secret_keys(self, kind: int, before: int) -> list[int]:
+        """Delete those of periods before this one; which ones."""
+
+
+class PassKeys:
+    """Secret keys in the database. `secret` (32 bytes, from the key store) encrypts them. Thread safe."""
+
+    def __init__(self, rows: SecretRows, secret: bytes) -> None:
+        self._rows = rows
         self._password = secret.hex().encode()
         self._open: dict[Period, SecretKey] = {}
-        make_private_folder(folder)
-        check_private(folder, 0o700)
 
     def get(self, period: Period) -> SecretKey | None:
-        """The secret key of a period, if it was made here. Raises UserError if its file does not open."""
+        """The secret key of a period, if one was made. Raises UserError if it does not open."""
         key = self._open.get(period)
-        path = self._path(period)
-        if key is None and path.exists():
-            try:
-                key = self._open[period] = SecretKey.from_pem(path.read_bytes(), self._password)
-            except BlindRsaError as error:
-                raise UserError(f"{path} is damaged or from another key store: {error}") from None
+        if key is None:
+            encrypted = self._rows.secret_key(period.kind, period.number)
+            if encrypted is not None:
+                key = self._open[period] = self._decrypted(period, encrypted)
         return key
 
     def make(self, period: Period) -> PublicKey:
-        """The public key of a period; its secret key is made first (about 0.1 s) if there is none."""
+        """The public key of a period; its secret key is made first if there is none. Raises UserError as
+        `get`.
+        """
         known = self.get(period)
         if known is not None:
             return known.public
-        key = SecretKey.generate(_BITS)
-        write_private(self._path(period), key.to_pem(self._password))
-        self._open[period] = key
+        made = SecretKey.generate(_BITS).to_pem(self._password)
+        kept = self._rows.agree_on_secret_key(period.kind, period.number, made)
+        key = self._open[period] = self._decrypted(period, kept)
         return key.public
 
     def delete_before(self, current: tuple[Period, ...]) -> list[Period]:
         """Delete the keys of all periods before these, of the same kinds; which ones."""
         gone = []
-        for path in self._folder.iterdir():
-            match = _FILE.fullmatch(path.name)
-            period = Period(int(match[1]), int(match[2])) if match else None
-            if period and any(period.kind == c.kind and period.number < c.number for c in current):
-                path.unlink()
-                self._open.pop(period, None)
-                gone.append(period)
+        for first in current:
+            numbers = self._rows.drop_secret_keys(first.kind, first.number)
+            gone += [Period(first.kind, number) for number in numbers]
+            for period in [p for p in self._open if p.kind == first.kind and p.number < first.number]:
+                del self._open[period]
         return sorted(gone)
 
-    def _path(self, period: Period) -> Path:
-        return self._folder / f"kind-{period.kind}-period-{period.number}.pem"
+    def adopt(self, folder: Path) -> None:
+        """Take over the files of a release that kept keys in a folder, and remove them with it.
+
+        Raises UserError for a file that does not open.
+        """
+        if not folder.is_dir():
+            return
+        for path in sorted(folder.iterdir()):
+            if match := _FILE.fullmatch(path.name):
+                period = Period(int(match[1]), int(match[2]))
+                encrypted = path.read_bytes()
+                self._decrypted(period, encrypted)
+                self._rows.agree_on_secret_key(period.kind, period.number, encrypted)
+                path.unlink()
+        with contextlib.suppress(OSError):  # somebody keeps something else there
+            folder.rmdir()
+
+    def _decrypted(self, period: Period, encrypted: bytes) -> SecretKey:
+        try:
+            return SecretKey.from_pem(encrypted, self._password)
+        except BlindRsaError as error:
+            what = f"the blind-signing key of kind {period.kind}, period {period.number}"
+            raise UserError(f"{what} is damaged or from another key store: {error}") from None

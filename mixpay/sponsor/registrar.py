@@ -16,7 +16,7 @@ from mixpay.chain.errors import Reverted
 from mixpay.chain.sender import Sender
 from mixpay.epochs import Schedule
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX
-from mixpay.sponsor.keys import KeyFolder, Period, current_periods, periods_ahead
+from mixpay.sponsor.keys import PassKeys, Period, current_periods, periods_ahead
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Epoch
 
@@ -47,7 +47,7 @@ class Registrar:
         sender: Sender,
         schedule: Schedule,
         campaign: int,
-        keys: KeyFolder,
+        keys: PassKeys,
         store: Store,
         works_in: Callable[[Epoch], bool] = lambda _: True,
     ) -> None:
@@ -87,7 +87,8 @@ class Registrar:
                 self._sender.send(pool.set_key(self._campaign, period.kind, period.number, key_hash))
                 _log.info("registered the key of kind %d, period %d", period.kind, period.number)
             except Reverted as error:
-                # Somebody touched the registry, or another process of ours was first: what stands, counts.
+                # Somebody touched the registry, or another instance was first, with the same key: what
+                # stands, counts.
                 if error.error not in ("KeyTooLate", "KeyAlreadySet"):
                     raise
             on_chain = pool.key(self._campaign, period.kind, period.number)
@@ -110,7 +111,7 @@ class Registrar:
                 )
 
     def _tell_foreign(self, periods: Sequence[Period]) -> None:
-        what = "no %s passes for %s %d: the registered key is not in this key folder"
+        what = "no %s passes for %s %d: the registered key is not in this database"
         for period in self._news(periods):
             unit = "epoch" if period.kind == KIND_ENTRY else "term"
             _log.warning(what, _KINDS[period.kind], unit, period.number)

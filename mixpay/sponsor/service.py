@@ -1,7 +1,7 @@
 """HTTP around the issuer (aiohttp). It decodes strictly, bounds what waits, and turns errors into answers.
 
-Issuing and redeeming run one after the other on a thread of their own: the database is written between
-reading and signing, and the event loop stays free to refuse. No address, no code and no pass is ever logged.
+Requests for signatures gather at the `SignDesk`; everything else runs one after the other on a thread of its
+own, so that the event loop stays free to refuse. No address, no code and no pass is ever logged.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from yarl import URL
 
 from mixpay.accounts import parse_account
 from mixpay.errors import ChainError
@@ -24,15 +26,19 @@ from mixpay.http import NotJson, read_json
 from mixpay.network import NetworkView
 from mixpay.registry_replica import NotFrozen
 from mixpay.sponsor import api, openapi
-from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod
+from mixpay.sponsor.issuer import Issuer, IssuerError, RelayInPeriod, Wanted
 from mixpay.sponsor.keys import Period
 from mixpay.sponsor.policy import Asked, Identified, Policies, PolicyRefusal
 from mixpay.sponsor.refusals import Refusals
+from mixpay.sponsor.signing import SignDesk
 from mixpay.sponsor.statuses import MAX_REDEEM_BODY, MAX_SIGN_BODY, STATUS
+from mixpay.sponsor.store import StoreUnavailable
 from mixpay.types import Account, RelayId
 
 BODY_SECONDS = 30.0
 """How long a request's body may take: 1.3 MB at most, of a relay that redeems."""
+_JSON = {"Content-Type": "application/json"}
+_ENCODER = msgspec.json.Encoder()
 _REFUSALS = web.AppKey("refusals", Refusals)
 _T = TypeVar("_T")
 _Request = TypeVar("_Request", api.SignRequest, api.RedeemRequest)
@@ -42,7 +48,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ServiceLimits:
-    """`waiting`: requests waiting for the issuer; `behind_proxy`: believe X-Forwarded-For's last entry."""
+    """`waiting`: requests that may wait for signatures, and as many for anything else; `behind_proxy`:
+    believe X-Forwarded-For's last entry.
+    """
 
     waiting: int = 256
     behind_proxy: bool = False
@@ -63,7 +71,7 @@ def application(
     def answering(handler: Callable[[Service, web.Request], Awaitable[web.Response]]) -> _Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
             heard(request)
-            return await handler(find(_pool(request)), request)
+            return await handler(find(_pool(request.rel_url)), request)
 
         return answer
 
@@ -87,8 +95,10 @@ def no_campaign() -> IssuerError:
     return IssuerError("no_campaign", "this sponsor has no campaign in that release of the network")
 
 
-def _pool(request: web.Request) -> Account | None:
-    text = request.query.get(api.POOL_QUERY)
+@lru_cache(256)
+def _pool(url: URL) -> Account | None:
+    """The pool that a request names. Our clients' URLs are the same again and again."""
+    text = url.query.get(api.POOL_QUERY)
     if text is None:
         return None
     if text == f"0x{bytes(20).hex()}":
@@ -113,10 +123,11 @@ class Service:
         self._issuer, self._policies, self._view = issuer, policies, view
         self._limits, self._now = limits, now
         self._worker = ThreadPoolExecutor(1, "issuer")
+        self._desk = SignDesk(issuer, limits.waiting)
         self._waiting = 0
 
     def application(self, refusals: Refusals | None = None) -> web.Application:
-        """The aiohttp application of this campaign alone; its clean-up ends the issuer's thread."""
+        """The aiohttp application of this campaign alone; its clean-up ends the issuer's threads."""
         app = application(self._this, refusals=refusals)
         app.on_cleanup.append(self._close)
         return app
@@ -150,7 +161,11 @@ class Service:
         # First, so that no policy is asked about what cannot be issued.
         self._issuer.issuable(Period(wanted.kind, wanted.period), self._view.epoch)
         identified = await self._identify(wanted, self._remote(request))
-        return _json(await self.run(self._issuer.sign, wanted, identified, self._view.epoch))
+        return _json(await self.signed(Wanted(wanted, identified, self._view.epoch)))
+
+    async def signed(self, wanted: Wanted) -> api.SignAnswer:
+        """Count and sign, with what others ask for at the same time."""
+        return await self._desk.sign(wanted)
 
     async def _identify(self, wanted: api.SignRequest, remote: str) -> Identified:
         scope = self._issuer.scope(Period(wanted.kind, wanted.period))
@@ -193,7 +208,8 @@ class Service:
         return remote
 
     def close(self) -> None:
-        """End the issuer's thread; what it has begun is finished first."""
+        """End the issuer's threads; what they have begun is finished first."""
+        self._desk.close()
         self._worker.shutdown()
 
     async def _close(self, _: web.Application) -> None:
@@ -203,17 +219,22 @@ class Service:
 async def _body(request: web.Request, kind: type[_Request], limit: int) -> _Request:
     if (request.content_length or 0) > limit:
         raise IssuerError("too_large", f"a request to this path has at most {limit} bytes")
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await request.read()
-    except TimeoutError:
-        raise IssuerError("too_slow", f"the body of a request has {BODY_SECONDS:.0f} s to arrive") from None
+    body = await (request.read() if request.content.is_eof() else _slow_body(request))
     if len(body) > limit:
         raise IssuerError("too_large", f"a request to this path has at most {limit} bytes")
     try:
         return read_json(body, kind)
     except NotJson as error:
         raise IssuerError("malformed", str(error)) from None
+
+
+async def _slow_body(request: web.Request) -> bytes:
+    """One that did not come with its request's head: it is waited for, not for ever."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise IssuerError("too_slow", f"the body of a request has {BODY_SECONDS:.0f} s to arrive") from None
 
 
 def _errors(refusals: Refusals) -> Middleware:
@@ -224,6 +245,10 @@ def _errors(refusals: Refusals) -> Middleware:
             return await handler(request)
         except IssuerError as error:
             refusal = api.ErrorAnswer(error.label, str(error))
+        except StoreUnavailable as error:
+            _log.warning("a request to %s was not served: %s", request.path, error)
+            detail = "the issuer's database does not answer at the moment; try again"
+            refusal = api.ErrorAnswer("busy", detail)
         except ChainError:
             detail = "the issuer cannot see the chain at the moment; try again"
             refusal = api.ErrorAnswer("chain_unavailable", detail)
@@ -256,4 +281,4 @@ def _refusal(error: web.HTTPException) -> api.ErrorAnswer:
 
 
 def _json(answer: msgspec.Struct, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(answer), status=status, content_type="application/json")
+    return web.Response(body=_ENCODER.encode(answer), status=status, headers=_JSON)

@@ -30,8 +30,8 @@ STATUS = {
     "share_exceeded": 429,
     "too_fast": 429,
     "internal": 500,
-    "busy": 503,
     "paused": 503,
+    "busy": 503,
     "policy_unavailable": 503,
     "chain_unavailable": 503,
 }

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Annotated
 
 from mixpay.crypto.rsa_permutation import PROOF_SIZE
+from mixpay.mailbox import PAGE_MESSAGES
 from mixpay.packet import GEOMETRY
 from mixpay.passes.terms import PASS_SIZE
 from mixpay.types import RelayId
@@ -37,7 +38,7 @@ from mixpay.wire.codec import (
 )
 from mixpay.wire.frames import PacketBytes
 
-MAX_MESSAGES = 32
+MAX_MESSAGES = PAGE_MESSAGES
 """Messages in one answer of a mailbox; the rest is fetched by the next question."""
 
 PassBytes = Annotated[bytes, Raw(PASS_SIZE)]
@@ -128,23 +129,41 @@ class Down:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownTick:
+    """A tick of the mailbox pass: link `k` of chain `chain`, k from 1."""
+
+    chain: U8
+    k: U16
+    link: Bytes32
+
+
+@dataclass(frozen=True, slots=True)
 class MailboxCreate:
-    """A mailbox pass, as in PRESENT_PASS, and the Ed25519 key that will sign fetches."""
+    """A mailbox pass, as in PRESENT_PASS, the Ed25519 key that will sign fetches, and the tick that pays for
+    storage (`mixpay.mailbox.STORAGE_TICKS`).
+    """
 
     modulus: Bytes256
     proof: ProofBytes
     shown: PassBytes
     fetch_key: Bytes32
+    tick: ShownTick
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxTerms:
-    """What a mailbox may hold, and holds. Answers MAILBOX_CREATE; `expires` in seconds of chain time."""
+    """What a mailbox may hold, and holds. Answers MAILBOX_CREATE; `expires` in seconds of chain time.
+
+    `furthest`: the number of the furthest tick held of the pass that pays for it; `room`: how many more of
+    its campaign the relay takes. Both 0 when nothing is to be paid any more.
+    """
 
     quota_messages: U32
     ttl_seconds: U32
     expires: U64
     stored: U32
+    furthest: U32
+    room: U32
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +204,13 @@ class MailboxMessages:
 
 @dataclass(frozen=True, slots=True)
 class MailboxDelete:
-    """Forget the messages up to and including this sequence, of the mailbox fetched on this connection."""
+    """Forget the messages up to and including this sequence, of the mailbox fetched on this connection.
+
+    `tick` pays for confirming them (`mixpay.mailbox.page_ticks`); none where that is free.
+    """
 
     upto: U64
+    tick: Annotated[tuple[ShownTick, ...], Many(ShownTick, 0, 1)]
 
 
 @dataclass(frozen=True, slots=True)

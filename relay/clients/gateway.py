@@ -36,6 +36,7 @@ from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Presented, Tick
 from mixpay.snapshot import DirectoryError
 from mixpay.types import Epoch, RelayId
 from mixpay.wire import client
+from relay.clients.exposure import pass_limit
 from relay.clients.mailbox_desk import MailboxDesk, MailboxSession
 from relay.config import Strangers
 from relay.metrics import Metrics
@@ -301,9 +302,8 @@ class EntrySession:
             shown, rules, position = self._state.shown_pass(
                 frame.shown, ProvenKey(frame.modulus, frame.proof), KIND_ENTRY
             )
-            presented: Presented = self._passes.present(
-                shown, rules, position, self._state.pass_limit(shown.scope)
-            )
+            limit = pass_limit(self._state, self._passes, shown.scope)
+            presented: Presented = self._passes.present(shown, rules, position, limit)
         except PeerError as error:
             self._metrics.refused(error.reason)
             return client.PassRefused(error.reason)

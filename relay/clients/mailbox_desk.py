@@ -1,7 +1,8 @@
 """What a relay does for owners of mailboxes who come themselves (`mixpay/mailbox.py` has the rules).
 
-A mailbox pass makes one mailbox. Shown again, it finds that mailbox as it is and makes no other, or a single
-pass could fill the relay.
+A mailbox pass makes one mailbox, by the tick that pays for its storage. Shown again, it finds that mailbox as
+it is and makes no other, or a single pass could fill the relay. A relay that is full takes no tick: the pass
+is good for another try.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.errors import PeerError
 from mixpay.mailbox import Announcement, Created, Deleted, Mailboxes, Span, mailbox_id_of
-from mixpay.passes import KIND_MAILBOX, EntryPassBook, PassError, PassRecord
+from mixpay.passes import KIND_MAILBOX, EntryPassBook, PassError, PassRecord, Tick
 from mixpay.wire import client
+from relay.clients.exposure import pass_limit
+from relay.clients.mailbox_tolls import MailboxTolls
 from relay.metrics import Metrics
 from relay.state import State
 from relay.store import RelayStore, StoreOp, mailbox_ops, pass_key_op, pass_op
@@ -31,8 +34,7 @@ class MailboxDesk:
         self._mailboxes = mailboxes
         self._store = store
         self._metrics = metrics
-        self._unused: dict[bytes, PassRecord] = {}
-        """Passes that were shown and made nothing, because the relay was full."""
+        self._tolls = MailboxTolls(state, passes, mailboxes)
 
     async def create(self, frame: client.MailboxCreate) -> Answer:
         """Make a mailbox for the fetch key."""
@@ -47,25 +49,24 @@ class MailboxDesk:
         key = ProvenKey(frame.modulus, frame.proof)
         shown, rules, position = self._state.shown_pass(frame.shown, key, KIND_MAILBOX)
         expires, now = self._state.mailbox_expiry(shown.scope.period), self._state.chain_time
-        presented = self._passes.present(shown, rules, position, self._state.pass_limit(shown.scope))
-        pass_id, mailbox = presented.pass_id, mailbox_id_of(frame.fetch_key)
-        record = presented.record or self._unused.get(pass_id)
-        if record is None and not self._lives(mailbox, expires, now):
-            raise PassError("pass_used", "this pass has made another mailbox")
-        outcome = self._mailboxes.create(mailbox, frame.fetch_key, expires, now)
-        if not isinstance(outcome, Created):
-            if record is not None:
-                self._unused[pass_id] = record
-            raise PeerError(outcome.reason)
-        self._unused.pop(pass_id, None)
-        key_op = pass_key_op(shown.scope, frame.modulus)
-        kept = [pass_op(pass_id, record), key_op] if record is not None else []
-        return _terms(outcome.announcement), kept + mailbox_ops(outcome.effects)
-
-    def _lives(self, mailbox: bytes, expires: int, now: int) -> bool:
-        """Whether a mailbox is there, and for so long."""
-        span = self._mailboxes.fetch(mailbox, 0, 0, now)
-        return isinstance(span, Span) and span.announcement.expires >= expires
+        pass_id, mailbox = shown.id, mailbox_id_of(frame.fetch_key)
+        standing = self._passes.standing(pass_id)
+        if standing is not None and standing[1]:  # it has paid for a mailbox, whatever its campaign is worth
+            known = self._mailboxes.announcement(mailbox)
+            if known is None or self._mailboxes.payer(mailbox) != pass_id:
+                raise PassError("pass_used", "this pass has made another mailbox")
+            return self._terms(mailbox, known), []
+        limit = pass_limit(self._state, self._passes, shown.scope)
+        self._passes.present(shown, rules, position, limit)
+        refusal = self._mailboxes.refusal(mailbox, frame.fetch_key, expires, now)
+        if refusal is not None:
+            raise PeerError(refusal.reason)
+        paid = self._tolls.storage(pass_id, _tick(frame.tick))
+        made = self._mailboxes.create(mailbox, frame.fetch_key, expires, now, pass_id)
+        if not isinstance(made, Created):
+            raise RuntimeError("a mailbox was paid for that cannot be made")
+        kept = [pass_op(pass_id, PassRecord(shown, 0, b"")), pass_key_op(shown.scope, frame.modulus), paid]
+        return self._terms(mailbox, made.announcement), kept + mailbox_ops(made.effects)
 
     def is_owner(self, frame: client.MailboxFetch, nonce: bytes) -> bool:
         """Whether the one who asks has signed this connection's challenge with the mailbox's key."""
@@ -85,15 +86,26 @@ class MailboxDesk:
             await self._store.written(())  # the newest may be on their way to the disk
             rows = self._store.messages(frame.mailbox, span.first, span.last)
         messages = tuple(client.StoredMessage(sequence, body) for sequence, body in rows)
-        return client.MailboxMessages(_terms(span.announcement), messages, span.more)
+        return client.MailboxMessages(self._terms(frame.mailbox, span.announcement), messages, span.more)
 
-    async def delete(self, mailbox: bytes, upto: int) -> Answer:
-        """Drop messages of a mailbox whose owner asks."""
-        outcome = self._mailboxes.delete(mailbox, upto)
+    async def delete(self, mailbox: bytes, frame: client.MailboxDelete) -> Answer:
+        """Drop messages of a mailbox whose owner asks, and pays."""
+        try:
+            tick = _tick(frame.tick[0]) if frame.tick else None
+            confirmed = self._mailboxes.confirmed(mailbox, frame.upto, self._state.chain_time)
+            paid = self._tolls.pages(mailbox, confirmed, tick)
+        except PeerError as error:
+            return self._refused(error.reason)
+        outcome = self._mailboxes.delete(mailbox, frame.upto)
         if not isinstance(outcome, Deleted):
             return self._refused(outcome.reason)
-        await self._store.written(mailbox_ops(outcome.effects))
+        await self._store.written(paid + mailbox_ops(outcome.effects))
         return client.Done()
+
+    def _terms(self, mailbox: bytes, now: Announcement) -> client.MailboxTerms:
+        standing = self._tolls.standing(mailbox)
+        limits = now.quota_messages, now.ttl_seconds, now.expires, now.stored
+        return client.MailboxTerms(*limits, standing.furthest, min(standing.room, (1 << 32) - 1))
 
     def _refused(self, reason: str) -> client.Refused:
         self._metrics.refused(reason)
@@ -139,10 +151,11 @@ class MailboxSession:
                 self._owned = frame.mailbox
                 return await self._desk.fetch(frame)
             case client.MailboxDelete() if self._owned is not None:
-                return await self._desk.delete(self._owned, frame.upto)
+                return await self._desk.delete(self._owned, frame)
             case _:
                 raise PeerError("unexpected_frame")
 
 
-def _terms(now: Announcement) -> client.MailboxTerms:
-    return client.MailboxTerms(now.quota_messages, now.ttl_seconds, now.expires, now.stored)
+def _tick(shown: client.ShownTick) -> Tick:
+    """Raises PassError `tick_out_of_range`."""
+    return Tick(shown.chain, shown.k, shown.link)

@@ -15,6 +15,7 @@ from mixpay.descriptors import Equivocation
 from mixpay.errors import MixpayError
 from mixpay.geometry import REPLAY_TAG_SIZE
 from mixpay.passes import Pass, PassRecord, Scope, TickTaken
+from mixpay.passes.terms import HASH_SIZE
 from mixpay.types import Amount, Epoch, RelayId
 from relay.store import files
 from relay.store.engine import Store
@@ -100,8 +101,8 @@ def mailbox_ops(effects: Iterable[mailbox.Store]) -> list[StoreOp]:
     ops: list[StoreOp] = []
     for effect in effects:
         match effect:
-            case mailbox.PutMailbox(mailbox_id, fetch_key, expires, first):
-                ops.append(Put(MAILBOXES, (mailbox_id,), _MAILBOX.pack(fetch_key, expires, first)))
+            case mailbox.PutMailbox(mailbox_id, fetch_key, expires, first, payer):
+                ops.append(Put(MAILBOXES, (mailbox_id,), _MAILBOX.pack(fetch_key, expires, first) + payer))
             case mailbox.PutMessage(mailbox_id, sequence, drop_at, body):
                 ops.append(Put(MESSAGES, (mailbox_id, sequence), _DROP_AT.pack(drop_at) + body))
             case mailbox.DropMessages(mailbox_id, upto):
@@ -145,6 +146,14 @@ def forget_setting_op(name: str) -> StoreOp:
 def flows_op(meters: flow.Meters) -> StoreOp:
     """Keep how much went to each next hop, in the place of what was kept before."""
     return setting_op(_FLOWS, flow.encode(meters))
+
+
+def _mailbox(data: bytes) -> tuple[bytes, int, int, bytes]:
+    """Fetch key, expires, first, payer. Raises ValueError for a row of another length."""
+    size, payer = _MAILBOX.size, data[_MAILBOX.size :]
+    if len(payer) not in (0, HASH_SIZE):
+        raise ValueError("a mailbox is paid by a pass, whose id has 32 bytes")
+    return *_MAILBOX.unpack(data[:size]), payer
 
 
 # ---------------------------------------------------------------------- memories
@@ -214,10 +223,8 @@ class RelayStore(Store):
 
     def mailboxes(self) -> list[mailbox.PutMailbox]:
         """All mailboxes."""
-        return [
-            mailbox.PutMailbox(mailbox_id, *self._read(_MAILBOX.unpack, data))
-            for (mailbox_id,), data in self.rows(MAILBOXES)
-        ]
+        found = ((mailbox_id, self._read(_mailbox, data)) for (mailbox_id,), data in self.rows(MAILBOXES))
+        return [mailbox.PutMailbox(mailbox_id, *columns) for mailbox_id, columns in found]
 
     def message_index(self) -> list[tuple[bytes, int, int]]:
         """(mailbox id, sequence, drop_at) of all messages, by mailbox and sequence."""

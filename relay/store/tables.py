@@ -20,7 +20,7 @@ TICKS = Table("ticks", ("pass_id",))
 """The furthest tick of each: number u16, link 32 bytes."""
 
 MAILBOXES = Table("mailboxes", ("mailbox_id",))
-"""Fetch key 32 bytes, expires u64, first u64."""
+"""Fetch key 32 bytes, expires u64, first u64, id of the pass that pays 32 bytes (or nothing: none does)."""
 
 MESSAGES = Table("messages", ("mailbox_id", "sequence"))
 """Hour of its end u64, body."""
@@ -73,5 +73,6 @@ MIGRATIONS = (
     """,
     "CREATE TABLE equivocations (relay INTEGER PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID",
     "SELECT 1",  # rows of books hold tickets in short, and many issued ones: to earlier releases, damage
+    "SELECT 1",  # rows of mailboxes say which pass pays: to earlier releases, damage
 )
 """Step n brings a file from `user_version` n to n + 1. Steps that were released are never changed."""

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from marked import Marked
+from mixpay.mailbox import STORAGE_TICKS, page_ticks
 from mixpay.types import HOPS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -80,10 +81,11 @@ def test_demo_paysEveryRelayToTheUnit(report: dict[str, Any]) -> None:
     assert [relay["id"] for relay in relays] == list(range(1, 10))
     for relay in relays:
         carried = relay["as_entry"] + relay["as_mix"] + relay["as_mailbox"]
-        assert relay["earned"] == relay["claimed"] == price * carried
+        assert relay["earned"] == relay["claimed"] == price * (carried + HOPS * relay["mailbox_ticks"])
         assert relay["unclaimed"] == 0
-    earned = sum(relay["earned"] for relay in relays)
-    assert report["sponsor_paid"] == earned == HOPS * price * report["packets_sent"]
+    earned, kept = (sum(relay[name] for relay in relays) for name in ("earned", "mailbox_ticks"))
+    assert kept == STORAGE_TICKS + page_ticks(report["packets_delivered"]), "Bob's mailbox, emptied once"
+    assert report["sponsor_paid"] == earned == HOPS * price * (report["packets_sent"] + kept)
 
 
 def test_demo_costsUsersNothing(report: dict[str, Any]) -> None:
@@ -122,8 +124,8 @@ def test_demo_survivesARelayThatIsKilled(start: Start, tmp_path: Path) -> None:
     (relay,) = (relay for relay in report["relays"] if relay["id"] == killing["relay"])
     assert relay["unclaimed"] == 0
     assert relay["claimed"] > 0
-    entered = sum(relay["as_entry"] for relay in report["relays"])
-    assert report["sponsor_paid"] == HOPS * report["hop_price"] * entered
+    ticks = sum(relay["as_entry"] + relay["mailbox_ticks"] for relay in report["relays"])
+    assert report["sponsor_paid"] == HOPS * report["hop_price"] * ticks
     assert "relay" in marked.stdout and "under way" in marked.stdout
     assert marked.alive() == {}
 

@@ -16,7 +16,9 @@ import pytest_asyncio
 from mixpay.chain.devchain import DevChain
 from mixpay.chain.events import PassesRedeemed
 from mixpay.chain.follower import Follower
+from mixpay.mailbox import STORAGE_TICKS
 from mixpay.parameters import DEMO, TOKEN
+from mixpay.passes import KIND_ENTRY, KIND_MAILBOX
 from mixpay.types import Amount, RelayId
 from mixpay.wire.client import DownStatus
 from relay.config import PassSettings, TreasuryRules
@@ -85,6 +87,12 @@ def owed() -> dict[RelayId, int]:
     return {}
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[RelayId, int]:
+    """The same of the relay that keeps the mailbox, for that."""
+    return {}
+
+
 async def send(user: User, box: Box, packets: int) -> None:
     assert await user.enter() == 0
     for _ in range(packets):
@@ -93,10 +101,13 @@ async def send(user: User, box: Box, packets: int) -> None:
     await user.socket.close()
 
 
-async def test_usersSend_withPassesOfASponsorThatIsGone(world: SilentWorld, owed: dict[RelayId, int]) -> None:
+async def test_usersSend_withPassesOfASponsorThatIsGone(
+    world: SilentWorld, owed: dict[RelayId, int], kept: dict[RelayId, int]
+) -> None:
     async with aiohttp.ClientSession() as http:
         box = Box(world, http)
         await box.make()
+        kept[box.keeper] = STORAGE_TICKS
         for packets in (PACKETS, PACKETS + 5, FEW):
             user = User(world, http)
             await send(user, box, packets)
@@ -108,19 +119,19 @@ async def test_usersSend_withPassesOfASponsorThatIsGone(world: SilentWorld, owed
 
 
 async def test_untilTheyAreDue_theEntriesWait_andSayForWhat(
-    world: SilentWorld, owed: dict[RelayId, int]
+    world: SilentWorld, owed: dict[RelayId, int], kept: dict[RelayId, int]
 ) -> None:
     world.after_the_period(PATIENCE - PAUSE)
     for relay, ticks in owed.items():
         daemon = world.relay(relay)
         await until(lambda d=daemon: said(d, "does not answer"), "the issuer to be missed")
-        assert said(daemon, "are redeemed at the pool from") == bool(ticks)
+        assert said(daemon, "are redeemed at the pool from") == bool(ticks or relay in kept)
         assert f"{world.carried(relay)} ticks of epoch {EPOCH}" in shown(daemon)
     assert set(world.paid().values()) == {0}
 
 
 async def test_whenTheyAreDue_thePoolPays_evenIfTheDaemonEndsMeanwhile(
-    world: SilentWorld, owed: dict[RelayId, int]
+    world: SilentWorld, owed: dict[RelayId, int], kept: dict[RelayId, int]
 ) -> None:
     world.after_the_period(PATIENCE)
     relay = max(owed, key=lambda relay: owed[relay])
@@ -129,14 +140,15 @@ async def test_whenTheyAreDue_thePoolPays_evenIfTheDaemonEndsMeanwhile(
     await before.stop()  # wherever it is, between the chain and its disk
     world.daemons[world.daemons.index(before)] = after = assemble(before.home)
     await after.start()
-    expected = {relay: Amount(ticks * TICK) for relay, ticks in owed.items() if ticks}
+    due = {relay: owed.get(relay, 0) + kept.get(relay, 0) for relay in {*owed, *kept}}
+    expected = {relay: Amount(ticks * TICK) for relay, ticks in due.items() if ticks}
     await until(lambda: {r: a for r, a in world.paid().items() if a} == expected, "all entries to be paid")
     for entry, amount in expected.items():
         assert world.contracts.channels.balance_of(world.relay(entry).account) >= amount
 
 
 async def test_onceThatIsSettled_passesAreForgotten_andItShows(
-    world: SilentWorld, owed: dict[RelayId, int]
+    world: SilentWorld, owed: dict[RelayId, int], kept: dict[RelayId, int]
 ) -> None:
     world.after_the_period(PATIENCE + PAUSE)
     for relay, ticks in owed.items():
@@ -146,29 +158,30 @@ async def test_onceThatIsSettled_passesAreForgotten_andItShows(
                 lambda d=daemon: d.money.redeemer.paid_at_pool() != {}, "the pool's payment to be seen"
             )
     world.after_the_period(PATIENCE + PAUSE + SETTLED + PAUSE)
-    few = [relay for relay in owed if world.carried(relay) * TICK > world.paid()[relay]]
+    few = [relay for relay, ticks in owed.items() if world.carried(relay) > ticks]
     for relay, ticks in owed.items():
         daemon = world.relay(relay)
         if relay not in few:
             await until(lambda d=daemon: not d.passes.scopes(), "the passes to be forgotten")
         if ticks:
             amount = daemon.money.redeemer.paid_at_pool()[CAMPAIGN]
-            assert amount == ticks * TICK
+            assert amount == (ticks + kept.get(relay, 0)) * TICK
             assert "tokens paid by the pool for passes" in shown(daemon)
             assert int(daemon.operations.status().income.received) >= amount
     assert len(few) == 1  # the one that is not worth gas is its issuer's until the window closes
 
 
-async def test_theChainSaysWhichPassesWerePaidFor(world: SilentWorld, owed: dict[RelayId, int]) -> None:
+async def test_theChainSaysWhichPassesWerePaidFor(world: SilentWorld) -> None:
     """So an issuer that comes back can count them."""
     follower = Follower(world.rpc, world.deployment, contracts=["SubsidyPool"])
     events = [event for event in follower.poll().events if isinstance(event, PassesRedeemed)]
-    ticks: dict[bytes, int] = {}
+    ticks: dict[int, dict[bytes, int]] = {KIND_ENTRY: {}, KIND_MAILBOX: {}}
     for event in events:
-        assert (event.campaign, event.kind, event.period) == (CAMPAIGN, 1, EPOCH)
+        assert (event.campaign, event.period) == (CAMPAIGN, EPOCH)
         assert event.amount == sum(event.ticks) * TICK
-        ticks |= dict(zip(event.anchors, event.ticks, strict=True))
-    assert sorted(ticks.values()) == [PACKETS, PACKETS + 5]
+        ticks[event.kind] |= dict(zip(event.anchors, event.ticks, strict=True))
+    assert sorted(ticks[KIND_ENTRY].values()) == [PACKETS, PACKETS + 5]
+    assert list(ticks[KIND_MAILBOX].values()) == [STORAGE_TICKS]
 
 
 def said(daemon: Daemon, text: str) -> bool:

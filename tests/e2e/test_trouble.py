@@ -20,7 +20,7 @@ from rich.console import Console
 from mixpay import address as addresses
 from mixpay.chain.devchain import DevChain
 from mixpay.demo.chain import DemoChain
-from mixpay.demo.evidence import Counts
+from mixpay.demo.evidence import Counts, added
 from mixpay.demo.network import PERIOD, Network, Usage
 from mixpay.demo.processes import Processes
 from mixpay.demo.relays import Place, roles
@@ -317,7 +317,8 @@ def test_afterAllThat_everyUnitIsThere(world: World, bob: tuple[User, str]) -> N
     world.delivered()
     received = bob[0].receive(world.folder / "received")
     assert received.packets == world.accepted
-    usage = Usage(world.counts, received.packets, (bob[0].account(),))
+    counts = added((world.counts, bob[0].tolls()))
+    usage = Usage(counts, received.packets, (bob[0].account(),))
     verdict = world.network.claim(usage).verdict
     assert verdict.objections == ()
     assert verdict.unclaimed == 0

@@ -315,10 +315,11 @@ class UpgradeWorld:
 
     # ------------------------------------------------------------------ afterwards
 
-    def take_everything_back(self, ticks: int) -> None:
+    def take_everything_back(self, ticks: int, tolls: int) -> None:
         """The old contracts have paid every voucher, and give back deposits, stakes and the budget now.
 
-        `ticks`: what users have spent there; each paid five relays.
+        `ticks`: what users have spent there; each paid five relays. `tolls`: what they have paid for
+        mailboxes.
         """
         contracts, price = Contracts(self.rpc, self.first), DEMO.hop_price
         dust = configs.TreasuryRules().open_at * price
@@ -328,7 +329,7 @@ class UpgradeWorld:
         assert sum(channel.claimed for channel in channels) == ticks * (4 + 3 + 2 + 1) * price
         assert all(channel.free < dust for channel in channels)
         budget = contracts.pool.campaign(1).budget
-        assert budget == BUDGET - 5 * ticks * price
+        assert budget == BUDGET - 5 * (ticks + tolls) * price
 
         before = {op.account: self.token.balance_of(op.account) for op in self.operators}
         for operator in self.operators:

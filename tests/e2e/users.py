@@ -10,9 +10,9 @@ from nacl.signing import SigningKey
 
 from mixpay.client.relays import MailboxSocket, RelaySocket
 from mixpay.crypto.rsa_permutation import ProvenKey
-from mixpay.mailbox import mailbox_id_of
+from mixpay.mailbox import STORAGE_TICKS, mailbox_id_of
 from mixpay.packet import Built
-from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
+from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender, Tick
 from mixpay.snapshot import RelayRecord
 from mixpay.types import RelayId
 from mixpay.wire import client
@@ -91,15 +91,23 @@ class Box:
         self.seed = os.urandom(32)
         self.key = SigningKey(self.seed).verify_key.encode()
         self.id = mailbox_id_of(self.key)
+        self.spender = PassSpender(self.owned)
+
+    def toll(self, count: int) -> Tick:
+        """The tick that pays for so many."""
+        self.spender.reserve(count)
+        self.spender.skip_to(self.spender.spent + count - 1)
+        return self.spender.next_tick()
 
     async def make(self) -> client.MailboxTerms:
         shown = show(self.world, self.owned)
         async with MailboxSocket.open(self.http, record(self.world, self.keeper)) as socket:
-            return await socket.create(ProvenKey(shown.modulus, shown.proof), shown.shown, self.key)
+            key = ProvenKey(shown.modulus, shown.proof)
+            return await socket.create(key, shown.shown, self.key, self.toll(STORAGE_TICKS))
 
     async def fetch(self, seed: bytes = b"") -> tuple[client.StoredMessage, ...]:
         async with MailboxSocket.open(self.http, record(self.world, self.keeper)) as socket:
             found = await socket.fetch(self.id, 0, seed or self.seed)
             if found.messages:
-                await socket.delete(found.messages[-1].sequence)
+                await socket.delete(found.messages[-1].sequence, self.toll(1))
             return found.messages

@@ -39,7 +39,16 @@ from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.deployment import Deployment
 from mixpay.directory import Descriptor, DescriptorBook, Equivocation, sign_descriptor, write_directory
 from mixpay.errors import ChainUnavailable, PeerError
-from mixpay.mailbox import Created, Delivered, Mailboxes, Refused, Span, mailbox_id_of
+from mixpay.mailbox import (
+    STORAGE_TICKS,
+    Created,
+    Delivered,
+    Mailboxes,
+    Refused,
+    Span,
+    mailbox_id_of,
+    page_ticks,
+)
 from mixpay.network import NetworkView
 from mixpay.parameters import DEMO
 from mixpay.passes import (
@@ -54,7 +63,7 @@ from mixpay.passes import (
 )
 from mixpay.registry_replica import RegistryReplica
 from mixpay.sponsor.issuer import Campaign, Issuer
-from mixpay.sponsor.keys import KeyFolder, Period
+from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policies.open import OpenPolicy
 from mixpay.sponsor.policy import Policies, Quotas
 from mixpay.sponsor.refusals import Refusals
@@ -131,6 +140,12 @@ class Faults:
     hidden: set[RelayId] = field(default_factory=set)
     whispered: set[RelayId] = field(default_factory=set)
     """Of whom it shows a second key."""
+    lose_made: bool = False
+    """Makes the next mailbox, and says that it cannot."""
+    refuse_delete: str = ""
+    room: int = 1 << 20
+    holds: int | None = None
+    """The furthest tick that it claims to hold."""
     limit: int = 1 << 20
     """Ticks that the campaign's budget guarantees it."""
     endless: Callable[[int], list[int]] | None = None
@@ -152,7 +167,7 @@ class LoneRelay:
         self.clients: list[web.WebSocketResponse] = []
         self.shown_to: list[Pass] = []
         self.served = 0
-        self.directories_served = 0
+        self.directories_served = self.deletions = 0
         self.proofs: list[Equivocation] = []
         self.port = 0
 
@@ -286,8 +301,7 @@ class LoneRelay:
                 case wire.MailboxFetch() as frame:
                     owner, answer = frame.mailbox, self.fetch(frame, nonce)
                 case wire.MailboxDelete() as frame:
-                    self.mailboxes.delete(owner, frame.upto)
-                    answer = wire.Done()
+                    answer = self.delete(owner, frame)
                 case _:
                     break
             await socket.send_bytes(wire.encode(answer))
@@ -297,14 +311,38 @@ class LoneRelay:
         shown = self.world.decode(frame.shown)
         if self.faults.refuse:
             return wire.Refused(self.faults.refuse)
+        box = mailbox_id_of(frame.fetch_key)
         try:
             rules = self.world.rules(shown, ProvenKey(frame.modulus, frame.proof))
-            rules.check(shown.anchor, shown.signature, Position(self.id - 1))
+            presented = self.passes.present(shown, rules, Position(self.id - 1), 1 << 20)
+            if not presented.furthest:
+                self.passes.accept_tick(presented.pass_id, tick(frame.tick), STORAGE_TICKS)
         except PeerError as error:
             return wire.Refused(error.reason)
-        made = self.mailboxes.create(mailbox_id_of(frame.fetch_key), frame.fetch_key, 1 << 40, 0)
-        assert isinstance(made, Created)
-        return self.terms()
+        if not presented.furthest or self.mailboxes.payer(box) == presented.pass_id:
+            made = self.mailboxes.create(box, frame.fetch_key, 1 << 40, 0, presented.pass_id)
+            assert isinstance(made, Created)
+            if self.faults.lose_made:
+                self.faults.lose_made = False
+                return wire.Refused("not_ready")
+            return self.terms(box)
+        return wire.Refused("pass_used")
+
+    def delete(self, owner: bytes, frame: wire.MailboxDelete) -> wire.ClientFrame:
+        if self.faults.refuse_delete:
+            return wire.Refused(self.faults.refuse_delete)
+        pages, payer = page_ticks(self.mailboxes.confirmed(owner, frame.upto, 0)), self.mailboxes.payer(owner)
+        standing = self.passes.standing(payer)
+        if pages and standing is not None and standing[0].period == self.world.view.term:
+            if not frame.tick:
+                return wire.Refused("unpaid")
+            try:
+                self.passes.accept_tick(payer, tick(frame.tick[0]), pages)
+            except PeerError as error:
+                return wire.Refused(error.reason)
+        self.deletions += 1
+        self.mailboxes.delete(owner, frame.upto)
+        return wire.Done()
 
     def fetch(self, frame: wire.MailboxFetch, nonce: bytes) -> wire.ClientFrame:
         if not self.mailboxes.authenticate(frame.mailbox, nonce, frame.signature):
@@ -312,17 +350,22 @@ class LoneRelay:
         if self.faults.endless is not None:
             numbers, body = self.faults.endless(frame.after), os.urandom(2048)
             page = tuple(wire.StoredMessage(number, body) for number in numbers)
-            return wire.MailboxMessages(self.terms(), page, True)
+            return wire.MailboxMessages(self.terms(frame.mailbox), page, True)
         span = self.mailboxes.fetch(frame.mailbox, frame.after, wire.MAX_MESSAGES, 0)
         if not isinstance(span, Span):
             return wire.Refused(span.reason)
         numbers = range(span.first, span.last + 1)
         found = tuple(wire.StoredMessage(n, self.bodies[frame.mailbox, n]) for n in numbers)
-        return wire.MailboxMessages(self.terms(), found, span.more)
+        return wire.MailboxMessages(self.terms(frame.mailbox), found, span.more)
 
-    @staticmethod
-    def terms() -> wire.MailboxTerms:
-        return wire.MailboxTerms(4096, 604800, 1 << 40, 0)
+    def terms(self, box: bytes) -> wire.MailboxTerms:
+        furthest = self.furthest(box) if self.faults.holds is None else self.faults.holds
+        return wire.MailboxTerms(4096, 604800, 1 << 40, 0, furthest, self.faults.room)
+
+    def furthest(self, box: bytes) -> int:
+        """The furthest tick of the pass that pays for a mailbox."""
+        standing = self.passes.standing(self.mailboxes.payer(box))
+        return 0 if standing is None else standing[1]
 
     def deliver(self, mailbox_id: bytes, body: bytes) -> None:
         stored = self.mailboxes.deliver(mailbox_id, body, 0)
@@ -340,7 +383,7 @@ class World:
     deployment = DEPLOYMENT
     campaign = CAMPAIGN
 
-    def __init__(self, folder: Path, keys: KeyFolder) -> None:
+    def __init__(self, folder: Path, keys: PassKeys) -> None:
         self.folder, self.keys = folder, keys
         self.view: NetworkView = View()
         self.relays = [LoneRelay(self, number) for number in range(1, RELAYS + 1)]
@@ -486,7 +529,7 @@ class LiveWorld(World):
 
     campaign = 1
 
-    def __init__(self, folder: Path, keys: KeyFolder, chain: DevChain) -> None:
+    def __init__(self, folder: Path, keys: PassKeys, chain: DevChain) -> None:
         super().__init__(folder, keys)
         self.chain, self.rpc = chain, connect(chain.url)
         self.owner = Sender(self.rpc, os.urandom(32))
@@ -561,6 +604,10 @@ class User:
     async def close(self) -> None:
         await self.http.close()
         self.store.close()
+
+
+def tick(shown: wire.ShownTick) -> Tick:
+    return Tick(shown.chain, shown.k, shown.link)
 
 
 def _down(number: int, status: wire.DownStatus, ack: bytes) -> wire.Down:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from chain_world import World
     from mixpay.chain.devchain import DevChain
+    from mixpay.sponsor.store import Place
     from relay_parts import Node, Parts
 
 # A busy machine must not fail a test: no test asserts a wall-clock time, nor does the tool for us.
@@ -57,3 +60,44 @@ async def mix(parts: Parts) -> Node:
     node.link(Side.PAYER, entry)
     node.link(Side.PAYEE, mix2)
     return node
+
+
+_SCHEMAS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a private server. Without PostgreSQL such tests are skipped, but in CI they fail."""
+    from bench.postgres import NoPostgres, private_postgres
+
+    server = private_postgres()
+    try:
+        url = server.__enter__()
+    except NoPostgres as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+    try:
+        yield url
+    finally:
+        server.__exit__(None, None, None)
+
+
+@pytest.fixture
+def schema(postgres: str) -> Place:
+    """An empty schema of it."""
+    from mixpay.sponsor.store import Place
+
+    return Place.server(postgres, next(_SCHEMAS))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """An empty database for an issuer, of each kind."""
+    from mixpay.sponsor.store import Place
+
+    if request.param == "sqlite":
+        return Place.file(tmp_path / "issuer.db")
+    found = request.getfixturevalue("schema")
+    assert isinstance(found, Place)
+    return found

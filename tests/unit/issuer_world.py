@@ -26,6 +26,7 @@ class Issuer:
     url: str
     session: aiohttp.ClientSession
     world: World
+    stop: asyncio.Event
 
     async def get(self, path: str) -> tuple[int, Any]:
         async with self.session.get(self.url + path) as response:
@@ -78,7 +79,7 @@ async def serving(world: World) -> AsyncIterator[Issuer]:
         if task.done():
             task.result()
         async with aiohttp.ClientSession() as session:
-            yield Issuer(ready.result(), session, world)
+            yield Issuer(ready.result(), session, world, stop)
     finally:
         stop.set()
         await asyncio.wait_for(task, 15)

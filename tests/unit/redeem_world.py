@@ -28,7 +28,7 @@ from mixpay.passes import (
 )
 from mixpay.sponsor import api
 from mixpay.sponsor.issuer import Campaign, Issuer, IssuerError, RedeemedAtPool, RelayInPeriod
-from mixpay.sponsor.keys import KeyFolder, Period
+from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policy import Identified, Quotas
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
@@ -147,7 +147,7 @@ class PoolOf:
 class Sponsor:
     """The issuer of one campaign, with keys for some periods."""
 
-    def __init__(self, folder: Path, keys: KeyFolder, chain: Chain, periods: Sequence[int]) -> None:
+    def __init__(self, folder: Path, keys: PassKeys, chain: Chain, periods: Sequence[int]) -> None:
         self.keys = keys
         self.store = Store(folder / "issuer.db", CHAIN, POOL, CAMPAIGN)
         for period in periods:

@@ -25,8 +25,9 @@ from mixpay.client.home import ClientConfig, Home
 from mixpay.client.prefetch import Plan
 from mixpay.client.store import ClientStore
 from mixpay.envelope import MAX_MESSAGE
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.keys import PassKeys
 from mixpay.types import RelayId
+from pass_keys import pass_keys
 
 SOMEBODY = str(Address(bytes(4), RelayId(1), bytes(16), b"\7" * 32))
 NOWHERE = "http://127.0.0.1:9"
@@ -226,12 +227,12 @@ def test_profile_mustExist(capsys: pytest.CaptureFixture[str], configured: Home)
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest_asyncio.fixture
-async def live(tmp_path: Path, keys: KeyFolder, chain: DevChain) -> AsyncIterator[LiveWorld]:
+async def live(tmp_path: Path, keys: PassKeys, chain: DevChain) -> AsyncIterator[LiveWorld]:
     world = await asyncio.to_thread(LiveWorld, tmp_path, keys, chain)
     async with world.running():
         deployments.save(tmp_path / "live.json", world.deployment)

@@ -21,16 +21,17 @@ from mixpay.client.parts import Part, Parts
 from mixpay.envelope import text_message
 from mixpay.errors import ChainUnavailable, UserError
 from mixpay.releases import Releases
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.keys import PassKeys
+from pass_keys import pass_keys
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest_asyncio.fixture
-async def world(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[World]:
+async def world(tmp_path: Path, keys: PassKeys) -> AsyncIterator[World]:
     async with World(tmp_path, keys).running() as world:
         yield world
 

@@ -20,20 +20,21 @@ from mixpay.client.wallet import Ticks, Wallet, drawn_relay
 from mixpay.errors import ChainUnavailable
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICKS
 from mixpay.registry_replica import NotFrozen
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.keys import PassKeys
 from mixpay.sponsor.policy import Quotas
 from mixpay.types import Epoch
+from pass_keys import pass_keys
 
 NEXT = Epoch(EPOCH + 1)
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest_asyncio.fixture
-async def world(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[World]:
+async def world(tmp_path: Path, keys: PassKeys) -> AsyncIterator[World]:
     world = World(tmp_path, keys)
     world.quotas = Quotas(entry=2, mailbox=1)
     async with world.running():

@@ -26,15 +26,16 @@ from mixpay.delivery.owed import OwedLimits
 from mixpay.envelope import CHUNK_BYTES, Message, file_message, text_message
 from mixpay.errors import UserError
 from mixpay.releases import Releases
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.keys import PassKeys
+from pass_keys import pass_keys
 
 FILE = bytes(range(256)) * 100
 """Fourteen pieces."""
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +51,7 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest_asyncio.fixture
-async def world(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[World]:
+async def world(tmp_path: Path, keys: PassKeys) -> AsyncIterator[World]:
     async with World(tmp_path, keys).running() as world:
         yield world
 

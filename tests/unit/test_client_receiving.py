@@ -16,23 +16,26 @@ from mixpay.address import Address
 from mixpay.client import receiving
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import REMEMBERED_SECONDS, Arrived, Inbox, Incomplete
-from mixpay.client.receiving import Round
+from mixpay.client.receiving import PATIENCE_SECONDS, Round
 from mixpay.client.store import ClientStore
 from mixpay.client.wallet import NoPass
 from mixpay.envelope import Kind, file_message, text_message
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.mailbox import PAGE_MESSAGES, STORAGE_TICKS
+from mixpay.passes import TICKS
+from mixpay.sponsor.keys import PassKeys
 from mixpay.types import Epoch, RelayId, Term
+from pass_keys import pass_keys
 
 FILE = os.urandom(150_000)
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest_asyncio.fixture
-async def world(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[World]:
+async def world(tmp_path: Path, keys: PassKeys) -> AsyncIterator[World]:
     async with World(tmp_path, keys).running() as world:
         yield world
 
@@ -52,9 +55,9 @@ class Looking:
         self.inbox, self.round = Inbox(bob.store, bob.identity, bob.world.view.mark), Round()
         self.got: list[Arrived] = []
 
-    async def once(self) -> Looking:
+    async def once(self, *, patient: bool = False) -> Looking:
         self.deliver(self.inbox.restore(self.now))
-        await self.bob.mailboxes.empty(self.inbox, self.now, self.deliver, self.round)
+        await self.bob.mailboxes.empty(self.inbox, self.now, self.deliver, self.round, patient=patient)
         return self
 
     def deliver(self, arrived: list[Arrived]) -> None:
@@ -195,7 +198,7 @@ async def test_empty_dropsWhatIsNotForUs(world: World, bob: User):
 async def test_empty_saysWhichMailboxDidNotAnswer_andEmptiesTheOthers(world: World, bob: User):
     first = await bob.mailboxes.make(bob.wallet)
     other = next(relay for relay in world.relays if relay.id != first.relay)
-    bob.store.put_mailbox(other.id, Term(EPOCH))
+    bob.store.put_mailbox(other.id, Term(EPOCH), None)
     put(world, first, text_message("hello"))
     await other.stop()
     looking = await Looking(bob).once()
@@ -234,6 +237,167 @@ async def test_empty_ends_atARelayThatAlwaysHasMore(world: World, bob: User, mon
     (trouble,) = looking.round.troubles
     assert "more than 3 pages" in trouble
     assert looking.round.fetched == 6
+
+
+# ---------------------------------------------------------------------- paying
+
+
+def paid(world: World, to: Address) -> int:
+    """The furthest tick that the mailbox's relay holds."""
+    return world.relay(to.relay).furthest(to.mailbox_id)
+
+
+def spent(bob: User, to: Address) -> int:
+    stored = bob.store.pass_of_mailbox(to.relay, Term(EPOCH))
+    assert stored is not None
+    return stored.counter
+
+
+async def test_make_paysForStorage_andNeverShowsALinkTwice(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    assert (paid(world, to), spent(bob, to)) == (STORAGE_TICKS, STORAGE_TICKS)
+    bob.store.drop_mailbox(to.relay, Term(EPOCH))  # it died before it noted the mailbox
+    bob.restart()
+    assert await bob.mailboxes.make(bob.wallet) == to
+    assert (paid(world, to), spent(bob, to)) == (STORAGE_TICKS, STORAGE_TICKS + 1)
+    await Looking(bob).once()
+    put(world, to, text_message("hello"))
+    await Looking(bob).once()
+    assert paid(world, to) == spent(bob, to) == STORAGE_TICKS + 2
+
+
+async def test_make_asksAgain_whenTheAnswerWasLost(world: World, bob: User):
+    relay = world.relay((await bob.wallet.draw(2)).relay.id)
+    relay.faults.lose_made = True
+    to = await bob.mailboxes.make(bob.wallet)
+    assert to.relay == relay.id
+    assert relay.mailboxes.counts == (1, 0)
+    assert paid(world, to) == STORAGE_TICKS
+
+
+async def test_make_keepsThePass_whenTheRelayHasNoRoom(world: World, bob: User):
+    relay = world.relay((await bob.wallet.draw(2)).relay.id)
+    relay.faults.refuse = "full"
+    other = await bob.mailboxes.make(bob.wallet)
+    assert other.relay != relay.id
+    relay.faults.refuse = ""
+    bob.restart()
+    rows = [stored.counter for stored in bob.store.passes(2, EPOCH)]
+    assert sorted(rows) == [STORAGE_TICKS] * 2, "neither is given up"
+
+
+async def test_empty_paysATickForEachPage(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    count = len(put(world, to, file_message("a.bin", FILE)))
+    await Looking(bob).once()
+    assert paid(world, to) == spent(bob, to) == STORAGE_TICKS + -(-count // PAGE_MESSAGES)
+    bob.restart()
+    for _ in range(3):
+        world.relay(to.relay).deliver(to.mailbox_id, os.urandom(2048))  # junk costs as much, page by page
+    await Looking(bob).once()
+    await Looking(bob).once()
+    assert paid(world, to) == STORAGE_TICKS + -(-count // PAGE_MESSAGES) + 1
+    assert left(world, to) == 0
+
+
+async def test_empty_waitsForAPageToFill_whenItLooksAgainSoon(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    for number in range(3):
+        put(world, to, text_message(f"{number}"))
+        looking = await Looking(bob, number).once(patient=True)
+        assert (looking.contents, looking.round.fetched) == ([b"%d" % number], 1), "nothing comes twice"
+    assert (paid(world, to), left(world, to)) == (STORAGE_TICKS, 3)
+    await Looking(bob, PATIENCE_SECONDS - 1).once(patient=True)
+    assert left(world, to) == 3
+    await Looking(bob, PATIENCE_SECONDS).once(patient=True)
+    assert (paid(world, to), left(world, to)) == (STORAGE_TICKS + 1, 0)
+    put(world, to, file_message("a", bytes(2048 * PAGE_MESSAGES)))
+    looking = await Looking(bob, PATIENCE_SECONDS + 1).once(patient=True)
+    assert left(world, to) == looking.round.fetched - PAGE_MESSAGES
+    assert paid(world, to) == STORAGE_TICKS + 2
+
+
+async def test_empty_confirmsWhatAnEarlierRunLeft(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    put(world, to, text_message("hello"))
+    assert (await Looking(bob).once(patient=True)).contents == [b"hello"]
+    bob.restart()
+    looking = await Looking(bob).once()
+    assert (looking.contents, looking.round.fetched, left(world, to)) == ([], 1, 0)
+
+
+async def test_empty_goesOnReading_whenNothingCanBePaid(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    faults = world.relay(to.relay).faults
+    faults.room = 0
+    for number in range(3):
+        put(world, to, text_message(f"{number}"))
+        looking = await Looking(bob, number).once()
+        assert looking.contents == [b"%d" % number]
+        assert [("campaign_limit" in trouble) for trouble in looking.round.troubles] == [True][number:]
+    assert (left(world, to), spent(bob, to)) == (3, STORAGE_TICKS), "no tick is wasted on it"
+    faults.room = 10
+    looking = await Looking(bob, PATIENCE_SECONDS).once()
+    assert (looking.round.troubles, left(world, to)) == ([], 0)
+    assert spent(bob, to) == STORAGE_TICKS + 1
+
+
+async def test_empty_goesOnReading_whenThePassIsSpent(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    stored = bob.store.pass_of_mailbox(to.relay, Term(EPOCH))
+    assert stored is not None
+    bob.store.set_counter(stored.row, TICKS)
+    put(world, to, text_message("hello"))
+    looking = await Looking(bob).once()
+    assert looking.contents == [b"hello"]
+    assert "1 messages that you have are not deleted there" in looking.round.troubles[0]
+
+
+async def test_relayThatTakesTicksAndDeletesNothing_getsFewOfThem(
+    world: World, bob: User, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(receiving, "MOST_UNANSWERED", 5)
+    to = await bob.mailboxes.make(bob.wallet)
+    world.relay(to.relay).faults.refuse_delete = "unpaid"
+    put(world, to, text_message("hello"))
+    for number in range(10):
+        await Looking(bob, number * PATIENCE_SECONDS).once()
+    assert spent(bob, to) - paid(world, to) == 6
+    assert left(world, to) == 1
+
+
+async def test_relayThatClaimsAllTicks_leavesNothingToSpend(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    world.relay(to.relay).faults.holds = (1 << 32) - 1
+    put(world, to, text_message("hello"))
+    looking = await Looking(bob).once()
+    assert looking.contents == [b"hello"]
+    assert "0 ticks of this pass are left" in looking.round.troubles[0]
+
+
+async def test_walletFromAnOlderCopy_stepsOverWhatTheRelayHolds(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    put(world, to, text_message("one"))
+    await Looking(bob).once()
+    stored = bob.store.pass_of_mailbox(to.relay, Term(EPOCH))
+    assert stored is not None
+    bob.store.set_counter(stored.row, 0)
+    put(world, to, text_message("two"))
+    looking = await Looking(bob).once()
+    assert (looking.contents, looking.round.troubles) == ([b"two"], [])
+    assert paid(world, to) == spent(bob, to) == STORAGE_TICKS + 2
+
+
+async def test_oldMailbox_isEmptiedForNothing(world: World, bob: User):
+    to = await bob.mailboxes.make(bob.wallet)
+    put(world, to, text_message("in time"))
+    await Looking(bob).once(patient=True)
+    put(world, to, text_message("late"))
+    world.view.feed(world.next_epoch(), Epoch(EPOCH + 1))
+    bob.wallet.forget_past()
+    looking = await Looking(bob).once(patient=True)
+    assert (looking.contents, looking.round.troubles, left(world, to)) == ([b"late"], [], 0)
+    assert paid(world, to) == STORAGE_TICKS
 
 
 async def test_known_forgetsAMailbox_aQuarterOfATermAfterItsTerm(world: World, bob: User):

@@ -24,10 +24,11 @@ from mixpay.descriptors import Equivocation
 from mixpay.envelope import file_message, text_message
 from mixpay.errors import UserError
 from mixpay.passes import TICKS
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.keys import PassKeys
 from mixpay.sponsor.policy import Quotas
 from mixpay.types import Epoch, RelayId
 from mixpay.wire.client import DownStatus
+from pass_keys import pass_keys
 
 IMPATIENT = replace(HASTY, ack_timeout=1.0)
 """For answers that do not come."""
@@ -36,12 +37,12 @@ FILE = bytes(range(256)) * 64
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest_asyncio.fixture
-async def world(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[World]:
+async def world(tmp_path: Path, keys: PassKeys) -> AsyncIterator[World]:
     async with World(tmp_path, keys).running() as world:
         yield world
 
@@ -230,7 +231,7 @@ async def test_run_saysThatTheBudgetIsUsedUp_andFetchesNoPassAfterPass(
     assert len(alice.store.passes(1, EPOCH)) == MOST_FULL
 
 
-async def test_run_saysThatTheBudgetIsUsedUp_ratherThanTheQuota(tmp_path: Path, keys: KeyFolder):
+async def test_run_saysThatTheBudgetIsUsedUp_ratherThanTheQuota(tmp_path: Path, keys: PassKeys):
     world = World(tmp_path, keys)
     world.quotas = Quotas(entry=1, mailbox=1)
     async with world.running():

@@ -139,11 +139,11 @@ def test_mailbox_isTakenUpToASequence_untilItIsMadeAnew(path: Path):
     place = RelayId(1), Term(2)
     with ClientStore(path) as store:
         assert store.taken(*place) == 0
-        store.put_mailbox(*place)
+        store.put_mailbox(*place, None)
         store.take(*place, 7, [])
     with ClientStore(path) as store:
         assert store.taken(*place) == 7
-        store.put_mailbox(*place)
+        store.put_mailbox(*place, None)
         assert store.taken(*place) == 0
 
 

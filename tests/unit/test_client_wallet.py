@@ -19,17 +19,18 @@ from mixpay.crypto import rsa_permutation
 from mixpay.crypto.rsa_permutation import PROOF_SIZE
 from mixpay.errors import UserError
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICKS, PassExhausted, drawn_position
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.keys import PassKeys
 from mixpay.sponsor.policy import Quotas
+from pass_keys import pass_keys
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest_asyncio.fixture
-async def world(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[World]:
+async def world(tmp_path: Path, keys: PassKeys) -> AsyncIterator[World]:
     world = World(tmp_path, keys)
     world.quotas = Quotas(entry=2, mailbox=1)
     async with world.running():

@@ -35,8 +35,9 @@ def period(
     return losses, Signed(PRICE, OPERATORS, links, {(1, operator(1)): 5 * ticks * PRICE})
 
 
-def objections(losses: Losses, signed: Signed, delivered: int) -> list[str]:
-    found = list(i8_with_losses(losses, signed, delivered))
+def objections(losses: Losses, signed: Signed, delivered: int, tolls: int = 0) -> list[str]:
+    """`tolls`: ticks that relay 1 was paid for a mailbox."""
+    found = list(i8_with_losses(losses, signed, delivered, {RelayId(1): tolls}))
     assert {objection.invariant for objection in found} <= {"I8"}
     return [objection.text for objection in found]
 
@@ -55,6 +56,12 @@ HONEST = {
 
 def test_honestPeriodWithLosses_holds() -> None:
     assert objections(*period(HONEST, TEN, 14), 10) == []
+    assert objections(*period(HONEST, TEN, 14 + 257), 10, tolls=257) == []
+
+
+def test_i8_failsIfAMailboxIsPaidAnotherAmount() -> None:
+    (text,) = objections(*period(HONEST, TEN, 14 + 256), 10, tolls=257)
+    assert "for 271 ticks" in text
 
 
 @pytest.mark.parametrize(
@@ -81,7 +88,7 @@ def test_i8_failsIfALinkIsNotInWholeTickets() -> None:
 
 def test_i8_failsIfThePoolPaysForOtherPackets() -> None:
     assert objections(*period(HONEST, TEN, 13), 10) == [
-        f"entry 1 was signed {65 * PRICE} for 14 packets",
+        f"relay 1 was signed {65 * PRICE} for 14 ticks",
     ]
 
 

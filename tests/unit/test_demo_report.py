@@ -60,6 +60,7 @@ def test_asJson_hasExactlyTheAgreedFields(outcome: Outcome) -> None:
         "as_entry": PACKETS,
         "as_mix": 0,
         "as_mailbox": 0,
+        "mailbox_ticks": 0,
         "earned": PACKETS * PRICE,
         "claimed": PACKETS * PRICE,
         "unclaimed": 0,

@@ -267,6 +267,17 @@ def test_i8_failsIfALargerVoucherIsSigned() -> None:
     }
 
 
+def test_i8_countsWhatOwnersPaidForMailboxes() -> None:
+    evidence = world.honest()
+    counts = dict(evidence.counts)
+    counts[RelayId(2)] += Counts(tolls=3)
+    unpaid = replace(evidence, counts=counts)
+    assert broken(unpaid) == {"I8"}
+    paid = replace(unpaid, pool_vouchers=(*evidence.pool_vouchers, world.pool_voucher(2, 15 * PRICE)))
+    assert broken(paid) == set()
+    assert verify(paid).unclaimed == 15 * PRICE
+
+
 def test_i8_failsIfARelayGainsWhatItDidNotClaim() -> None:
     chain = world.history()
     chain.transfer(world.FAUCET, owner(3), 1)

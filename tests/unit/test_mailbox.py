@@ -133,6 +133,39 @@ def test_create_announcesLimitsAndOnlyExtends() -> None:
     assert mailboxes.create(BOX, KEY, NOW, NOW) == Refused("expired")
 
 
+def test_payer_isThePassOfTheLastCreation_andKept() -> None:
+    mailboxes, disk = Mailboxes(RELAY), Disk()
+    assert (mailboxes.payer(BOX), mailboxes.announcement(BOX)) == (b"", None)
+    for payer in (b"\1" * 32, b"\2" * 32):
+        made = mailboxes.create(BOX, KEY, NOW + 100, NOW, payer)
+        assert isinstance(made, Created)
+        disk.apply(made.effects)
+        assert disk.reopen(MailboxLimits()).payer(BOX) == mailboxes.payer(BOX) == payer
+    assert mailboxes.announcement(BOX) == made.announcement
+
+
+def test_refusal_isWhatCreateSays_andMakesNothing() -> None:
+    mailboxes = Mailboxes(RELAY, MailboxLimits(max_mailboxes=1))
+    assert mailboxes.refusal(BOX, KEY, NOW + 1, NOW) is None
+    assert mailboxes.counts == (0, 0)
+    mailboxes.create(BOX, KEY, NOW + 1, NOW)
+    assert mailboxes.refusal(BOX, KEY, NOW + 1, NOW) is None, "it is there"
+    other = bytes(32)
+    for box, key, expires in ((BOX, other, NOW + 1), (BOX, KEY, NOW), (mailbox_id_of(other), other, NOW + 1)):
+        refusal = mailboxes.refusal(box, key, expires, NOW)
+        assert refusal is not None
+        assert mailboxes.create(box, key, expires, NOW) == refusal
+
+
+def test_confirmed_countsWhatTheOwnerCanStillFetch() -> None:
+    mailboxes = opened(MailboxLimits(ttl_seconds=DAY))
+    for now in (NOW, NOW, NOW + DAY):
+        mailboxes.deliver(BOX, BODY, now)
+    assert [mailboxes.confirmed(BOX, upto, NOW) for upto in (0, 1, 3, 2**64 - 1)] == [0, 1, 3, 3]
+    assert [mailboxes.confirmed(BOX, upto, NOW + DAY + 3600) for upto in (1, 2, 3)] == [0, 0, 1]
+    assert mailboxes.confirmed(bytes(16), 5, NOW) == 0
+
+
 def test_expire_dropsOldMessagesThenTheMailbox() -> None:
     mailboxes = opened()
     mailboxes.deliver(BOX, BODY, NOW)

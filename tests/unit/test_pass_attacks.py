@@ -42,9 +42,10 @@ from mixpay.passes import (
     PassSpender,
     Scope,
 )
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.keys import PassKeys
 from mixpay.types import Amount, Position
 from mixpay.wire.client import DownStatus
+from pass_keys import pass_keys
 
 W = 64
 """What an entry that carries nothing is paid for at most (docs/design.md §8), in ticks."""
@@ -115,12 +116,12 @@ def _signed(request: PassRequest) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest_asyncio.fixture
-async def world(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[World]:
+async def world(tmp_path: Path, keys: PassKeys) -> AsyncIterator[World]:
     async with World(tmp_path, keys).running() as world:
         yield world
 

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 from mixpay import eip712
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.keys import PassKeys
 from mixpay.types import Account
+from pass_keys import pass_keys
 from redeem_world import CAMPAIGN, CHAIN, FIRST, OPERATOR, POOL, WINDOW, Chain, Sponsor, ends, entry, worth
 from relay.redeem.redeemer import Redeemed
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("issuer") / "keys", b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("issuer"))
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[Scene]:
+async def scene(tmp_path: Path, keys: PassKeys) -> AsyncIterator[Scene]:
     chain = Chain()
     sponsor = Sponsor(tmp_path, keys, chain, (FIRST, FIRST + 1, FIRST + 2))
     async with sponsor.serving() as url:

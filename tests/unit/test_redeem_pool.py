@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.keys import PassKeys
+from pass_keys import pass_keys
 from redeem_world import (
     AFTER,
     CAMPAIGN,
@@ -30,8 +31,8 @@ DUE = ends(FIRST) + AFTER
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("issuer") / "keys", b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("issuer"))
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(tmp_path: Path, keys: KeyFolder) -> AsyncIterator[Scene]:
+async def scene(tmp_path: Path, keys: PassKeys) -> AsyncIterator[Scene]:
     chain = Chain()
     sponsor = Sponsor(tmp_path, keys, chain, (FIRST, FIRST + 1, FIRST + 2))
     async with sponsor.serving() as url:

@@ -24,7 +24,7 @@ from mixpay.crypto.rsa_permutation import PROOF_SIZE, ProvenKey
 from mixpay.descriptors import Equivocation, sign_descriptor
 from mixpay.directory import read_directory
 from mixpay.door import WebTimes
-from mixpay.mailbox import mailbox_id_of, sign_challenge
+from mixpay.mailbox import STORAGE_TICKS, mailbox_id_of, sign_challenge
 from mixpay.packet import GEOMETRY
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassSpender
 from mixpay.types import Epoch, RelayId
@@ -547,7 +547,7 @@ RUDE: dict[str, tuple[bytes | str, str]] = {
     "too long": (bytes(client.MAX_MESSAGE_BYTES + 10), "malformed_frame"),
     "a relay's frame": (client.encode(client.PassOk(1)), "unexpected_frame"),
     "a tick without a pass": (client.encode(TICK), "unexpected_frame"),
-    "a deletion by nobody": (client.encode(client.MailboxDelete(1)), "unexpected_frame"),
+    "a deletion by nobody": (client.encode(client.MailboxDelete(1, ())), "unexpected_frame"),
 }
 
 
@@ -733,8 +733,22 @@ def fetch_key(seed: bytes) -> bytes:
     return SigningKey(seed).verify_key.encode()
 
 
-def create(owned: OwnedPass, seed: bytes = SEED) -> client.MailboxCreate:
-    return client.MailboxCreate(KEY.modulus, KEY.proof, owned.shown().encode(), fetch_key(seed))
+def toll(owned: OwnedPass, number: int) -> client.ShownTick:
+    """A tick of a mailbox pass."""
+    spender = PassSpender(owned, number - 1)
+    spender.reserve(1)
+    tick = spender.next_tick()
+    return client.ShownTick(tick.chain, tick.k, tick.link)
+
+
+def create(owned: OwnedPass, seed: bytes = SEED, number: int = STORAGE_TICKS) -> client.MailboxCreate:
+    return client.MailboxCreate(
+        KEY.modulus, KEY.proof, owned.shown().encode(), fetch_key(seed), toll(owned, number)
+    )
+
+
+def delete(owned: OwnedPass, upto: int, number: int) -> client.MailboxDelete:
+    return client.MailboxDelete(upto, (toll(owned, number),))
 
 
 def fetch(
@@ -757,8 +771,9 @@ def deliver(door: Door, count: int, seed: bytes = SEED) -> list[bytes]:
 
 
 async def test_mailbox_isMadeFilledAndEmptied(door: Door) -> None:
+    owned = mine(door, KIND_MAILBOX)
     async with door.mailbox() as (talk, nonce):
-        terms = await talk.ask(create(mine(door, KIND_MAILBOX)))
+        terms = await talk.ask(create(owned))
         assert terms.expires == door.node.state.mailbox_expiry(EPOCH)
         bodies = deliver(door, client.MAX_MESSAGES + 3)
         first = await talk.ask(fetch(door, nonce))
@@ -767,9 +782,9 @@ async def test_mailbox_isMadeFilledAndEmptied(door: Door) -> None:
         rest = await talk.ask(fetch(door, nonce, after=client.MAX_MESSAGES))
         assert [message.body for message in (*first.messages, *rest.messages)] == bodies
         assert not rest.more
-        assert await talk.ask(client.MailboxDelete(client.MAX_MESSAGES)) == client.Done()
+        assert await talk.ask(delete(owned, client.MAX_MESSAGES, STORAGE_TICKS + 1)) == client.Done()
         assert (await talk.ask(fetch(door, nonce))).messages == rest.messages
-        assert await talk.ask(client.MailboxDelete(2**64 - 1)) == client.Done()
+        assert await talk.ask(delete(owned, 2**64 - 1, STORAGE_TICKS + 2)) == client.Done()
         assert (await talk.ask(fetch(door, nonce))).messages == ()
 
 

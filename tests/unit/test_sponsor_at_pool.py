@@ -11,20 +11,21 @@ import pytest
 from mixpay.passes import Redemption
 from mixpay.sponsor import api
 from mixpay.sponsor.issuer import RedeemedAtPool, RelayInPeriod
-from mixpay.sponsor.keys import KeyFolder, Period
+from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.types import Account, Epoch, Position
+from pass_keys import pass_keys
 from redeem_world import BEACON, FIRST, OPERATOR, WINDOW, Chain, Sponsor, ends, spent, worth
 
 OTHER = Account(b"\x0d" * 20)
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("issuer") / "keys", b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("issuer"))
 
 
 @pytest.fixture
-def sponsor(tmp_path: Path, keys: KeyFolder) -> Iterator[Sponsor]:
+def sponsor(tmp_path: Path, keys: PassKeys) -> Iterator[Sponsor]:
     sponsor = Sponsor(tmp_path, keys, Chain(), (FIRST, FIRST + 1))
     yield sponsor
     sponsor.store.close()

@@ -24,10 +24,11 @@ from mixpay.passes import (
 from mixpay.passes.terms import place
 from mixpay.sponsor import api
 from mixpay.sponsor.issuer import Campaign, Issuer, IssuerError, RelayInPeriod
-from mixpay.sponsor.keys import KeyFolder, Period
+from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policy import Identified, Quotas, Share
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position
+from pass_keys import pass_keys
 
 RANDOM = seeded.Random(5).randbytes  # noqa: S311 tests repeat themselves exactly
 SCHEDULE = Schedule(0, 3600, 1)
@@ -48,7 +49,7 @@ AFTER = 6 * 3600
 class Desk:
     """An issuer with everything it stands on."""
 
-    def __init__(self, folder: Path, keys: KeyFolder) -> None:
+    def __init__(self, folder: Path, keys: PassKeys) -> None:
         self.path, self.keys = folder / "issuer.db", keys
         self.open()
         for period in (5, 6):
@@ -111,15 +112,15 @@ KEYS: dict[int, bytes] = {}
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    folder = KeyFolder(tmp_path_factory.mktemp("issuer") / "keys", b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    folder = pass_keys(tmp_path_factory.mktemp("issuer"))
     for period in (5, 6):
         KEYS[period] = folder.make(Period(1, period)).to_bytes()
     return folder
 
 
 @pytest.fixture
-def desk(tmp_path: Path, keys: KeyFolder) -> Iterator[Desk]:
+def desk(tmp_path: Path, keys: PassKeys) -> Iterator[Desk]:
     desk = Desk(tmp_path, keys)
     yield desk
     desk.store.close()
@@ -301,7 +302,7 @@ def test_prune_keepsWhatCanStillBeRedeemed(desk: Desk, tmp_path: Path) -> None:
         schedule=SCHEDULE,
         claim_window=WINDOW,
         store=desk.store,
-        keys=KeyFolder(tmp_path / "other", b"\1" * 32),
+        keys=PassKeys(desk.store, b"\1" * 32),
         random=RANDOM,
     )
     desk.issuer.prune(Epoch(6), AFTER)

@@ -113,7 +113,7 @@ async def test_status_andMetrics_sayWhatHappened_withAndWithoutAService(world: W
     young = await status(world)
     assert young["money"]["budget"] == str(1000 * TOKEN) and young["serving"] is False
     assert (young["pace"]["seconds_left"], young["refusals"], young["keys"]["until_epoch"]) == (None,) * 3
-    assert not world.home.database().exists(), "to look makes nothing"
+    assert not world.home.database("").may_exist, "to look makes nothing"
     async with serving(world) as issuer:
         relay, operator, period = await carry(world, issuer)
         paid = 70 * TICK

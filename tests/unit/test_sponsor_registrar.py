@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from mixpay import keystore
 from mixpay.chain.devchain import DevChain
+from mixpay.chain.records import Call, Receipt
 from mixpay.chain.sender import Sender
 from mixpay.parameters import DEMO
 from mixpay.sponsor.campaigns import SIGNER
-from mixpay.sponsor.keys import KeyFolder, Period
+from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.registrar import Registrar
 from mixpay.sponsor.store import Store
 from mixpay.types import Term
@@ -36,7 +38,7 @@ def registrar(world: World, folder: str = "keys") -> tuple[Registrar, Store]:
         sender=signer,
         schedule=world.schedule,
         campaign=number,
-        keys=KeyFolder(path / "pem", b"\1" * 32),
+        keys=PassKeys(store, b"\1" * 32),
         store=store,
     )
     path.mkdir(exist_ok=True)
@@ -76,7 +78,7 @@ def test_registerKeys_leavesPeriodsAloneThatAreDrawnOrTaken(world: World) -> Non
     first, store = registrar(world)
     found = first.register_keys(epoch, 2)
     assert set(found.ours) == both(epoch + 2) and set(found.late) == both(epoch, epoch + 1)
-    # Another folder under the same campaign: its keys are not the registered ones.
+    # Another database under the same campaign: its keys are not the registered ones.
     second, other = registrar(world, "other")
     found = second.register_keys(epoch, 2)
     assert set(found.foreign) == both(epoch + 2) and found.ours == ()
@@ -103,14 +105,24 @@ def test_registerKeys_saysOnce_withWhichEpochPassesBegin(
     store.close()
 
 
-def test_registerKeys_takesUpWhatAnInterruptedCallRegistered(world: World) -> None:
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_registerKeys_takesUpWhatAnInterruptedCallRegistered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.settle_in()
     epoch = world.epoch()
     first, store = registrar(world)
-    first.register_keys(epoch, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "put_key", Mock(side_effect=Killed))
+        with pytest.raises(Killed):
+            first.register_keys(epoch, 2)
+    assert world.contracts.pool.key(1, 1, epoch + 1).key_hash != bytes(32)
     store.close()
-    (world.home.folder / "keys.db").unlink()
     again, store = registrar(world)
+    assert store.period_keys() == []
     assert set(again.register_keys(epoch, 2).ours) == both(epoch + 1, epoch + 2)
     assert len(store.period_keys()) == 4
     store.close()
@@ -141,3 +153,29 @@ def test_registerKeys_forgetsAKeyThatWasLostForGood(world: World) -> None:
     assert set(found.ours) == both(epoch + 2) and set(found.late) == both(epoch, epoch + 1)
     assert {Period(key.kind, key.period) for key in store.period_keys()} == both(epoch + 2)
     store.close()
+
+
+def test_twoInstancesOnOneDatabase_registerTheSameKeys_whicheverIsFirst(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one is overtaken at the last moment: its transaction finds the other's key, which is its
+    own.
+    """
+    world.settle_in()
+    epoch = world.epoch()
+    first, store = registrar(world)
+    second, other = registrar(world)
+    send = Sender.send
+
+    def overtaken(sender: Sender, call: Call) -> Receipt:
+        with monkeypatch.context() as patched:
+            patched.setattr(Sender, "send", send)
+            first.register_keys(epoch, 2)
+        return send(sender, call)
+
+    monkeypatch.setattr(Sender, "send", overtaken)
+    found = second.register_keys(epoch, 2)
+    assert set(found.ours) == both(epoch + 1, epoch + 2) and found.foreign == ()
+    assert store.period_keys() == other.period_keys()
+    store.close()
+    other.close()

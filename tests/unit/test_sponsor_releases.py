@@ -128,7 +128,7 @@ async def test_serviceTakesUpACampaignInALaterRelease_withoutARestart(world: Wor
     async with serving(world) as campaign:
         await eventually(moved)
     names = {path.name for path in world.home.folder.iterdir()}
-    assert {"issuer.db", "issuer-1.db", "pass-keys", "pass-keys-1"} <= names
+    assert {"issuer.db", "issuer-1.db"} <= names
 
 
 def test_settingsKeepEachCampaign(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from mixpay.passes import (
     drawn_position,
 )
 from mixpay.sponsor import api, app, openapi, service, statuses
+from mixpay.sponsor.issuer import Admitted
+from mixpay.sponsor.issuer import Issuer as IssuerRules
 from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.redeem.pool_view import ChainPool
 from relay.store import StoredPoolVoucher
@@ -144,6 +147,30 @@ async def test_redeem_paysNobodyForARelayThatCameLaterOrLeft(world: World) -> No
         assert (status, answer["added"]) == (200, 1)
         status, answer = await issuer.redeem(RelayId(99), 1, period, bundle)
         assert (status, answer["error"]) == (404, "unknown_relay")
+
+
+async def test_aStop_answersWhatIsInProgress(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that are counted, or wait to be, when the stop comes."""
+    begun, may_sign = threading.Event(), threading.Event()
+    signed = IssuerRules.signed
+
+    def slow(issuer: IssuerRules, admitted: Admitted) -> api.SignAnswer:
+        begun.set()
+        may_sign.wait(10)
+        return signed(issuer, admitted)
+
+    monkeypatch.setattr(IssuerRules, "signed", slow)
+    async with serving(world) as issuer:
+        answer = await issuer.until_epoch(world.join())
+        bodies = [
+            msgspec.json.encode(api.SignRequest(1, answer.epoch, bytes(255) + bytes([number])))
+            for number in (2, 3, 4)
+        ]
+        asked = [asyncio.create_task(issuer.post(api.SIGN_PATH, body)) for body in bodies]
+        await asyncio.to_thread(begun.wait, 10)
+        issuer.stop.set()
+        asyncio.get_running_loop().call_later(0.1, may_sign.set)
+        assert [status for status, _ in await asyncio.gather(*asked)] == [200, 200, 200]
 
 
 async def test_sign_refusesWithLabels(world: World) -> None:

@@ -307,9 +307,17 @@ async def test_mailboxes_come_back(path: Path) -> None:
 
 
 async def test_mailbox_rows_keep_every_field(path: Path) -> None:
-    row = PutMailbox(b"m" * 16, b"k" * 32, 2**40, 2**33)
+    unpaid = PutMailbox(b"m" * 16, b"k" * 32, 2**40, 2**33)  # as an earlier release kept it
+    paid = PutMailbox(b"n" * 16, b"k" * 32, 2**40, 2**33, b"p" * 32)
+    async with after(path, relay_store.mailbox_ops([unpaid, paid])) as kept:
+        assert kept.mailboxes() == [unpaid, paid]
+
+
+async def test_mailbox_row_of_another_length_is_damage(path: Path) -> None:
+    row = PutMailbox(b"m" * 16, b"k" * 32, 2**40, 2**33, b"p")
     async with after(path, relay_store.mailbox_ops([row])) as kept:
-        assert kept.mailboxes() == [row]
+        with pytest.raises(UserError, match="unreadable row"):
+            kept.mailboxes()
 
 
 async def test_counts_vouchers_and_settings_come_back(path: Path) -> None:

@@ -28,11 +28,12 @@ from mixpay.crypto.blind_rsa import PASS_SUITE, SecretKey
 from mixpay.crypto.hashing import keccak256
 from mixpay.passes import KIND_ENTRY, OwnedPass, PassRequest, PassSpender, Scope, drawn_position
 from mixpay.sponsor import api
-from mixpay.sponsor.issuer import Campaign, Issuer
-from mixpay.sponsor.keys import KeyFolder, Period
+from mixpay.sponsor.issuer import Campaign, Issuer, asked_for
+from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policy import QUOTAS, Identified, counted_identity
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Amount, Epoch
+from pass_keys import pass_keys
 from relay.store import pass_key_op, pass_op, tick_op
 from relay_parts import CAMPAIGN, DEPLOYMENT, EPOCH, Node, Parts, campaign
 
@@ -91,7 +92,7 @@ async def collude(folder: Path) -> Colluders:
     root.addHandler(listener)
     level = root.level
     root.setLevel(logging.DEBUG)
-    parts, keys = Parts(folder), KeyFolder(folder / "keys", FOLDER)
+    parts, keys = Parts(folder), pass_keys(folder / "keys", FOLDER)
     try:
         found = await issue_and_spend(parts, keys, folder)
     finally:
@@ -101,7 +102,7 @@ async def collude(folder: Path) -> Colluders:
     return replace(found, said=" ".join(listener.lines))
 
 
-async def issue_and_spend(parts: Parts, keys: KeyFolder, folder: Path) -> Colluders:
+async def issue_and_spend(parts: Parts, keys: PassKeys, folder: Path) -> Colluders:
     keys.make(Period(KIND_ENTRY, EPOCH))
     key = keys.get(Period(KIND_ENTRY, EPOCH))
     assert key is not None
@@ -131,7 +132,8 @@ async def issue_and_spend(parts: Parts, keys: KeyFolder, folder: Path) -> Collud
     users: list[Record] = []
     for number in range(USERS):
         counted = counted_identity(IDENTITY, "open", person(number), KIND_ENTRY, EPOCH)
-        users.append([person(number), *rows[counted]])
+        asked = asked_for(IDENTITY, counted, requests[number].blinded)
+        users.append([person(number), *rows[counted], *rows[asked]])
     store.close()
     dumps = dump(folder / "issuer.db"), dump(folder / f"relay{node.me}.sqlite")
     return Colluders(users, passes, truth, dumps, requests, spent, key, "")

@@ -1,0 +1,1 @@
+"""Steps that bring a database up to date, for Alembic. Written steps are never changed."""

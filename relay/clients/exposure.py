@@ -1,0 +1,33 @@
+"""How much a relay lets a campaign owe it before it is paid (docs/design.md §8)."""
+
+from __future__ import annotations
+
+from mixpay.passes import KIND_ENTRY, EntryPassBook, Scope
+from mixpay.types import Epoch, Term
+from relay.state import State
+
+
+def pass_limit(state: State, passes: EntryPassBook, scope: Scope) -> int:
+    """Ticks of a scope that are taken in all: those that the campaign's budget guarantees this relay, less
+    what its passes of the other kind are worth if they count in the same epoch, for caps are an epoch's.
+
+    Raises KeyError for a campaign that is not served.
+    """
+    epoch, price = _counts_in(state, scope), _price(state, scope)
+    others = [other for other in passes.scopes() if other.campaign == scope.campaign and other != scope]
+    owed = sum(passes.ticks(o) * _price(state, o) for o in others if _counts_in(state, o) == epoch)
+    return max(0, state.pass_limit(scope) - -(-owed // price)) if price else 0
+
+
+def _counts_in(state: State, scope: Scope) -> Epoch:
+    """The epoch whose caps hold for a scope: the last one of its period."""
+    return (
+        Epoch(scope.period)
+        if scope.kind == KIND_ENTRY
+        else state.view.schedule.last_epoch(Term(scope.period))
+    )
+
+
+def _price(state: State, scope: Scope) -> int:
+    key = state.view.pool_key(scope.campaign, scope.kind, scope.period)
+    return 0 if key is None else key.hop_price

@@ -1,0 +1,73 @@
+"""What the owners of mailboxes pay, and whether they have. Whatever serves a mailbox for ticks asks here.
+
+Rules (docs/design.md §8)
+  * The pass that made a mailbox pays for it, and only while its term lasts: after that what is left is free,
+    for its storage is paid, and the pass may be redeemed.
+  * Nobody is held to pay whose ticks this relay cannot take any more: mailboxes of an earlier release, and of
+    a campaign that it serves no longer.
+  * A tick is on disk before what it pays for is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mixpay.mailbox import STORAGE_TICKS, Mailboxes, page_ticks
+from mixpay.passes import EntryPassBook, PassError, Scope, Tick
+from relay.clients.exposure import pass_limit
+from relay.state import State
+from relay.store import StoreOp, tick_op
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Of the pass that pays for a mailbox: its furthest tick, and how many more of its campaign are taken."""
+
+    furthest: int
+    room: int
+
+
+class MailboxTolls:
+    """Takes ticks of mailbox passes."""
+
+    def __init__(self, state: State, passes: EntryPassBook, mailboxes: Mailboxes) -> None:
+        self._state, self._passes, self._mailboxes = state, passes, mailboxes
+
+    def storage(self, pass_id: bytes, tick: Tick) -> StoreOp:
+        """Take what a pass that was just shown pays for a new mailbox.
+
+        Raises PassError `unpaid`, or what else `EntryPassBook.accept_tick` raises.
+        """
+        return tick_op(self._passes.accept_tick(pass_id, tick, STORAGE_TICKS))
+
+    def pages(self, mailbox: bytes, messages: int, tick: Tick | None) -> list[StoreOp]:
+        """Take what sending, or confirming, so many messages of a mailbox costs.
+
+        Raises PassError `unpaid`, or what else `EntryPassBook.accept_tick` raises; nothing is changed then.
+        """
+        scope = self._paying(mailbox)
+        if scope is None or messages <= 0:
+            return []
+        if tick is None:
+            raise PassError("unpaid", f"{messages} messages cost {page_ticks(messages)} ticks")
+        self._passes.limit(scope, pass_limit(self._state, self._passes, scope))
+        payer = self._mailboxes.payer(mailbox)
+        return [tick_op(self._passes.accept_tick(payer, tick, page_ticks(messages)))]
+
+    def standing(self, mailbox: bytes) -> Standing:
+        """What its owner has to know to pay."""
+        scope = self._paying(mailbox)
+        found = self._passes.standing(self._mailboxes.payer(mailbox))
+        if scope is None or found is None:
+            return Standing(0, 0)
+        self._passes.limit(scope, pass_limit(self._state, self._passes, scope))
+        return Standing(found[1], self._passes.room(scope))
+
+    def _paying(self, mailbox: bytes) -> Scope | None:
+        """The scope of the pass that has to pay for a mailbox now; None if nothing has to."""
+        found = self._passes.standing(self._mailboxes.payer(mailbox))
+        if found is None:
+            return None
+        scope = found[0]
+        is_over = scope.period < self._state.view.term
+        return None if is_over or scope.campaign not in self._state.campaigns else scope
