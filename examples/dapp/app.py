@@ -274,7 +274,7 @@ def add_user(folder: Path, names: tuple[str, ...]) -> None:
 def serve(
     folder: Path, port: int, sponsor: str, api_key_file: Path | None, secret_file: Path | None
 ) -> None:
-    """Serve on 127.0.0.1. Behind a proxy with TLS, set the cookie's `secure` in any case."""
+    """Serve on 127.0.0.1. A proxy with TLS before it shall pass Host on; then set the cookie's `secure`."""
     folder.mkdir(mode=0o700, exist_ok=True)
     key = api_key_file.read_text().strip() if api_key_file else None
     secret = read_secret(secret_file) if secret_file else None

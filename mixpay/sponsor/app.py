@@ -59,12 +59,12 @@ async def serve(
 
 @contextlib.asynccontextmanager
 async def running(
-    home: Home, password: str, database: str | None = None, policies: Sequence[Policy] | None = None
+    home: Home, password: str, *, policies: Sequence[Policy] | None = None, database: str | None = None
 ) -> AsyncIterator[str]:
     """Serve passes meanwhile, as a part of another program; the service's URL.
 
-    `database`: as for `serve`; `policies`: who gets passes, instead of what sponsor.toml says; they are
-    closed at the end. It listens where sponsor.toml says.
+    `policies`: who gets passes, instead of what sponsor.toml says; they are closed at the end. `database`: as
+    for `serve`. It listens where sponsor.toml says.
 
     Raises UserError for a wrong configuration, password or campaign, or a signer without ether; ChainError if
     the chain cannot be reached at the start. Later trouble with the chain is logged and waited out.

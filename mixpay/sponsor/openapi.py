@@ -25,7 +25,7 @@ _ALWAYS = ("malformed", "too_fast", "not_found", "no_campaign", "busy", "chain_u
 _BODY = ("too_large", "too_slow")
 _SIGN = (
     *("policy_required", "policy_unknown", "identity_required", "identity_refused", "policy_unavailable"),
-    *("quota_exceeded", "share_exceeded", "wrong_period", "no_key"),
+    *("quota_exceeded", "share_exceeded", "paused", "wrong_period", "no_key"),
 )
 _REDEEM = ("period_open", "claim_window_over", "unknown_relay", "no_key")
 LABELS = {

@@ -34,9 +34,10 @@ from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.parameters import TOKEN
 from mixpay.passes import KIND_ENTRY, PassRequest, Scope
 from mixpay.sponsor import campaigns
-from mixpay.sponsor.keys import KeyFolder
+from mixpay.sponsor.keys import PassKeys
 from mixpay.sponsor.policies.open import OpenPolicy
 from mixpay.types import Account, Amount, Epoch
+from pass_keys import pass_keys
 
 
 def example(package: ModuleType) -> dict[str, Any]:
@@ -83,13 +84,13 @@ def test_whoImportsThePackages_doesNotWaitForAllOfThem() -> None:
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
-    return KeyFolder(tmp_path_factory.mktemp("keys"), b"\1" * 32)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
+    return pass_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest_asyncio.fixture
 async def live(
-    tmp_path: Path, keys: KeyFolder, chain: DevChain, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, keys: PassKeys, chain: DevChain, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[LiveWorld]:
     monkeypatch.setattr(client_world, "OpenPolicy", lambda quotas: OpenPolicy(quotas, "callback"))
     monkeypatch.setattr(app, "POLL_SECONDS", 0.05)
