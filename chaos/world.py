@@ -57,9 +57,9 @@ _CHECKED = ("I1", "I2", "I3", "I5", "users")
 class _Relays(DemoRelays):
     """Relays with other settings."""
 
-    def init_arguments(self, place: Place, chain: DemoChain, campaign: int, issuer: str) -> list[str]:
+    def init_arguments(self, place: Place, chain: DemoChain, issuers: Mapping[int, str]) -> list[str]:
         changed = [part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}")]
-        return [*super().init_arguments(place, chain, campaign, issuer), *changed]
+        return [*super().init_arguments(place, chain, issuers), *changed]
 
 
 class _Sponsor(DemoSponsor):

@@ -23,7 +23,7 @@ from mixpay.demo.ports import free_ports
 from mixpay.demo.processes import DemoFailed, Processes
 from mixpay.demo.reader import read_chain
 from mixpay.demo.relays import CAPITAL, DemoRelays
-from mixpay.demo.sponsor import DemoSponsor, Sponsor
+from mixpay.demo.sponsor import WORK, DemoSponsor, Sponsor
 from mixpay.demo.stage import Detail, Stage
 from mixpay.demo.status import Status
 from mixpay.demo.verifier import Verdict, verify
@@ -82,10 +82,14 @@ class Network:
     """Chain, sponsor and relays, in `folder`. Whoever makes one ends its processes.
 
     `capital`: tokens that each operator works with. `sponsor`: somebody else's, whose campaign is waited for;
-    None: one of the network's own. `opened` is called when the contracts are there.
+    None: one of the network's own. `commons`: there is another campaign, for everybody who works for a pass;
+    then the sponsor's is for those who are invited. `opened` is called when the contracts are there.
     """
 
     chain: DemoChain
+    commons: DemoSponsor
+    invitation: str
+    """A code of the sponsor's, where there are commons."""
 
     def __init__(
         self,
@@ -96,14 +100,20 @@ class Network:
         relays: int = RELAYS,
         capital: str = CAPITAL,
         sponsor: Sponsor | None = None,
+        commons: bool = False,
         opened: Callable[[], None] = lambda: None,
     ) -> None:
         self._folder, self._stage, self._devchain = folder, stage, devchain
         self.processes = processes
-        ports = free_ports(2 * relays + 1)
+        first, second, *ports = free_ports(2 * relays + 2)
         self._count = relays
-        self.relays = DemoRelays(relays, folder, ports[1:], processes, capital)
-        self.sponsor = sponsor or DemoSponsor(folder, ports[0], processes)
+        self.relays = DemoRelays(relays, folder, ports, processes, capital)
+        policy = "invitation" if commons else "open"
+        self.sponsor = sponsor or DemoSponsor(folder, first, processes, policy=policy)
+        self._sponsors = [self.sponsor]
+        if commons:
+            self.commons = DemoSponsor(folder, second, processes, "commons", WORK)
+            self._sponsors.append(self.commons)
         self._since, self._opened = 0, opened
 
     def wait(self, what: str, condition: Callable[[], T | None], limit: float = _LIMIT) -> T:
@@ -128,6 +138,15 @@ class Network:
             with self._stage.step("a sponsor opens and funds a campaign, and issues passes"):
                 self.sponsor.open(self.chain)
                 self.sponsor.serve()
+            if len(self._sponsors) > 1:
+                self._open_commons(self.sponsor)
+
+    def _open_commons(self, giver: DemoSponsor) -> None:
+        with self._stage.step("the commons: a campaign for everybody, to which the sponsor gives tokens"):
+            self.commons.open(self.chain)
+            giver.give(self.commons)
+            self.commons.serve()
+        self.invitation = giver.invitation
 
     def _checked(self, detail: Detail) -> Detail:
         """Shows a detail, and is a moment at which Ctrl-C counts."""
@@ -140,7 +159,7 @@ class Network:
 
     def _enlist(self) -> None:
         with self._stage.step(f"{self._count} operators set up their relays"):
-            self.relays.init(self.chain, self.sponsor.campaign, self.sponsor.url)
+            self.relays.init(self.chain, {sponsor.campaign: sponsor.url for sponsor in self._sponsors})
         with self._stage.step(f"{self._count} relays stake and register themselves"):
             self.relays.register(self.chain)
             self._since = self.chain.head()
@@ -162,7 +181,7 @@ class Network:
             self.wait("all relays to be ready", self.ready)
 
     def _wait_for_keys(self, limit: float) -> None:
-        self.wait("the sponsor's keys", lambda: self.sponsor.has_keys(self.chain, PERIOD), limit)
+        self.wait("the sponsors' keys", lambda: self._have_keys(PERIOD) or None, limit)
 
     def ready(self, epoch: Epoch = PERIOD) -> bool | None:
         """True when all relays are in this epoch, linked, and know all packet keys; else None."""
@@ -171,7 +190,10 @@ class Network:
     def prepared(self, epoch: Epoch) -> bool:
         """Whether an epoch can begin: its relays are fixed, and the sponsor has keys for it."""
         fixed = self.chain.contracts.registry.is_frozen(epoch)
-        return fixed and bool(self.sponsor.has_keys(self.chain, epoch))
+        return fixed and self._have_keys(epoch)
+
+    def _have_keys(self, epoch: Epoch) -> bool:
+        return all(sponsor.has_keys(self.chain, epoch) for sponsor in self._sponsors)
 
     # ------------------------------------------------------------------ the end
 
@@ -192,7 +214,7 @@ class Network:
         statuses = self.relays.statuses()
         if statuses is None or any(status.epoch <= PERIOD for status in statuses):
             return None
-        return (self.sponsor.epoch() or 0) > PERIOD or None
+        return all((sponsor.epoch() or 0) > PERIOD for sponsor in self._sponsors) or None
 
     def _look(self, usage: Usage) -> Finding:
         statuses = self.relays.statuses()

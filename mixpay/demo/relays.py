@@ -102,17 +102,18 @@ class DemoRelays:
 
     # ------------------------------------------------------------------ commands
 
-    def init(self, chain: DemoChain, campaign: int, issuer: str) -> None:
-        """`mixpay-relay init` for all."""
-        self._all("init", lambda place: self.init_arguments(place, chain, campaign, issuer))
+    def init(self, chain: DemoChain, issuers: Mapping[int, str]) -> None:
+        """`mixpay-relay init` for all. `issuers`: URLs by campaign."""
+        self._all("init", lambda place: self.init_arguments(place, chain, issuers))
 
-    def init_arguments(self, place: Place, chain: DemoChain, campaign: int, issuer: str) -> list[str]:
+    def init_arguments(self, place: Place, chain: DemoChain, issuers: Mapping[int, str]) -> list[str]:
         """What an operator gives to `init`."""
+        taken = [part for campaign, url in issuers.items() for part in ("--issuer", f"{campaign}={url}")]
         ports = ["--link-port", str(place.link_port), "--client-port", str(place.client_port)]
         where = ["--host", "127.0.0.1", "--set", "listen=127.0.0.1", *ports]
         pace = ["--set", f"poll_interval={_POLL_INTERVAL}"]
         network = ["--rpc", chain.url, "--deployment", str(chain.deployment_file)]
-        owner = ["--owner", f"0x{place.owner.hex()}", "--issuer", f"{campaign}={issuer}"]
+        owner = ["--owner", f"0x{place.owner.hex()}", *taken]
         kept = amounts.parse(self._capital) // chain.deployment.parameters.hop_price
         money = ["--set", f"treasury.float={kept}"]
         return [*network, *where, *pace, *owner, *money, "--light-keys"]

@@ -102,6 +102,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     found = {
         "relays": [_relay_json(relay) for relay in verdict.relays],
         "sponsor_paid": verdict.sponsor_paid,
+        "campaigns": {str(campaign): paid for campaign, paid in verdict.paid.items()},
         "user_paid": verdict.user_paid,
         "hop_price": outcome.hop_price,
         "packets_sent": outcome.packets_sent,
@@ -171,7 +172,7 @@ def _summary(outcome: Outcome) -> Table:
         ("file", f"{outcome.bytes_sent} bytes {arrived}"),
         ("packets sent", str(outcome.packets_sent)),
         ("packets lost", str(outcome.packets_lost)),
-        ("sponsor paid", f"{shown(verdict.sponsor_paid)} MIX"),
+        *((f"campaign {number} paid", f"{shown(paid)} MIX") for number, paid in verdict.paid.items()),
         ("users paid", f"{shown(verdict.user_paid)} MIX, and hold {verdict.users_native} wei"),
         ("not claimed", f"{shown(verdict.unclaimed)} MIX"),
         ("I1: money is conserved", _judged(verdict, "I1")),

@@ -19,9 +19,12 @@ from mixpay.sponsor.api import CAMPAIGN_PATH, CampaignAnswer
 from mixpay.typed import typed
 from mixpay.types import Account, Amount, Epoch
 
-BUDGET = 1_000
+BUDGET, GIFT = 1_000, 100
 PERIOD_CAP, RELAY_CAP = 500, 50
 """Tokens: enough for 1 MiB many times over, even if one relay were every user's entry."""
+
+WORK = "work,difficulty=1024"
+"""The policy of the commons: about half a second of a core for a pass, where a real one asks for two."""
 
 _LIMIT = 60.0
 _ANSWER_SECONDS = 10.0
@@ -50,11 +53,17 @@ class Sponsor:
 
 
 class DemoSponsor(Sponsor):
-    """One campaign with a budget, and the process that issues its passes. `port`: where it listens."""
+    """One campaign with a budget, and the process that issues its passes.
 
-    def __init__(self, folder: Path, port: int, processes: Processes) -> None:
+    `port`: where it listens; `name`: of its folder and its process; `policy`: who gets passes.
+    """
+
+    def __init__(
+        self, folder: Path, port: int, processes: Processes, name: str = "sponsor", policy: str = "open"
+    ) -> None:
         super().__init__(f"http://127.0.0.1:{port}")
-        self._home, self._port, self._processes = folder / "sponsor", port, processes
+        self.name, self._policy, self.invitation = name, policy, ""
+        self._home, self._port, self._processes = folder / name, port, processes
         self._password = secrets.token_urlsafe(12)
         self._environment = {
             "MIXPAY_SPONSOR_HOME": str(self._home),
@@ -64,15 +73,21 @@ class DemoSponsor(Sponsor):
     def open(self, chain: DemoChain) -> None:
         """Create the campaign and fund it, having got ether and tokens."""
         place = ("--rpc", chain.url, "--deployment", str(chain.deployment_file), "--port", str(self._port))
-        made = json.loads(self._run("init", *place, "--light-keys", "--json"))
+        made = json.loads(self._run("init", *place, "--policy", self._policy, "--light-keys", "--json"))
         chain.give(Account(bytes.fromhex(made["account"][2:])), 10, Amount(BUDGET * TOKEN))
         caps = ("--period-cap", str(PERIOD_CAP), "--relay-cap", str(RELAY_CAP))
         self.campaign = json.loads(self._run("create", *caps, "--json"))["campaign"]
-        self._run("fund", str(BUDGET))
+        self._run("fund", str(BUDGET - GIFT))
+        if self._policy == "invitation":
+            self.invitation = self._run("invite").strip()
+
+    def give(self, other: DemoSponsor) -> None:
+        """Add to another one's budget, as anybody may."""
+        self._run("fund", str(GIFT), "--campaign", str(other.campaign))
 
     def serve(self) -> None:
         """Start to issue passes."""
-        self._processes.start("sponsor", self._command("serve"))
+        self._processes.start(self.name, self._command("serve"))
 
     def by_hand(self) -> str:
         """What starts it by hand: writes its password into a file for that, beside its folder."""
@@ -81,7 +96,7 @@ class DemoSponsor(Sponsor):
         return by_hand("mixpay sponsor serve", self._home, path)
 
     def _run(self, command: str, *arguments: str) -> str:
-        return self._processes.run(f"sponsor-{command}", self._command(command, *arguments), limit=_LIMIT)
+        return self._processes.run(f"{self.name}-{command}", self._command(command, *arguments), limit=_LIMIT)
 
     def _command(self, *arguments: str) -> Command:
         return Command("mixpay.cli.main", ["sponsor", *arguments], self._environment)

@@ -32,7 +32,7 @@ def play(
     What they leave behind is removed unless `keep` is set or something did not hold. Raises MixpayError.
     """
     with ground(stage, "demo", program) as place:
-        network = Network(place.folder, stage, place.processes, place.chain)
+        network = Network(place.folder, stage, place.processes, place.chain, commons=True)
         outcome = (story or Story)(parcel, place.folder, stage, network).perform()
         place.keep = keep or bool(list(outcome.failures()))
     return replace(outcome, steps=tuple(stage.steps), seconds=stage.seconds)
@@ -55,11 +55,12 @@ class Story:
         return self.outcome(sent, received, finding)
 
     def make_address(self) -> str:
-        """Both have a folder, Bob a mailbox; its address."""
+        """Both have a folder, Bob a mailbox; its address. The sponsor invites Alice; Bob works for passes."""
         chain, sponsor = self.network.chain, self.network.sponsor
+        place = chain.url, chain.deployment_file
         with self.stage.step("Bob, with an empty wallet, makes an address and goes offline"):
-            for user in (self.alice, self.bob):
-                user.init(chain.url, chain.deployment_file, sponsor.url)
+            self.alice.init(*place, sponsor.url, "--invitation", self.network.invitation)
+            self.bob.init(*place, self.network.commons.url)
             return self.bob.address()
 
     def _send(self, address: str) -> Sent:

@@ -62,9 +62,10 @@ class User:
         self._home = folder / name
         self._password = secrets.token_urlsafe(12)
 
-    def init(self, rpc_url: str, deployment: Path, sponsor_url: str) -> None:
-        """`mixpay init`."""
-        self._run("init", "--rpc", rpc_url, "--deployment", str(deployment), "--sponsor", sponsor_url)
+    def init(self, rpc_url: str, deployment: Path, sponsor_url: str, *shown: str) -> None:
+        """`mixpay init`. `shown`: options with what the sponsor's policy asks for."""
+        network = "--rpc", rpc_url, "--deployment", str(deployment), "--sponsor", sponsor_url
+        self._run("init", *network, *shown)
 
     def address(self) -> str:
         """`mixpay address`: makes the mailbox."""

@@ -50,7 +50,8 @@ class Verdict:
     """What was found."""
 
     relays: tuple[RelayResult, ...]
-    sponsor_paid: int
+    paid: Mapping[int, int]
+    """What each campaign paid, in all."""
     user_paid: int
     users_native: int
     """Wei that the users' accounts hold."""
@@ -62,6 +63,11 @@ class Verdict:
     def holds(self, invariant: str) -> bool:
         """Whether nothing was found against an invariant."""
         return all(objection.invariant != invariant for objection in self.objections)
+
+    @property
+    def sponsor_paid(self) -> int:
+        """By all campaigns."""
+        return sum(self.paid.values())
 
     @property
     def unclaimed(self) -> int:
@@ -95,7 +101,7 @@ def verify(evidence: Evidence) -> Verdict:
     found = [*money.objections, *case.objections, *_i1(case), *_i3(case), *_i8(case, relays), *_users(case)]
     return Verdict(
         relays=relays,
-        sponsor_paid=sum(money.pool_claims.values()),
+        paid=_by_campaign(money),
         user_paid=user_paid,
         users_native=sum(evidence.answers.native.values()),
         packets_carried=carried,
@@ -106,6 +112,13 @@ def verify(evidence: Evidence) -> Verdict:
 
 
 # ---------------------------------------------------------------------- vouchers
+
+
+def _by_campaign(money: Money) -> dict[int, int]:
+    paid = dict.fromkeys(sorted(money.caps), 0)
+    for (campaign, _), amount in money.pool_claims.items():
+        paid[campaign] = paid.get(campaign, 0) + amount
+    return paid
 
 
 def _take_vouchers(case: _Case) -> None:

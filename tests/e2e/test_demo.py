@@ -86,6 +86,8 @@ def test_demo_paysEveryRelayToTheUnit(report: dict[str, Any]) -> None:
     earned, kept = (sum(relay[name] for relay in relays) for name in ("earned", "mailbox_ticks"))
     assert kept == STORAGE_TICKS + page_ticks(report["packets_delivered"]), "Bob's mailbox, emptied once"
     assert report["sponsor_paid"] == earned == HOPS * price * (report["packets_sent"] + kept)
+    # The sponsor's pays for Alice, whom it invited; the commons for Bob's mailbox, for which he worked.
+    assert report["campaigns"] == {"1": HOPS * price * report["packets_sent"], "2": HOPS * price * kept}
 
 
 def test_demo_costsUsersNothing(report: dict[str, Any]) -> None:
@@ -93,7 +95,7 @@ def test_demo_costsUsersNothing(report: dict[str, Any]) -> None:
 
 
 def test_demo_showsTableAndSteps(whole: Marked) -> None:
-    for word in ("entry", "mix", "mailbox", "earned", "claimed", "sponsor paid", "users paid", "in all"):
+    for word in ("entry", "mix", "mailbox", "earned", "claimed", "campaign 2 paid", "users paid", "in all"):
         assert word in whole.stdout
     assert whole.stderr.count("✓") == 14
     assert "✗" not in whole.stderr

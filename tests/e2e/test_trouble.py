@@ -215,7 +215,8 @@ def test_aRelaysWrongPassword_isNamed(world: World, fails: Fails, tmp_path: Path
 def test_anOwnerWithoutTokens_isNamed(world: World, fails: Fails, tmp_path: Path) -> None:
     network = world.network
     place = Place(99, tmp_path / "relay-99", 20_001, 20_002, "word", b"\7" * 32)
-    init = place.command("init", *network.relays.init_arguments(place, network.chain, 1, network.sponsor.url))
+    issuers = {1: network.sponsor.url}
+    init = place.command("init", *network.relays.init_arguments(place, network.chain, issuers))
     network.processes.run("relay-99-init", init, limit=60)
     place.key_file.touch(mode=0o600)
     place.key_file.write_text(place.owner_key.hex())

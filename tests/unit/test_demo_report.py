@@ -44,6 +44,7 @@ def test_asJson_hasExactlyTheAgreedFields(outcome: Outcome) -> None:
     assert set(found) == {
         "relays",
         "sponsor_paid",
+        "campaigns",
         "user_paid",
         "hop_price",
         "packets_sent",
@@ -66,6 +67,7 @@ def test_asJson_hasExactlyTheAgreedFields(outcome: Outcome) -> None:
         "unclaimed": 0,
     }
     assert found["sponsor_paid"] == 5 * PACKETS * PRICE
+    assert found["campaigns"] == {"1": 5 * PACKETS * PRICE}
 
 
 def test_write_replacesAnOlderReport(outcome: Outcome, tmp_path: Path) -> None:
