@@ -274,7 +274,7 @@ def test_tables_areWhatTheMigrationsMake(store: Store, place: Place) -> None:
     assert set().union(*expected.values()) == {
         "chain_id", "pool", "number", "identity", "kind", "period", "passes", "digest", "modulus",
         "hop_price", "encrypted", "pass_id", "relay", "ticks", "at_pool", "cumulative", "signature",
-        "identities", "one",
+        "identities", "one", "is_share",
     }  # fmt: skip
 
 
@@ -300,6 +300,16 @@ def test_sums_areTheSame_beforeAndAfterForgetting(store: Store) -> None:
         store.prune(1, issued_before, redeemable_from)
     assert (store.issued(), store.credited()) == (issued, credited)
     assert [row.ticks for row in store.redeemed([i.to_bytes(32, "big") for i in range(40)])] == [3]
+
+
+def test_sums_leaveOutWhatSharesCount(store: Store) -> None:
+    """Three passes of two users are no more for counting against their dApp's key and against all as well."""
+    shares = (b"k" * 16, 9), (b"e" * 16, None)
+    for who, what in ((1, 0), (1, 1), (2, 0)):
+        store.count([replace(claim(who, what), shares=shares)])
+    assert store.issued() == [Issued(1, 5, 2, 3)]
+    store.prune(1, 6, 6)
+    assert store.issued() == [Issued(1, 5, 2, 3)]
 
 
 def test_pause_isForEveryServiceOnTheDatabase_andOutlivesThem(

@@ -80,7 +80,13 @@ def _rows(claims: Sequence[Claim], counts: Mapping[bytes, int]) -> list[dict[str
     """Rows of those identities of the claims that have a count here."""
     owners = {identity: claim for claim in claims for identity in _identities(claim) if identity in counts}
     return [
-        {"identity": i, "kind": owners[i].kind, "period": owners[i].period, "passes": counts[i]}
+        {
+            "identity": i,
+            "kind": owners[i].kind,
+            "period": owners[i].period,
+            "passes": counts[i],
+            "is_share": int(i != owners[i].identity),
+        }
         for i in sorted(owners)
     ]
 
