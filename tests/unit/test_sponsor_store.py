@@ -312,6 +312,20 @@ def test_sums_leaveOutWhatSharesCount(store: Store) -> None:
     assert store.issued() == [Issued(1, 5, 2, 3)]
 
 
+def test_count_leavesNothingOfWhomItRefuses(store: Store, place: Place) -> None:
+    """Else whoever is refused for a share would be an identity in the sums, and a row for each try."""
+    share = ((b"k" * 16, 1),)
+    store.count([replace(claim(1, 0), shares=share)])
+    refused = [replace(claim(who, 0), shares=share) for who in range(2, 6)]
+    assert store.count(refused) == [Refused.SHARE] * 4
+    assert store.issued() == [Issued(1, 5, 1, 1)]
+    database = Database(place)
+    with database.reading() as db:
+        assert {row.passes for row in db.execute(tables.issued.select())} == {1}
+        assert len(db.execute(tables.asked.select()).all()) == 1
+    database.close()
+
+
 def test_pause_isForEveryServiceOnTheDatabase_andOutlivesThem(
     store: Store, opened: Callable[[], Store]
 ) -> None:

@@ -32,7 +32,8 @@ def count(db: Connection, claims: Sequence[Claim]) -> list[Counted | Refused]:
     counts = dict(held)
     outcomes = {claim.asked: _add(counts, claim) for claim in fresh}
     _write(db, fresh, {identity: passes for identity, passes in counts.items() if passes != held[identity]})
-    _forget(db, [digest for digest, outcome in outcomes.items() if isinstance(outcome, Refused)])
+    refused = [digest for digest, outcome in outcomes.items() if isinstance(outcome, Refused)]
+    _forget(db, refused, [identity for identity, passes in counts.items() if not passes])
     before = [claim.identity for claim in claims if claim.asked not in noted]
     counts |= _passes(db, [identity for identity in before if identity not in counts])
     return [outcomes.get(c.asked) or Counted(counts.get(c.identity, 0)) for c in claims]
@@ -91,9 +92,12 @@ def _rows(claims: Sequence[Claim], counts: Mapping[bytes, int]) -> list[dict[str
     ]
 
 
-def _forget(db: Connection, digests: Sequence[bytes]) -> None:
+def _forget(db: Connection, digests: Sequence[bytes], nobody: Sequence[bytes]) -> None:
+    """Delete what is refused, and the rows of identities that were held and got nothing."""
     if digests:
         db.execute(delete(asked).where(asked.c.digest.in_(digests)))
+    if nobody and db.dialect.name == "postgresql":  # SQLite holds without a row
+        db.execute(delete(issued).where(issued.c.identity.in_(nobody)))
 
 
 def _passes(db: Connection, identities: Iterable[bytes]) -> dict[bytes, int]:
