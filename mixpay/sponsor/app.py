@@ -8,20 +8,18 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
-import msgspec
 from aiohttp import web
 
 from mixpay.chain.errors import NotMined, RpcError
 from mixpay.chain.sender import Sender
 from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor
 from mixpay.errors import ChainError, TransactionFailed, UserError
-from mixpay.files import write_whole
 from mixpay.local_api import HOST
 from mixpay.network import NetworkView
 from mixpay.releases import Releases, Span, find_span
 from mixpay.sponsor.admin import AdminServer
 from mixpay.sponsor.campaigns import IDENTITY, PASSES, SIGNER, Desk
-from mixpay.sponsor.config import Home, SponsorConfig
+from mixpay.sponsor.config import Home, ServiceFile, SponsorConfig
 from mixpay.sponsor.counter import Counter, Staff
 from mixpay.sponsor.issuer import IssuerError
 from mixpay.sponsor.policies import make_policies, read_settings
@@ -276,7 +274,7 @@ class Office:
                 raise UserError(f"cannot listen on {where}: {error.strerror}") from None
             port = door.port
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-            write_whole(self._home.service_file, msgspec.json.encode({"url": url}))
+            self._home.tell_service(ServiceFile(url, self._staff.database(None).address))
             yield url
         finally:
             self._home.service_file.unlink(missing_ok=True)
