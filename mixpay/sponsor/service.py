@@ -203,8 +203,8 @@ class Service:
     def _remote(self, request: web.Request) -> str:
         remote = request.remote or ""
         if self._limits.behind_proxy:
-            # Only the last entry is the proxy's own word; the client writes the others.
-            remote = request.headers.get("X-Forwarded-For", remote).rsplit(",", 1)[-1].strip()
+            # Only the last entry, of the last header, is the proxy's own word; the client writes the others.
+            remote = request.headers.getall("X-Forwarded-For", [remote])[-1].rsplit(",", 1)[-1].strip()
         return remote
 
     def close(self) -> None:

@@ -345,6 +345,24 @@ async def test_invitations_andAProxysWord(world: World, caplog: pytest.LogCaptur
     assert "aaaabbbb" not in caplog.text and "nonsense" not in caplog.text
 
 
+async def test_ofSeveralForwardedFors_theLastOneIsTheProxys(world: World) -> None:
+    """Some proxies append a header of their own to those that the client wrote, instead of an entry."""
+    world.configure(entry_passes=1, behind_proxy="true")
+    async with serving(world) as issuer:
+        answer = await issuer.until_epoch(world.join())
+
+        async def ask(number: int, *forwarded: str) -> int:
+            body = msgspec.json.encode(api.SignRequest(1, answer.epoch, bytes(255) + bytes([number])))
+            headers = [("X-Forwarded-For", one) for one in forwarded]
+            async with issuer.session.post(issuer.url + api.SIGN_PATH, data=body, headers=headers) as found:
+                return found.status
+
+        assert await ask(2, "203.0.113.1", "192.0.2.1") == 200
+        assert await ask(3, "203.0.113.2", "192.0.2.1") == 429
+        assert await ask(3, "203.0.113.2, 192.0.2.1", "203.0.113.3, 192.0.2.2") == 200
+        assert await ask(4, "192.0.2.2") == 429
+
+
 async def test_serve_failsForWhatIsNotItsCampaign(world: World) -> None:
     good = world.home.config_path.read_text()
     with pytest.raises(UserError, match="wrong password"):
