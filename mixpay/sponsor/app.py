@@ -84,6 +84,7 @@ async def _opened(
     """An office that listens, and its URL."""
     office = await asyncio.to_thread(Office, home, password, database, policies)
     try:
+        await office.read_pause()
         await office.look()
         await office.check_keys_first()
         async with office.administering(), office.listening() as url:
@@ -132,13 +133,16 @@ class Office:
             counter.close()
 
     async def look(self) -> None:
-        """Read what the sponsor wants, and what is new on the chain. Raises ChainError."""
-        for counter in self._open():
-            await counter.read_pause()
+        """Read what is new on the chain. Raises ChainError."""
         for view in self._releases.views:
             await asyncio.to_thread(view.refresh)
         for counter in self._open():
             await counter.count_redeemed()
+
+    async def read_pause(self) -> None:
+        """Read what the sponsor wants. Raises StoreUnavailable."""
+        for counter in self._open():
+            await counter.read_pause()
 
     async def check_keys(self) -> None:
         """Register keys, forget old things. Raises ChainError, and UserError if the signer has no ether."""
@@ -168,8 +172,10 @@ class Office:
             self._staff.sender.stop()
 
         pause = self._config.poll_seconds
-        # Loops of their own: a transaction that waits for its block must not stop the clock.
+        # Loops of their own: a transaction that waits for its block must not stop the clock, nor a node that
+        # does not answer what the sponsor wants.
         await asyncio.gather(
+            _repeat(self.read_pause, pause, stop),
             _repeat(self.look, pause, stop),
             _repeat(check_when_due, pause, stop),
             _repeat(self._follow_releases, pause, stop),
@@ -197,6 +203,7 @@ class Office:
         if number:
             view = await asyncio.to_thread(self._releases.view, span)
             made = await asyncio.to_thread(Counter, self._staff, view, number, span.number)
+            await made.read_pause()
             self._counters.append(made)
             _log.info("campaign %d of release %d, from epoch %d on", number, span.number, span.begins)
         elif span.number not in self._told:

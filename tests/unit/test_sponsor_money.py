@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import threading
 import urllib.error
 import urllib.request
 from decimal import Decimal
@@ -282,6 +283,32 @@ async def test_pause_stopsIssuing_notRedeeming_andOutlivesTheService(world: Worl
 
         await until(is_issuing)
     assert not (await status(world))["paused"]
+
+
+async def test_pause_isHeard_whileTheNodeDoesNotAnswer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor while the issuer's thread is busy with what relays hand in: both are waited for in one loop."""
+    answered, asked_for = threading.Event(), threading.Event()
+
+    def refresh(_: NetworkView) -> None:
+        asked_for.set()
+        answered.wait(60)
+
+    async with serving(world) as issuer:
+        epoch = (await issuer.until_epoch(world.join())).epoch
+        monkeypatch.setattr(NetworkView, "refresh", refresh)
+        try:
+            await asyncio.to_thread(asked_for.wait, 10)
+            await told(world, "pause")
+
+            async def is_paused() -> bool:
+                body = msgspec.json.encode(api.SignRequest(1, epoch, bytes(255) + b"\2"))
+                return (await issuer.post(api.SIGN_PATH, body))[0] == 503
+
+            await until(is_paused)
+        finally:
+            answered.set()
 
 
 async def test_pause_andStatus_goToTheDatabaseOfTheService(world: World, postgres: str) -> None:
