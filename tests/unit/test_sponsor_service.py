@@ -149,6 +149,33 @@ async def test_redeem_paysNobodyForARelayThatCameLaterOrLeft(world: World) -> No
         assert (status, answer["error"]) == (404, "unknown_relay")
 
 
+async def test_whatRelaysHandIn_keepsNobodyFromTheKeys(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand bundles take a quarter of a second, anybody may hand them in, and they wait in a line."""
+    begun, may_redeem = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> None:
+        begun.set()
+        may_redeem.wait(20)
+
+    relay, _ = world.register()
+    world.configure(waiting=2)
+    async with serving(world) as issuer:
+        await issuer.until_epoch(world.join())
+        period = world.epoch()
+        await issuer.until_epoch(world.next_epoch())
+        monkeypatch.setattr(IssuerRules, "redeem", slow)
+        asked = [asyncio.create_task(issuer.redeem(relay, 1, period)) for _ in range(4)]
+        try:
+            await asyncio.to_thread(begun.wait, 10)
+            async with asyncio.timeout(5):
+                assert (await issuer.campaign()).keys
+        finally:
+            may_redeem.set()
+            await asyncio.gather(*asked)
+
+
 async def test_aStop_answersWhatIsInProgress(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that are counted, or wait to be, when the stop comes."""
     begun, may_sign = threading.Event(), threading.Event()
