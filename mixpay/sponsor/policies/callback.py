@@ -64,6 +64,10 @@ class Question(msgspec.Struct, frozen=True):
     period: int
     time: int
 
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"Question(campaign={self.campaign}, kind={self.kind}, period={self.period})"
+
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What it says."""
