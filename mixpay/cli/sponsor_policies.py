@@ -56,9 +56,12 @@ def openapi() -> None:
 
 
 def _append(path: Path, text: str) -> None:
-    """Write at the end of a file that only its owner can read. Raises UserError."""
+    """Write lines at the end of a file that only its owner can read. Raises UserError."""
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
-            file.write(text)
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size and os.pread(file.fileno(), 1, size - 1) != b"\n":  # somebody's editor ends no line
+                text = f"\n{text}"
+            file.write(text.encode())
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None

@@ -162,6 +162,14 @@ def test_invite_addsCodes(world: World) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_invite_beginsALine_afterTextOfAnEditorThatEndsNone(world: World) -> None:
+    funded(world)
+    path = world.home.folder / "invitations.txt"
+    path.write_text("written-by-hand")
+    code = run(world, "invite").stdout.strip()
+    assert path.read_text().split() == ["written-by-hand", code]
+
+
 def test_apiKey_isShownOnce_andKnownByItsHash(world: World) -> None:
     funded(world)
     path = world.home.folder / "api-keys.txt"
