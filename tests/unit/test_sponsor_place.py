@@ -99,6 +99,7 @@ def test_server_isNamedWithoutItsPassword() -> None:
     "text",
     [
         f"postgresql://db.example/mixpay?password={PASSWORD}",
+        f"postgresql://db.example/mixpay?sslkey=client.key&sslpassword={PASSWORD}",
         f"mysql://user:{PASSWORD}@db.example/mixpay",
         f"postgresql+asyncpg://user:{PASSWORD}@db.example/mixpay",
         f"postgresql://user:{PASSWORD}@db.example:port/mixpay",

@@ -36,8 +36,9 @@ class Place:
         """
         try:
             url = make_url(text)
-            # Its text would show this one.
-            if url.drivername not in ("postgresql", "postgres") or "password" in url.query:
+            # Its text would show such a one (libpq has two: that of the server, and of a client's key).
+            shown = any("password" in name for name in url.query)
+            if url.drivername not in ("postgresql", "postgres") or shown:
                 raise UserError(f"{_HOW}; a password stands before the @, or in PGPASSWORD")
         except (ArgumentError, ValueError):
             raise UserError(_HOW) from None
