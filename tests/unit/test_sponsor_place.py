@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -154,6 +155,17 @@ def test_sessionsThatTheServerEnds_areOpenedAgain(schema: Place, postgres: str) 
     assert ended and all(row[0] for row in ended)
     assert store.secret_key(1, 5) == b"key"
     store.close()
+
+
+def test_aServerThatIsGone_isNotWaitedForLong_unlessTheAddressSaysSo(schema: Place) -> None:
+    """A cable that is pulled says nothing: without these, signatures wait for a quarter of an hour."""
+    mine = replace(schema, url=schema.url.update_query_dict({"keepalives_idle": "77"}))
+    for place, idle in ((schema, "10"), (mine, "77")):
+        database = engine.Database(place)
+        with database.reading() as db:
+            said = db.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+        database.close()
+        assert (said["tcp_user_timeout"], said["keepalives_idle"]) == ("15000", idle)
 
 
 def test_aDatabaseThatTakesNothing_isUnavailable_andChangesNothing(

@@ -25,6 +25,13 @@ from mixpay.sponsor.store.place import Place
 
 _PATIENCE = 15
 """Seconds to wait for another's transaction, or for a server."""
+_LINE = {
+    "tcp_user_timeout": 1000 * _PATIENCE,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
+"""For libpq, unless the address says otherwise: a server that vanished is noticed after about 20 s."""
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -109,7 +116,11 @@ def _postgresql(place: Place) -> Engine:
         place.url,
         hide_parameters=True,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": _PATIENCE, "application_name": "mixpay sponsor"},
+        connect_args={
+            "connect_timeout": _PATIENCE,
+            "application_name": "mixpay sponsor",
+            **{name: value for name, value in _LINE.items() if name not in place.url.query},
+        },
     )
 
     @event.listens_for(engine, "connect")
