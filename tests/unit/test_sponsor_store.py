@@ -132,6 +132,24 @@ def test_count_isExactWithTwoInstances_thatCountAtOnce(opened: Callable[[], Stor
     assert set(counts(stores[0], [c for c in claims if c.asked in granted])) == {5}
 
 
+def test_count_ofShares_isExactWithTwoInstances_whileRowsComeAndGo(opened: Callable[[], Store]) -> None:
+    """Whom the share refuses leaves no row: the other instance may be waiting for that one."""
+    stores, start, quota = [opened(), opened()], threading.Barrier(2), 30
+    claims = [replace(claim(who, 0), shares=((b"k" * 16, quota),)) for who in range(1, 61)]
+
+    def count(number: int) -> list[tuple[Claim, int | None]]:
+        mine = random.Random(number).sample(claims, len(claims))  # noqa: S311 an order, no secret
+        start.wait()
+        batches = [mine[first : first + 4] for first in range(0, len(mine), 4)]
+        return [pair for one in batches for pair in zip(one, counts(stores[number], one), strict=True)]
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = [outcome for found in pool.map(count, range(2)) for outcome in found]
+    granted = {one.asked for one, number in outcomes if number is not None}
+    assert len(granted) == quota and {number for _, number in outcomes} == {None, 1}
+    assert stores[0].issued() == [Issued(1, 5, quota, quota)]
+
+
 def test_settling_keepsTheFurthestWithItsVoucher(store: Store, opened: Callable[[], Store]) -> None:
     big = Amount((1 << 96) - 1)
     with store.settling() as books:
