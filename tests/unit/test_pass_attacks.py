@@ -141,7 +141,9 @@ async def test_entryThatCarriesNothing_isPaidForTheWindowAtMost(world: World, wa
     sending: Sending = alice.sending(to, LOST)
     report = await sending.run(file_message("a.bin", os.urandom(200 * 2_048)))
     assert report.fragments > 2 * W
-    assert 0 < cheat.passes.ticks(drawn.stored.owned.scope) <= W
+    standing = cheat.passes.standing(drawn.stored.owned.shown().id)
+    assert standing is not None
+    assert 0 < standing[1] <= W
     assert drawn.stored.row not in {stored.row for stored in alice.store.passes(KIND_ENTRY, EPOCH)}
     for user in (alice, bob):
         await user.close()

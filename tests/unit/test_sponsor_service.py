@@ -313,10 +313,10 @@ async def test_service_saysThatItHasNotReadTheChain(world: World) -> None:
     office = await asyncio.to_thread(app.Office, world.home, PASSWORD)
     try:
         async with office.listening() as url, aiohttp.ClientSession() as session:
-            status, answer = await Issuer(url, session, world).get(api.CAMPAIGN_PATH)
+            status, answer = await Issuer(url, session, world, asyncio.Event()).get(api.CAMPAIGN_PATH)
             assert (status, answer["error"]) == (503, "chain_unavailable")
             for _ in range(2):
-                assert (await Issuer(url, session, world).get("/v1/nothing"))[0] == 404
+                assert (await Issuer(url, session, world, asyncio.Event()).get("/v1/nothing"))[0] == 404
         assert office.refusals.by_reason() == {"not_found": 2, "chain_unavailable": 1}
     finally:
         await office.close()
