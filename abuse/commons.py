@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import floor, log10
 from typing import Any
 
 from abuse.tables import percent, rule, table
@@ -17,11 +18,15 @@ an Argon2id over 1 MiB of memory. It doubles with every {raise_after:,} passes o
 
 Assumed, and yours to replace: {prices}; a token at ${token:g}. No card was
 measured. Argon2id is bounded by memory: an attempt writes its MiB and reads as much from afar, {moved} MiB in all. A card whose
-memory moves {bandwidth:.0f} GB a second and does nothing else makes {card:,.0f} attempts a second, the work of {faster:.0f} such cores. That is
+memory moves {bandwidth:,.0f} GB a second and does nothing else makes {card:,.0f} attempts a second, the work of {faster:.0f} such cores. That is
 the best it can do from memory; a cache that holds many attempts, or a chip made for this, may do better.
+
+What an attacker pays for one pass, and for passes that pay a million packets, by how often the difficulty has doubled:
 
 {head}
 {some}
+
+(A packet's worth of abuse is a millionth of the last columns. [Each doubling](#work-doubling-by-doubling).)
 
 A pass brings the largest farmer ${worth:.4f}. So farming stops paying at:
 
@@ -32,7 +37,8 @@ A pass brings the largest farmer ${worth:.4f}. So farming stops paying at:
 **Work alone stops no farmer.** At the default difficulty a pass brings {core_times:,.0f} times what a core costs for it, and {card_times:,.0f} times
 what a card costs; where it stops paying, a newcomer with one core waits for hours. What work does: it limits the rate, and makes a
 flood dearer for whoever causes it. What limits the loss is `all_entry_passes` and `all_mailbox_passes` of the policy (passes ×
-${worth:.4f} at the worst), and the campaign's `periodCap`: give a commons no more for an epoch than its donors can lose in it.
+${worth:.4f} at the worst), and the campaign's `periodCap`: give a commons no more for an epoch than its donors can lose in it. Whoever
+takes all of it leaves nothing to newcomers until the next one: that is what asking them for no account costs.
 """
 
 TIMES = """## What times give away
@@ -83,27 +89,33 @@ def commons(found: Mapping[str, Any]) -> str:
 
 def head() -> str:
     """Of the table of doublings."""
-    cells = ("doublings", "attempts", "a core's seconds", "a pass: core", "card", "a packet: core", "card")
+    cells = ("doublings", "attempts", "a core's seconds", "a pass: core", "card", "a million packets: core", "card")
     return f"| {' | '.join(cells)} |\n|{rule(len(cells))}|"
 
 
 def rows(steps: Iterable[Mapping[str, Any]]) -> str:
-    """Doublings, with what a pass and a packet's worth of abuse cost, in dollars."""
+    """Doublings, with what a pass, and a million packets' worth of abuse, cost in dollars."""
     return table(
         (
             str(one["doublings"]),
             f"{one['difficulty']:,}",
             f"{one['core_seconds']:,.1f}",
-            *(f"${cost:.1e}" for cost in (*one["pass"], *one["packet"])),
+            *map(dollars, (*one["pass"], *(1e6 * cost for cost in one["packet"]))),
         )
         for one in steps
     )
 
 
+def dollars(amount: float) -> str:
+    """Of two digits that count, and no power of ten."""
+    digits = max(0, 1 - floor(log10(amount)))
+    return f"${amount:,.{digits}f}"
+
+
 def _stop(one: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         one["name"],
-        f"{one['stops_at']:.1e}",
+        f"{one['stops_at'] / 1e6:,.0f} million",
         f"{one['core_seconds']:,.0f} s, {one['core_seconds'] / _HOUR:.1f} hours",
         str(one["doublings"]),
         f"{one['farmed_passes']:,}",

@@ -66,7 +66,7 @@ Beside {users:,} honest users, each with one pass: which of the simulated number
 
 ### Work, doubling by doubling
 
-Until the card stops, in dollars:
+Until a card stops paying, in dollars:
 
 {work_head}
 {work}

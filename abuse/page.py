@@ -22,7 +22,8 @@ Of it a farmer with {least} of the network's stake takes {least_share:.0f} % at 
 - **Quotas and the price of an account.** Farming stops paying where an account costs more than all passes that it ever
   gets bring: [look yours up](#advice-how-many-passes-for-an-account).
 - **`periodCap` and `relayCap`** of the campaign: nobody takes more of an epoch, or by one relay, whatever it farms, and never
-  more than the budget. Set them to what you can lose.
+  more than the budget. Set them to what you can lose. Where there are no accounts, only [work](#the-commons-passes-for-a-proof-of-work),
+  they are all that there is.
 
 ## What a farmer takes
 

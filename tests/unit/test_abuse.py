@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from abuse import __main__ as program
 from abuse import honest, price, work
 from abuse.caps import cap_after, loaded
+from abuse.commons import dollars
 from abuse.draws import Issuer
 from abuse.farm import Farm
 from abuse.figures import around, at_most
@@ -276,6 +277,14 @@ def test_workReport_isOfThePolicysDefaults_andOfTheFarmerThatTakesMost() -> None
     last, before = found["steps"][-1], found["steps"][-2]
     assert last["worth_over_cost"][1] <= 1 < before["worth_over_cost"][1]
     assert before["pass"] == pytest.approx([one * 16_384 for one in before["packet"]])
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(1.44e-5, "$0.000014"), (0.5, "$0.50"), (1.84, "$1.8"), (34.6, "$35"), (12_345, "$12,345")],
+)
+def test_dollars_haveTwoDigits_andNoPowers(amount: float, text: str) -> None:
+    assert dollars(amount) == text
 
 
 def test_attempt_isMeasured_ofTheRealFunction(monkeypatch: pytest.MonkeyPatch) -> None:
