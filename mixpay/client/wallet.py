@@ -22,7 +22,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from mixpay.amounts import moment
-from mixpay.client.errors import BudgetSpent, ClientError, IssuerRefused, IssuerUnavailable
+from mixpay.client.errors import BudgetSpent, ClientError, IssuerRefused, IssuerUnavailable, NoKey
 from mixpay.client.issuer import Issuer
 from mixpay.client.store import ClientStore, StoredPass
 from mixpay.crypto.blind_rsa import BlindRsaError
@@ -226,7 +226,8 @@ class Wallet:
     async def fetch(self, kind: int, period: int) -> None:
         """One more pass of a period that the issuer signs for. The caller holds `turn`.
 
-        Raises IssuerUnavailable, IssuerRefused; UserError if issuer and deployment do not belong together.
+        Raises IssuerUnavailable (NoKey: none for this period), IssuerRefused; UserError if issuer and
+        deployment do not belong together.
         """
         request = self._store.request(kind, period)
         if request is None:
@@ -248,7 +249,7 @@ class Wallet:
         self._check_campaign(described)
         offered = [k for k in described.keys if (k.kind, k.period) == (kind, period)]
         if not offered:
-            raise IssuerUnavailable(
+            raise NoKey(
                 f"the sponsor offers no key of kind {kind} for period {period}; try again later"
             )
         registered = self._view.pool_key(described.campaign, kind, period)
