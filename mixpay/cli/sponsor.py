@@ -66,6 +66,13 @@ release_option = click.option(
     help="In this release of the network; else in the deployment file's.",
 )
 
+database_option = click.option(
+    "--database",
+    metavar="URL",
+    help="postgresql://user@host/name, for several instances; else what sponsor.toml says. "
+    "Its password: PGPASSWORD in the environment.",
+)
+
 _COMMANDS = {
     "init": ("mixpay.cli.sponsor:init", "Make the folder, its settings and its keys."),
     "create": ("mixpay.cli.sponsor:create", "Create the campaign on chain."),
@@ -224,12 +231,7 @@ def fund(
 
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
 @home_option
-@click.option(
-    "--database",
-    metavar="URL",
-    help="postgresql://user@host/name, for several instances; else what sponsor.toml says. "
-    "Its password: PGPASSWORD in the environment.",
-)
+@database_option
 @common.password_option
 @common.log_format_option
 @common.verbose_option

@@ -101,6 +101,11 @@ def test_aFileWithAnotherLine_isNotUsed(tmp_path: Path, line: str) -> None:
         policy_of(tmp_path, line)
 
 
+def test_withoutAFile_itIsSaidHowToMakeOne(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="make one with `mixpay sponsor api-key NAME`"):
+        ApiKeyPolicy(tmp_path / "api-keys.txt", Quotas(), Quotas(0, 0))
+
+
 def test_aFileThatOthersCanRead_isNotUsed(tmp_path: Path) -> None:
     policy_of(tmp_path, LINE)
     (tmp_path / "keys").chmod(0o644)

@@ -75,7 +75,7 @@ def test_invitation_readsTheFileAgainOnChangeAndSurvivesItsAbsence(tmp_path: Pat
 
 
 def test_invitation_failsWithoutAFile(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot read the invitation codes"):
+    with pytest.raises(UserError, match="there is no such file: make one with `mixpay sponsor invite`"):
         InvitationPolicy(tmp_path / "absent", Quotas())
 
 

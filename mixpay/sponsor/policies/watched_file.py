@@ -19,14 +19,19 @@ class Unreadable(ValueError):
 class WatchedFile(Generic[T]):
     """What `parse` makes of the lines of a file; `#` begins a comment, empty lines are left out.
 
-    `what`: the file's content, for people. Raises UserError if it cannot be read at first.
+    `what`: the file's content, and `maker`: the command that makes it, for people. Raises UserError if it
+    cannot be read at first.
     """
 
-    def __init__(self, path: Path, what: str, parse: Callable[[list[str]], T]) -> None:
+    def __init__(self, path: Path, what: str, maker: str, parse: Callable[[list[str]], T]) -> None:
         self._path, self._parse = path, parse
         try:
             self._stamp = self._stamp_now()
             self._content = self._read()
+        except FileNotFoundError:
+            raise UserError(
+                f"cannot read {what} in {path}, for there is no such file: make one with `{maker}`"
+            ) from None
         except OSError as error:
             raise UserError(f"cannot read {what} in {path}: {error.strerror}") from None
         except UnicodeDecodeError:
