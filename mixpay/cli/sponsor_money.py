@@ -30,6 +30,12 @@ from mixpay.sponsor.report_text import plain, status_text
 from mixpay.sponsor.store import Place, Store
 
 _DAY = click.DateTime(["%Y-%m-%d"])
+_one_release_option = click.option(
+    "--release",
+    type=click.IntRange(0),
+    metavar="N",
+    help="In this release of the network only; else in all in which there is a campaign.",
+)
 
 
 @click.command(epilog="Example: mixpay sponsor status --json")
@@ -91,7 +97,7 @@ def invoice(first: datetime, last: datetime, out: Path | None, folder: Path, rel
 @click.command(epilog="Example: mixpay sponsor pause")
 @home_option
 @database_option
-@release_option
+@_one_release_option
 def pause(folder: Path, database: str | None, release: int | None) -> None:
     """Issue no passes for now. What users have stays good, and relays are paid for it.
 
@@ -104,7 +110,7 @@ def pause(folder: Path, database: str | None, release: int | None) -> None:
 @click.command(epilog="Example: mixpay sponsor resume")
 @home_option
 @database_option
-@release_option
+@_one_release_option
 def resume(folder: Path, database: str | None, release: int | None) -> None:
     """Issue passes again, after `mixpay sponsor pause`."""
     seconds = _set_pause(Home(folder.expanduser()), database, release, paused=False)
@@ -153,11 +159,14 @@ def withdraw(
 
 def _set_pause(home: Home, database: str | None, release: int | None, *, paused: bool) -> float:
     """Write it down; the seconds after which services know it."""
-    desk = Desk(home, release)
-    place = home.database_of_service(database or desk.config.database, desk.later)
-    with closing(_store(desk, place)) as store:
-        store.pause(paused)
-    return desk.config.poll_seconds
+    config = home.load()
+    # After a move of the network, the deployment file's campaign is not the one that issues.
+    every = [release] if release is not None else [None, *map(int, config.later_campaigns)]
+    for desk in [Desk(home, number) for number in every]:
+        place = home.database_of_service(database or config.database, desk.later)
+        with closing(_store(desk, place)) as store:
+            store.pause(paused)
+    return config.poll_seconds
 
 
 def _store(desk: Desk, place: Place) -> Store:

@@ -84,11 +84,12 @@ async def _opened(
     """An office that listens, and its URL."""
     office = await asyncio.to_thread(Office, home, password, database, policies)
     try:
-        await office.read_pause()
-        await office.look()
-        await office.check_keys_first()
-        async with office.administering(), office.listening() as url:
-            yield office, url
+        with home.held():
+            await office.read_pause()
+            await office.look()
+            await office.check_keys_first()
+            async with office.administering(), office.listening() as url:
+                yield office, url
     finally:
         await office.close()
 

@@ -6,6 +6,7 @@ issuer.db           the issuer's database, if it is not on a server; blind-signi
                     under the key `passes`
 issuer-N.db         the same for the campaign in a later release N
 invitations.txt     codes of the policy `invitation`
+service.lock        held by the service
 service.json        where the running service listens, and its database
 api.json, metrics.token   where it answers its sponsor, and what opens that
 """
@@ -13,8 +14,10 @@ api.json, metrics.token   where it answers its sponsor, and what opens that
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -200,6 +203,25 @@ class Home:
         if server:
             return Place.server(server, later)
         return Place.file(self.folder / ("issuer.db" if later is None else f"issuer-{later}.db"))
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the folder for one service; the system lets it go when the process ends, however it ends.
+
+        Raises UserError if another one has it.
+        """
+        descriptor = os.open(self.folder / "service.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"another service runs in this folder, {self.folder}: stop it first; several instances "
+                    "need a copy of it each (docs/operating/issuer.md)"
+                ) from None
+            yield
+        finally:
+            os.close(descriptor)
 
     def tell_service(self, service: ServiceFile) -> None:
         """Write down where the service is that starts now. Raises UserError."""

@@ -390,6 +390,18 @@ async def test_ofSeveralForwardedFors_theLastOneIsTheProxys(world: World) -> Non
         assert await ask(4, "192.0.2.2") == 429
 
 
+async def test_aSecondServiceInOneFolder_isRefused_andLeavesTheFirstOneAlone(world: World) -> None:
+    """It would take `api.json` and `service.json` with it when it ends."""
+    files = world.home.folder / "api.json", world.home.service_file
+    async with serving(world):
+        before = [file.read_bytes() for file in files]
+        with pytest.raises(UserError, match="another service runs in this folder"):
+            await app.serve(world.home, PASSWORD, asyncio.Event(), print)
+        assert [file.read_bytes() for file in files] == before
+    async with serving(world):
+        pass
+
+
 async def test_serve_failsForWhatIsNotItsCampaign(world: World) -> None:
     good = world.home.config_path.read_text()
     with pytest.raises(UserError, match="wrong password"):
