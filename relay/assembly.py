@@ -218,7 +218,7 @@ class Assembly:
         )
         self.money = MoneySide(
             self.state, self.contracts, self.books, self.desk, self.hooks, redeemer, treasury,
-            self.issuers.urls, self.clock,
+            self.passes, self.issuers.urls, self.clock,
         )  # fmt: skip
 
     def _make_redeemer(self) -> PassRedeemer:

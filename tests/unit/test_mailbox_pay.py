@@ -303,6 +303,21 @@ async def test_campaignLimit_isSharedWithEntryPasses_inTheTermsLastEpoch(desk: D
     assert pass_limit(state, passes, Scope(*place, KIND_ENTRY, EPOCH)) == whole
 
 
+async def test_campaignLimit_holdsForConnectionsThatAreOpen(desk: Desk, parts: Parts) -> None:
+    """What mailboxes take meanwhile, or the sponsor withdraws, is not taken by open entry connections too."""
+    at_end = EPOCH + 1
+    node, place = desk.node, (DEPLOYMENT.chain_id, DEPLOYMENT.pool, CAMPAIGN)
+    mailbox, last = Scope(*place, KIND_MAILBOX, TERM), Scope(*place, KIND_ENTRY, at_end)
+    for scope in (mailbox, last):
+        parts.chain.set_key(campaign_key(1), scope.kind, scope.period)
+    node.passes._totals[last] = 1_000
+    node.passes.limit(last, pass_limit(node.state, node.passes, last))  # as when a pass was shown
+    room = node.passes.room(last)
+    (owned,) = mine(desk)
+    await desk.create(owned)
+    assert node.passes.room(last) == room - STORAGE_TICKS
+
+
 async def test_manyMailboxes_arePaid_afterARestartToo(desk: Desk, parts: Parts) -> None:
     """The limit of a scope is known before any pass is shown again."""
     (owned,) = mine(desk)
