@@ -7,6 +7,7 @@ Directories                who published which packet key, epoch by epoch
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 
 from mixpay.chain.views import Campaign
@@ -37,6 +38,8 @@ class State:
         self.keys = keys
         self.campaigns: dict[int, Campaign] = {}
         """Budgets and limits of the campaigns whose passes are taken."""
+        self.served: Collection[int] = ()
+        """Campaigns that are served, also those of which the chain was not asked yet."""
         self._proven: set[Scope] = set()
         """Scopes whose key, the only one that the pool allows, is proven to be a permutation."""
         self._verifiers: dict[Scope, Verifier] = {}
@@ -174,12 +177,14 @@ class State:
         """What it takes to check a pass of this campaign and kind now.
 
         Raises PassError `wrong_campaign` for a campaign this relay does not serve, `wrong_key` if the
-        pool holds another key or none, `not_ready` if the chain has not fixed the period, or this relay
-        serves no more.
+        pool holds another key or none, `not_ready` if the chain has not fixed the period, or was not asked
+        for the campaign yet, or this relay serves no more.
         """
         if self.restored:
             raise PassError("not_ready", "this relay was restored from a backup and carries no packets")
         if scope.campaign not in self.campaigns:
+            if scope.campaign in self.served:
+                raise PassError("not_ready", "the chain was not asked for the campaign yet")
             raise PassError("wrong_campaign", f"this relay does not serve campaign {scope.campaign}")
         try:
             epoch = self.epoch

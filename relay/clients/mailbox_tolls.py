@@ -50,7 +50,7 @@ class MailboxTolls:
             return []
         if tick is None:
             raise PassError("unpaid", f"{messages} messages cost {page_ticks(messages)} ticks")
-        self._passes.limit(scope, pass_limit(self._state, self._passes, scope))
+        self._renew(scope)
         payer = self._mailboxes.payer(mailbox)
         return [self._take(payer, tick, page_ticks(messages))]
 
@@ -65,7 +65,7 @@ class MailboxTolls:
         found = self._passes.standing(self._mailboxes.payer(mailbox))
         if scope is None or found is None:
             return Standing(0, 0)
-        self._passes.limit(scope, pass_limit(self._state, self._passes, scope))
+        self._renew(scope)
         return Standing(found[1], self._passes.room(scope))
 
     def _paying(self, mailbox: bytes) -> Scope | None:
@@ -75,4 +75,9 @@ class MailboxTolls:
             return None
         scope = found[0]
         is_over = scope.period < self._state.view.term
-        return None if is_over or scope.campaign not in self._state.campaigns else scope
+        is_served = scope.campaign in self._state.campaigns or scope.campaign in self._state.served
+        return scope if is_served and not is_over else None
+
+    def _renew(self, scope: Scope) -> None:
+        if scope.campaign in self._state.campaigns:  # not before the chain was asked
+            self._passes.limit(scope, pass_limit(self._state, self._passes, scope))

@@ -273,6 +273,20 @@ async def test_mailboxOfAnEarlierRelease_orOfACampaignNotServed_isFree(desk: Des
     assert await desk.delete(2) == client.Done()
 
 
+async def test_campaignThatTheChainWasNotAskedForYet_isNotReady_andMailboxesArePaid(desk: Desk) -> None:
+    """After a start, or without an endpoint: a client that is told `wrong_campaign` throws its pass away."""
+    (owned,) = mine(desk)
+    await desk.create(owned)
+    desk.deliver(2)
+    desk.node.state.served = {CAMPAIGN: "http://127.0.0.1:9"}
+    desk.node.state.campaigns.clear()
+    assert await desk.create(owned) == refused("not_ready")
+    assert (await desk.terms()).furthest == STORAGE_TICKS
+    assert await desk.delete(1) == refused("unpaid")
+    assert await desk.delete(1, toll(owned, STORAGE_TICKS + 1)) == client.Done()
+    assert desk.furthest(owned) == STORAGE_TICKS + 1
+
+
 async def test_campaignLimit_counts_andIsSaidBefore(desk: Desk) -> None:
     (owned,) = mine(desk)
     desk.node.state.campaigns[CAMPAIGN] = campaign(budget=1)
