@@ -132,6 +132,8 @@ class Faults:
     """Takes ticks and throws the packets away."""
     forge_acks: bool = False
     hang_up_after: int | None = None
+    hangs_up: bool = False
+    """At each packet, having taken its tick."""
     refuse: str = ""
     lag: int = 0
     hold_answers: int = 0
@@ -233,7 +235,7 @@ class LoneRelay:
                 continue
             assert isinstance(frame, wire.Send)
             self.served += 1
-            if self.served == self.faults.hang_up_after:
+            if self.served == self.faults.hang_up_after or self.faults.hangs_up:
                 break
             down = self.down(pass_id, frame)
             if down is None:

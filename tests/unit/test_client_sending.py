@@ -176,6 +176,23 @@ async def test_run_condemnsAnEntryThatCheats(world: World, alice: User, bob: Use
     assert any(f"relay {cheat.id} is given up" in line for line in alice.told)
 
 
+@pytest.mark.parametrize("fault", ["hangs_up", "wrong_epoch"])
+async def test_run_goesOnAtAnotherEntry_whenOneTakesPassesAndNothingElse(
+    world: World, alice: User, bob: User, fault: str
+):
+    """What may happen to an honest relay, but always: it must not keep its users from sending for a day."""
+    to = await bob.mailboxes.make(bob.wallet)
+    other, cheat = [relay for relay in world.relays if relay.id != to.relay][:2]
+    for relay in (other, cheat):  # the second is drawn first
+        alice.take_pass(relay.id)
+    cheat.faults.hangs_up = fault == "hangs_up"
+    cheat.faults.statuses = [DownStatus.WRONG_EPOCH] * 10_000 if fault == "wrong_epoch" else []
+    report = await alice.sending(to).run(text_message("hello"))
+    assert (report.packets_accepted, await received(bob)) == (1, [b"hello"])
+    assert f"relay {cheat.id} takes nothing" in alice.told[-1]
+    assert len(alice.store.passes(1, EPOCH)) == 2, "nothing is proven: in a later run it is tried again"
+
+
 async def test_run_goesOnAtAnotherEntry_whenOneTakesNoMoreForTheCampaign(
     world: World, alice: User, bob: User
 ):
