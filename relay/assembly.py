@@ -204,6 +204,7 @@ class Assembly:
     def _make_money(self, rpc: Rpc) -> None:
         home, deployment = self.home, self.home.deployment
         self.issuers = CampaignIssuers(home.config.issuer_urls, deployment.pool, later=home.later)
+        self.state.served = self.issuers.urls
         window = deployment.parameters.claim_window
         redeemer = self._make_redeemer()
         treasury = TreasuryDesk(
@@ -218,7 +219,7 @@ class Assembly:
         )
         self.money = MoneySide(
             self.state, self.contracts, self.books, self.desk, self.hooks, redeemer, treasury,
-            self.issuers.urls, self.clock,
+            self.passes, self.issuers.urls, self.clock,
         )  # fmt: skip
 
     def _make_redeemer(self) -> PassRedeemer:

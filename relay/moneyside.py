@@ -16,7 +16,9 @@ from dataclasses import dataclass
 
 from mixpay.chain.contracts import Contracts
 from mixpay.errors import ChainError, UserError
+from mixpay.passes import EntryPassBook
 from mixpay.types import Account, Amount, RelayId
+from relay.clients.exposure import renew_limits
 from relay.path.books import Books
 from relay.path.desk import Desk, RelayHooks
 from relay.path.router import Router
@@ -77,6 +79,7 @@ class MoneySide:
         hooks: RelayHooks,
         redeemer: PassRedeemer,
         treasury: TreasuryDesk,
+        passes: EntryPassBook,
         campaigns: Collection[int],
         clock: Callable[[], float],
     ) -> None:
@@ -87,6 +90,7 @@ class MoneySide:
         self._hooks = hooks
         self.redeemer = redeemer
         self.treasury = treasury
+        self._passes = passes
         self._campaigns = campaigns
         self._clock = clock
 
@@ -112,6 +116,7 @@ class MoneySide:
         for campaign in tuple(self._campaigns):  # others may be added meanwhile
             found = await asyncio.to_thread(self._contracts.pool.campaign, campaign)
             self._state.campaigns[campaign] = found
+        renew_limits(self._state, self._passes)
 
     async def settle(self) -> Settled:
         """Settle with every payer, redeem what is over, claim everything."""

@@ -66,7 +66,11 @@ def status(folder: Path, database: str | None, release: int | None, as_json: boo
 @click.command(epilog="Example: mixpay sponsor invoice --from 2026-11-01 --to 2026-11-30 --out november.csv")
 @click.option("--from", "first", type=_DAY, required=True, metavar="DATE", help="First day (UTC).")
 @click.option("--to", "last", type=_DAY, required=True, metavar="DATE", help="Last day, which counts too.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file, which is replaced.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file, which is replaced; else it is printed.",
+)
 @home_option
 @release_option
 def invoice(first: datetime, last: datetime, out: Path | None, folder: Path, release: int | None) -> None:

@@ -2,6 +2,7 @@
 
     ClientError (MixpayError)     the command line prints its text and exits 1
     ├── IssuerUnavailable         the sponsor's issuer does not answer, or answers nonsense
+    │   └── NoKey                 it has no key for a kind and period (yet)
     ├── RelayUnavailable          a relay does not answer, is not the registered one, or broke the connection
     ├── RelayRefused              a relay answered no; carries its reason label
     ├── BudgetSpent               the sponsor's campaign pays for no more in this period
@@ -21,6 +22,10 @@ class ClientError(MixpayError):
 
 class IssuerUnavailable(ClientError):
     """The sponsor's issuer does not answer, or answers nonsense."""
+
+
+class NoKey(IssuerUnavailable):
+    """The sponsor has no key for a kind and period: not yet, or its campaign is younger than the period."""
 
 
 class IssuerRefused(UserError):

@@ -1,14 +1,15 @@
 """Fetches passes ahead of need (`mixpay.client.prefetch` has the rules): one round, or round after round.
 
-What is due is found under the lock under which it is fetched, so two commands never fetch the same.
+What is due is found under the lock under which it is fetched, so two commands never fetch the same. What
+cannot be had of one kind and period keeps none of another waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
-from mixpay.client.errors import ClientError, IssuerRefused
+from mixpay.client.errors import ClientError, IssuerRefused, IssuerUnavailable, NoKey
 from mixpay.client.prefetch import SECRET_BYTES, DropSpare, Fetch, Plan, Step, WantSpare
 from mixpay.client.store import ClientStore
 from mixpay.client.wallet import Wallet
@@ -20,6 +21,9 @@ from mixpay.types import Epoch, Random, Term
 _LONGEST_LOOK = 20.0
 _LOOKS = 100
 """Looks an epoch, at least; not more often than once a second."""
+
+_LATER = 24
+"""Part of an epoch (an hour) after which the sponsor is asked again for a key that it did not have."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 3600.0
 """Seconds after a round that failed; doubled by each further one."""
@@ -44,31 +48,46 @@ class Keeper:
     ) -> None:
         self._store, self._view, self._wallet, self._plan, self._tell = store, view, wallet, plan, tell
         self._refused: set[tuple[int, int]] = set()
+        self._later: dict[tuple[int, int], int] = {}
+        """Kinds and periods without a key, and until when (chain time) nobody asks for them."""
 
     async def once(self) -> int:
         """Fetch what is due; how many passes that were.
 
-        Raises IssuerUnavailable, IssuerRefused, UserError, ChainError. A quota that is used up is no error:
-        nothing more is asked for in its period then.
+        Raises IssuerUnavailable, IssuerRefused, when all else is fetched; UserError, ChainError. A quota that
+        is used up is no error: nothing more is asked for in its period then. Nor is a key that the sponsor
+        does not have: it is asked again later.
         """
         fetched = 0
+        failed: dict[tuple[int, int], IssuerUnavailable | IssuerRefused] = {}
         self._wallet.forget_past()
         while True:
             async with self._wallet.turn():
-                step = self._next()
+                step = self._next(failed)
                 if step is None:
-                    return fetched
-                fetched += await self._do(step)
+                    break
+                try:
+                    fetched += await self._do(step)
+                except (IssuerUnavailable, IssuerRefused) as error:
+                    if not isinstance(step, Fetch):
+                        raise
+                    failed[step.kind, step.period] = error
+        for first in failed.values():
+            raise first
+        return fetched
 
-    def _next(self) -> Step | None:
+    def _next(self, failed: Collection[tuple[int, int]]) -> Step | None:
         epoch = self._view.epoch
         steps = self._plan.steps(self._view.chain_time, epoch, self._store.held, self._store.spare(epoch))
-        return next(filter(self._is_possible, steps), None)
+        return next((step for step in steps if self._is_possible(step, failed)), None)
 
-    def _is_possible(self, step: Step) -> bool:
+    def _is_possible(self, step: Step, failed: Collection[tuple[int, int]]) -> bool:
         if not isinstance(step, Fetch):
             return True
-        return (step.kind, step.period) not in self._refused and self._view.works_in(self._first(step))
+        which = step.kind, step.period
+        if which in self._refused or which in failed or self._view.chain_time < self._later.get(which, 0):
+            return False
+        return self._view.works_in(self._first(step))
 
     def _first(self, step: Fetch) -> Epoch:
         """The first epoch, from now on, in which a pass is good."""
@@ -89,6 +108,12 @@ class Keeper:
     async def _fetch(self, step: Fetch) -> int:
         try:
             await self._wallet.fetch(step.kind, step.period)
+        except NoKey as error:
+            if (step.kind, step.period) not in self._later:
+                self._tell(str(error))
+            hour = self._view.schedule.epoch_length // _LATER
+            self._later[step.kind, step.period] = self._view.chain_time + max(1, hour)
+            return 0
         except IssuerRefused as error:
             if error.label != "quota_exceeded":
                 raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 
 import aiohttp
@@ -34,6 +35,9 @@ from mixpay.wire.client import Down, DownStatus
 
 MOST_CHANGES = 8
 """Changes of the entry, reconnections included, before a message is given up."""
+
+MOST_FRUITLESS = 3
+"""Connections in a row in which an entry may take nothing, before another pass is taken."""
 
 _LONGEST_PAUSE = 5.0
 _CONNECTION_LOST, _WRONG_EPOCH, _PASS_SPENT = "connection_lost", "wrong_epoch", "pass_spent"
@@ -86,6 +90,8 @@ class Sending:
         self._on_way: dict[int, tuple[int, Packed]] = {}
         self._wake = asyncio.Event()
         self._changes = 0
+        self._fruitless: Counter[tuple[int, int]] = Counter()
+        """Connections that ended so, by the pass's row and the fragments that were left."""
 
     async def run(self, message: envelope.Message) -> Report:
         """Send a message: see `run_pieces`."""
@@ -253,10 +259,20 @@ class Sending:
             self._wallet.full(link.drawn)
         elif link is not None and reason not in _INNOCENT:
             self._wallet.condemn(link.drawn, reason)
+        elif link is not None and reason != _PASS_SPENT and self._is_fruitless(link):
+            self._wallet.set_aside(link.drawn, f"relay {link.drawn.relay.id} takes nothing ({reason})")
         elif self._changes > 1:
             await asyncio.sleep(min(LAG_SECONDS * 2 ** (self._changes - 2), _LONGEST_PAUSE))
         await self._enter()
         self._sender.entry_changed(_now())
+
+    def _is_fruitless(self, link: EntryLink) -> bool:
+        """Whether an entry has taken nothing for too long. Any relay may lose a connection; one that always
+        does, having taken a tick, would keep its users from sending.
+        """
+        state = link.drawn.stored.row, self._sender.remaining
+        self._fruitless[state] += 1
+        return self._fruitless[state] >= MOST_FRUITLESS
 
     async def _leave(self) -> None:
         listener, self._listener = self._listener, None

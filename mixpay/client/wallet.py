@@ -8,7 +8,8 @@ Rules
   * A request is on disk before it is sent: its answer is worth a pass, and counts against a quota.
   * One command fetches at a time (`turn`), and first looks whether another has fetched meanwhile.
   * What is fetched ahead of need, and when, is `mixpay.client.prefetch`'s to say: here it is only done.
-  * A pass whose relay does not answer is set aside for this run only; one that misbehaves is condemned.
+  * A pass whose relay does not answer is set aside for this run only; one that misbehaves is condemned. A run
+    is over with the period, or when nothing else was left to try: a program may go on for weeks.
   * A relay that takes no more for the campaign is no reason to give its pass up: the sponsor may add money.
     When some relays say so, the others will: no further pass is fetched, for each counts against a quota.
   * A tick is on disk as spent before it is sent (`Ticks`).
@@ -19,10 +20,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mixpay.amounts import moment
-from mixpay.client.errors import BudgetSpent, ClientError, IssuerRefused, IssuerUnavailable
+from mixpay.client.errors import BudgetSpent, ClientError, IssuerRefused, IssuerUnavailable, NoKey
 from mixpay.client.issuer import Issuer
 from mixpay.client.store import ClientStore, StoredPass
 from mixpay.crypto.blind_rsa import BlindRsaError
@@ -43,7 +44,7 @@ from mixpay.passes import (
 )
 from mixpay.snapshot import RelayRecord
 from mixpay.sponsor.api import CampaignAnswer
-from mixpay.types import Epoch, Random, Term
+from mixpay.types import Epoch, Random, RelayId, Term
 
 RESERVED_TICKS = 32
 """Ticks counted as spent at once: after a crash so many are lost at most, and one write serves so many
@@ -52,6 +53,9 @@ packets.
 
 MOST_NEW_PASSES = 5
 """Passes asked for in one run when relay after relay does not answer."""
+
+_PATIENCE = 4
+"""How often a relay that seems to be in another epoch is asked again, in one run."""
 
 MOST_FULL = 3
 """Relays that take no more for the campaign, after which its budget counts as used up."""
@@ -79,6 +83,26 @@ class DrawnPass:
     relay: RelayRecord
 
 
+@dataclass(slots=True)
+class _Run:
+    """What came of the passes of one kind and period so far. `full`: whose relays take no more for the
+    campaign, by their rows.
+    """
+
+    asked: int = 0
+    patience: int = _PATIENCE
+    set_aside: set[int] = field(default_factory=set)
+    full: dict[int, DrawnPass] = field(default_factory=dict)
+
+    @property
+    def full_relays(self) -> set[RelayId]:
+        return {drawn.relay.id for drawn in self.full.values()}
+
+    def leaves_out(self, drawn: DrawnPass) -> bool:
+        """Whether there is no sense in trying a pass."""
+        return drawn.stored.row in self.set_aside or drawn.relay.id in self.full_relays
+
+
 class NoPass(ClientError):
     """Pass after pass drew a relay that does not answer."""
 
@@ -104,10 +128,7 @@ class Wallet:
         self._campaign, self._tell = campaign, tell
         self.turn = turn
         """Held by the caller of `fetch`."""
-        self._set_aside: set[int] = set()
-        self._full: dict[int, DrawnPass] = {}
-        """Those whose relays take no more for the campaign, by their rows."""
-        self._asked, self._patience = 0, 4
+        self._runs: dict[tuple[int, int], _Run] = {}
 
     async def draw(self, kind: int) -> DrawnPass:
         """A pass for the current period whose relay has not failed in this run.
@@ -117,42 +138,56 @@ class Wallet:
         """
         self.forget_past()
         period = self._period(kind)
-        while (drawn := self._usable(kind, period)) is None and self._asked < MOST_NEW_PASSES:
+        run = self._runs.setdefault((kind, period), _Run())
+        try:
+            return await self._draw(kind, period, run)
+        except (ClientError, UserError):
+            # Whoever draws again asks the same relays again.
+            run.set_aside.clear()
+            run.patience = _PATIENCE
+            raise
+
+    async def _draw(self, kind: int, period: int, run: _Run) -> DrawnPass:
+        while (drawn := self._usable(kind, period, run)) is None and run.asked < MOST_NEW_PASSES:
             async with self.turn():
                 # Another command may have fetched one while this one waited for its turn.
-                if (drawn := self._usable(kind, period)) is not None:
+                if (drawn := self._usable(kind, period, run)) is not None:
                     return drawn
-                self._asked += 1
+                run.asked += 1
                 try:
                     await self.fetch(kind, period)
                 except IssuerRefused:
-                    if self._full:  # the reason why another one was asked for
-                        raise self._budget_spent() from None
+                    if run.full:  # the reason why another one was asked for
+                        raise self._budget_spent(run) from None
                     raise
         if drawn is not None:
             return drawn
-        if self._full:
-            raise self._budget_spent()
+        if run.full:
+            raise self._budget_spent(run)
         raise NoPass(
-            f"{self._asked} passes were fetched, and none of the relays they draw is of use; try again later"
+            f"{run.asked} passes were fetched, and none of the relays they draw is of use; try again later"
         )
 
     def forget_past(self) -> None:
         """Delete what is left of periods that are over."""
         for kind in (KIND_ENTRY, KIND_MAILBOX):
             self._store.forget_before(kind, self._period(kind))
+        self._runs = {which: run for which, run in self._runs.items() if which[1] >= self._period(which[0])}
 
-    def _usable(self, kind: int, period: int) -> DrawnPass | None:
+    def _usable(self, kind: int, period: int, run: _Run) -> DrawnPass | None:
         for stored in self._store.passes(kind, period):
-            left_out = stored.row in self._set_aside or stored.row in self._full
-            drawn = None if left_out else self._drawn(stored)
-            if drawn is not None:
+            drawn = self._drawn(stored)
+            if drawn is not None and not run.leaves_out(drawn):
                 return drawn
         return None
 
+    def _run_of(self, drawn: DrawnPass) -> _Run:
+        scope = drawn.stored.owned.scope
+        return self._runs.setdefault((scope.kind, scope.period), _Run())
+
     def set_aside(self, drawn: DrawnPass, why: str) -> None:
         """Do not use this pass in this run any more; `why` is for people."""
-        self._set_aside.add(drawn.stored.row)
+        self._run_of(drawn).set_aside.add(drawn.stored.row)
         self._tell(f"{why}; taking another pass")
 
     def condemn(self, drawn: DrawnPass, reason: str) -> None:
@@ -162,16 +197,17 @@ class Wallet:
 
     def full(self, drawn: DrawnPass) -> None:
         """The relay takes no more for the campaign in this period. Raises BudgetSpent when enough say so."""
-        self._full[drawn.stored.row] = drawn
-        if len({full.relay.id for full in self._full.values()}) >= MOST_FULL:
-            raise self._budget_spent()
+        run = self._run_of(drawn)
+        run.full[drawn.stored.row] = drawn
+        if len(run.full_relays) >= MOST_FULL:
+            raise self._budget_spent(run)
         self._tell(f"relay {drawn.relay.id} takes no more for the sponsor's campaign; taking another pass")
 
-    def _budget_spent(self) -> BudgetSpent:
+    def _budget_spent(self, run: _Run) -> BudgetSpent:
         """The error; whoever draws again asks the same relays again."""
-        campaign = next(iter(self._full.values())).stored.owned.scope.campaign
-        relays = sorted({full.relay.id for full in self._full.values()})
-        self._full.clear()
+        campaign = next(iter(run.full.values())).stored.owned.scope.campaign
+        relays = sorted(run.full_relays)
+        run.full.clear()
         said = f"relay {relays[0]} says" if len(relays) == 1 else f"relays {', '.join(map(str, relays))} say"
         return BudgetSpent(
             f"the sponsor's campaign {campaign} pays for no more packets in this period: its budget is used "
@@ -188,9 +224,9 @@ class Wallet:
             self.set_aside(drawn, f"relay {drawn.relay.id} has no room for another mailbox ({reason})")
         elif reason not in _LAGGING:
             self.condemn(drawn, reason)
-        elif self._patience:
+        elif (run := self._run_of(drawn)).patience:
             # About an epoch's beginning, one of us has not seen its first block yet.
-            self._patience -= 1
+            run.patience -= 1
             await asyncio.sleep(LAG_SECONDS)
             await self.look_again()
         else:
@@ -226,7 +262,8 @@ class Wallet:
     async def fetch(self, kind: int, period: int) -> None:
         """One more pass of a period that the issuer signs for. The caller holds `turn`.
 
-        Raises IssuerUnavailable, IssuerRefused; UserError if issuer and deployment do not belong together.
+        Raises IssuerUnavailable (NoKey: none for this period), IssuerRefused; UserError if issuer and
+        deployment do not belong together.
         """
         request = self._store.request(kind, period)
         if request is None:
@@ -248,7 +285,7 @@ class Wallet:
         self._check_campaign(described)
         offered = [k for k in described.keys if (k.kind, k.period) == (kind, period)]
         if not offered:
-            raise IssuerUnavailable(
+            raise NoKey(
                 f"the sponsor offers no key of kind {kind} for period {period}; try again later"
             )
         registered = self._view.pool_key(described.campaign, kind, period)

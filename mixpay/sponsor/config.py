@@ -115,8 +115,8 @@ per_second = 20.0
 
 # Anybody, for work: each proof is one pass, whatever the quotas say. `difficulty` is in attempts of about
 # half a millisecond of a core; it doubles after every `raise_after` passes of a period (0: never), and for
-# a while proofs of the difficulty before are good too. At most so many passes in a period in all (0: any
-# number).
+# `grace_seconds` proofs of the difficulty before are good too. Work alone stops nobody who runs relays
+# (docs/abuse.md), so limit the passes of a period in all (0: any number).
 # [[policy]]
 # kind = "work"
 # difficulty = 4096

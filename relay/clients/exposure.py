@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from mixpay.errors import ChainError
 from mixpay.passes import KIND_ENTRY, EntryPassBook, Scope
 from mixpay.types import Epoch, Term
 from relay.state import State
@@ -17,6 +20,16 @@ def pass_limit(state: State, passes: EntryPassBook, scope: Scope) -> int:
     others = [other for other in passes.scopes() if other.campaign == scope.campaign and other != scope]
     owed = sum(passes.ticks(o) * _price(state, o) for o in others if _counts_in(state, o) == epoch)
     return max(0, state.pass_limit(scope) - -(-owed // price)) if price else 0
+
+
+def renew_limits(state: State, passes: EntryPassBook) -> None:
+    """Take `pass_limit` ticks of each scope from now on, also from those whose pass was shown long ago: what
+    was taken of one kind, or withdrawn, is not there for the other any more.
+    """
+    for scope in passes.scopes():
+        if scope.campaign in state.campaigns:
+            with suppress(ChainError):  # the epoch's relays are not known yet: what held before holds on
+                passes.limit(scope, pass_limit(state, passes, scope))
 
 
 def _counts_in(state: State, scope: Scope) -> Epoch:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mixpay.mailbox import STORAGE_TICKS, Mailboxes, page_ticks
 from mixpay.passes import EntryPassBook, PassError, Scope, Tick
-from relay.clients.exposure import pass_limit
+from relay.clients.exposure import pass_limit, renew_limits
 from relay.state import State
 from relay.store import StoreOp, tick_op
 
@@ -38,7 +38,7 @@ class MailboxTolls:
 
         Raises PassError `unpaid`, or what else `EntryPassBook.accept_tick` raises.
         """
-        return tick_op(self._passes.accept_tick(pass_id, tick, STORAGE_TICKS))
+        return self._take(pass_id, tick, STORAGE_TICKS)
 
     def pages(self, mailbox: bytes, messages: int, tick: Tick | None) -> list[StoreOp]:
         """Take what sending, or confirming, so many messages of a mailbox costs.
@@ -50,9 +50,14 @@ class MailboxTolls:
             return []
         if tick is None:
             raise PassError("unpaid", f"{messages} messages cost {page_ticks(messages)} ticks")
-        self._passes.limit(scope, pass_limit(self._state, self._passes, scope))
+        self._renew(scope)
         payer = self._mailboxes.payer(mailbox)
-        return [tick_op(self._passes.accept_tick(payer, tick, page_ticks(messages)))]
+        return [self._take(payer, tick, page_ticks(messages))]
+
+    def _take(self, pass_id: bytes, tick: Tick, least: int) -> StoreOp:
+        taken = self._passes.accept_tick(pass_id, tick, least)
+        renew_limits(self._state, self._passes)  # of entry passes, whose connections stay open
+        return tick_op(taken)
 
     def standing(self, mailbox: bytes) -> Standing:
         """What its owner has to know to pay."""
@@ -60,7 +65,7 @@ class MailboxTolls:
         found = self._passes.standing(self._mailboxes.payer(mailbox))
         if scope is None or found is None:
             return Standing(0, 0)
-        self._passes.limit(scope, pass_limit(self._state, self._passes, scope))
+        self._renew(scope)
         return Standing(found[1], self._passes.room(scope))
 
     def _paying(self, mailbox: bytes) -> Scope | None:
@@ -70,4 +75,9 @@ class MailboxTolls:
             return None
         scope = found[0]
         is_over = scope.period < self._state.view.term
-        return None if is_over or scope.campaign not in self._state.campaigns else scope
+        is_served = scope.campaign in self._state.campaigns or scope.campaign in self._state.served
+        return scope if is_served and not is_over else None
+
+    def _renew(self, scope: Scope) -> None:
+        if scope.campaign in self._state.campaigns:  # not before the chain was asked
+            self._passes.limit(scope, pass_limit(self._state, self._passes, scope))

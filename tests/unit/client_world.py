@@ -132,6 +132,8 @@ class Faults:
     """Takes ticks and throws the packets away."""
     forge_acks: bool = False
     hang_up_after: int | None = None
+    hangs_up: bool = False
+    """At each packet, having taken its tick."""
     refuse: str = ""
     lag: int = 0
     hold_answers: int = 0
@@ -233,7 +235,7 @@ class LoneRelay:
                 continue
             assert isinstance(frame, wire.Send)
             self.served += 1
-            if self.served == self.faults.hang_up_after:
+            if self.served == self.faults.hang_up_after or self.faults.hangs_up:
                 break
             down = self.down(pass_id, frame)
             if down is None:
@@ -578,14 +580,12 @@ class User:
             self.http, self.world.view, self.store, self.identity, self.told.append
         )
 
-    def take_pass(self, relay: RelayId) -> None:
+    def take_pass(self, relay: RelayId, epoch: Epoch = EPOCH) -> None:
         """Have an entry pass that draws this relay, before others, as if the sponsor had signed it."""
-        world, snapshot = self.world, self.world.view.snapshot(EPOCH)
-        key = world.keys.get(Period(KIND_ENTRY, EPOCH))
+        world, snapshot = self.world, self.world.view.snapshot(epoch)
+        key = world.keys.get(Period(KIND_ENTRY, epoch))
         assert key is not None
-        scope = Scope(
-            world.deployment.chain_id, world.deployment.pool, world.campaign, KIND_ENTRY, Epoch(EPOCH)
-        )
+        scope = Scope(world.deployment.chain_id, world.deployment.pool, world.campaign, KIND_ENTRY, epoch)
         drawn = 0
         while drawn != relay:
             request = PassRequest.new(scope, key.public, os.urandom)
@@ -593,7 +593,7 @@ class User:
             position = drawn_position(owned.signature, snapshot.beacon, snapshot.count)
             record = snapshot.at(position)
             drawn = record.id if record is not None else 0
-        self.store.put_key(KIND_ENTRY, EPOCH, ProvenKey.of(key))
+        self.store.put_key(KIND_ENTRY, epoch, ProvenKey.of(key))
         self.store.put_pass(owned)
 
     def sending(self, receiver, profile=HASTY) -> Sending:

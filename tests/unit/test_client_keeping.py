@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from client_world import EPOCH, User, World
-from mixpay.client.errors import IssuerUnavailable
+from mixpay.client.errors import IssuerRefused, IssuerUnavailable
 from mixpay.client.home import Home
 from mixpay.client.issuer import Issuer as IssuerClient
 from mixpay.client.keeping import Keeper, plan_of
@@ -20,6 +20,7 @@ from mixpay.client.wallet import Ticks, Wallet, drawn_relay
 from mixpay.errors import ChainUnavailable
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICKS
 from mixpay.registry_replica import NotFrozen
+from mixpay.sponsor.api import SignAnswer
 from mixpay.sponsor.keys import PassKeys
 from mixpay.sponsor.policy import Quotas
 from mixpay.types import Epoch
@@ -212,3 +213,30 @@ async def test_once_saysWhatIsWrong(world: World, alice: User, unused_tcp_port: 
     alice.restart()
     with pytest.raises(IssuerUnavailable):
         await keeper(alice).once()
+
+
+async def test_once_fetchesTheOthers_whenTheSponsorHasNoKeyOfAPeriod(world: World, alice: User):
+    """A campaign that began in the middle of a term has no mailbox passes for it: entry passes come all the
+    same, and the sponsor is not asked in every round.
+    """
+    at(world, world.view.schedule.end(EPOCH) - 1)
+    world.issuer._store.drop_key(KIND_MAILBOX, EPOCH)
+    keeping = keeper(alice)
+    assert await keeping.once() == 3
+    assert all_held(alice) == [1, 0, 1, 1]
+    assert len([line for line in alice.told if "no key of kind 2" in line]) == 1
+    alice.wallet._issuer = IssuerClient(alice.http, "http://127.0.0.1:9", world.deployment.pool)
+    assert await keeping.once() == 0, "nobody is asked again soon"
+
+
+async def test_once_fetchesTheOthers_thenSaysWhatWasRefused(world: World, alice: User):
+    class Refusing(IssuerClient):
+        async def sign(self, kind: int, period: int, blinded: bytes) -> SignAnswer:
+            if kind == KIND_ENTRY:
+                raise IssuerRefused("share_exceeded", "the sponsor has given all passes that it has")
+            return await super().sign(kind, period, blinded)
+
+    alice.wallet._issuer = Refusing(alice.http, world.url, world.deployment.pool)
+    with pytest.raises(IssuerRefused, match="all passes"):
+        await keeper(alice).once()
+    assert all_held(alice)[:2] == [0, 1]

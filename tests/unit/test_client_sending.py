@@ -176,12 +176,31 @@ async def test_run_condemnsAnEntryThatCheats(world: World, alice: User, bob: Use
     assert any(f"relay {cheat.id} is given up" in line for line in alice.told)
 
 
+@pytest.mark.parametrize("fault", ["hangs_up", "wrong_epoch"])
+async def test_run_goesOnAtAnotherEntry_whenOneTakesPassesAndNothingElse(
+    world: World, alice: User, bob: User, fault: str
+):
+    """What may happen to an honest relay, but always: it must not keep its users from sending for a day."""
+    to = await bob.mailboxes.make(bob.wallet)
+    other, cheat = [relay for relay in world.relays if relay.id != to.relay][:2]
+    for relay in (other, cheat):  # the second is drawn first
+        alice.take_pass(relay.id)
+    cheat.faults.hangs_up = fault == "hangs_up"
+    cheat.faults.statuses = [DownStatus.WRONG_EPOCH] * 10_000 if fault == "wrong_epoch" else []
+    report = await alice.sending(to).run(text_message("hello"))
+    assert (report.packets_accepted, await received(bob)) == (1, [b"hello"])
+    assert f"relay {cheat.id} takes nothing" in alice.told[-1]
+    assert len(alice.store.passes(1, EPOCH)) == 2, "nothing is proven: in a later run it is tried again"
+
+
 async def test_run_goesOnAtAnotherEntry_whenOneTakesNoMoreForTheCampaign(
     world: World, alice: User, bob: User
 ):
     """In mid-conversation: the rest of the message goes through another pass, and this one is kept."""
     to = await bob.mailboxes.make(bob.wallet)
-    full = world.relay(await entry_of(alice))
+    other, full = [relay for relay in world.relays if relay.id != to.relay][:2]
+    for relay in (other, full):  # the second is spent first
+        alice.take_pass(relay.id)
     scope = alice.store.passes(1, EPOCH)[0].owned.scope
     full.faults.limit = TICKS
     full.passes._totals[scope] = TICKS - 3  # what others spent there
@@ -189,7 +208,10 @@ async def test_run_goesOnAtAnotherEntry_whenOneTakesNoMoreForTheCampaign(
     assert await received(bob) == [FILE]
     assert report.hops[full.id].entry == 3
     assert f"relay {full.id} takes no more for the sponsor's campaign; taking another pass" in alice.told
-    assert len(alice.store.passes(1, EPOCH)) == 2, "the pass stays good: the sponsor may add money"
+    kept = alice.store.passes(1, EPOCH)
+    assert kept[0].counter >= 3, "the pass stays good: the sponsor may add money"
+    assert [relay.id for relay in world.relays if relay.shown_to] == sorted((other.id, full.id))
+    assert len(kept) == 2
 
 
 def spend_all(world: World, alice: User) -> None:

@@ -14,13 +14,14 @@ from client_world import CAMPAIGN, DEPLOYMENT, EPOCH, PLACE, PRICE, User, World
 from mixpay.chain import events
 from mixpay.client.errors import IssuerRefused, IssuerUnavailable
 from mixpay.client.issuer import Issuer
-from mixpay.client.wallet import RESERVED_TICKS, Ticks
+from mixpay.client.wallet import MOST_FULL, MOST_NEW_PASSES, RESERVED_TICKS, NoPass, Ticks
 from mixpay.crypto import rsa_permutation
 from mixpay.crypto.rsa_permutation import PROOF_SIZE
 from mixpay.errors import UserError
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICKS, PassExhausted, drawn_position
 from mixpay.sponsor.keys import PassKeys
 from mixpay.sponsor.policy import Quotas
+from mixpay.types import Epoch
 from pass_keys import pass_keys
 
 
@@ -126,6 +127,48 @@ async def test_draw_leavesOutPassesThatDrawEmptyPlaces(world: World, alice: User
         await alice.wallet.draw(KIND_ENTRY)
 
 
+async def test_draw_countsAnew_inEachPeriod(tmp_path: Path, keys: PassKeys):
+    """A program may run for weeks: what some relays did in one epoch keeps nobody from a pass in the next."""
+    world = World(tmp_path, keys)
+    async with world.running():
+        user = User(world, "carol")
+        for _ in range(MOST_NEW_PASSES):
+            user.wallet.set_aside(await user.wallet.draw(KIND_ENTRY), "it does not answer")
+        with pytest.raises(NoPass):
+            await user.wallet.draw(KIND_ENTRY)
+        world.view.feed(world.next_epoch(), Epoch(EPOCH + 1))
+        assert (await user.wallet.draw(KIND_ENTRY)).stored.owned.scope.period == EPOCH + 1
+        await user.close()
+
+
+async def test_budget_isNotSpent_becauseRelaysSaidSoInOtherPeriods(world: World, alice: User):
+    for relay in world.relays[: MOST_FULL - 1]:
+        alice.take_pass(relay.id)
+        alice.wallet.full(await alice.wallet.draw(KIND_ENTRY))
+    world.view.feed(world.next_epoch(), Epoch(EPOCH + 1))
+    alice.take_pass(world.relays[MOST_FULL].id, Epoch(EPOCH + 1))
+    alice.wallet.full(await alice.wallet.draw(KIND_ENTRY))
+    assert "takes no more" in alice.told[-1]
+
+
+async def test_draw_leavesOutOtherPasses_ofARelayThatTakesNoMore(world: World, alice: User):
+    full, other = world.relays[:2]
+    for relay in (other, full, full):
+        alice.take_pass(relay.id)
+    alice.wallet.full(await alice.wallet.draw(KIND_ENTRY))
+    assert (await alice.wallet.draw(KIND_ENTRY)).relay.id == other.id
+
+
+async def test_draw_triesRelaysAgain_whichWereSetAside_whenThereIsNothingElse(world: World, alice: User):
+    drawn = [await alice.wallet.draw(KIND_ENTRY)]
+    alice.wallet.set_aside(drawn[0], "it does not answer")
+    drawn.append(await alice.wallet.draw(KIND_ENTRY))
+    alice.wallet.set_aside(drawn[1], "it does not answer")
+    with pytest.raises(IssuerRefused, match="you have had all passes"):
+        await alice.wallet.draw(KIND_ENTRY)
+    assert await alice.wallet.draw(KIND_ENTRY) == drawn[1], "in a program that goes on"
+
+
 async def test_sponsorThatDoesNotAnswer_isUnavailable(alice: User, unused_tcp_port: int):
     issuer = Issuer(alice.http, f"http://127.0.0.1:{unused_tcp_port}", DEPLOYMENT.pool)
     with pytest.raises(IssuerUnavailable, match="does not answer: cannot connect"):
@@ -194,7 +237,7 @@ async def test_aPausedSponsor_givesNoPass_saysSo_andIsAskedOnce(world: World, al
     first = await alice.wallet.draw(KIND_ENTRY)
     world.issuer.is_paused = True
     assert await alice.wallet.draw(KIND_ENTRY) == first, "what was given out stays good"
-    alice.wallet.set_aside(first, "no")
+    alice.wallet.condemn(first, "no")
     asked = world.refusals.by_reason().get("paused", 0)
     with pytest.raises(IssuerRefused, match="the sponsor has paused giving out passes") as said:
         await alice.wallet.draw(KIND_ENTRY)

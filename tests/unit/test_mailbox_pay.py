@@ -273,6 +273,20 @@ async def test_mailboxOfAnEarlierRelease_orOfACampaignNotServed_isFree(desk: Des
     assert await desk.delete(2) == client.Done()
 
 
+async def test_campaignThatTheChainWasNotAskedForYet_isNotReady_andMailboxesArePaid(desk: Desk) -> None:
+    """After a start, or without an endpoint: a client that is told `wrong_campaign` throws its pass away."""
+    (owned,) = mine(desk)
+    await desk.create(owned)
+    desk.deliver(2)
+    desk.node.state.served = {CAMPAIGN: "http://127.0.0.1:9"}
+    desk.node.state.campaigns.clear()
+    assert await desk.create(owned) == refused("not_ready")
+    assert (await desk.terms()).furthest == STORAGE_TICKS
+    assert await desk.delete(1) == refused("unpaid")
+    assert await desk.delete(1, toll(owned, STORAGE_TICKS + 1)) == client.Done()
+    assert desk.furthest(owned) == STORAGE_TICKS + 1
+
+
 async def test_campaignLimit_counts_andIsSaidBefore(desk: Desk) -> None:
     (owned,) = mine(desk)
     desk.node.state.campaigns[CAMPAIGN] = campaign(budget=1)
@@ -301,6 +315,21 @@ async def test_campaignLimit_isSharedWithEntryPasses_inTheTermsLastEpoch(desk: D
     assert pass_limit(state, passes, mailbox) == whole - 1_000
     assert pass_limit(state, passes, last) == whole - 300
     assert pass_limit(state, passes, Scope(*place, KIND_ENTRY, EPOCH)) == whole
+
+
+async def test_campaignLimit_holdsForConnectionsThatAreOpen(desk: Desk, parts: Parts) -> None:
+    """What mailboxes take meanwhile, or the sponsor withdraws, is not taken by open entry connections too."""
+    at_end = EPOCH + 1
+    node, place = desk.node, (DEPLOYMENT.chain_id, DEPLOYMENT.pool, CAMPAIGN)
+    mailbox, last = Scope(*place, KIND_MAILBOX, TERM), Scope(*place, KIND_ENTRY, at_end)
+    for scope in (mailbox, last):
+        parts.chain.set_key(campaign_key(1), scope.kind, scope.period)
+    node.passes._totals[last] = 1_000
+    node.passes.limit(last, pass_limit(node.state, node.passes, last))  # as when a pass was shown
+    room = node.passes.room(last)
+    (owned,) = mine(desk)
+    await desk.create(owned)
+    assert node.passes.room(last) == room - STORAGE_TICKS
 
 
 async def test_manyMailboxes_arePaid_afterARestartToo(desk: Desk, parts: Parts) -> None:

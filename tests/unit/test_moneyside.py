@@ -40,7 +40,7 @@ def _money(node: Node) -> MoneySide:
         debts=lambda: debts(node.state, node.books, node.router, redeemer),
     )  # fmt: skip
     around = node.state, contracts, node.books, node.desk, node.hooks
-    return MoneySide(*around, redeemer, treasury, (), node.clock)
+    return MoneySide(*around, redeemer, treasury, node.passes, (), node.clock)
 
 
 async def test_releaseThatWeDoNotKnow_doesNotEndTheDaemon(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from nacl.signing import SigningKey
 from mixpay import tls
 from mixpay.crypto import rsa_permutation, x25519
 from mixpay.crypto.blind_rsa import PublicKey
-from mixpay.crypto.rsa_permutation import PROOF_SIZE, ProvenKey
+from mixpay.crypto.rsa_permutation import PROOF_SIZE, ROOTS, ProvenKey
 from mixpay.descriptors import Equivocation, sign_descriptor
 from mixpay.directory import read_directory
 from mixpay.door import WebTimes
@@ -328,14 +328,7 @@ async def test_proof_isCheckedOnce_andForThoseWithAPassOnly(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Checking takes 30 ms of the relay's only thread: strangers must not have it done."""
-    checked: list[PublicKey] = []
-
-    def verify(key: PublicKey, proof: bytes) -> bool:
-        checked.append(key)
-        return really(key, proof)
-
-    really = rsa_permutation.verify
-    monkeypatch.setattr(rsa_permutation, "verify", verify)
+    checked = counted(monkeypatch)
     forged = replace(mine(door), signature=bytes(256))
     elsewhere = passes_for(door.parts.view, door.parts.path()[1], KIND_ENTRY, EPOCH)[0]
     for owned, reason in ((forged, "bad_signature"), (elsewhere, "wrong_relay")):
@@ -345,7 +338,33 @@ async def test_proof_isCheckedOnce_andForThoseWithAPassOnly(
     for key in (KEY, UNPROVEN):  # the second one shows the same key, which is proven by now
         async with door.entry() as talk:
             assert await talk.ask(present(mine(door), key)) == client.PassOk(0)
-    assert len(checked) == 1
+    assert checked == list(range(ROOTS))
+
+
+async def test_wrongProof_costsOneNumberEachTime(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or who has one pass shows nearly right ones over and over, and the relay does nothing else."""
+    checked = counted(monkeypatch)
+    for n in range(3):
+        wrong = ProvenKey(KEY.modulus, KEY.proof[:-1] + bytes([KEY.proof[-1] ^ 1 + n]))
+        async with door.entry() as talk:
+            assert await talk.ask(present(mine(door), wrong)) == client.PassRefused("key_not_proven")
+    assert checked == [*range(ROOTS - 1), *[ROOTS - 1] * 3]
+    async with door.entry() as talk:
+        assert await talk.ask(present(mine(door))) == client.PassOk(0)
+    assert len(checked) == ROOTS + 3
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The places of all roots that are checked from now on."""
+    checked: list[int] = []
+
+    def is_root(key: PublicKey, place: int, root: bytes) -> bool:
+        checked.append(place)
+        return really(key, place, root)
+
+    really = rsa_permutation._is_root
+    monkeypatch.setattr(rsa_permutation, "_is_root", is_root)
+    return checked
 
 
 @pytest.mark.parametrize("what", REFUSED)
