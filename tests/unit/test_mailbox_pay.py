@@ -20,6 +20,8 @@ from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.epochs import Schedule
 from mixpay.mailbox import PAGE_MESSAGES, STORAGE_TICKS, mailbox_id_of, page_ticks
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICK_VALUE, TICKS, OwnedPass, PassSpender, Scope
+from mixpay.registry_replica import NotFrozen
+from mixpay.snapshot import Snapshot
 from mixpay.sponsor.issuer import Campaign, Issuer
 from mixpay.sponsor.keys import Period
 from mixpay.sponsor.policies.open import OpenPolicy
@@ -285,6 +287,27 @@ async def test_campaignThatTheChainWasNotAskedForYet_isNotReady_andMailboxesAreP
     assert await desk.delete(1) == refused("unpaid")
     assert await desk.delete(1, toll(owned, STORAGE_TICKS + 1)) == client.Done()
     assert desk.furthest(owned) == STORAGE_TICKS + 1
+
+
+async def test_mailbox_isEmptied_whileTheEpochIsNotFixed(
+    desk: Desk, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The relays of an epoch may be known late. What held before holds on; a new mailbox has to wait."""
+    mailbox, other = mine(desk, 2)
+    await desk.create(mailbox)
+    desk.deliver(2)
+    parts.chain.at(EPOCH + 1)
+    known = desk.node.view.snapshot
+
+    def snapshot(epoch: Epoch) -> Snapshot:
+        if epoch > EPOCH:
+            raise NotFrozen(f"epoch {epoch} is not frozen")
+        return known(epoch)
+
+    monkeypatch.setattr(desk.node.view, "snapshot", snapshot)
+    assert (await desk.terms()).furthest == STORAGE_TICKS
+    assert await desk.delete(1, toll(mailbox, STORAGE_TICKS + 1)) == client.Done()
+    assert await desk.create(other, seed=OTHER) == refused("not_ready")
 
 
 async def test_campaignLimit_counts_andIsSaidBefore(desk: Desk) -> None:
