@@ -334,10 +334,26 @@ async def test_campaignLimit_isSharedWithEntryPasses_inTheTermsLastEpoch(desk: D
         parts.chain.set_key(campaign_key(1), scope.kind, scope.period)
         passes._totals[scope] = 1_000
     passes._totals[mailbox] = 300
+    state.campaigns[CAMPAIGN] = replace(campaign(), budget=Amount(10**25))
     whole = state.pass_limit(mailbox)
     assert pass_limit(state, passes, mailbox) == whole - 1_000
     assert pass_limit(state, passes, last) == whole - 300
     assert pass_limit(state, passes, Scope(*place, KIND_ENTRY, EPOCH)) == whole
+
+
+async def test_budget_isSharedWithAllThatIsNotRedeemedYet(desk: Desk, parts: Parts) -> None:
+    """A mailbox pass waits a term for its money: entry passes of all epochs until then are paid before."""
+    state, passes, place = desk.node.state, desk.node.passes, (DEPLOYMENT.chain_id, DEPLOYMENT.pool, CAMPAIGN)
+    mailbox, now = Scope(*place, KIND_MAILBOX, TERM), Scope(*place, KIND_ENTRY, EPOCH)
+    for scope in (mailbox, now):
+        parts.chain.set_key(campaign_key(1), scope.kind, scope.period)
+    count = state.view.snapshot(EPOCH).count
+    ample, share = 10**24, Amount(20_000 * TICK_VALUE * PRICE)  # of the budget, for each relay
+    state.campaigns[CAMPAIGN] = replace(campaign(ample), budget=Amount(count * share))
+    passes._totals[mailbox] = 1_500
+    assert pass_limit(state, passes, now) == 20_000 - 1_500
+    passes._totals[now] = 18_000
+    assert pass_limit(state, passes, mailbox) == 2_000
 
 
 async def test_campaignLimit_holdsForConnectionsThatAreOpen(desk: Desk, parts: Parts) -> None:
