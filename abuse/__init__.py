@@ -7,9 +7,10 @@
     onebyone.py          the same at single relays, packet by packet: what the bulk is checked against
     money.py             who has what the pool paid, to the hop price
     honest.py            what others lose to the caps
-    price.py             what an account, or a proof of work, has to cost
+    price.py work.py     what an account, and a proof of work, has to cost
     timing.py            apart from money: what times tell issuer and entries
-    study.py findings.py page.py plot.py    all of it; what follows; docs/abuse.md and its picture
+    study.py findings.py all of it, and what follows
+    page.py commons.py detail.py tables.py plot.py    docs/abuse.md by parts, and its picture
 
 A *farmer* owns relays and makes up users. Its users get passes like anybody, and send nothing to nobody: a
 pass is money for the first relay of its own that a packet meets, for of two that collude none has to carry

@@ -1,6 +1,6 @@
 """`make abuse`: what a farmer can take, and what the caps cost others; and reports/abuse.json.
 
-    python -m abuse              everything, about five minutes
+    python -m abuse              everything, about seven minutes
     python -m abuse --short      a small registry: to see that it runs
     python -m abuse --seed 7     another market, other draws
     python -m abuse --write      everything, and docs/abuse.md with its picture

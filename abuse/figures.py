@@ -56,6 +56,10 @@ class Scale:
     """Passes for each relay where honest traffic is dense."""
     paths: int = 6
     """Users whose whole pass goes along paths of the client's own drawing."""
+    timed: int = 1_000
+    """Users of a campaign whose passes are matched by times."""
+    epochs: int = 20
+    """In so many epochs."""
 
 
 SHORT = Scale(
@@ -67,6 +71,8 @@ SHORT = Scale(
     checked=2,
     busy=4,
     paths=1,
+    timed=200,
+    epochs=2,
 )
 
 

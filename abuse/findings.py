@@ -7,7 +7,7 @@ from dataclasses import asdict
 from math import sqrt
 from typing import Any
 
-from abuse import honest, price
+from abuse import honest, price, work
 from abuse.figures import Scenario, at_most
 from abuse.money import Tally
 from mixpay.passes.terms import TICKS
@@ -84,7 +84,7 @@ def prices(takes: list[dict[str, Any]]) -> dict[str, Any]:
             for account in price.ACCOUNTS
             for passes, profit, taken in [_volume(takes, stake, account)]
         ],
-        "work": _work(shares[stakes[-1]]),
+        "work": work.report(list(shares.values()), work.attempt_seconds()),
     }
 
 
@@ -95,19 +95,6 @@ def _volume(takes: list[dict[str, Any]], stake: float, account: float) -> tuple[
     by_passes = {one["passes"]: one["farmer"] for one in capped if one["users"] == users}
     passes, profit = price.best_volume(by_passes, account)
     return passes, profit, price.tokens(by_passes.get(passes, 0))
-
-
-def _work(part: float) -> list[dict[str, Any]]:
-    return [
-        {
-            **asdict(machine),
-            "token_price": price.TOKEN_PRICE,
-            "pass": {str(bits): price.work(bits, machine) for bits in price.BITS},
-            "packet": {str(bits): price.work(bits, machine) / TICKS for bits in price.BITS},
-            "stops_at_bits": price.bits_to_stop(part, machine),
-        }
-        for machine in price.MACHINES
-    ]
 
 
 def claims(

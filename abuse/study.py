@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any
 
-from abuse import honest
+from abuse import honest, timing
 from abuse.draws import Issuer, owned_share
 from abuse.farm import Farm, Sent
 from abuse.figures import Scale, Tell, around, at_most
@@ -56,6 +56,8 @@ class Study:
         draws, books = self._draws(), self._books()
         takes, checks = self._takes()
         lost = self._honest()
+        times = timing.over(self.scale.epochs, self.scale.timed, self.seed)
+        self.tell("times: passes matched to their issue")
         return {
             "seed": self.seed,
             "scale": {**asdict(self.scale), "scenarios": [asdict(one) for one in self.scale.scenarios]},
@@ -66,6 +68,7 @@ class Study:
             "takes": takes,
             "checks": checks,
             "honest": lost,
+            "times": [asdict(one) for one in times],
             "prices": prices(takes),
             "claims": claims(takes, lost, draws),
             "seconds": round(time.process_time() - began, 1),

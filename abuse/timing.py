@@ -17,6 +17,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from statistics import fmean
 
 from mixpay.client.prefetch import SECRET_BYTES, SPARE_BELOW, Held, Plan, WantSpare
 from mixpay.epochs import Schedule
@@ -54,6 +55,20 @@ def study(users: int, seed: int) -> list[Matched]:
         Matched("ahead", users, max(rule(ahead, first) for rule in (_last_before, _in_turn)), blind),
         Matched("at start-up", users, _last_before(started, first), blind),
         _spares(plans, first, dice),
+    ]
+
+
+def over(epochs: int, users: int, seed: int) -> list[Matched]:
+    """The mean of so many epochs, of other users each; `passes` of all together."""
+    found = [study(users, seed + epoch) for epoch in range(epochs)]
+    return [
+        Matched(
+            same[0].habit,
+            sum(one.passes for one in same),
+            fmean(one.right for one in same),
+            fmean(one.chance for one in same),
+        )
+        for same in zip(*found, strict=True)
     ]
 
 

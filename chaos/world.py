@@ -19,13 +19,11 @@ from mixpay.demo.ports import free_ports
 from mixpay.demo.processes import DemoFailed, Processes
 from mixpay.demo.reader import read_chain
 from mixpay.demo.relays import DemoRelays, Place, roles
-from mixpay.demo.sponsor import DemoSponsor
 from mixpay.demo.stage import Stage
 from mixpay.demo.status import NoStatus, Status, read_status
 from mixpay.demo.users import User
 from mixpay.demo.verifier import Verdict, verify
 from mixpay.network import NetworkView
-from mixpay.sponsor.config import Home as SponsorHome
 from mixpay.types import Epoch, RelayId
 from relay.home import database_name
 from relay.operator.answers import SettleAnswer
@@ -44,7 +42,6 @@ SETTINGS = {
     "treasury.claim_at": "4_000",
     "treasury.fund": "10_000",
 }
-_PASSES = 200
 _SETTLE_SECONDS = 120.0
 """More than a settlement takes, which a relay ends by itself."""
 _BACK_SECONDS = 120.0
@@ -62,26 +59,12 @@ class _Relays(DemoRelays):
         return [*super().init_arguments(place, chain, issuers), *changed]
 
 
-class _Sponsor(DemoSponsor):
-    """A sponsor that gives one user as many passes as it takes to reach every relay."""
-
-    def open(self, chain: DemoChain) -> None:
-        super().open(chain)
-        path, text = SponsorHome(self._home).config_path, ""
-        for line in path.read_text().splitlines(keepends=True):
-            name = line.partition(" =")[0]
-            text += f"{name} = {_PASSES}\n" if name in ("entry_passes", "mailbox_passes") else line
-        path.write_text(text)
-
-
 class World(Network):
     """A network in `folder` that can be hurt, and looked into."""
 
     def __init__(self, folder: Path, stage: Stage, processes: Processes, devchain: DevChain) -> None:
         super().__init__(folder, stage, processes, devchain, RELAYS, CAPITAL)
-        ports = free_ports(2 * RELAYS + 1)
-        self.relays = _Relays(RELAYS, folder, ports[1:], processes, CAPITAL)
-        self.sponsor = _Sponsor(folder, ports[0], processes)
+        self.relays = _Relays(RELAYS, folder, free_ports(2 * RELAYS), processes, CAPITAL)
         self.folder = folder
         self.places: dict[RelayId, Place] = {}
         self.layers: dict[RelayId, int] = {}

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from aiohttp import web
 
@@ -155,11 +155,22 @@ def _gateway_seeds() -> list[bytes]:
 # ------------------------------------------------------------------ the sponsor
 
 
-class _Inline(service.Service):
-    """The issuer's work is done where it is asked for, instead of on its threads."""
+class _Here(service._Line):
+    """Work is done where it is asked for, instead of on a thread."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing", 0)
 
     async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
         return work(*arguments)
+
+
+class _Inline(service.Service):
+    """The same for the whole service."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._books = self._board = _Here()
 
     async def signed(self, wanted: Wanted) -> api.SignAnswer:
         return cast(_Issuer, self._issuer).sign(wanted)

@@ -66,6 +66,13 @@ release_option = click.option(
     help="In this release of the network; else in the deployment file's.",
 )
 
+database_option = click.option(
+    "--database",
+    metavar="URL",
+    help="postgresql://user@host/name, for several instances; else what sponsor.toml says. "
+    "Its password: PGPASSWORD in the environment.",
+)
+
 _COMMANDS = {
     "init": ("mixpay.cli.sponsor:init", "Make the folder, its settings and its keys."),
     "create": ("mixpay.cli.sponsor:create", "Create the campaign on chain."),
@@ -93,6 +100,9 @@ def sponsor() -> None:
       mixpay sponsor create --period-cap 1000 --relay-cap 100
       mixpay sponsor fund 5000
       mixpay sponsor serve
+
+    Who gets passes stands in sponsor.toml of the folder. From nothing to the first free message:
+    docs/sponsoring.md; running a campaign: docs/sponsors.md.
     """
 
 
@@ -135,7 +145,11 @@ def init(
 @_deployment
 @_port
 @click.option(
-    "--period-cap", type=TOKENS, default="1000", show_default=True, help="Most paid for one epoch."
+    "--period-cap",
+    type=TOKENS,
+    default="1000",
+    show_default=True,
+    help="Most paid to all relays for one epoch.",
 )
 @click.option(
     "--relay-cap",
@@ -149,7 +163,7 @@ def init(
     type=click.FloatRange(0, 100),
     default=0.05,
     show_default=True,
-    help="Ether that the signer's account is filled up to.",
+    help="Ether that the service's own account, which registers keys, is filled up to.",
 )
 @common.password_option
 @common.light_keys_option
@@ -192,7 +206,7 @@ def create(
     "--campaign",
     type=click.IntRange(1, (1 << 32) - 1),
     metavar="N",
-    help="Somebody else's campaign, such as the commons: a gift, which its sponsor spends or takes.",
+    help="Somebody else's campaign, such as the commons: a gift, which its sponsor can also withdraw.",
 )
 @home_option
 @release_option
@@ -217,12 +231,7 @@ def fund(
 
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")
 @home_option
-@click.option(
-    "--database",
-    metavar="URL",
-    help="postgresql://user@host/name, for several instances; else what sponsor.toml says. "
-    "Its password: PGPASSWORD in the environment.",
-)
+@database_option
 @common.password_option
 @common.log_format_option
 @common.verbose_option

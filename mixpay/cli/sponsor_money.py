@@ -15,7 +15,7 @@ import click
 from mixpay import amounts
 from mixpay.accounts import parse_account
 from mixpay.cli import common
-from mixpay.cli.sponsor import home_option, release_option
+from mixpay.cli.sponsor import database_option, home_option, release_option
 from mixpay.errors import UserError
 from mixpay.files import write_whole
 from mixpay.sponsor import campaigns
@@ -27,16 +27,23 @@ from mixpay.sponsor.config import Home
 from mixpay.sponsor.invoice import Span, invoice_csv, summary
 from mixpay.sponsor.invoice import invoice as make_invoice
 from mixpay.sponsor.report_text import plain, status_text
-from mixpay.sponsor.store import Store
+from mixpay.sponsor.store import Place, Store
 
 _DAY = click.DateTime(["%Y-%m-%d"])
+_one_release_option = click.option(
+    "--release",
+    type=click.IntRange(0),
+    metavar="N",
+    help="In this release of the network only; else in all in which there is a campaign.",
+)
 
 
 @click.command(epilog="Example: mixpay sponsor status --json")
 @home_option
+@database_option
 @release_option
 @common.json_option
-def status(folder: Path, release: int | None, as_json: bool) -> None:
+def status(folder: Path, database: str | None, release: int | None, as_json: bool) -> None:
     """Say how the campaign stands: passes issued and redeemed, money, relays, keys, what to do.
 
     The chain and the issuer's database say it; no password is needed, and no service need run. One that runs
@@ -45,11 +52,12 @@ def status(folder: Path, release: int | None, as_json: bool) -> None:
     home = Home(folder.expanduser())
     desk = Desk(home, release)
     rules, refusals = rules_of(desk.config), refusals_of(home.folder)
-    if not home.database(desk.config.database, desk.later).may_exist:
+    place = home.database_of_service(database or desk.config.database, desk.later)
+    if not place.may_exist:
         accountant = Accountant(desk.rpc, desk.deployment, desk.campaign, None, rules, desk.later)
         report = accountant.account(refusals)
     else:
-        with closing(_store(desk)) as store:
+        with closing(_store(desk, place)) as store:
             accountant = Accountant(desk.rpc, desk.deployment, desk.campaign, store, rules, desk.later)
             report = accountant.account(refusals)
     common.result(as_json, plain(report), status_text(report))
@@ -58,7 +66,11 @@ def status(folder: Path, release: int | None, as_json: bool) -> None:
 @click.command(epilog="Example: mixpay sponsor invoice --from 2026-11-01 --to 2026-11-30 --out november.csv")
 @click.option("--from", "first", type=_DAY, required=True, metavar="DATE", help="First day (UTC).")
 @click.option("--to", "last", type=_DAY, required=True, metavar="DATE", help="Last day, which counts too.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file, which is replaced.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file, which is replaced; else it is printed.",
+)
 @home_option
 @release_option
 def invoice(first: datetime, last: datetime, out: Path | None, folder: Path, release: int | None) -> None:
@@ -84,22 +96,24 @@ def invoice(first: datetime, last: datetime, out: Path | None, folder: Path, rel
 
 @click.command(epilog="Example: mixpay sponsor pause")
 @home_option
-@release_option
-def pause(folder: Path, release: int | None) -> None:
+@database_option
+@_one_release_option
+def pause(folder: Path, database: str | None, release: int | None) -> None:
     """Issue no passes for now. What users have stays good, and relays are paid for it.
 
     Every service on the database goes by it, restarted or not, until `mixpay sponsor resume`.
     """
-    seconds = _set_pause(Home(folder.expanduser()), release, paused=True)
+    seconds = _set_pause(Home(folder.expanduser()), database, release, paused=True)
     click.echo(f"paused: services issue no passes in {seconds:g} s at the latest")
 
 
 @click.command(epilog="Example: mixpay sponsor resume")
 @home_option
-@release_option
-def resume(folder: Path, release: int | None) -> None:
+@database_option
+@_one_release_option
+def resume(folder: Path, database: str | None, release: int | None) -> None:
     """Issue passes again, after `mixpay sponsor pause`."""
-    seconds = _set_pause(Home(folder.expanduser()), release, paused=False)
+    seconds = _set_pause(Home(folder.expanduser()), database, release, paused=False)
     click.echo(f"resumed: services issue passes again in {seconds:g} s at the latest")
 
 
@@ -143,14 +157,17 @@ def withdraw(
     common.result(as_json, fields, text)
 
 
-def _set_pause(home: Home, release: int | None, *, paused: bool) -> float:
+def _set_pause(home: Home, database: str | None, release: int | None, *, paused: bool) -> float:
     """Write it down; the seconds after which services know it."""
-    desk = Desk(home, release)
-    with closing(_store(desk)) as store:
-        store.pause(paused)
-    return desk.config.poll_seconds
+    config = home.load()
+    # After a move of the network, the deployment file's campaign is not the one that issues.
+    every = [release] if release is not None else [None, *map(int, config.later_campaigns)]
+    for desk in [Desk(home, number) for number in every]:
+        place = home.database_of_service(database or config.database, desk.later)
+        with closing(_store(desk, place)) as store:
+            store.pause(paused)
+    return config.poll_seconds
 
 
-def _store(desk: Desk) -> Store:
-    place = desk.deployment.chain_id, desk.deployment.pool, desk.campaign
-    return Store(desk.home.database(desk.config.database, desk.later), *place)
+def _store(desk: Desk, place: Place) -> Store:
+    return Store(place, desk.deployment.chain_id, desk.deployment.pool, desk.campaign)

@@ -17,7 +17,7 @@ from mixpay.sponsor.policies import invitation, read_settings
 
 
 @click.command(epilog="Example: mixpay sponsor invite --count 10 > codes-to-send.txt")
-@click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True)
+@click.option("--count", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How many.")
 @home_option
 def invite(count: int, folder: Path) -> None:
     """Make invitation codes: print them, and add them to the file that the policy reads.

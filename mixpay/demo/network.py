@@ -23,7 +23,7 @@ from mixpay.demo.ports import free_ports
 from mixpay.demo.processes import DemoFailed, Processes
 from mixpay.demo.reader import read_chain
 from mixpay.demo.relays import CAPITAL, DemoRelays
-from mixpay.demo.sponsor import WORK, DemoSponsor, Sponsor
+from mixpay.demo.sponsor import OPEN, WORK, DemoSponsor, Sponsor
 from mixpay.demo.stage import Detail, Stage
 from mixpay.demo.status import Status
 from mixpay.demo.verifier import Verdict, verify
@@ -108,7 +108,7 @@ class Network:
         first, second, *ports = free_ports(2 * relays + 2)
         self._count = relays
         self.relays = DemoRelays(relays, folder, ports, processes, capital)
-        policy = "invitation" if commons else "open"
+        policy = "invitation" if commons else OPEN
         self.sponsor = sponsor or DemoSponsor(folder, first, processes, policy=policy)
         self._sponsors = [self.sponsor]
         if commons:

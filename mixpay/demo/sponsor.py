@@ -23,6 +23,8 @@ BUDGET, GIFT = 1_000, 100
 PERIOD_CAP, RELAY_CAP = 500, 50
 """Tokens: enough for 1 MiB many times over, even if one relay were every user's entry."""
 
+OPEN = "open,entry_passes=1000,mailbox_passes=1000"
+"""The policy of a sponsor of one machine's users: they all have one address."""
 WORK = "work,difficulty=1024"
 """The policy of the commons: about half a second of a core for a pass, where a real one asks for two."""
 
@@ -59,7 +61,7 @@ class DemoSponsor(Sponsor):
     """
 
     def __init__(
-        self, folder: Path, port: int, processes: Processes, name: str = "sponsor", policy: str = "open"
+        self, folder: Path, port: int, processes: Processes, name: str = "sponsor", policy: str = OPEN
     ) -> None:
         super().__init__(f"http://127.0.0.1:{port}")
         self.name, self._policy, self.invitation = name, policy, ""

@@ -108,6 +108,10 @@ class SignRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: PolicyName = ""
     credential: Credential = ""
 
+    def __repr__(self) -> str:
+        """Without what is shown."""
+        return f"SignRequest(kind={self.kind}, period={self.period}, policy={self.policy!r})"
+
 
 class SignAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The blind signature, and how many more passes of this kind and period the identity can have."""

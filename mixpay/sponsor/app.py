@@ -8,20 +8,18 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
-import msgspec
 from aiohttp import web
 
 from mixpay.chain.errors import NotMined, RpcError
 from mixpay.chain.sender import Sender
 from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor
 from mixpay.errors import ChainError, TransactionFailed, UserError
-from mixpay.files import write_whole
 from mixpay.local_api import HOST
 from mixpay.network import NetworkView
 from mixpay.releases import Releases, Span, find_span
 from mixpay.sponsor.admin import AdminServer
 from mixpay.sponsor.campaigns import IDENTITY, PASSES, SIGNER, Desk
-from mixpay.sponsor.config import Home, SponsorConfig
+from mixpay.sponsor.config import Home, ServiceFile, SponsorConfig
 from mixpay.sponsor.counter import Counter, Staff
 from mixpay.sponsor.issuer import IssuerError
 from mixpay.sponsor.policies import make_policies, read_settings
@@ -86,10 +84,12 @@ async def _opened(
     """An office that listens, and its URL."""
     office = await asyncio.to_thread(Office, home, password, database, policies)
     try:
-        await office.look()
-        await office.check_keys_first()
-        async with office.administering(), office.listening() as url:
-            yield office, url
+        with home.held():
+            await office.read_pause()
+            await office.look()
+            await office.check_keys_first()
+            async with office.administering(), office.listening() as url:
+                yield office, url
     finally:
         await office.close()
 
@@ -134,13 +134,16 @@ class Office:
             counter.close()
 
     async def look(self) -> None:
-        """Read what the sponsor wants, and what is new on the chain. Raises ChainError."""
-        for counter in self._open():
-            await counter.read_pause()
+        """Read what is new on the chain. Raises ChainError."""
         for view in self._releases.views:
             await asyncio.to_thread(view.refresh)
         for counter in self._open():
             await counter.count_redeemed()
+
+    async def read_pause(self) -> None:
+        """Read what the sponsor wants. Raises StoreUnavailable."""
+        for counter in self._open():
+            await counter.read_pause()
 
     async def check_keys(self) -> None:
         """Register keys, forget old things. Raises ChainError, and UserError if the signer has no ether."""
@@ -170,8 +173,10 @@ class Office:
             self._staff.sender.stop()
 
         pause = self._config.poll_seconds
-        # Loops of their own: a transaction that waits for its block must not stop the clock.
+        # Loops of their own: a transaction that waits for its block must not stop the clock, nor a node that
+        # does not answer what the sponsor wants.
         await asyncio.gather(
+            _repeat(self.read_pause, pause, stop),
             _repeat(self.look, pause, stop),
             _repeat(check_when_due, pause, stop),
             _repeat(self._follow_releases, pause, stop),
@@ -199,6 +204,7 @@ class Office:
         if number:
             view = await asyncio.to_thread(self._releases.view, span)
             made = await asyncio.to_thread(Counter, self._staff, view, number, span.number)
+            await made.read_pause()
             self._counters.append(made)
             _log.info("campaign %d of release %d, from epoch %d on", number, span.number, span.begins)
         elif span.number not in self._told:
@@ -276,7 +282,7 @@ class Office:
                 raise UserError(f"cannot listen on {where}: {error.strerror}") from None
             port = door.port
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-            write_whole(self._home.service_file, msgspec.json.encode({"url": url}))
+            self._home.tell_service(ServiceFile(url, self._staff.database(None).address))
             yield url
         finally:
             self._home.service_file.unlink(missing_ok=True)

@@ -6,14 +6,18 @@ issuer.db           the issuer's database, if it is not on a server; blind-signi
                     under the key `passes`
 issuer-N.db         the same for the campaign in a later release N
 invitations.txt     codes of the policy `invitation`
-service.json        where the running service listens
+service.lock        held by the service
+service.json        where the running service listens, and its database
 api.json, metrics.token   where it answers its sponsor, and what opens that
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +27,7 @@ from mixpay.errors import UserError
 from mixpay.files import decode_settings, literal, load_settings, make_private_folder, quoted, write_whole
 from mixpay.sponsor.policies import read_settings
 from mixpay.sponsor.store import Place
+from mixpay.typed import typed
 
 TEMPLATE = """\
 # Mixpay sponsor. Paths are relative to this file's folder.
@@ -110,8 +115,8 @@ per_second = 20.0
 
 # Anybody, for work: each proof is one pass, whatever the quotas say. `difficulty` is in attempts of about
 # half a millisecond of a core; it doubles after every `raise_after` passes of a period (0: never), and for
-# a while proofs of the difficulty before are good too. At most so many passes in a period in all (0: any
-# number).
+# `grace_seconds` proofs of the difficulty before are good too. Work alone stops nobody who runs relays
+# (docs/abuse.md), so limit the passes of a period in all (0: any number).
 # [[policy]]
 # kind = "work"
 # difficulty = 4096
@@ -170,6 +175,13 @@ class SponsorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.campaign if later is None else self.later_campaigns.get(str(later), 0)
 
 
+class ServiceFile(msgspec.Struct, frozen=True):
+    """Content of `service.json`. `database`: a server's address without a password, "" for a file."""
+
+    url: str
+    database: str
+
+
 class Home:
     """A sponsor's folder."""
 
@@ -191,6 +203,39 @@ class Home:
         if server:
             return Place.server(server, later)
         return Place.file(self.folder / ("issuer.db" if later is None else f"issuer-{later}.db"))
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the folder for one service; the system lets it go when the process ends, however it ends.
+
+        Raises UserError if another one has it.
+        """
+        descriptor = os.open(self.folder / "service.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"another service runs in this folder, {self.folder}: stop it first; several instances "
+                    "need a copy of it each (docs/operating/issuer.md)"
+                ) from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def tell_service(self, service: ServiceFile) -> None:
+        """Write down where the service is that starts now. Raises UserError."""
+        write_whole(self.service_file, msgspec.json.encode(service))
+
+    def database_of_service(self, server: str, later: int | None = None) -> Place:
+        """As `database`. Raises UserError, too, if the service in this folder works on another one."""
+        found = self.database(server, later)
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            told = msgspec.json.decode(self.service_file.read_bytes(), type=typed(ServiceFile)).database
+            if told != found.address:
+                where = f"{told}: say --database URL" if told else "a file here: leave --database out"
+                raise UserError(f"the service in this folder works on {where}")
+        return found
 
     def path(self, text: str) -> Path:
         """A path of the configuration."""

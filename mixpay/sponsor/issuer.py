@@ -202,9 +202,10 @@ class Issuer:
         secret = self._keys.get(Period(key.kind, key.period))
         if secret is None:
             return None
-        if key.modulus not in self._proofs:
-            self._proofs[key.modulus] = rsa_permutation.prove(secret)
-        return self._proofs[key.modulus]
+        proof = self._proofs.get(key.modulus)
+        if proof is None:  # `prune` may forget them meanwhile, on another thread
+            proof = self._proofs[key.modulus] = rsa_permutation.prove(secret)
+        return proof
 
 
 def asked_for(secret: bytes, identity: bytes, blinded: bytes) -> bytes:

@@ -105,8 +105,9 @@ class PassKeys:
         for first in current:
             numbers = self._rows.drop_secret_keys(first.kind, first.number)
             gone += [Period(first.kind, number) for number in numbers]
-            for period in [p for p in self._open if p.kind == first.kind and p.number < first.number]:
-                del self._open[period]
+            opened = list(self._open)  # at once: other threads open keys meanwhile
+            for period in [p for p in opened if p.kind == first.kind and p.number < first.number]:
+                self._open.pop(period, None)
         return sorted(gone)
 
     def adopt(self, folder: Path) -> None:

@@ -51,7 +51,7 @@ class Asked:
     pass only. `credential`: what the policy asks for, "" if nothing was shown. `now`: seconds since 1970.
     """
 
-    remote: str
+    remote: str = field(repr=False)
     scope: Scope
     blinded: bytes
     now: float
@@ -92,7 +92,7 @@ class Identified:
     """Whose quota a request counts against, and by which policy; `shares`: what else it counts against."""
 
     policy: str
-    identity: bytes
+    identity: bytes = field(repr=False)
     quotas: Quotas
     shares: tuple[Share, ...] = ()
 

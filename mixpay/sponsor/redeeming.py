@@ -155,16 +155,17 @@ class Cashier:
         return PassRules(self._campaign.scope(period), key, stored.hop_price, relay.beacon, relay.count)
 
     def _credit(self, bundles: Sequence[bytes], period: Period, relay: RelayInPeriod) -> _Credited:
-        rules = self._rules(period, relay)
         result = _Credited()
-        if relay.count == 0:
-            # A pass of an epoch without relays draws nobody.
-            result.refused += [api.RefusedBundle(index, "wrong_relay") for index in range(len(bundles))]
-            return result
-        redemptions = _decode(bundles, result.refused)
-        result.asked = {rules.scope.pass_id(r.anchor) for _, r in redemptions}
+        scope, redemptions = self._campaign.scope(period), _decode(bundles, result.refused)
+        result.asked = {scope.pass_id(r.anchor) for _, r in redemptions}
         known = self._store.redeemed(list(result.asked))
         result.known = _ticks(known)
+        # After the credits: they are forgotten together with the key, by another instance perhaps.
+        rules = self._rules(period, relay)
+        if relay.count == 0:
+            # A pass of an epoch without relays draws nobody.
+            result.refused += [api.RefusedBundle(index, "wrong_relay") for index, _ in redemptions]
+            return result
         book = RedemptionBook.from_records(known, [])
         for index, redemption in redemptions:
             try:

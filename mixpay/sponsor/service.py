@@ -1,7 +1,8 @@
 """HTTP around the issuer (aiohttp). It decodes strictly, bounds what waits, and turns errors into answers.
 
-Requests for signatures gather at the `SignDesk`; everything else runs one after the other on a thread of its
-own, so that the event loop stays free to refuse. No address, no code and no pass is ever logged.
+Requests for signatures gather at the `SignDesk`; what the campaign is, is told on a thread of its own, and
+everything else runs one after the other on another, so that the event loop stays free to refuse. No address,
+no code and no pass is ever logged.
 """
 
 from __future__ import annotations
@@ -109,6 +110,31 @@ def _pool(url: URL) -> Account | None:
         raise IssuerError("malformed", str(error)) from None
 
 
+class _Line:
+    """Work, one after the other on a thread of its own; so much may wait."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        self._worker, self._limit, self._waiting = ThreadPoolExecutor(1, name), limit, 0
+
+    async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
+        """Raises IssuerError `busy` if too much waits."""
+        if self._waiting >= self._limit:
+            raise IssuerError("busy", "too many requests are waiting; try again in a moment")
+        loop = asyncio.get_running_loop()
+        self._waiting += 1
+        job = self._worker.submit(work, *arguments)
+        # Not when the request ends: a client that goes away leaves its work behind.
+        job.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        return await asyncio.wrap_future(job)
+
+    def _done(self) -> None:
+        self._waiting -= 1
+
+    def close(self) -> None:
+        """What was begun is finished first."""
+        self._worker.shutdown()
+
+
 class Service:
     """One campaign's HTTP interface. `policies` say who gets passes; `now`: seconds since 1970."""
 
@@ -122,9 +148,9 @@ class Service:
     ) -> None:
         self._issuer, self._policies, self._view = issuer, policies, view
         self._limits, self._now = limits, now
-        self._worker = ThreadPoolExecutor(1, "issuer")
+        # Two of them: anybody may hand in a thousand bundles, and newcomers need the keys meanwhile.
+        self._books, self._board = (_Line(name, limits.waiting) for name in ("issuer", "issuer-keys"))
         self._desk = SignDesk(issuer, limits.waiting)
-        self._waiting = 0
 
     def application(self, refusals: Refusals | None = None) -> web.Application:
         """The aiohttp application of this campaign alone; its clean-up ends the issuer's threads."""
@@ -139,21 +165,12 @@ class Service:
 
     async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
         """Do something on the issuer's thread. Raises IssuerError `busy` if too much waits there."""
-        if self._waiting >= self._limits.waiting:
-            raise IssuerError("busy", "too many requests are waiting; try again in a moment")
-        loop = asyncio.get_running_loop()
-        self._waiting += 1
-        job = self._worker.submit(work, *arguments)
-        # Not when the request ends: a client that goes away leaves its work behind.
-        job.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
-        return await asyncio.wrap_future(job)
-
-    def _done(self) -> None:
-        self._waiting -= 1
+        return await self._books.run(work, *arguments)
 
     async def campaign(self, _: web.Request) -> web.Response:
         """Which campaign, and its keys now."""
-        return _json(await self.run(self._issuer.describe, self._view.epoch, self._policies.offers()))
+        described = self._issuer.describe, self._view.epoch, self._policies.offers()
+        return _json(await self._board.run(*described))
 
     async def sign(self, request: web.Request) -> web.Response:
         """A blind signature, for whom a policy grants it."""
@@ -203,14 +220,15 @@ class Service:
     def _remote(self, request: web.Request) -> str:
         remote = request.remote or ""
         if self._limits.behind_proxy:
-            # Only the last entry is the proxy's own word; the client writes the others.
-            remote = request.headers.get("X-Forwarded-For", remote).rsplit(",", 1)[-1].strip()
+            # Only the last entry, of the last header, is the proxy's own word; the client writes the others.
+            remote = request.headers.getall("X-Forwarded-For", [remote])[-1].rsplit(",", 1)[-1].strip()
         return remote
 
     def close(self) -> None:
         """End the issuer's threads; what they have begun is finished first."""
         self._desk.close()
-        self._worker.shutdown()
+        self._board.close()
+        self._books.close()
 
     async def _close(self, _: web.Application) -> None:
         await asyncio.to_thread(self.close)

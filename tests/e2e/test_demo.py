@@ -97,7 +97,7 @@ def test_demo_costsUsersNothing(report: dict[str, Any]) -> None:
 def test_demo_showsTableAndSteps(whole: Marked) -> None:
     for word in ("entry", "mix", "mailbox", "earned", "claimed", "campaign 2 paid", "users paid", "in all"):
         assert word in whole.stdout
-    assert whole.stderr.count("✓") == 14
+    assert whole.stderr.count("✓") == 15
     assert "✗" not in whole.stderr
 
 

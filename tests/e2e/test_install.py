@@ -32,7 +32,7 @@ import importlib, pkgutil, sys
 for name in sys.argv[1:]:
     package = importlib.import_module(name)
     for module in pkgutil.walk_packages(package.__path__, f"{name}."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith(("__main__", "migrations.env")):  # one is run, by Alembic
             importlib.import_module(module.name)
 print(*sorted(sys.modules), sep="\\n")
 """

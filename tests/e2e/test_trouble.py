@@ -19,18 +19,15 @@ from rich.console import Console
 
 from mixpay import address as addresses
 from mixpay.chain.devchain import DevChain
-from mixpay.demo.chain import DemoChain
 from mixpay.demo.evidence import Counts, added
 from mixpay.demo.network import PERIOD, Network, Usage
 from mixpay.demo.processes import Processes
 from mixpay.demo.relays import Place, roles
-from mixpay.demo.sponsor import DemoSponsor
 from mixpay.demo.stage import Stage
 from mixpay.demo.status import Status
 from mixpay.demo.users import Sent, User
 from mixpay.keystore import PASSWORD_VARIABLE
 from mixpay.network import NetworkView
-from mixpay.sponsor.config import Home as SponsorHome
 from mixpay.types import RelayId
 
 Fails = Callable[..., str]
@@ -94,23 +91,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     processes, devchain = Processes(folder / "logs"), DevChain(log=folder / "logs" / "anvil.log")
     try:
         network = Network(folder, Stage(Console(file=io.StringIO())), processes, devchain, RELAYS)
-        _be_generous(network.sponsor, folder / "sponsor")
         network.begin()
         yield World(network, devchain, folder)
     finally:
         processes.stop()
         devchain.stop()
-
-
-def _be_generous(sponsor: DemoSponsor, home: Path) -> None:
-    """Have it give as many passes as it takes to one address, from which all users here come."""
-    open_as_usual, config = sponsor.open, SponsorHome(home).config_path
-
-    def open_generously(chain: DemoChain) -> None:
-        open_as_usual(chain)
-        config.write_text(config.read_text().replace("entry_passes = 4", "entry_passes = 100"))
-
-    sponsor.open = open_generously  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +222,10 @@ def test_aSponsorThatIsDown_isNamed_andLaterServes(world: World, fails: Fails, t
     assert world.network.sponsor.url in line
     world.network.sponsor.serve()
     world.network.wait("the sponsor to be back", world.network.sponsor.epoch)
-    assert addresses.parse(world.user().address()).relay in range(1, RELAYS + 1)
+    user = world.user()
+    assert addresses.parse(user.address()).relay in range(1, RELAYS + 1)
+    for relay, counts in user.tolls().items():
+        world.counts[relay] += counts
 
 
 def test_aChainThatStandsStill_delaysNoPacket(world: World, bob: tuple[User, str]) -> None:

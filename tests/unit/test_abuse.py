@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from math import comb
 from pathlib import Path
@@ -14,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abuse import __main__ as program
-from abuse import honest, price
+from abuse import honest, price, work
 from abuse.caps import cap_after, loaded
+from abuse.commons import dollars
 from abuse.draws import Issuer
 from abuse.farm import Farm
 from abuse.figures import around, at_most
@@ -23,11 +25,13 @@ from abuse.load import Load, honest_load
 from abuse.market import PAYERS, Market
 from abuse.money import ENTRY, MAILBOX, MIX1, NOBODY, Tally, incomes
 from abuse.onebyone import one_by_one
-from abuse.page import render
+from abuse.page import lines, render
+from mixpay.crypto import work as crypto_work
 from mixpay.flow import SMALL, FlowMeter
 from mixpay.layers import Role
 from mixpay.parameters import PRODUCTION
 from mixpay.passes import TICKS
+from mixpay.sponsor.policies.work import Settings
 from mixpay.types import HOPS, RelayId
 
 STAKE = 0.2
@@ -244,12 +248,51 @@ def test_bestVolume_stopsWhereAnAccountBringsLessThanItCosts() -> None:
     assert price.best_volume(takes, 0.1) == (0, 0.0)
 
 
-def test_work_stopsTheFarmerAtTheBitsThatCostWhatItTakes() -> None:
-    machine = price.Machine("m", hour=3.6, attempts=1e6)
-    assert price.work(20, machine) == pytest.approx(2**20 * 1e-9)
-    bits = price.bits_to_stop(0.5, machine)
-    worth = price.break_even(0.5, 1) * price.TOKEN_PRICE
-    assert price.work(bits - 1, machine) < worth <= price.work(bits, machine)
+def test_farmingForWork_stopsWhereAPassCostsWhatItBrings() -> None:
+    machine = work.Machine("m", hour=3.6, attempts=1_000)
+    assert machine.dollars(1_000) == pytest.approx(1e-3)
+    assert machine.dollars(machine.stops_at(0.07)) == pytest.approx(0.07)
+
+
+def test_farmingForWork_asTheDifficultyRises_takesEveryStepThatPays() -> None:
+    """A pass brings 1; it costs 0.1, and twice as much after every ten: four steps pay."""
+    machine = work.Machine("m", hour=3600.0, attempts=1_000)
+    settings = Settings(difficulty=100, raise_after=10)
+    passes, kept = work.farmed(settings, machine, 1.0)
+    assert passes == 40
+    assert kept == pytest.approx(10 * (0.9 + 0.8 + 0.6 + 0.2))
+    assert work.doublings(settings, 100) == work.doublings(settings, 1) == 0
+    assert work.doublings(settings, 801) == 4
+
+
+def test_workReport_isOfThePolicysDefaults_andOfTheFarmerThatTakesMost() -> None:
+    found = work.report([0.3, 0.8, 0.5], seconds=5e-4)
+    core, card = found["machines"]
+    assert found["worth"] == pytest.approx(0.8 * 81_920e-6)
+    assert core["attempts"] == pytest.approx(2_000)
+    assert card["attempts"] * work.MOVED == pytest.approx(work.CARD_BANDWIDTH)
+    assert (found["difficulty"], found["raise_after"]) == (4_096, 10_000)
+    assert core["core_seconds"] == pytest.approx(core["stops_at"] * 5e-4)
+    assert [one["difficulty"] for one in found["steps"]] == [4_096 << n for n in range(len(found["steps"]))]
+    last, before = found["steps"][-1], found["steps"][-2]
+    assert last["worth_over_cost"][1] <= 1 < before["worth_over_cost"][1]
+    assert before["pass"] == pytest.approx([one * 16_384 for one in before["packet"]])
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(1.44e-5, "$0.000014"), (0.5, "$0.50"), (1.84, "$1.8"), (34.6, "$35"), (12_345, "$12,345")],
+)
+def test_dollars_haveTwoDigits_andNoPowers(amount: float, text: str) -> None:
+    assert dollars(amount) == text
+
+
+def test_attempt_isMeasured_ofTheRealFunction(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    attempt = crypto_work.attempt
+    monkeypatch.setattr(crypto_work, "attempt", lambda seed, n: asked.append(n) or attempt(seed, n))
+    assert work.attempt_seconds(5) > 0
+    assert asked == [0, 1, 2, 3, 4]
 
 
 def test_intervals_areThoseOfTheBooks() -> None:
@@ -308,6 +351,33 @@ def test_page_saysWhatWasFound(about: dict[str, Any]) -> None:
     assert all(f"| {claim} | **does not hold** |" in page for claim in broken)
     capped = [one for one in about["takes"] if one["scheme"] == "c"]
     assert all(f" {100 * one['share']:.1f} " in page for one in capped)
+
+
+def test_page_beginsWithASummary_andEndsWithTheDetails(about: dict[str, Any]) -> None:
+    page = render(about)
+    summary = page.split("\n## ")[0].splitlines()[2:]
+    assert len(summary) <= 12
+    heads = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert heads[-1] == "In detail"
+    all_heads = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in all_heads}
+    assert set(re.findall(r"\(#([\w-]+)\)", page)) <= anchors
+
+
+def test_page_takesOfEachFarmerItsBestTraffic(about: dict[str, Any]) -> None:
+    (row,) = re.findall(r"^\| \(c\) entry drawn, flow caps \| (.*) \|$", render(about), re.MULTILINE)
+    taken = [float(cell) for cell in row.split(" | ")]
+    assert taken == [round(100 * part, 1) for part in about["prices"]["shares"].values()]
+
+
+def test_pageAndOutput_sayWhatWorkCosts_andWhatTimesGiveAway(about: dict[str, Any]) -> None:
+    page, printed = render(about), "\n".join(lines(about))
+    attempt = f"{1000 * about['prices']['work']['attempt_seconds']:.2f} ms"
+    assert attempt in page and attempt in printed
+    assert [one["habit"] for one in about["times"]] == ["in need", "ahead", "at start-up", "spares"]
+    for one in about["times"]:
+        assert f"| {100 * one['right']:.1f} % |" in page
+        assert f"passes {one['habit']}: {100 * one['right']:.2f} %" in printed
 
 
 @pytest.mark.parametrize(("strict", "status"), [([], 0), (["--strict"], 1)], ids=["notStrict", "strict"])

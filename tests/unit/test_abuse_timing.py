@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from abuse.timing import Matched, study
+from abuse.timing import Matched, over, study
 
 USERS = 400
 
@@ -32,3 +32,11 @@ def test_betweenThem_areKeepersThatStartWithTheComputer_andSpares(found: dict[st
 def test_study_isTheSameForASeed(found: dict[str, Matched]) -> None:
     assert study(USERS, seed=3) == list(found.values())
     assert study(USERS, seed=4) != list(found.values())
+
+
+def test_over_isTheMeanOfItsEpochs() -> None:
+    both = [study(50, 8), study(50, 9)]
+    for mean, *one in zip(over(2, 50, 8), *both, strict=True):
+        assert mean.passes == 100
+        assert mean.right == pytest.approx((one[0].right + one[1].right) / 2)
+        assert mean.chance == 1 / 50

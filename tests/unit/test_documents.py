@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OPERATING = ("docs/operating/install.md", "docs/operating/metrics.md", "docs/operating/errors.md")
 PROGRAMS = {"mixpay": mixpay, "mixpay-relay": mixpay_relay}
 PAGES = ("docs/deploying.md", "docs/operating.md", "docs/sponsoring.md", "docs/sponsors.md", *OPERATING)
+LINKING = ("docs/abuse.md", "docs/design.md", "docs/operating/issuer.md", "examples/dapp/README.md")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *PAGES)
 
 
@@ -71,7 +72,16 @@ def test_treeNamesWhatIsThere() -> None:
     assert found > 40
 
 
-def test_linkedFilesExist() -> None:
-    for name in DOCUMENTS:
-        for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):
-            assert ((ROOT / name).parent / link).exists(), f"{name} links to {link}"
+def test_linkedFilesExist_withTheHeadingsThatLinksName() -> None:
+    for name in (*DOCUMENTS, *LINKING):
+        page = ROOT / name
+        for link, _, heading in re.findall(r"\]\(([^)#:]*)(#([^)]+))?\)", page.read_text()):
+            target = page.parent / link if link else page
+            assert target.exists(), f"{name} links to {link}"
+            assert not heading or heading in anchors(target), f"{name} links to {link}#{heading}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What links can name of a page: its headings, as code hosts write them."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}

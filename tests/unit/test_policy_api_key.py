@@ -93,12 +93,31 @@ def test_aKeyWhoseLineIsGone_isDead_withoutARestart(tmp_path: Path) -> None:
     assert identify(policy, asked(shown(OTHER)))
 
 
+def test_aChangeThatCannotBeRead_isSaid_onceForEach(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Else whoever took a key out would believe that it is dead. No content is quoted."""
+    policy = policy_of(tmp_path, LINE)
+    for number, text in enumerate(("opensesame\n", "opensesame\nopensesame\n", None), 1):
+        if text is None:
+            (tmp_path / "keys").unlink()
+        else:
+            (tmp_path / "keys").write_text(text)
+        for _ in range(3):
+            assert identify(policy, asked(shown(ONE)))
+        assert caplog.text.count("what was known of the API keys stands") == number
+    assert "opensesame" not in caplog.text
+
+
 @pytest.mark.parametrize(
     "line", ["shop", "shop: 00", f"Shop: {'0' * 64}", f"shop:{'0' * 64}", f"a b: {'0' * 64}"]
 )
 def test_aFileWithAnotherLine_isNotUsed(tmp_path: Path, line: str) -> None:
     with pytest.raises(UserError, match="a line is not"):
         policy_of(tmp_path, line)
+
+
+def test_withoutAFile_itIsSaidHowToMakeOne(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="make one with `mixpay sponsor api-key NAME`"):
+        ApiKeyPolicy(tmp_path / "api-keys.txt", Quotas(), Quotas(0, 0))
 
 
 def test_aFileThatOthersCanRead_isNotUsed(tmp_path: Path) -> None:

@@ -142,6 +142,33 @@ async def test_anythingElse_isADappThatDoesNotAnswer(
     assert "a-secret-token" not in caplog.text and "s" * 32 not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"the-dapps-secret\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: the-dapps-secret\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nthe-dapps-secret\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\n{"the-dapps-secret":"a"}',
+    ],
+)
+async def test_whatADappSaysThatNobodyUnderstands_isNotLogged_norItsUrl(
+    answer: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        policy = CallbackPolicy(Settings(f"http://127.0.0.1:{port}/?key=opensesame"), SECRET, Quotas())
+        assert await label(policy) == "policy_unavailable"
+        await policy.close()
+    assert "no usable answer" in caplog.text
+    assert "the-dapps-secret" not in caplog.text and "opensesame" not in caplog.text
+
+
 async def test_aSilentDapp_isNotWaitedForLong() -> None:
     async def hang(_: web.Request) -> web.Response:
         await asyncio.Event().wait()

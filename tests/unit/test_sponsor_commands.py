@@ -194,7 +194,7 @@ def test_serve_asAProcess_endsWithASignal(world: World) -> None:
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         url = process.stdout.readline().strip()
-        assert json.loads(world.home.service_file.read_text()) == {"url": url}
+        assert json.loads(world.home.service_file.read_text()) == {"url": url, "database": ""}
         with urllib.request.urlopen(f"{url}/v1/campaign", timeout=5) as response:  # noqa: S310 our own
             assert json.load(response)["campaign"] == 1
         began = time.monotonic()

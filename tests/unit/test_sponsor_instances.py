@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import random as seeded
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import pytest
 
 from mixpay import eip712
-from mixpay.passes import PassRequest, Redemption, Scope
+from mixpay.passes import PassRequest, RedeemedPass, Redemption, Scope
 from mixpay.sponsor import api
-from mixpay.sponsor.issuer import Admitted, Campaign, Issuer, RelayInPeriod, Wanted
+from mixpay.sponsor.issuer import Admitted, Campaign, Issuer, IssuerError, RelayInPeriod, Wanted
 from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policy import Identified, Quotas
 from mixpay.sponsor.store import Place, Settlement, Store, StoredKey
@@ -208,6 +208,27 @@ def test_aPassThatAnotherInstanceCreditsMeanwhile_isNotCreditedAgain(
     monkeypatch.setattr(first.store, "settling", overtaken)
     answer = first.redeem(one, another)
     assert (answer.added, answer.amount) == (40, worth(70))
+
+
+def test_aPassThatAnotherInstanceForgetsMeanwhile_isNotCreditedAgain(
+    start: Callable[[], Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one's clock is behind: it still credits the period whose credits the second one forgets."""
+    first, second = start(), start()
+    one = first.sold(30)
+    before = first.redeem(one)
+    redeemed = first.store.redeemed
+
+    def forgotten(ids: Sequence[bytes]) -> list[RedeemedPass]:
+        monkeypatch.setattr(first.store, "redeemed", redeemed)
+        second.store.prune(1, 1 << 31, 1 << 31)
+        return redeemed(ids)
+
+    monkeypatch.setattr(first.store, "redeemed", forgotten)
+    with pytest.raises(IssuerError, match="no pass was issued"):
+        first.redeem(one)
+    newest = first.store.voucher(OPERATOR)
+    assert newest is not None and newest.cumulative == before.amount
 
 
 def _kill(*_: object) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import threading
 import urllib.error
 import urllib.request
 from decimal import Decimal
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 from click.testing import CliRunner
+from sqlalchemy.engine import make_url
 
 from mixpay.chain.devchain import DevChain
 from mixpay.chain.rpc import Rpc
@@ -23,7 +26,7 @@ from mixpay.errors import ChainUnavailable, UserError
 from mixpay.network import NetworkView
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.passes import Redemption
-from mixpay.sponsor import api, campaigns
+from mixpay.sponsor import api, app, campaigns
 from mixpay.sponsor.campaign_reader import SET_KEY_GAS, CampaignReader
 from mixpay.sponsor.invoice import Span, invoice
 from mixpay.sponsor.movements import PAYMENTS, Movement, What, total
@@ -280,6 +283,48 @@ async def test_pause_stopsIssuing_notRedeeming_andOutlivesTheService(world: Worl
 
         await until(is_issuing)
     assert not (await status(world))["paused"]
+
+
+async def test_pause_isHeard_whileTheNodeDoesNotAnswer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor while the issuer's thread is busy with what relays hand in: both are waited for in one loop."""
+    answered, asked_for = threading.Event(), threading.Event()
+
+    def refresh(_: NetworkView) -> None:
+        asked_for.set()
+        answered.wait(60)
+
+    async with serving(world) as issuer:
+        epoch = (await issuer.until_epoch(world.join())).epoch
+        monkeypatch.setattr(NetworkView, "refresh", refresh)
+        try:
+            await asyncio.to_thread(asked_for.wait, 10)
+            await told(world, "pause")
+
+            async def is_paused() -> bool:
+                body = msgspec.json.encode(api.SignRequest(1, epoch, bytes(255) + b"\2"))
+                return (await issuer.post(api.SIGN_PATH, body))[0] == 503
+
+            await until(is_paused)
+        finally:
+            answered.set()
+
+
+async def test_pause_andStatus_goToTheDatabaseOfTheService(world: World, postgres: str) -> None:
+    """That was named on the command line of `serve`; what the settings say would be another one."""
+    database = make_url(postgres).set(database="pausing").render_as_string(hide_password=False)
+    with psycopg.connect(postgres, autocommit=True) as server:
+        server.execute("CREATE DATABASE pausing")
+    async with app.running(world.home, PASSWORD, database=database):
+        for command in ("status", "pause", "resume"):
+            with pytest.raises(UserError, match=r"works on postgresql://.*/pausing.*: say --database"):
+                await told(world, command)
+        assert not world.home.database("").may_exist
+        await told(world, "pause", "--database", database)
+        assert json.loads(await told(world, "status", "--json", "--database", database))["paused"]
+    assert json.loads(await told(world, "status", "--json", "--database", database))["paused"]
+    assert not (await status(world))["paused"], "of the settings' database"
 
 
 # ---------------------------------------------------------------------- taking money back

@@ -91,6 +91,8 @@ def test_server_isNamedWithoutItsPassword() -> None:
     for shown in (str(place), repr(place), f"{[place]}", repr(place.url)):
         assert PASSWORD not in shown and "db.example" in shown
     assert place.schema != Place.server("postgresql://db.example/mixpay", 1).schema
+    assert place.address == "postgresql://user@db.example:5433/mixpay?sslmode=require"
+    assert place.address == Place.server(f"postgres://{place.address[13:]}").address
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,14 @@ import msgspec
 import pytest
 
 from mixpay.errors import UserError
-from mixpay.sponsor import policies, policy
+from mixpay.sponsor import api, policies, policy
 from mixpay.sponsor.config import TEMPLATE
+from mixpay.sponsor.issuer import Wanted
+from mixpay.sponsor.policies.callback import Question
 from mixpay.sponsor.policies.invitation import InvitationPolicy, new_code
 from mixpay.sponsor.policies.open import OpenPolicy
 from mixpay.sponsor.policy import Asked, Identified, Policies, PolicyRefusal, Quotas, counted_identity
+from mixpay.types import Epoch
 from policy_world import asked, identify, refused
 
 
@@ -75,7 +78,7 @@ def test_invitation_readsTheFileAgainOnChangeAndSurvivesItsAbsence(tmp_path: Pat
 
 
 def test_invitation_failsWithoutAFile(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot read the invitation codes"):
+    with pytest.raises(UserError, match="there is no such file: make one with `mixpay sponsor invite`"):
         InvitationPolicy(tmp_path / "absent", Quotas())
 
 
@@ -236,3 +239,12 @@ def test_theTemplate_explainsAPolicyOfEachKind_withItsDefaults(tmp_path: Path) -
         plain = policies.read_settings([{"kind": table["kind"], **required}])[0].own
         derived = {"uri": ""} if table["kind"] == "wallet" else {}
         assert msgspec.structs.replace(read.own, **derived) == plain, "and is the default"
+
+
+def test_whatARequestShows_isNotInItsText() -> None:
+    """Neither what is shown nor who it is gets into a log by accident."""
+    request = api.SignRequest(1, 7, bytes(256), "open", "opensesame")
+    wanted = Wanted(request, Identified("open", b"alice", Quotas()), Epoch(7))
+    question = Question("opensesame", 1, "0x", 1, 1, 7, 0)
+    for shown in (request, wanted, question, asked("opensesame", remote="192.0.2.1")):
+        assert not any(word in repr(shown) for word in ("opensesame", "alice", "192.0.2.1"))

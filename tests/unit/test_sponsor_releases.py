@@ -153,6 +153,26 @@ def test_settingsKeepEachCampaign(world: World) -> None:
     assert Contracts(world.rpc, second).pool.campaign(2).sponsor == world.contracts.pool.campaign(1).sponsor
 
 
+def test_pause_isForTheCampaignsOfAllReleases_orOfTheNamedOne(world: World) -> None:
+    """After a move, the deployment file's is not the one that issues."""
+    upgrade(world)
+    assert run(world, "create", "--release", "1", *CAPS).exit_code == 0
+
+    def paused() -> tuple[bool, ...]:
+        found = (run(world, "status", "--json", "--release", number) for number in ("0", "1"))
+        return tuple(json.loads(one.stdout)["paused"] for one in found)
+
+    for words, expected in [
+        (["pause"], (True, True)),
+        (["resume", "--release", "1"], (True, False)),
+        (["resume"], (False, False)),
+        (["pause", "--release", "0"], (True, False)),
+    ]:
+        result = run(world, *words)
+        assert result.exit_code == 0, result.output
+        assert paused() == expected
+
+
 def test_budget_comesBackAfterItsNotice(world: World) -> None:
     account = world.contracts.pool.campaign(1).sponsor
     noticed = run(world, "withdraw", "--json")

@@ -149,6 +149,33 @@ async def test_redeem_paysNobodyForARelayThatCameLaterOrLeft(world: World) -> No
         assert (status, answer["error"]) == (404, "unknown_relay")
 
 
+async def test_whatRelaysHandIn_keepsNobodyFromTheKeys(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand bundles take a quarter of a second, anybody may hand them in, and they wait in a line."""
+    begun, may_redeem = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> None:
+        begun.set()
+        may_redeem.wait(20)
+
+    relay, _ = world.register()
+    world.configure(waiting=2)
+    async with serving(world) as issuer:
+        await issuer.until_epoch(world.join())
+        period = world.epoch()
+        await issuer.until_epoch(world.next_epoch())
+        monkeypatch.setattr(IssuerRules, "redeem", slow)
+        asked = [asyncio.create_task(issuer.redeem(relay, 1, period)) for _ in range(4)]
+        try:
+            await asyncio.to_thread(begun.wait, 10)
+            async with asyncio.timeout(5):
+                assert (await issuer.campaign()).keys
+        finally:
+            may_redeem.set()
+            await asyncio.gather(*asked)
+
+
 async def test_aStop_answersWhatIsInProgress(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that are counted, or wait to be, when the stop comes."""
     begun, may_sign = threading.Event(), threading.Event()
@@ -343,6 +370,36 @@ async def test_invitations_andAProxysWord(world: World, caplog: pytest.LogCaptur
         assert (status, refused["error"]) == (403, "identity_refused")
         assert await issuer.buy(credential="aaaabbbbccccdddd")
     assert "aaaabbbb" not in caplog.text and "nonsense" not in caplog.text
+
+
+async def test_ofSeveralForwardedFors_theLastOneIsTheProxys(world: World) -> None:
+    """Some proxies append a header of their own to those that the client wrote, instead of an entry."""
+    world.configure(entry_passes=1, behind_proxy="true")
+    async with serving(world) as issuer:
+        answer = await issuer.until_epoch(world.join())
+
+        async def ask(number: int, *forwarded: str) -> int:
+            body = msgspec.json.encode(api.SignRequest(1, answer.epoch, bytes(255) + bytes([number])))
+            headers = [("X-Forwarded-For", one) for one in forwarded]
+            async with issuer.session.post(issuer.url + api.SIGN_PATH, data=body, headers=headers) as found:
+                return found.status
+
+        assert await ask(2, "203.0.113.1", "192.0.2.1") == 200
+        assert await ask(3, "203.0.113.2", "192.0.2.1") == 429
+        assert await ask(3, "203.0.113.2, 192.0.2.1", "203.0.113.3, 192.0.2.2") == 200
+        assert await ask(4, "192.0.2.2") == 429
+
+
+async def test_aSecondServiceInOneFolder_isRefused_andLeavesTheFirstOneAlone(world: World) -> None:
+    """It would take `api.json` and `service.json` with it when it ends."""
+    files = world.home.folder / "api.json", world.home.service_file
+    async with serving(world):
+        before = [file.read_bytes() for file in files]
+        with pytest.raises(UserError, match="another service runs in this folder"):
+            await app.serve(world.home, PASSWORD, asyncio.Event(), print)
+        assert [file.read_bytes() for file in files] == before
+    async with serving(world):
+        pass
 
 
 async def test_serve_failsForWhatIsNotItsCampaign(world: World) -> None:

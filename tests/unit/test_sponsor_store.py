@@ -274,7 +274,7 @@ def test_tables_areWhatTheMigrationsMake(store: Store, place: Place) -> None:
     assert set().union(*expected.values()) == {
         "chain_id", "pool", "number", "identity", "kind", "period", "passes", "digest", "modulus",
         "hop_price", "encrypted", "pass_id", "relay", "ticks", "at_pool", "cumulative", "signature",
-        "identities", "one",
+        "identities", "one", "is_share",
     }  # fmt: skip
 
 
@@ -300,6 +300,30 @@ def test_sums_areTheSame_beforeAndAfterForgetting(store: Store) -> None:
         store.prune(1, issued_before, redeemable_from)
     assert (store.issued(), store.credited()) == (issued, credited)
     assert [row.ticks for row in store.redeemed([i.to_bytes(32, "big") for i in range(40)])] == [3]
+
+
+def test_sums_leaveOutWhatSharesCount(store: Store) -> None:
+    """Three passes of two users are no more for counting against their dApp's key and against all as well."""
+    shares = (b"k" * 16, 9), (b"e" * 16, None)
+    for who, what in ((1, 0), (1, 1), (2, 0)):
+        store.count([replace(claim(who, what), shares=shares)])
+    assert store.issued() == [Issued(1, 5, 2, 3)]
+    store.prune(1, 6, 6)
+    assert store.issued() == [Issued(1, 5, 2, 3)]
+
+
+def test_count_leavesNothingOfWhomItRefuses(store: Store, place: Place) -> None:
+    """Else whoever is refused for a share would be an identity in the sums, and a row for each try."""
+    share = ((b"k" * 16, 1),)
+    store.count([replace(claim(1, 0), shares=share)])
+    refused = [replace(claim(who, 0), shares=share) for who in range(2, 6)]
+    assert store.count(refused) == [Refused.SHARE] * 4
+    assert store.issued() == [Issued(1, 5, 1, 1)]
+    database = Database(place)
+    with database.reading() as db:
+        assert {row.passes for row in db.execute(tables.issued.select())} == {1}
+        assert len(db.execute(tables.asked.select()).all()) == 1
+    database.close()
 
 
 def test_pause_isForEveryServiceOnTheDatabase_andOutlivesThem(

@@ -57,7 +57,7 @@ class ApiKeyPolicy:
 
     def __init__(self, keys: Path, quotas: Quotas, of_a_key: Quotas, name: str = "api-key") -> None:
         self.quotas, self.name, self._of_a_key = quotas, name, of_a_key
-        self._keys = WatchedFile(keys, "the API keys", _parse)
+        self._keys = WatchedFile(keys, "the API keys", "mixpay sponsor api-key NAME", _parse)
         check_private(keys, 0o600)
 
     def terms(self) -> Mapping[str, str]:

@@ -27,7 +27,7 @@ import aiohttp
 import msgspec
 
 from mixpay.errors import UserError
-from mixpay.http import HTTP_ERRORS, NotJson, describe, read_at_most, read_json
+from mixpay.http import HTTP_ERRORS, NotJson, TooLong, describe, read_at_most, read_json
 from mixpay.keystore import check_private
 from mixpay.sponsor.policies.api_key import User
 from mixpay.sponsor.policies.interface import Surroundings
@@ -63,6 +63,10 @@ class Question(msgspec.Struct, frozen=True):
     kind: int
     period: int
     time: int
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"Question(campaign={self.campaign}, kind={self.kind}, period={self.period})"
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,7 +126,9 @@ class CallbackPolicy:
             ) as response:
                 return response.status, await read_at_most(response, _MAX_ANSWER)
         except HTTP_ERRORS as error:
-            raise self._unavailable(describe(error)) from None
+            # Other errors quote what was said, or the URL.
+            plain = isinstance(error, aiohttp.ClientConnectorError | TimeoutError | TooLong)
+            raise self._unavailable(describe(error) if plain else type(error).__name__) from None
 
     def _user(self, status: int, body: bytes) -> str:
         if status == _FORBIDDEN:
@@ -131,8 +137,8 @@ class CallbackPolicy:
             raise self._unavailable(f"HTTP status {status}")
         try:
             return read_json(body, Answer).user
-        except NotJson as error:
-            raise self._unavailable(str(error)) from None
+        except NotJson:
+            raise self._unavailable("it is not {user} in JSON") from None
 
     def _unavailable(self, why: str) -> PolicyRefusal:
         # Neither the URL nor what it answered: secrets stand in both.

@@ -35,7 +35,7 @@ class InvitationPolicy:
 
     def __init__(self, codes: Path, quotas: Quotas, name: str = "invitation") -> None:
         self.quotas, self.name = quotas, name
-        self._codes = WatchedFile(codes, "the invitation codes", _digests)
+        self._codes = WatchedFile(codes, "the invitation codes", "mixpay sponsor invite", _digests)
 
     def terms(self) -> Mapping[str, str]:
         return {}

@@ -32,7 +32,8 @@ def count(db: Connection, claims: Sequence[Claim]) -> list[Counted | Refused]:
     counts = dict(held)
     outcomes = {claim.asked: _add(counts, claim) for claim in fresh}
     _write(db, fresh, {identity: passes for identity, passes in counts.items() if passes != held[identity]})
-    _forget(db, [digest for digest, outcome in outcomes.items() if isinstance(outcome, Refused)])
+    refused = [digest for digest, outcome in outcomes.items() if isinstance(outcome, Refused)]
+    _forget(db, refused, [identity for identity, passes in counts.items() if not passes])
     before = [claim.identity for claim in claims if claim.asked not in noted]
     counts |= _passes(db, [identity for identity in before if identity not in counts])
     return [outcomes.get(c.asked) or Counted(counts.get(c.identity, 0)) for c in claims]
@@ -80,14 +81,23 @@ def _rows(claims: Sequence[Claim], counts: Mapping[bytes, int]) -> list[dict[str
     """Rows of those identities of the claims that have a count here."""
     owners = {identity: claim for claim in claims for identity in _identities(claim) if identity in counts}
     return [
-        {"identity": i, "kind": owners[i].kind, "period": owners[i].period, "passes": counts[i]}
+        {
+            "identity": i,
+            "kind": owners[i].kind,
+            "period": owners[i].period,
+            "passes": counts[i],
+            "is_share": int(i != owners[i].identity),
+        }
         for i in sorted(owners)
     ]
 
 
-def _forget(db: Connection, digests: Sequence[bytes]) -> None:
+def _forget(db: Connection, digests: Sequence[bytes], nobody: Sequence[bytes]) -> None:
+    """Delete what is refused, and the rows of identities that were held and got nothing."""
     if digests:
         db.execute(delete(asked).where(asked.c.digest.in_(digests)))
+    if nobody and db.dialect.name == "postgresql":  # SQLite holds without a row
+        db.execute(delete(issued).where(issued.c.identity.in_(nobody)))
 
 
 def _passes(db: Connection, identities: Iterable[bytes]) -> dict[bytes, int]:

@@ -49,6 +49,15 @@ class Place:
         """False for a file that is not there."""
         return self.path is None or self.path.exists()
 
+    @property
+    def address(self) -> str:
+        """A server's, the same whether its password stands in it or elsewhere; "" of a file."""
+        if self.path is not None:
+            return ""
+        url = self.url
+        bare = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
+        return bare.render_as_string()
+
     def __str__(self) -> str:
         """To be read: the file, or the address without its password."""
         if self.path is not None:

@@ -9,12 +9,16 @@ from mixpay.sponsor.store.tables import issued, past_issued, past_redeemed, rede
 from mixpay.sponsor.tallies import Issued, Redeemed
 from mixpay.types import Account
 
-_ISSUED_NOW = select(
-    issued.c.kind,
-    issued.c.period,
-    func.count().label("identities"),
-    func.sum(issued.c.passes).label("passes"),
-).group_by(issued.c.kind, issued.c.period)
+_ISSUED_NOW = (
+    select(
+        issued.c.kind,
+        issued.c.period,
+        func.count().label("identities"),
+        func.sum(issued.c.passes).label("passes"),
+    )
+    .where(issued.c.is_share == 0)  # a share counts its identities' passes once more
+    .group_by(issued.c.kind, issued.c.period)
+)
 _REDEEMED_NOW = select(
     redeemed.c.relay,
     redeemed.c.kind,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration."""
 
 METADATA = MetaData()
@@ -32,6 +32,7 @@ issued = _kept_by_key(
     Column("kind", Integer, nullable=False),
     Column("period", BigInteger, nullable=False),
     Column("passes", Integer, nullable=False),
+    Column("is_share", Integer, nullable=False),
 )
 
 asked = _kept_by_key(
