@@ -27,6 +27,11 @@ _CHATTY = ("aiohttp", "urllib3", "web3", "asyncio")
 """Request lines and RPC addresses belong in nobody's log."""
 
 
+def printable(text: str) -> str:
+    """A line of text without control characters: what strangers say must command no terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class _Line(logging.Formatter):
     """Times in UTC; one record, one line, but for a traceback."""
 
@@ -36,8 +41,7 @@ class _Line(logging.Formatter):
 
     def message(self, record: logging.LogRecord) -> str:
         """The text without control characters."""
-        text = record.getMessage() + getattr(record, "left_out", "")
-        return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        return printable(record.getMessage() + getattr(record, "left_out", ""))
 
     def trace(self, record: logging.LogRecord) -> str | None:
         """The traceback, if there is one."""

@@ -245,13 +245,17 @@ class State:
         record = self.view.snapshot(epoch).by_id(self.me)
         return record.position if record is not None else None
 
-    def pass_limit(self, scope: Scope) -> int:
-        """Ticks of a scope that the campaign's budget guarantees this relay (docs/design.md §8)."""
+    def pass_limit(self, scope: Scope, in_epoch: int = 0, owed: int = 0) -> int:
+        """Ticks of a scope that the campaign's budget guarantees this relay (docs/design.md §8).
+
+        `in_epoch`, `owed`: token units that it owes us for other scopes, in the same epoch and in all.
+        """
         campaign = self.campaigns[scope.campaign]
         key = self.view.pool_key(scope.campaign, scope.kind, scope.period)
         count = max(1, self.view.snapshot(self.epoch).count)
         left = campaign.budget - campaign.withdrawal  # a withdrawal that is due may come at any moment
-        share = min(campaign.relay_cap, min(campaign.period_cap, left) // count)
+        capped = min(campaign.relay_cap, campaign.period_cap // count) - in_epoch
+        share = max(0, min(capped, left // count - owed))
         return share // (TICK_VALUE * key.hop_price) if key is not None else 0
 
     def mailbox_expiry(self, term: int) -> int:

@@ -94,7 +94,7 @@ def run_program(group: click.Group, name: str, argv: Sequence[str] | None) -> in
         return INTERRUPTED
     except (click.ClickException, MixpayError) as error:
         text, status = _explain(error, name)
-        click.echo(f"Error: {' '.join(text.split())}", err=True)
+        click.echo(f"Error: {logs.printable(' '.join(text.split()))}", err=True)
         return status
     return status if isinstance(status, int) else 0
 
@@ -138,8 +138,8 @@ def result(as_json: bool, value: Any, text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print progress."""
-    click.echo(text, err=True)
+    """Print progress. What strangers say in it, a sponsor say, is made harmless."""
+    click.echo("\n".join(map(logs.printable, text.split("\n"))), err=True)
 
 
 def log_to_stderr(form: str, verbose: bool, limited: tuple[str, ...] = ()) -> None:

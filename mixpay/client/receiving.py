@@ -225,7 +225,9 @@ class Mailboxes:
     ) -> None:
         """Have the relay drop what was taken, if that can be paid for."""
         try:
-            tick = self._toll(visit, page_ticks(due.count), terms)
+            # What was taken long ago may be gone by age: more than a mailbox holds is not there.
+            there = min(due.count, max(1, terms.quota_messages))
+            tick = self._toll(visit, page_ticks(there), terms)
             await socket.delete(due.upto, tick)
         except (PassExhausted, RelayRefused) as error:
             due.refused_at = visit.now

@@ -5,21 +5,23 @@ from __future__ import annotations
 from contextlib import suppress
 
 from mixpay.errors import ChainError
-from mixpay.passes import KIND_ENTRY, EntryPassBook, Scope
+from mixpay.passes import KIND_ENTRY, TICK_VALUE, EntryPassBook, Scope
 from mixpay.types import Epoch, Term
 from relay.state import State
 
 
 def pass_limit(state: State, passes: EntryPassBook, scope: Scope) -> int:
-    """Ticks of a scope that are taken in all: those that the campaign's budget guarantees this relay, less
-    what its passes of the other kind are worth if they count in the same epoch, for caps are an epoch's.
+    """Ticks of a scope that are taken in all: those that the campaign's budget guarantees this relay.
 
-    Raises KeyError for a campaign that is not served.
+    From the caps that is taken what its passes of the other kind are worth if they count in the same epoch,
+    for caps are an epoch's; from the budget, what all passes are worth that are not redeemed yet. Raises
+    KeyError for a campaign that is not served, ChainError while the epoch's relays are not known.
     """
-    epoch, price = _counts_in(state, scope), _price(state, scope)
+    epoch = _counts_in(state, scope)
     others = [other for other in passes.scopes() if other.campaign == scope.campaign and other != scope]
-    owed = sum(passes.ticks(o) * _price(state, o) for o in others if _counts_in(state, o) == epoch)
-    return max(0, state.pass_limit(scope) - -(-owed // price)) if price else 0
+    worth = {other: TICK_VALUE * passes.ticks(other) * _price(state, other) for other in others}
+    in_epoch = sum(amount for other, amount in worth.items() if _counts_in(state, other) == epoch)
+    return state.pass_limit(scope, in_epoch, sum(worth.values()))
 
 
 def renew_limits(state: State, passes: EntryPassBook) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from mixpay.crypto.rsa_permutation import ProvenKey
-from mixpay.errors import PeerError
+from mixpay.errors import ChainError, PeerError
 from mixpay.mailbox import Announcement, Created, Deleted, Mailboxes, Span, mailbox_id_of
 from mixpay.passes import KIND_MAILBOX, EntryPassBook, PassError, PassRecord, Tick
 from mixpay.wire import client
@@ -56,7 +56,10 @@ class MailboxDesk:
             if known is None or self._mailboxes.payer(mailbox) != pass_id:
                 raise PassError("pass_used", "this pass has made another mailbox")
             return self._terms(mailbox, known), []
-        limit = pass_limit(self._state, self._passes, shown.scope)
+        try:
+            limit = pass_limit(self._state, self._passes, shown.scope)
+        except ChainError as error:
+            raise PassError("not_ready", str(error)) from None
         self._passes.present(shown, rules, position, limit)
         refusal = self._mailboxes.refusal(mailbox, frame.fetch_key, expires, now)
         if refusal is not None:

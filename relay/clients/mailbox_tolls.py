@@ -10,8 +10,10 @@ Rules (docs/design.md §8)
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
+from mixpay.errors import ChainError
 from mixpay.mailbox import STORAGE_TICKS, Mailboxes, page_ticks
 from mixpay.passes import EntryPassBook, PassError, Scope, Tick
 from relay.clients.exposure import pass_limit, renew_limits
@@ -79,5 +81,7 @@ class MailboxTolls:
         return scope if is_served and not is_over else None
 
     def _renew(self, scope: Scope) -> None:
-        if scope.campaign in self._state.campaigns:  # not before the chain was asked
-            self._passes.limit(scope, pass_limit(self._state, self._passes, scope))
+        # Not before the chain was asked, nor while the epoch's relays are unknown: what held before holds on.
+        if scope.campaign in self._state.campaigns:
+            with suppress(ChainError):
+                self._passes.limit(scope, pass_limit(self._state, self._passes, scope))

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 import pytest_asyncio
 
@@ -20,11 +21,13 @@ from client_world import DEPLOYMENT, EPOCH, LiveWorld
 from mixpay import deployment as deployments
 from mixpay.address import Address
 from mixpay.chain.devchain import DevChain
+from mixpay.cli import common
 from mixpay.cli.main import main
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.prefetch import Plan
 from mixpay.client.store import ClientStore
 from mixpay.envelope import MAX_MESSAGE
+from mixpay.errors import UserError
 from mixpay.sponsor.keys import PassKeys
 from mixpay.types import RelayId
 from pass_keys import pass_keys
@@ -409,6 +412,23 @@ async def test_keepers_fetchUntilASignalEndsThem(
     process.send_signal(signal_)
     _, stderr = await asyncio.wait_for(process.communicate(), 60)
     assert (process.returncode, stderr.decode()) == (status, said)
+
+
+def test_whatASponsorOrARelaySays_commandsNoTerminal(capsys: pytest.CaptureFixture[str]):
+    """Refusals and offers are the sponsor's own words."""
+    said = "paid\x1b]0;your shell\x07\x1b[2J\u202e, log in at evil\r"
+
+    @click.command()
+    def fails() -> None:
+        common.say(f"first\n{said}")
+        raise UserError(said)
+
+    group = click.Group(commands={"fails": fails})
+    assert common.run_program(group, "mixpay", ["fails"]) == 2
+    lines = capsys.readouterr().err.split("\n")
+    assert lines[0] == "first"
+    assert all(line.isprintable() for line in lines)
+    assert ["\\x1b]0;your shell" in line for line in lines] == [False, True, True, False]
 
 
 def test_passesAhead_areAtLeastOne(capsys: pytest.CaptureFixture[str], configured: Home):

@@ -16,7 +16,7 @@ from mixpay.address import Address
 from mixpay.client import receiving
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import REMEMBERED_SECONDS, Arrived, Inbox, Incomplete
-from mixpay.client.receiving import PATIENCE_SECONDS, Round
+from mixpay.client.receiving import PATIENCE_SECONDS, Round, Unconfirmed
 from mixpay.client.store import ClientStore
 from mixpay.client.wallet import NoPass
 from mixpay.envelope import Kind, file_message, text_message
@@ -364,6 +364,18 @@ async def test_relayThatTakesTicksAndDeletesNothing_getsFewOfThem(
         await Looking(bob, number * PATIENCE_SECONDS).once()
     assert spent(bob, to) - paid(world, to) == 6
     assert left(world, to) == 1
+
+
+async def test_confirming_costsNoMoreThanAMailboxHolds(world: World, bob: User):
+    """Or what was not confirmed for long, and is gone by age, would be paid, beyond what a relay takes at
+    once; and one that refuses, and makes up messages, would get a whole pass by a single tick.
+    """
+    to = await bob.mailboxes.make(bob.wallet)
+    put(world, to, text_message("hello"))
+    bob.mailboxes._due[to.relay, Term(EPOCH)] = Unconfirmed(1_000_000, 0, 0, None)
+    await Looking(bob).once()
+    assert spent(bob, to) == paid(world, to) == STORAGE_TICKS + 4096 // PAGE_MESSAGES
+    assert left(world, to) == 0
 
 
 async def test_relayThatClaimsAllTicks_leavesNothingToSpend(world: World, bob: User):

@@ -20,6 +20,8 @@ from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.epochs import Schedule
 from mixpay.mailbox import PAGE_MESSAGES, STORAGE_TICKS, mailbox_id_of, page_ticks
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICK_VALUE, TICKS, OwnedPass, PassSpender, Scope
+from mixpay.registry_replica import NotFrozen
+from mixpay.snapshot import Snapshot
 from mixpay.sponsor.issuer import Campaign, Issuer
 from mixpay.sponsor.keys import Period
 from mixpay.sponsor.policies.open import OpenPolicy
@@ -287,6 +289,27 @@ async def test_campaignThatTheChainWasNotAskedForYet_isNotReady_andMailboxesAreP
     assert desk.furthest(owned) == STORAGE_TICKS + 1
 
 
+async def test_mailbox_isEmptied_whileTheEpochIsNotFixed(
+    desk: Desk, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The relays of an epoch may be known late. What held before holds on; a new mailbox has to wait."""
+    mailbox, other = mine(desk, 2)
+    await desk.create(mailbox)
+    desk.deliver(2)
+    parts.chain.at(EPOCH + 1)
+    known = desk.node.view.snapshot
+
+    def snapshot(epoch: Epoch) -> Snapshot:
+        if epoch > EPOCH:
+            raise NotFrozen(f"epoch {epoch} is not frozen")
+        return known(epoch)
+
+    monkeypatch.setattr(desk.node.view, "snapshot", snapshot)
+    assert (await desk.terms()).furthest == STORAGE_TICKS
+    assert await desk.delete(1, toll(mailbox, STORAGE_TICKS + 1)) == client.Done()
+    assert await desk.create(other, seed=OTHER) == refused("not_ready")
+
+
 async def test_campaignLimit_counts_andIsSaidBefore(desk: Desk) -> None:
     (owned,) = mine(desk)
     desk.node.state.campaigns[CAMPAIGN] = campaign(budget=1)
@@ -311,10 +334,26 @@ async def test_campaignLimit_isSharedWithEntryPasses_inTheTermsLastEpoch(desk: D
         parts.chain.set_key(campaign_key(1), scope.kind, scope.period)
         passes._totals[scope] = 1_000
     passes._totals[mailbox] = 300
+    state.campaigns[CAMPAIGN] = replace(campaign(), budget=Amount(10**25))
     whole = state.pass_limit(mailbox)
     assert pass_limit(state, passes, mailbox) == whole - 1_000
     assert pass_limit(state, passes, last) == whole - 300
     assert pass_limit(state, passes, Scope(*place, KIND_ENTRY, EPOCH)) == whole
+
+
+async def test_budget_isSharedWithAllThatIsNotRedeemedYet(desk: Desk, parts: Parts) -> None:
+    """A mailbox pass waits a term for its money: entry passes of all epochs until then are paid before."""
+    state, passes, place = desk.node.state, desk.node.passes, (DEPLOYMENT.chain_id, DEPLOYMENT.pool, CAMPAIGN)
+    mailbox, now = Scope(*place, KIND_MAILBOX, TERM), Scope(*place, KIND_ENTRY, EPOCH)
+    for scope in (mailbox, now):
+        parts.chain.set_key(campaign_key(1), scope.kind, scope.period)
+    count = state.view.snapshot(EPOCH).count
+    ample, share = 10**24, Amount(20_000 * TICK_VALUE * PRICE)  # of the budget, for each relay
+    state.campaigns[CAMPAIGN] = replace(campaign(ample), budget=Amount(count * share))
+    passes._totals[mailbox] = 1_500
+    assert pass_limit(state, passes, now) == 20_000 - 1_500
+    passes._totals[now] = 18_000
+    assert pass_limit(state, passes, mailbox) == 2_000
 
 
 async def test_campaignLimit_holdsForConnectionsThatAreOpen(desk: Desk, parts: Parts) -> None:
