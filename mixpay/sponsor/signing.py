@@ -15,8 +15,6 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import gmpy2
-
 from mixpay.sponsor import api
 from mixpay.sponsor.issuer import Admitted, Issuer, Wanted
 from mixpay.sponsor.rules import IssuerError
@@ -42,7 +40,7 @@ class SignDesk:
     def __init__(self, issuer: Issuer, limit: int) -> None:
         self._issuer, self._limit = issuer, limit
         self._counting_thread = ThreadPoolExecutor(1, "issuer-counting")
-        self._signing_thread = ThreadPoolExecutor(1, "issuer-signing", initializer=_share_the_lock)
+        self._signing_thread = ThreadPoolExecutor(1, "issuer-signing")
         self._waiting: deque[tuple[Wanted, _Answer]] = deque()
         self._counting = 0
         self._admitted = 0
@@ -119,8 +117,3 @@ def _answer(answer: _Answer, outcome: _Outcome) -> None:
         answer.set_exception(outcome)
     else:
         answer.set_result(outcome)
-
-
-def _share_the_lock() -> None:
-    """The context is the thread's own."""
-    gmpy2.get_context().allow_release_gil = True
