@@ -123,7 +123,8 @@ class SignAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RedeemRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a relay hands in for one kind and period that are over: encoded `passes.Redemption` records.
 
-    Without bundles it asks for its newest voucher again, counted in this period if that is a later one.
+    Without bundles it asks for its newest voucher again; in the second half of the time to claim that,
+    counted in this period if it is a later one.
     """
 
     relay: U32

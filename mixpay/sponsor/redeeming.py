@@ -24,12 +24,12 @@ from dataclasses import dataclass, field
 from mixpay import eip712
 from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.epochs import Schedule
-from mixpay.passes import PassError, PassRules, RedeemedPass, Redemption, RedemptionBook
+from mixpay.passes import KIND_ENTRY, PassError, PassRules, RedeemedPass, Redemption, RedemptionBook
 from mixpay.sponsor import api
 from mixpay.sponsor.keys import Period
 from mixpay.sponsor.rules import Campaign, IssuerError
 from mixpay.sponsor.store import Settlement, Store, StoredVoucher
-from mixpay.types import Account, Amount, Position
+from mixpay.types import Account, Amount, Epoch, Position
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +77,11 @@ class Cashier:
 
     def window_open(self, period: Period, now: int) -> bool:
         """Whether the pool still pays for a period, now or when it is over."""
-        return now <= self._schedule.end(period.last_epoch(self._schedule)) + self._claim_window
+        return now <= self._window_end(period.last_epoch(self._schedule))
+
+    def _window_end(self, epoch: int) -> int:
+        """Until when the pool pays for an epoch, in seconds of chain time."""
+        return self._schedule.end(Epoch(epoch)) + self._claim_window
 
     def redeem(self, request: api.RedeemRequest, relay: RelayInPeriod, now: int) -> api.RedeemAnswer:
         """Credit what a relay hands in and sign its new total.
@@ -89,7 +93,7 @@ class Cashier:
         self.redeemable(period, now)
         while True:
             credited = self._credit(request.bundles, period, relay) if request.bundles else _Credited()
-            voucher = self._settle(credited, relay.operator, period)
+            voucher = self._settle(credited, relay.operator, period, now)
             if voucher is not None:
                 break
         if credited.refused:
@@ -126,11 +130,21 @@ class Cashier:
             len(ticks), period.kind, period.number,
         )  # fmt: skip
 
-    def _settle(self, credited: _Credited, operator: Account, period: Period) -> StoredVoucher | None:
-        """Write what was credited; None if somebody credited one of the passes meanwhile."""
+    def _settle(
+        self, credited: _Credited, operator: Account, period: Period, now: int
+    ) -> StoredVoucher | None:
+        """Write what was credited; None if somebody credited one of the passes meanwhile.
+
+        Who brings nothing, and that may be anybody, moves no voucher to a later epoch in the first half of
+        the time to claim it: two epochs' earnings would fall under one epoch's cap. Later relays do it.
+        """
         with self._store.settling() as books:
             if _ticks(books.redeemed(list(credited.asked))) != credited.known:
                 return None
+            newest = books.voucher(operator)
+            stays = newest and now < self._window_end(newest.period) - self._claim_window // 2
+            if newest and stays and not credited.changed:
+                period = Period(KIND_ENTRY, newest.period)
             newest, voucher = self._next(books, operator, period, credited.amount)
             if credited.changed or voucher != newest:
                 books.put(credited.changed.values(), voucher)

@@ -12,6 +12,7 @@ from mixpay import eip712
 from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.epochs import Schedule
 from mixpay.passes import (
+    REDEMPTION_SIZE,
     EntryPassBook,
     OwnedPass,
     PassRequest,
@@ -32,7 +33,7 @@ from pass_keys import pass_keys
 
 RANDOM = seeded.Random(5).randbytes  # noqa: S311 tests repeat themselves exactly
 SCHEDULE = Schedule(0, 3600, 1)
-WINDOW = 7200
+WINDOW = 4 * 3600
 POOL = Account(bytes(range(20)))
 SIGNER = b"\7" * 32
 CAMPAIGN = Campaign(31337, POOL, 3, SIGNER, b"\x08" * 32)
@@ -238,10 +239,19 @@ def test_redeem_withoutBundlesRenewsTheVoucher(desk: Desk) -> None:
     nothing = desk.redeem()
     assert (nothing.amount, nothing.added) == (0, 0)
     paid = desk.redeem(spent(desk.bought(), 1))
-    renewed = desk.redeem(period=6, now=7 * 3600)
+    renewed = desk.redeem(period=6, now=AFTER + WINDOW // 2)
     assert (renewed.period, renewed.amount) == (6, paid.amount)
-    without_key = desk.redeem(period=7, now=8 * 3600)
-    assert (without_key.period, without_key.amount) == (7, paid.amount)
+
+
+def test_whoBringsNothing_movesNoVoucher_whileItsRelayHasTimeToClaimIt(desk: Desk) -> None:
+    """Anybody may ask for anybody's voucher: two epochs' earnings would fall under one epoch's cap."""
+    paid = desk.redeem(spent(desk.bought(), 1))
+    forged = bytes(REDEMPTION_SIZE)
+    for bundles in ((), (forged,)):
+        asked = desk.redeem(*bundles, period=6, now=AFTER + WINDOW // 2 - 1)
+        assert (asked.period, asked.amount, asked.signature) == (5, paid.amount, paid.signature)
+    earned = desk.redeem(spent(desk.bought(6), 1), period=6, now=AFTER + WINDOW // 2 - 1)
+    assert (earned.period, earned.amount) == (6, 2 * paid.amount)
 
 
 def test_redeem_namesWhatIsWorthNothingAndTakesTheRest(desk: Desk) -> None:
