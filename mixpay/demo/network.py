@@ -179,9 +179,12 @@ class Network:
         with self._stage.step("epoch 2: relays exchange keys and connect"):
             self.chain.enter(PERIOD)
             self.wait("all relays to be ready", self.ready)
+            self.wait("the sponsors to see epoch 2", lambda: self._see(PERIOD) or None)
 
     def _wait_for_keys(self, limit: float) -> None:
-        self.wait("the sponsors' keys", lambda: self._have_keys(PERIOD) or None, limit)
+        # Of the epoch after it too: relays fix that as soon as the period begins, and then it is too late.
+        epochs = PERIOD, Epoch(PERIOD + 1)
+        self.wait("the sponsors' keys", lambda: all(map(self._have_keys, epochs)) or None, limit)
 
     def ready(self, epoch: Epoch = PERIOD) -> bool | None:
         """True when all relays are in this epoch, linked, and know all packet keys; else None."""
@@ -214,7 +217,10 @@ class Network:
         statuses = self.relays.statuses()
         if statuses is None or any(status.epoch <= PERIOD for status in statuses):
             return None
-        return all((sponsor.epoch() or 0) > PERIOD for sponsor in self._sponsors) or None
+        return self._see(Epoch(PERIOD + 1)) or None
+
+    def _see(self, epoch: Epoch) -> bool:
+        return all((sponsor.epoch() or 0) >= epoch for sponsor in self._sponsors)
 
     def _look(self, usage: Usage) -> Finding:
         statuses = self.relays.statuses()
