@@ -49,6 +49,10 @@ class Court:
         self.nodes[relay] = Node(view, relay, self.folder, self.clock, Limits(), rpc=self.world.rpc, key=key)
         return self.nodes[relay]
 
+    def patient(self, proof: Equivocation) -> Node:
+        """An honest relay whose turn to report comes later: the first would report at once."""
+        return next(node for node in map(self.node, self.honest) if node.reporter._turn(proof))
+
     async def restart(self, relay: RelayId) -> Node:
         await self.nodes.pop(relay).close()
         return self.node(relay)
@@ -128,9 +132,7 @@ async def test_onlyTheFirstReportCounts_andTheRaceIsNoError(court: Court) -> Non
 
 async def test_proof_outlivesTheDaemon(court: Court) -> None:
     proof = court.proof(epoch=0)
-    node = next(
-        n for n in map(court.node, court.honest) if n.reporter._turn(proof)
-    )  # the first would report at once
+    node = court.patient(proof)
     node.state.directories.take_proof(proof)
     await node.reporter.run_once()
     again = await court.restart(node.me)
@@ -169,7 +171,7 @@ async def test_reportThatAReorganisedChainTookBack_isMadeAgain(court: Court) -> 
 
 
 async def test_operatorWithoutEther_isToldSo_andReportsLater(court: Court) -> None:
-    node = court.node(court.honest[0])
+    node = court.patient(court.proof())
     court.world.chain.fund(court.operators[node.me].account, 0)
     node.state.directories.take_proof(court.proof())
     await work(node)
