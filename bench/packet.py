@@ -58,7 +58,7 @@ def measure(scale: Scale) -> Found:
     mailbox, user_data = packet.Hop(RelayId(4), public, 0), os.urandom(GEOMETRY.user_size)
 
     def build() -> packet.Built:
-        return packet.build(CONTEXT, mixes, mailbox, bytes(16), 1, user_data, os.urandom)
+        return packet.build(CONTEXT, mixes, mailbox, bytes(16), 0, user_data, os.urandom)
 
     made = build()
     parts: dict[str, tuple[Part, int]] = {

@@ -14,11 +14,11 @@ from itertools import cycle
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from mixpay import packet, proof
+from mixpay import proof
 from mixpay.client.profile import FAST, mix_delay
 from mixpay.crypto import secp256k1
 from mixpay.geometry import GEOMETRY, MIX_ROUTING
-from mixpay.packet import Hop, KeyContext
+from mixpay.packet import Hop, KeyContext, building
 from mixpay.types import Random, RelayId
 
 NUMBER = struct.Struct(">Q")
@@ -86,7 +86,7 @@ class Supply:
         number, self._made = self._made, self._made + 1
         behind = self.behind(number)
         delay = mix_delay(FAST, self._random) if delay_ms is None else delay_ms
-        ephemeral, keys = packet._start_layer(  # the first layer, as `build` makes it
+        ephemeral, keys = building.start_layer(  # the first layer, as `build` makes it
             self._context, Hop(RelayId(0), self._public, 0), self._random
         )
         routing = MIX_ROUTING.pack(next(self._nexts), delay, behind.lock, behind.hint)

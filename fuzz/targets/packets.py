@@ -12,7 +12,8 @@ from mixpay import packet, proof
 from mixpay.crypto import secp256k1, x25519
 from mixpay.errors import PeerError
 from mixpay.geometry import AEAD_TAG_SIZE, GEOMETRY, MAILBOX_ROUTING, MIX_ROUTING
-from mixpay.packet import Deliver, Forward, Hop, KeyContext, PacketError
+from mixpay.packet import Deliver, Forward, Hop, KeyContext, PacketError, building
+from mixpay.packet.keys import Layer
 from mixpay.types import RelayId
 
 _CONTEXT = KeyContext(world.DEPLOYMENT.chain_id, world.DEPLOYMENT.registry, bytes(32))
@@ -86,10 +87,10 @@ def _changed_seeds() -> list[bytes]:
 
 
 @cache
-def _sealing(layer: int) -> tuple[bytes, packet._Layer]:
+def _sealing(layer: int) -> tuple[bytes, Layer]:
     """The public half of a hostile client's key for a layer, and what follows from it."""
     hop = Hop(RelayId(layer), _keys(layer)[1], 0)
-    return packet._start_layer(_CONTEXT, hop, world.dice(layer).randbytes)
+    return building.start_layer(_CONTEXT, hop, world.dice(layer).randbytes)
 
 
 def _sealed(layer: int, inside: bytes) -> bytes:
