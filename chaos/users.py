@@ -233,7 +233,7 @@ class Flow:
             self._drawn, self._packers = await users.another(KIND_ENTRY, [self._drawn]), []
         self._packers = self._packers or users.packers(self._drawn.relay.id)
         self._pass_id = self._drawn.stored.owned.shown().id
-        link = await EntryLink.open(users.client.http, users.wallet(), self._drawn)
+        link = await EntryLink.open(users.client.http, users.wallet(), self._drawn, os.urandom(8))
         listener = asyncio.ensure_future(self._listen(link))
         try:
             await self._send(link, listener)

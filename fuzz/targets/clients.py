@@ -62,10 +62,11 @@ def samples() -> tuple[client.ClientFrame, ...]:
     key, me = (world.proven_key().modulus, world.proven_key().proof), world.me(KIND_MAILBOX)
     shown, box = world.issued(KIND_ENTRY).shown().encode(), mailbox_id_of(fetch_key())
     signed, body = sign_challenge(_OWNER, me, _NONCE, box), bytes(GEOMETRY.user_size)
+    payload = bytes(GEOMETRY.payload_size)
     terms = client.MailboxTerms(4096, 604_800, 1_700_000_000, 1, 256, 16_128)
     message = client.StoredMessage(1, body)
     return (
-        client.PresentPass(*key, shown),
+        client.PresentPass(*key, shown, bytes(8)),
         *sends(3),
         client.MailboxCreate(
             *key, world.issued(KIND_MAILBOX).shown().encode(), fetch_key(), toll(STORAGE_TICKS)
@@ -74,7 +75,7 @@ def samples() -> tuple[client.ClientFrame, ...]:
         client.MailboxDelete(1, (toll(STORAGE_TICKS + 1),)),
         client.PassOk(3),
         client.PassRefused("wrong_relay"),
-        client.Down(1, client.DownStatus.ACKNOWLEDGED, bytes(32), client.DownKind.DUMMY, body),
+        client.Down(1, client.DownStatus.ACKNOWLEDGED, bytes(32), client.DownKind.REPLY, bytes(8), payload),
         client.Challenge(_NONCE),
         terms,
         client.MailboxMessages(terms, (message,), True),

@@ -21,13 +21,17 @@ class EntryLink:
         self.drawn, self._socket, self._ticks = drawn, socket, ticks
 
     @classmethod
-    async def open(cls, http: aiohttp.ClientSession, wallet: Wallet, drawn: DrawnPass) -> Self:
-        """Connect and show the pass. Raises RelayRefused (the pass is no good there), RelayUnavailable."""
+    async def open(
+        cls, http: aiohttp.ClientSession, wallet: Wallet, drawn: DrawnPass, passing: bytes
+    ) -> Self:
+        """Connect and show the pass. `passing`: 8 random bytes, with which the mailbox ids of our reply
+        blocks begin. Raises RelayRefused (the pass is no good there), RelayUnavailable.
+        """
         socket = await RelaySocket.open(http, drawn.relay, "/v1/entry")
         try:
             shown = drawn.stored.owned.shown().encode()
             key = drawn.stored.key
-            answer = await socket.ask(wire.PresentPass(key.modulus, key.proof, shown))
+            answer = await socket.ask(wire.PresentPass(key.modulus, key.proof, shown, passing))
             if not isinstance(answer, wire.PassOk):
                 raise socket.unexpected(answer)
             return cls(drawn, socket, wallet.ticks(drawn, answer.furthest))

@@ -17,9 +17,6 @@ from mixpay.layers import Path, PathError, TermLayers
 from mixpay.packet import Built, Hop, KeyContext
 from mixpay.types import Epoch, Random, RelayId
 
-MESSAGE = 0
-"""Kind of a packet whose data the mailbox keeps for its owner (u8 of the mailbox's routing)."""
-
 
 class NoPath(ClientError):
     """The relays there are make no path to the mailbox."""
@@ -80,7 +77,7 @@ class Packer:
         mailbox = Hop(self._receiver.relay, self._key(self._receiver.relay), 0)
         sealed = envelope.seal(fragment, self._receiver, random)
         mailbox_id = self._receiver.mailbox_id
-        built = packet.build(self._context, hops, mailbox, mailbox_id, MESSAGE, sealed, random)
+        built = packet.build(self._context, hops, mailbox, mailbox_id, packet.KIND_MESSAGE, sealed, random)
         return Packed(self._entry, mixes, mailbox.relay, self.epoch, built)
 
     def avoid(self, mix: RelayId) -> None:

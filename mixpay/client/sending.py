@@ -198,7 +198,7 @@ class Sending:
             epoch = self._view.epoch
             try:
                 self._directory = await self._know(drawn.relay)
-                self._link = await EntryLink.open(self._http, self._wallet, drawn)
+                self._link = await EntryLink.open(self._http, self._wallet, drawn, self._random(8))
             except RelayRefused as error:
                 await self._wallet.refused(drawn, error.reason)
             except ForgedDirectory as error:

@@ -22,12 +22,21 @@ from __future__ import annotations
 
 from mixpay.geometry import GEOMETRY, MAILBOX_ID_SIZE, Geometry
 from mixpay.packet.building import Built, Hop, build
-from mixpay.packet.keys import KIND_REPLY, KeyContext, LowOrder, Malformed, PacketError, Replayed
+from mixpay.packet.keys import (
+    KIND_MESSAGE,
+    KIND_REPLY,
+    KeyContext,
+    LowOrder,
+    Malformed,
+    PacketError,
+    Replayed,
+)
 from mixpay.packet.peeling import Deliver, Forward, Peeled, peel
 from mixpay.packet.reply import BadBlock, ReplyBlock, ReplyKeys, build_surb, open_reply, use_surb
 
 __all__ = [
     "GEOMETRY",
+    "KIND_MESSAGE",
     "KIND_REPLY",
     "MAILBOX_ID_SIZE",
     "BadBlock",

@@ -15,6 +15,8 @@ LABEL = b"mixpay-packet-v1"
 NONCE = bytes(12)
 """A header key is used once."""
 
+KIND_MESSAGE = 0
+"""The kind of a packet whose data the mailbox keeps for its owner."""
 KIND_REPLY = 1
 """The kind of a packet whose payload only the maker of its reply block can check; all others are checked by
 the relay that delivers them.

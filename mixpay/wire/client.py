@@ -22,6 +22,7 @@ from mixpay.wire.codec import (
     U16,
     U32,
     U64,
+    Bytes8,
     Bytes16,
     Bytes20,
     Bytes32,
@@ -44,13 +45,14 @@ MAX_MESSAGES = PAGE_MESSAGES
 PassBytes = Annotated[bytes, Raw(PASS_SIZE)]
 ProofBytes = Annotated[bytes, Raw(PROOF_SIZE)]
 Body = Annotated[bytes, Raw(GEOMETRY.user_size)]
+Payload = Annotated[bytes, Raw(GEOMETRY.payload_size)]
 
 
 class DownKind(IntEnum):
-    """What the body of a DOWN message holds."""
+    """What the body of a DOWN message holds: nothing, or the payload of a reply."""
 
     DUMMY = 0
-    PACKET = 1
+    REPLY = 1
 
 
 class DownStatus(IntEnum):
@@ -74,12 +76,14 @@ class DownStatus(IntEnum):
 @dataclass(frozen=True, slots=True)
 class PresentPass:
     """Client to entry, once a connection: the modulus of the campaign's key with the proof that it is a
-    permutation (`crypto/rsa_permutation.py`), and the pass (`Pass.encode`).
+    permutation (`crypto/rsa_permutation.py`), the pass (`Pass.encode`), and 8 random bytes: replies to
+    mailbox ids that begin with them are for this connection.
     """
 
     modulus: Bytes256
     proof: ProofBytes
     shown: PassBytes
+    passing: Bytes8
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +122,16 @@ class Send:
 class Down:
     """Entry to client, one for each SEND, all of one size:
 
-    what became of packet `seq`, mix 1's ack, and a body.
+    what became of packet `seq`, mix 1's ack, and a reply that came meanwhile, if one did: the second half of
+    its mailbox id, and its payload for `packet.open_reply`; zeros else.
     """
 
     seq: U32
     status: Annotated[DownStatus, Code(DownStatus)]
     ack: Bytes32
     kind: Annotated[DownKind, Code(DownKind)]
-    body: Body
+    number: Bytes8
+    payload: Payload
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from mixpay.types import Epoch, RelayId
 from mixpay.wire import client
 from relay.clients.exposure import pass_limit
 from relay.clients.mailbox_desk import MailboxDesk, MailboxSession
+from relay.clients.passing import PREFIX_SIZE, PassingMailbox, Waiting
 from relay.config import Strangers
 from relay.metrics import Metrics
 from relay.path.flows import FLOW_CAP
@@ -48,7 +49,7 @@ from relay.store import RelayStore, pass_key_op, pass_op, role_op, tick_op
 log = logging.getLogger(__name__)
 
 _NO_ACK = bytes(32)
-_DUMMY = bytes(GEOMETRY.user_size)
+_NO_REPLY = Waiting(bytes(PREFIX_SIZE), bytes(GEOMETRY.payload_size))
 _STATUS = {
     "wrong_epoch": client.DownStatus.WRONG_EPOCH,
     "expired_key": client.DownStatus.WRONG_EPOCH,
@@ -261,6 +262,7 @@ class EntrySession:
         self._store = store
         self._metrics = metrics
         self._pass_id: bytes | None = None
+        self._box: PassingMailbox | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(_MAX_IN_FLIGHT)
 
@@ -290,6 +292,8 @@ class EntrySession:
         finally:
             for task in self._tasks:
                 task.cancel()
+            if self._box is not None:
+                self._router.passing.close(self._box)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -303,6 +307,7 @@ class EntrySession:
                 frame.shown, ProvenKey(frame.modulus, frame.proof), KIND_ENTRY
             )
             limit = pass_limit(self._state, self._passes, shown.scope)
+            self._box = self._router.passing.open(frame.passing)
             presented: Presented = self._passes.present(shown, rules, position, limit)
         except PeerError as error:
             self._metrics.refused(error.reason)
@@ -325,7 +330,13 @@ class EntrySession:
             status = _STATUS.get(error.reason, client.DownStatus.REFUSED_BY_MIX)
             self._metrics.refused(error.reason)
         with contextlib.suppress(ConnectionError, TimeoutError):
-            await say(client.Down(frame.seq, status, ack, client.DownKind.DUMMY, _DUMMY))
+            await say(self._down(frame.seq, status, ack))
+
+    def _down(self, seq: int, status: client.DownStatus, ack: bytes) -> client.Down:
+        reply = self._box.take() if self._box is not None else None
+        kind = client.DownKind.DUMMY if reply is None else client.DownKind.REPLY
+        shown = reply or _NO_REPLY
+        return client.Down(seq, status, ack, kind, shown.number, shown.payload)
 
     async def _forward(self, frame: client.Send) -> bytes:
         if self._pass_id is None:

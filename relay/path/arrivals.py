@@ -1,7 +1,7 @@
 """Packets from payers: what happens to one between its link and the mixer, or its mailbox.
 
     PACKET ▶ known? limits? ▶ open, lock ok? ▶ flow cap? replay? ▶ book ─┬─▶ on disk ▶ ack ▶ mixer
-                              (perhaps a worker)                         └─▶ on disk ▶ ack ▶ mailbox
+                              (perhaps a worker)                         └─▶ on disk ▶ ack ▶ mailbox, client
 
 A ticket's value tells the layer its packet has here (value = 5 - layer). Everything about a packet that must
 survive a crash is written in the transaction that is committed before its ack leaves.
@@ -24,6 +24,7 @@ from mixpay.records import record
 from mixpay.replay import TagStore
 from mixpay.types import HOPS, MIX_LAYERS, Amount, Epoch, RelayId, Value
 from mixpay.wire import frames
+from relay.clients.passing import PassingMailboxes
 from relay.keys.epoch_keys import EpochKeys
 from relay.metrics import Metrics
 from relay.path.books import Books, Side, Step
@@ -67,6 +68,7 @@ class Arrivals:
         books: Books,
         tags: TagStore,
         mailboxes: Mailboxes,
+        passing: PassingMailboxes,
         metrics: Metrics,
         clock: Callable[[], float],
         chain_time: Callable[[], int],
@@ -78,6 +80,7 @@ class Arrivals:
         self._books = books
         self._tags = tags
         self._mailboxes = mailboxes
+        self._passing = passing
         self._metrics = metrics
         self._clock = clock
         self._chain_time = chain_time
@@ -241,8 +244,19 @@ class Arrivals:
         step.then(lambda: self._hold(outgoing, came, peeled.delay_ms / 1000))
 
     def _deliver(self, peeled: packets.Deliver, step: Step) -> None:
+        if peeled.kind == packets.KIND_REPLY:
+            step.then(lambda: self._hand_over(peeled))
+            return
+        if peeled.kind != packets.KIND_MESSAGE:
+            self._metrics.dropped("wrong_kind")
+            return
         outcome = self._mailboxes.deliver(peeled.mailbox_id, peeled.user_data, self._chain_time())
         if isinstance(outcome, Delivered):
             step.changes.mailbox(outcome.effects)
         else:
             self._metrics.dropped(f"mailbox_{outcome.reason}")
+
+    def _hand_over(self, reply: packets.Deliver) -> None:
+        dropped = self._passing.deliver(reply.mailbox_id, reply.user_data)
+        if dropped is not None:
+            self._metrics.dropped(dropped)

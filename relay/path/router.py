@@ -23,6 +23,7 @@ from mixpay.mailbox import Mailboxes
 from mixpay.replay import TagStore
 from mixpay.types import HOPS, Epoch, RelayId, Value
 from mixpay.wire import frames
+from relay.clients.passing import PassingMailboxes
 from relay.keys.epoch_keys import EpochKeys
 from relay.metrics import Metrics
 from relay.path.arrivals import ORIGIN, Arrivals, Outgoing
@@ -74,8 +75,20 @@ class Router:
         self._links = links
         self._link_queue = link_queue
         self.flows = flows or Flows(me)
+        self.passing = PassingMailboxes()
+        """Where replies wait for clients of this relay."""
         self.arrivals = Arrivals(
-            me, books, tags, mailboxes, metrics, clock, chain_time, opener, self._mix, self.flows
+            me,
+            books,
+            tags,
+            mailboxes,
+            self.passing,
+            metrics,
+            clock,
+            chain_time,
+            opener,
+            self._mix,
+            self.flows,
         )
         self._epochs: dict[Epoch, EpochKeys] = {}
         self._waiting: dict[RelayId, deque[tuple[float, Outgoing]]] = {}

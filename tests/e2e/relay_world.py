@@ -19,7 +19,7 @@ from mixpay.crypto import blind_rsa
 from mixpay.crypto.blind_rsa import SecretKey
 from mixpay.demo.ports import free_ports
 from mixpay.layers import TermLayers
-from mixpay.packet import Built, Hop, build
+from mixpay.packet import Built, Hop, ReplyBlock, ReplyKeys, build, build_surb
 from mixpay.parameters import DEMO, TOKEN
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, OwnedPass, PassRequest, Scope, drawn_position
 from mixpay.types import Account, Amount, Epoch, RelayId
@@ -191,14 +191,17 @@ class RelayWorld:
         epoch: Epoch = EPOCH,
     ) -> Built:
         """A packet through three mixes to a mailbox."""
-        view = self.daemons[0].view
+        mixes = [self._hop(relay, delay_ms, epoch) for relay in path]
+        context, last = self.daemons[0].view.key_context(epoch), self._hop(mailbox, 0, epoch)
+        return build(context, mixes, last, box, 0, os.urandom(2048), os.urandom)
 
-        def hop(relay: RelayId, delay: int) -> Hop:
-            state = self.relay(relay).state
-            return Hop(relay, state.epoch_keys()[epoch].public, delay)
+    def block(self, path: tuple[RelayId, ...], last: RelayId, box: bytes) -> tuple[ReplyBlock, ReplyKeys]:
+        """A reply block through three mixes to a passing mailbox."""
+        mixes, context = [self._hop(relay, 5) for relay in path], self.daemons[0].view.key_context(EPOCH)
+        return build_surb(context, EPOCH, mixes, self._hop(last, 0), box, os.urandom)
 
-        mixes = [hop(relay, delay_ms) for relay in path]
-        return build(view.key_context(epoch), mixes, hop(mailbox, 0), box, 0, os.urandom(2048), os.urandom)
+    def _hop(self, relay: RelayId, delay_ms: int, epoch: Epoch = EPOCH) -> Hop:
+        return Hop(relay, self.relay(relay).state.epoch_keys()[epoch].public, delay_ms)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from mixpay.chain.sender import Sender
 from mixpay.client.errors import RelayRefused
 from mixpay.client.relays import RelaySocket
 from mixpay.errors import PeerError, UserError
-from mixpay.packet import Built
+from mixpay.packet import Built, ReplyBlock, open_reply, use_surb
 from mixpay.parameters import TOKEN
 from mixpay.types import Amount, Epoch
 from mixpay.wire import client, frames
@@ -91,6 +91,36 @@ async def test_userSendsAndReceives_andNothingIsWrittenDownOfIt(
         assert secret.hex() not in caplog.text
         assert repr(secret)[2:-1] not in caplog.text
     assert CLIENT not in caplog.text
+
+
+async def test_reply_findsWhoMadeItsBlock_whereverThatIs(
+    world: RelayWorld, http: aiohttp.ClientSession
+) -> None:
+    """Bob answers Alice with nothing but a block: through mixes that she has drawn, to her own entry."""
+    alice, bob = User(world, http), User(world, http)
+    await alice.enter()
+    await bob.enter()
+    said, keys = {}, {}
+    for number in range(6):
+        made = world.layers().draw_path(bob.entry, alice.entry, lambda relay: True, os.urandom)
+        name = number.to_bytes(8, "big")
+        block, keys[name] = world.block(made, alice.entry, alice.passing + name)
+        said[name] = os.urandom(2048)
+        built = use_surb(ReplyBlock.decode(block.encode()), said[name])
+        down = await bob.ask(bob.send(built))
+        assert (down.status, down.ack) == (DownStatus.ACKNOWLEDGED, built.first_ack)
+    again = await bob.ask(bob.send(built))
+    assert again.status is DownStatus.REFUSED_BY_MIX  # a block is good for one reply
+    heard: dict[bytes, bytes] = {}
+    async with asyncio.timeout(20):
+        while len(heard) < 6:  # she sends something all the time, and hears as often
+            down = await alice.ask(alice.send(packet(world, alice.entry, bob.entry, bytes(16))))
+            if down.kind is client.DownKind.REPLY:
+                assert down.number not in heard
+                heard[down.number] = open_reply(keys[down.number], down.payload)
+    assert heard == said
+    for user in (alice, bob):
+        await user.socket.close()
 
 
 async def test_directoryOfAnotherEpoch_isNotFound(world: RelayWorld, http: aiohttp.ClientSession) -> None:

@@ -28,11 +28,14 @@ class User:
         self.entry = entry.me
         self.spender = PassSpender(self.owned)
         self.number = 0
+        self.passing = b""
 
     async def enter(self) -> int:
         """Connect, and show the pass; returns the furthest tick that the entry knows."""
         self.socket = await RelaySocket.open(self.http, record(self.world, self.entry), "/v1/entry")
-        answer = await self.socket.ask(show(self.world, self.owned))
+        shown = show(self.world, self.owned)
+        self.passing = shown.passing
+        answer = await self.socket.ask(shown)
         assert isinstance(answer, client.PassOk)
         return answer.furthest
 
@@ -73,7 +76,7 @@ def record(world: RelayWorld, relay: RelayId) -> RelayRecord:
 def show(world: RelayWorld, owned: OwnedPass) -> client.PresentPass:
     assert world.key is not None
     key = ProvenKey.of(world.key)
-    return client.PresentPass(key.modulus, key.proof, owned.shown().encode())
+    return client.PresentPass(key.modulus, key.proof, owned.shown().encode(), os.urandom(8))
 
 
 def packet(world: RelayWorld, entry: RelayId, mailbox: RelayId, box: bytes) -> Built:

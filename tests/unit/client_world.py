@@ -611,4 +611,4 @@ def tick(shown: wire.ShownTick) -> Tick:
 
 
 def _down(number: int, status: wire.DownStatus, ack: bytes) -> wire.Down:
-    return wire.Down(number, status, ack, wire.DownKind.DUMMY, bytes(2048))
+    return wire.Down(number, status, ack, wire.DownKind.DUMMY, bytes(8), bytes(2064))

@@ -30,7 +30,7 @@ from mixpay.deployment import Deployment
 from mixpay.descriptors import Descriptor
 from mixpay.mailbox import Mailboxes
 from mixpay.network import NetworkView
-from mixpay.packet import Built, Hop, build
+from mixpay.packet import KIND_MESSAGE, Built, Hop, ReplyBlock, ReplyKeys, build, build_surb
 from mixpay.parameters import DEMO
 from mixpay.passes import EntryPassBook, OwnedPass, PassRequest, Scope, drawn_position
 from mixpay.registry_replica import RegistryReplica
@@ -420,13 +420,20 @@ class Parts:
         box: bytes = bytes(16),
         delay_ms: int = 10,
         data: bytes | None = None,
+        kind: int = KIND_MESSAGE,
     ) -> Built:
         """A packet; without a path, along `path()`."""
         usual = self.path()
         hops = [_hop(relay, delay_ms) for relay in mixes or usual[1:4]]
         body = data or self._dice.randbytes(2048)
         context = self.view.key_context(EPOCH)
-        return build(context, hops, _hop(mailbox or usual[4], 0), box, 0, body, self._dice.randbytes)
+        return build(context, hops, _hop(mailbox or usual[4], 0), box, kind, body, self._dice.randbytes)
+
+    def block(self, passing: bytes) -> tuple[ReplyBlock, ReplyKeys]:
+        """A reply block along the path of `packet`, for a passing mailbox at its last relay."""
+        *_, last = self.path()
+        hops, context = [_hop(relay, 10) for relay in self.path()[1:4]], self.view.key_context(EPOCH)
+        return build_surb(context, EPOCH, hops, _hop(last, 0), passing, self._dice.randbytes)
 
     def random(self, size: int) -> bytes:
         """Bytes, other ones each time and the same in each run."""

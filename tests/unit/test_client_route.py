@@ -11,14 +11,14 @@ from mixpay import envelope, packet
 from mixpay.address import Address
 from mixpay.client.directories import merge
 from mixpay.client.profile import FAST
-from mixpay.client.route import MESSAGE, NoPath, Packer
+from mixpay.client.route import NoPath, Packer
 from mixpay.crypto import x25519
 from mixpay.descriptors import sign_descriptor
 from mixpay.directory import Directory, Equivocation
 from mixpay.envelope import text_message
 from mixpay.errors import UserError
 from mixpay.layers import TermLayers
-from mixpay.packet import KeyContext
+from mixpay.packet import KIND_MESSAGE, KeyContext
 from mixpay.types import Epoch, RelayId
 from registry_samples import DOMAIN, descriptor, operator_key, packet_key, record, snapshot
 from tickets import check_ticket
@@ -69,7 +69,7 @@ def test_pack_makesAPacketThatOpensAlongItsPath():
         assert LAYERS.layer(relay) == layer
         lock, hint, moving = opened.next_lock, opened.next_hint, opened.packet
     assert isinstance(opened, packet.Deliver)
-    assert (opened.mailbox_id, opened.kind) == (RECEIVER.mailbox_id, MESSAGE)
+    assert (opened.mailbox_id, opened.kind) == (RECEIVER.mailbox_id, KIND_MESSAGE)
     assert envelope.open_fragment(SECRET, RECEIVER, opened.user_data) == fragment
 
 

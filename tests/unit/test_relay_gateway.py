@@ -160,7 +160,7 @@ async def door(parts: Parts, node: Node) -> AsyncIterator[Door]:
 
 
 def present(owned: OwnedPass, key: ProvenKey = KEY) -> client.PresentPass:
-    return client.PresentPass(key.modulus, key.proof, owned.shown().encode())
+    return client.PresentPass(key.modulus, key.proof, owned.shown().encode(), os.urandom(8))
 
 
 def mine(door: Door, kind: int = KIND_ENTRY) -> OwnedPass:
@@ -424,6 +424,53 @@ async def test_packet_isAnsweredByItsFirstMixsAck(door: Door) -> None:
     assert down.ack != bytes(32)
     assert door.node.store.roles() == {"entry": 1}
     assert hop.store.roles() == {"mix": 1}
+
+
+async def test_replies_comeDownWithAnswers_inOrder_toTheirClientOnly(door: Door) -> None:
+    alice, bob = map(present, passes_for(door.parts.view, door.node.me, KIND_ENTRY, EPOCH, 2))
+    owned, passing = mine(door), door.node.router.passing
+    door.node.link(Side.PAYEE, door.parts.path()[1])
+    payloads = [door.parts.random(GEOMETRY.payload_size) for _ in range(2)]
+    async with door.entry() as talk:
+        async with door.entry() as other:
+            for each, shown in ((talk, alice), (other, bob)):
+                assert await each.ask(shown) == client.PassOk(0)
+            for number, payload in enumerate(payloads):
+                assert passing.deliver(alice.passing + b"number %d" % number, payload) is None
+            assert passing.deliver(bob.passing + b"number 9", payloads[0]) is None
+        await until(lambda: door.gateway.clients == 1)
+        assert passing.deliver(bob.passing + b"number 9", payloads[0]) == "passing_gone"
+        downs = [await acknowledged(door, talk, send(door, owned, tick)) for tick in (1, 2, 3)]
+    found = [(down.kind, down.number, down.payload) for down in downs]
+    replies = [(client.DownKind.REPLY, b"number %d" % n, payload) for n, payload in enumerate(payloads)]
+    assert found == [*replies, (client.DownKind.DUMMY, bytes(8), bytes(GEOMETRY.payload_size))]
+    assert len({len(client.encode(down)) for down in downs}) == 1
+
+
+async def test_replyComesDown_alsoWhereThePacketIsRefused(door: Door) -> None:
+    """What a client is answered must not depend on what happens to its own packets."""
+    shown = present(mine(door))
+    async with door.entry() as talk:
+        await talk.ask(shown)
+        payload = door.parts.random(GEOMETRY.payload_size)
+        door.node.router.passing.deliver(shown.passing + b"number 1", payload)
+        down = await talk.ask(send(door, mine(door), 1, first_mix=77))
+    assert isinstance(down, client.Down)
+    assert (down.status, down.payload) == (client.DownStatus.NO_SUCH_MIX, payload)
+
+
+async def test_passingMailboxThatIsTaken_isRefused_andThePassStaysGood(door: Door) -> None:
+    both = passes_for(door.parts.view, door.node.me, KIND_ENTRY, EPOCH, 2)
+    first, second = map(present, both)
+    async with door.entry() as talk:
+        assert await talk.ask(first) == client.PassOk(0)
+        async with door.entry() as thief:
+            refused = await thief.ask(replace(second, passing=first.passing))
+            assert refused == client.PassRefused("passing_taken")
+        assert door.node.router.passing.deliver(first.passing + bytes(8), bytes(2064)) is None
+    async with door.entry() as talk:
+        assert await talk.ask(second) == client.PassOk(0)
+    assert len(door.node.store.passes(31337, door.node.state.pool)) == 2
 
 
 async def test_ticks_areKeptOverARestart(parts: Parts, node: Node) -> None:

@@ -14,7 +14,7 @@ from mixpay.book.rows import Channel
 from mixpay.crypto import x25519
 from mixpay.errors import PeerError
 from mixpay.mailbox import Created, mailbox_id_of
-from mixpay.packet import Deliver, Forward, Hop, build, peel
+from mixpay.packet import Deliver, Forward, Hop, build, open_reply, peel, use_surb
 from mixpay.types import Amount, Epoch
 from mixpay.wire import frames
 from registry_samples import name
@@ -125,6 +125,41 @@ async def test_mailboxUnknown_packetIsPaidAndDropped(parts: Parts) -> None:
     assert isinstance(acks, frames.Acks)
     assert node.drops("mailbox_unknown_mailbox") == 1
     assert node.mailboxes.counts == (0, 0)
+
+
+async def test_reply_waitsForItsClient_andItsReceiptIsThereAtOnce(parts: Parts) -> None:
+    *_, mix3, entry = parts.path()
+    node = await parts.node(entry)
+    node.link(Side.PAYER, mix3)
+    box = node.router.passing.open(b"passing!")
+    block, keys = parts.block(b"passing!" + b"number 1")
+    said = parts.random(2048)
+    (acks,) = await node.hear(Side.PAYER, mix3, last_frame(parts, use_surb(block, said).packet))
+    assert len(only([acks], frames.Acks)) == 1
+    assert node.books.payee(mix3).totals(1).opened == 1
+    assert node.store.roles() == {"mailbox": 1}
+    waiting = box.take()
+    assert waiting is not None and waiting.number == b"number 1"
+    assert open_reply(keys, waiting.payload) == said
+
+
+async def test_replyToWhoHasLeft_isPaidAndDropped_andNothingOfItIsKept(parts: Parts) -> None:
+    *_, mix3, entry = parts.path()
+    node = await parts.node(entry)
+    node.link(Side.PAYER, mix3)
+    block, _ = parts.block(b"passing!" + b"number 1")
+    (acks,) = await node.hear(Side.PAYER, mix3, last_frame(parts, use_surb(block, bytes(2048)).packet))
+    assert isinstance(acks, frames.Acks)
+    assert node.drops("passing_gone") == 1
+    assert node.mailboxes.counts == (0, 0)
+
+
+async def test_packetOfAKindThatThereIsNot_isDropped(parts: Parts) -> None:
+    *_, mix3, mailbox = parts.path()
+    node = await parts.node(mailbox)
+    node.link(Side.PAYER, mix3)
+    await node.hear(Side.PAYER, mix3, last_frame(parts, parts.packet(kind=77).packet))
+    assert node.drops("wrong_kind") == 1
 
 
 def last_frame(parts: Parts, packet: bytes) -> frames.Packet:
