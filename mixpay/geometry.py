@@ -29,6 +29,9 @@ class Geometry:
     header_sizes: tuple[int, ...] = field(init=False)
     """Size of the header of layer i at index i - 1."""
     payload_size: int = field(init=False)
+    reply_size: int = field(init=False)
+    """User data of a reply: it has eight bytes more, for half as many zero bytes are enough where only its
+    reader checks them, and what it carries is sealed or asked for."""
     packet_size: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,6 +47,7 @@ class Geometry:
         sizes = tuple(last + each * (self.mixes - index) for index in range(self.mixes + 1))
         object.__setattr__(self, "header_sizes", sizes)
         object.__setattr__(self, "payload_size", self.check_size + self.user_size)
+        object.__setattr__(self, "reply_size", self.payload_size - self.check_size // 2)
         object.__setattr__(self, "packet_size", sizes[0] + self.payload_size)
 
     @property

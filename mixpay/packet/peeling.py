@@ -98,14 +98,15 @@ def peel(
     return Forward(keys.tag, keys.own, keys.ack, RelayId(relay), delay_ms, next_lock, next_hint, forwarded)
 
 
-def without_check(payload: bytes, geometry: Geometry) -> bytes:
-    """The user's data in an innermost payload. Raises Malformed if anything in it was changed."""
-    if not hmac.compare_digest(payload[: geometry.check_size], bytes(geometry.check_size)):
+def without_check(payload: bytes, user_size: int) -> bytes:
+    """So many bytes of user data in an innermost payload. Raises Malformed if anything in it was changed."""
+    check_size = len(payload) - user_size
+    if not hmac.compare_digest(payload[:check_size], bytes(check_size)):
         raise Malformed("payload")
-    return payload[geometry.check_size :]
+    return payload[check_size:]
 
 
 def _delivered(keys: Layer, routing: bytes, payload: bytes, geometry: Geometry) -> Deliver:
     mailbox_id, kind = MAILBOX_ROUTING.unpack(routing)
-    user_data = payload if kind == KIND_REPLY else without_check(payload, geometry)
+    user_data = payload if kind == KIND_REPLY else without_check(payload, geometry.user_size)
     return Deliver(keys.tag, keys.own, keys.ack, mailbox_id, kind, user_data)

@@ -43,7 +43,7 @@ class ReplyBlock:
     """What is given away: key epoch and first mix of the path, lock (20 bytes) and hint (33) of its first
     ticket, the ack (32) that the entry must bring back, a seed (32) for the payload's key, and the header.
 
-    Who has it can send one packet of 2,048 bytes, and learns nothing of where it goes.
+    Who has it can send one packet of 2,056 bytes, and learns nothing of where it goes.
     """
 
     epoch: Epoch
@@ -109,23 +109,25 @@ def build_surb(
 
 
 def use_surb(block: ReplyBlock, user_data: bytes, geometry: Geometry = GEOMETRY) -> Built:
-    """Make the one packet of a block; user_data: exactly `geometry.user_size` bytes, else ValueError."""
-    if len(user_data) != geometry.user_size:
-        raise ValueError(f"a packet has {geometry.user_size} bytes of user data")
-    payload = lioness.encrypt(_reply_key(block.seed), bytes(geometry.check_size) + user_data)
+    """Make the one packet of a block; user_data: exactly `geometry.reply_size` bytes, else ValueError."""
+    if len(user_data) != geometry.reply_size:
+        raise ValueError(f"a reply has {geometry.reply_size} bytes of user data")
+    checked = bytes(geometry.payload_size - geometry.reply_size) + user_data
+    payload = lioness.encrypt(_reply_key(block.seed), checked)
     hint = secp256k1.encode(secp256k1.parse(block.hint), secp256k1.LONG_POINT_SIZE)
     return Built(block.first_relay, block.lock, hint, block.first_ack, block.header + payload)
 
 
 def open_reply(keys: ReplyKeys, payload: bytes, geometry: Geometry = GEOMETRY) -> bytes:
-    """Read what came by a block, `geometry.payload_size` bytes as the last relay found them.
+    """Read what came by a block, `geometry.payload_size` bytes as the last relay found them; returns
+    `geometry.reply_size` bytes.
 
     Raises Malformed if it was changed on its way, is no answer to this block, or has another size.
     """
     if len(payload) != geometry.payload_size:
         raise Malformed("size")
     sealed = reduce(lambda inner, key: lioness.encrypt(key, inner), reversed(keys.layers), payload)
-    return without_check(lioness.decrypt(_reply_key(keys.seed), sealed), geometry)
+    return without_check(lioness.decrypt(_reply_key(keys.seed), sealed), geometry.reply_size)
 
 
 def _reply_key(seed: bytes) -> bytes:

@@ -105,7 +105,7 @@ async def test_reply_findsWhoMadeItsBlock_whereverThatIs(
         made = world.layers().draw_path(bob.entry, alice.entry, lambda relay: True, os.urandom)
         name = number.to_bytes(8, "big")
         block, keys[name] = world.block(made, alice.entry, alice.passing + name)
-        said[name] = os.urandom(2048)
+        said[name] = os.urandom(2056)
         built = use_surb(ReplyBlock.decode(block.encode()), said[name])
         down = await bob.ask(bob.send(built))
         assert (down.status, down.ack) == (DownStatus.ACKNOWLEDGED, built.first_ack)

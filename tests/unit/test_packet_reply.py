@@ -35,7 +35,6 @@ from test_packet import (
     MAILBOX_ID,
     MIXES,
     PUBLICS,
-    USER_DATA,
     forward,
     peel_at,
     seeded,
@@ -43,9 +42,10 @@ from test_packet import (
 from tickets import check_ticket
 
 EPOCH = Epoch(9)
-KNOWN = "b32a9a3dfb8e27f58333f7c0b3f83dffcf88e6008fd5d81d394d1fa63a1a7f8c"
+KNOWN = "afce91fbc69416a4676af64b05b6d321409f561793c83b253f4ef16b75c55bfb"
 """Of a block and its reply: what this format is, so that it does not change unseen."""
 HEADER = GEOMETRY.header_sizes[0]
+USER_DATA = bytes(i % 251 for i in range(GEOMETRY.reply_size))
 
 
 def block_of(seed: bytes = b"seed") -> tuple[ReplyBlock, ReplyKeys]:
@@ -74,10 +74,10 @@ def flipped(data: bytes, at: int) -> bytes:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.binary(min_size=32, max_size=32), st.binary(max_size=2048))
+@given(st.binary(min_size=32, max_size=32), st.binary(max_size=2056))
 def test_who_made_the_block_reads_the_reply(seed: bytes, data: bytes) -> None:
     block, keys = block_of(seed)
-    user_data = data.ljust(2048, b"\x01")
+    user_data = data.ljust(2056, b"\x01")
     made = use_surb(ReplyBlock.decode(block.encode()), user_data)
     assert made.first_relay == MIXES[0].relay
     delivered = carried(made.packet)
@@ -87,7 +87,7 @@ def test_who_made_the_block_reads_the_reply(seed: bytes, data: bytes) -> None:
 
 def test_every_relay_checks_pays_and_forwards_it_like_any_packet() -> None:
     made = use_surb(BLOCK, USER_DATA)
-    other = build(CONTEXT, MIXES, MAILBOX, MAILBOX_ID, 0, USER_DATA, seeded(b"other"))
+    other = build(CONTEXT, MIXES, MAILBOX, MAILBOX_ID, 0, bytes(2048), seeded(b"other"))
     assert [len(made.packet), len(made.hint)] == [len(other.packet), len(other.hint)]
     packet, lock, hint, first_acks, opened = made.packet, made.lock, made.hint, [made.first_ack], []
     for layer in (1, 2, 3):
@@ -109,10 +109,10 @@ def test_every_relay_checks_pays_and_forwards_it_like_any_packet() -> None:
 def test_another_geometry_makes_working_blocks() -> None:
     small = Geometry(user_size=48, mixes=1)
     block, keys = build_surb(CONTEXT, EPOCH, MIXES[:1], MAILBOX, MAILBOX_ID, seeded(b""), small)
-    made = use_surb(ReplyBlock.decode(block.encode(), small), bytes(range(48)), small)
+    made = use_surb(ReplyBlock.decode(block.encode(), small), bytes(range(56)), small)
     first = peel(CONTEXT, KEYS[0], PUBLICS[0], 1, made.packet, lambda tag: False, small)
     end = peel(CONTEXT, KEYS[3], PUBLICS[3], 2, first.packet, lambda tag: False, small)  # type: ignore[union-attr]
-    assert open_reply(keys, end.user_data, small) == bytes(range(48))  # type: ignore[union-attr]
+    assert open_reply(keys, end.user_data, small) == bytes(range(56))  # type: ignore[union-attr]
 
 
 # --- nobody else, and nothing else ------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def test_what_the_last_relay_finds_says_nothing_of_the_reply() -> None:
     found = []
     for seed in (b"one", b"two"):
         block, _ = block_of(seed)
-        found.append(carried(use_surb(block, bytes(2048)).packet).user_data)
+        found.append(carried(use_surb(block, bytes(2056)).packet).user_data)
     assert len(found[0]) == GEOMETRY.payload_size and found[0] != found[1]
     for payload in found:
         assert len(set(payload)) > 200 and not payload.startswith(bytes(16))
@@ -180,7 +180,7 @@ def test_a_second_reply_is_a_replay_whatever_it_says() -> None:
 
     peel_at(1, use_surb(BLOCK, USER_DATA).packet, is_replay)
     with pytest.raises(Replayed):
-        peel_at(1, use_surb(BLOCK, bytes(2048)).packet, is_replay)
+        peel_at(1, use_surb(BLOCK, bytes(2056)).packet, is_replay)
 
 
 # --- the block --------------------------------------------------------------------------------------------
@@ -226,9 +226,9 @@ def test_whatever_a_stranger_calls_a_block_is_refused_or_makes_a_packet(changes:
 
 def test_only_a_block_makes_a_reply_and_only_of_the_right_size() -> None:
     with pytest.raises(ValueError, match="block"):
-        build(CONTEXT, MIXES, MAILBOX, MAILBOX_ID, KIND_REPLY, USER_DATA, seeded(b""))
-    for size in (0, 2047, 2049):
-        with pytest.raises(ValueError, match="2048 bytes"):
+        build(CONTEXT, MIXES, MAILBOX, MAILBOX_ID, KIND_REPLY, bytes(2048), seeded(b""))
+    for size in (0, 2048, 2055, 2057):
+        with pytest.raises(ValueError, match="2056 bytes"):
             use_surb(BLOCK, bytes(size))
     with pytest.raises(ValueError, match="mixes"):
         build_surb(CONTEXT, EPOCH, MIXES[:2], MAILBOX, MAILBOX_ID, seeded(b""))

@@ -133,7 +133,7 @@ async def test_reply_waitsForItsClient_andItsReceiptIsThereAtOnce(parts: Parts) 
     node.link(Side.PAYER, mix3)
     box = node.router.passing.open(b"passing!")
     block, keys = parts.block(b"passing!" + b"number 1")
-    said = parts.random(2048)
+    said = parts.random(2056)
     (acks,) = await node.hear(Side.PAYER, mix3, last_frame(parts, use_surb(block, said).packet))
     assert len(only([acks], frames.Acks)) == 1
     assert node.books.payee(mix3).totals(1).opened == 1
@@ -148,7 +148,7 @@ async def test_replyToWhoHasLeft_isPaidAndDropped_andNothingOfItIsKept(parts: Pa
     node = await parts.node(entry)
     node.link(Side.PAYER, mix3)
     block, _ = parts.block(b"passing!" + b"number 1")
-    (acks,) = await node.hear(Side.PAYER, mix3, last_frame(parts, use_surb(block, bytes(2048)).packet))
+    (acks,) = await node.hear(Side.PAYER, mix3, last_frame(parts, use_surb(block, bytes(2056)).packet))
     assert isinstance(acks, frames.Acks)
     assert node.drops("passing_gone") == 1
     assert node.mailboxes.counts == (0, 0)
