@@ -38,6 +38,7 @@ from mixpay.types import RelayId
 MAILBOX_ID_BYTES = 16
 NONCE_BYTES = 32
 _LABEL = b"mixpay-mailbox-fetch-v1"
+_REQUEST_LABEL = b"mixpay-mailbox-request-v1"
 STORAGE_TICKS = 256
 """What keeping a mailbox for its term costs: all links of one chain, the smallest tick that makes one."""
 PAGE_MESSAGES = 32
@@ -191,11 +192,13 @@ def verify_challenge(
     fetch_key: bytes, relay: RelayId, nonce: bytes, mailbox_id: bytes, signature: bytes
 ) -> bool:
     """Whether `signature` answers the challenge; its relay id keeps a relay from asking another."""
-    try:
-        VerifyKey(fetch_key).verify(_challenge(relay, nonce, mailbox_id), signature)
-    except (CryptoError, ValueError, TypeError):
-        return False
-    return hmac.compare_digest(mailbox_id_of(fetch_key), mailbox_id)
+    signed = _is_signature(fetch_key, _challenge(relay, nonce, mailbox_id), signature)
+    return signed and hmac.compare_digest(mailbox_id_of(fetch_key), mailbox_id)
+
+
+def sign_request(seed: bytes, relay: RelayId, mailbox_id: bytes, request: bytes) -> bytes:
+    """The owner's Ed25519 signature, 64 bytes, of what it asks this relay through the network."""
+    return SigningKey(seed).sign(_request(relay, mailbox_id, request)).signature
 
 
 class Mailboxes:
@@ -288,6 +291,12 @@ class Mailboxes:
         signed = verify_challenge(key, self._relay, nonce, mailbox_id, signature)
         return signed and box is not None
 
+    def is_signed(self, mailbox_id: bytes, request: bytes, signature: bytes) -> bool:
+        """Whether the owner of an existing mailbox signed a request; checked in any case, as above."""
+        box = self._boxes.get(mailbox_id)
+        key = _NOBODY if box is None else box.fetch_key
+        return _is_signature(key, _request(self._relay, mailbox_id, request), signature) and box is not None
+
     def fetch(self, mailbox_id: bytes, after: int, limit: int, now: int) -> Span | Refused:
         """The next at most `limit` messages behind `after`. The caller has authenticated the owner."""
         box = self._boxes.get(mailbox_id)
@@ -350,6 +359,18 @@ def _aged(box: _Box, now: int) -> int:
             break
         count += 1
     return count
+
+
+def _is_signature(fetch_key: bytes, message: bytes, signature: bytes) -> bool:
+    try:
+        VerifyKey(fetch_key).verify(message, signature)
+    except (CryptoError, ValueError, TypeError):
+        return False
+    return True
+
+
+def _request(relay: RelayId, mailbox_id: bytes, request: bytes) -> bytes:
+    return _REQUEST_LABEL + relay.to_bytes(4, "big") + mailbox_id + request
 
 
 def _challenge(relay: RelayId, nonce: bytes, mailbox_id: bytes) -> bytes:

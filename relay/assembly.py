@@ -29,6 +29,7 @@ from mixpay.types import RelayId, Value
 from relay.capacity import Capacity
 from relay.chainside import Accounts, ChainSide
 from relay.clients.gateway import Gateway
+from relay.clients.request_desk import RequestDesk
 from relay.config import RelayConfig
 from relay.court import Clerk, CourtDesk, Terms
 from relay.court import Reader as CourtReader
@@ -175,6 +176,11 @@ class Assembly:
             self.state, self.router, self.passes, self.mailboxes, self.store, self.metrics,
             home.config.limits.clients, home.config.strangers,
         )  # fmt: skip
+        self.requests = RequestDesk(
+            self.state, self.router, self.gateway.mailboxes, self.mailboxes, self.store, self.metrics,
+            self.clock,
+        )  # fmt: skip
+        self.router.arrivals.asked = self.requests.take
         self.gossip = Gossip(self.state, self.clock, os.urandom)
         self.keys = KeyDesk(
             self.state, self.store, self.record, self.router, self.gossip.ask_about_me, self.clock

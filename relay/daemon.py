@@ -114,6 +114,7 @@ class Daemon(Assembly):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.gateway.stop()
+        await self.requests.stop()
         await self.server.stop()
         await self.dialer.stop()
         await self.workers.stop()

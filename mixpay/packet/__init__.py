@@ -25,6 +25,7 @@ from mixpay.packet.building import Built, Hop, build
 from mixpay.packet.keys import (
     KIND_MESSAGE,
     KIND_REPLY,
+    KIND_REQUEST,
     KeyContext,
     LowOrder,
     Malformed,
@@ -38,6 +39,7 @@ __all__ = [
     "GEOMETRY",
     "KIND_MESSAGE",
     "KIND_REPLY",
+    "KIND_REQUEST",
     "MAILBOX_ID_SIZE",
     "BadBlock",
     "Built",

@@ -94,7 +94,7 @@ class Gateway:
         self._router = router
         self._passes = passes
         self._strangers = strangers
-        self._mailboxes = MailboxDesk(state, passes, mailboxes, store, metrics)
+        self.mailboxes = MailboxDesk(state, passes, mailboxes, store, metrics)
         self._store = store
         self._metrics = metrics
         self._limit = limit
@@ -227,7 +227,7 @@ class Gateway:
 
     async def _mailbox(self, request: web.Request) -> web.WebSocketResponse:
         async with self._socket(request) as socket:
-            session = MailboxSession(self._mailboxes, os.urandom(NONCE_BYTES))
+            session = MailboxSession(self.mailboxes, os.urandom(NONCE_BYTES))
             await session.serve(self._frames(socket, session.is_known), lambda frame: _say(socket, frame))
         return socket
 

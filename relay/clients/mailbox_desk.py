@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.errors import ChainError, PeerError
 from mixpay.mailbox import Announcement, Created, Deleted, Mailboxes, Span, mailbox_id_of
-from mixpay.passes import KIND_MAILBOX, EntryPassBook, PassError, PassRecord, Tick
+from mixpay.passes import KIND_MAILBOX, EntryPassBook, PassError, PassRecord
 from mixpay.wire import client
 from relay.clients.exposure import pass_limit
-from relay.clients.mailbox_tolls import MailboxTolls
+from relay.clients.mailbox_tolls import MailboxTolls, tick_of
 from relay.metrics import Metrics
 from relay.state import State
 from relay.store import RelayStore, StoreOp, mailbox_ops, pass_key_op, pass_op
@@ -34,7 +34,7 @@ class MailboxDesk:
         self._mailboxes = mailboxes
         self._store = store
         self._metrics = metrics
-        self._tolls = MailboxTolls(state, passes, mailboxes)
+        self.tolls = MailboxTolls(state, passes, mailboxes)
 
     async def create(self, frame: client.MailboxCreate) -> Answer:
         """Make a mailbox for the fetch key."""
@@ -55,7 +55,7 @@ class MailboxDesk:
             known = self._mailboxes.announcement(mailbox)
             if known is None or self._mailboxes.payer(mailbox) != pass_id:
                 raise PassError("pass_used", "this pass has made another mailbox")
-            return self._terms(mailbox, known), []
+            return self.terms(mailbox, known), []
         try:
             limit = pass_limit(self._state, self._passes, shown.scope)
         except ChainError as error:
@@ -64,12 +64,12 @@ class MailboxDesk:
         refusal = self._mailboxes.refusal(mailbox, frame.fetch_key, expires, now)
         if refusal is not None:
             raise PeerError(refusal.reason)
-        paid = self._tolls.storage(pass_id, _tick(frame.tick))
+        paid = self.tolls.storage(pass_id, tick_of(frame.tick))
         made = self._mailboxes.create(mailbox, frame.fetch_key, expires, now, pass_id)
         if not isinstance(made, Created):
             raise RuntimeError("a mailbox was paid for that cannot be made")
         kept = [pass_op(pass_id, PassRecord(shown, 0, b"")), pass_key_op(shown.scope, frame.modulus), paid]
-        return self._terms(mailbox, made.announcement), kept + mailbox_ops(made.effects)
+        return self.terms(mailbox, made.announcement), kept + mailbox_ops(made.effects)
 
     def is_owner(self, frame: client.MailboxFetch, nonce: bytes) -> bool:
         """Whether the one who asks has signed this connection's challenge with the mailbox's key."""
@@ -89,14 +89,14 @@ class MailboxDesk:
             await self._store.written(())  # the newest may be on their way to the disk
             rows = self._store.messages(frame.mailbox, span.first, span.last)
         messages = tuple(client.StoredMessage(sequence, body) for sequence, body in rows)
-        return client.MailboxMessages(self._terms(frame.mailbox, span.announcement), messages, span.more)
+        return client.MailboxMessages(self.terms(frame.mailbox, span.announcement), messages, span.more)
 
     async def delete(self, mailbox: bytes, frame: client.MailboxDelete) -> Answer:
         """Drop messages of a mailbox whose owner asks, and pays."""
         try:
-            tick = _tick(frame.tick[0]) if frame.tick else None
+            tick = tick_of(frame.tick[0]) if frame.tick else None
             confirmed = self._mailboxes.confirmed(mailbox, frame.upto, self._state.chain_time)
-            paid = self._tolls.pages(mailbox, confirmed, tick)
+            paid = self.tolls.pages(mailbox, confirmed, tick)
         except PeerError as error:
             return self._refused(error.reason)
         outcome = self._mailboxes.delete(mailbox, frame.upto)
@@ -105,8 +105,18 @@ class MailboxDesk:
         await self._store.written(paid + mailbox_ops(outcome.effects))
         return client.Done()
 
-    def _terms(self, mailbox: bytes, now: Announcement) -> client.MailboxTerms:
-        standing = self._tolls.standing(mailbox)
+    def is_taken(self, frame: client.MailboxCreate) -> bool:
+        """Whether the pass that is shown was found good, whatever became of the mailbox."""
+        try:
+            key = ProvenKey(frame.modulus, frame.proof)
+            shown, _, _ = self._state.shown_pass(frame.shown, key, KIND_MAILBOX)
+        except PeerError:
+            return False
+        return self._passes.standing(shown.id) is not None
+
+    def terms(self, mailbox: bytes, now: Announcement) -> client.MailboxTerms:
+        """What its owner is told of a mailbox."""
+        standing = self.tolls.standing(mailbox)
         limits = now.quota_messages, now.ttl_seconds, now.expires, now.stored
         return client.MailboxTerms(*limits, standing.furthest, min(standing.room, (1 << 32) - 1))
 
@@ -159,6 +169,3 @@ class MailboxSession:
                 raise PeerError("unexpected_frame")
 
 
-def _tick(shown: client.ShownTick) -> Tick:
-    """Raises PassError `tick_out_of_range`."""
-    return Tick(shown.chain, shown.k, shown.link)

@@ -10,15 +10,25 @@ Rules (docs/design.md §8)
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 
 from mixpay.errors import ChainError
 from mixpay.mailbox import STORAGE_TICKS, Mailboxes, page_ticks
 from mixpay.passes import EntryPassBook, PassError, Scope, Tick
+from mixpay.wire import client
 from relay.clients.exposure import pass_limit, renew_limits
 from relay.state import State
 from relay.store import StoreOp, tick_op
+
+FREE_REPLIES = STORAGE_TICKS
+"""Replies that are free once a mailbox's term is over: one costs four hop prices, a tick is worth five."""
+
+
+def tick_of(shown: client.ShownTick) -> Tick:
+    """Raises PassError `tick_out_of_range`."""
+    return Tick(shown.chain, shown.k, shown.link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,8 @@ class MailboxTolls:
 
     def __init__(self, state: State, passes: EntryPassBook, mailboxes: Mailboxes) -> None:
         self._state, self._passes, self._mailboxes = state, passes, mailboxes
+        self._free: Counter[bytes] = Counter()
+        """Replies that were sent for nothing since the relay's start, by mailbox."""
 
     def storage(self, pass_id: bytes, tick: Tick) -> StoreOp:
         """Take what a pass that was just shown pays for a new mailbox.
@@ -55,6 +67,24 @@ class MailboxTolls:
         self._renew(scope)
         payer = self._mailboxes.payer(mailbox)
         return [self._take(payer, tick, page_ticks(messages))]
+
+    def replies(self, mailbox: bytes, count: int, shown: tuple[client.ShownTick, ...]) -> list[StoreOp]:
+        """Take what so many replies to a mailbox's owner cost: a tick for each, or what is left of
+        `FREE_REPLIES`.
+
+        Raises PassError `unpaid`, or what else `EntryPassBook.accept_tick` raises; nothing is changed then.
+        """
+        scope = self._paying(mailbox)
+        if scope is None:
+            free = self._free[mailbox] + count
+            if free > FREE_REPLIES:
+                raise PassError("unpaid", "what storage cost pays for no more replies: fetch directly")
+            self._free[mailbox] = free
+            return []
+        if not shown:
+            raise PassError("unpaid", f"{count} replies cost {count} ticks")
+        self._renew(scope)
+        return [self._take(self._mailboxes.payer(mailbox), tick_of(shown[0]), count)]
 
     def _take(self, pass_id: bytes, tick: Tick, least: int) -> StoreOp:
         taken = self._passes.accept_tick(pass_id, tick, least)

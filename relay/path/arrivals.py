@@ -89,6 +89,8 @@ class Arrivals:
         self._flows = flows
         self._epochs: dict[Epoch, EpochKeys] = {}
         self._under_way: defaultdict[RelayId, _UnderWay] = defaultdict(_UnderWay)
+        self.asked: Callable[[bytes, bytes], None] = lambda mailbox_id, part: None
+        """Called with what comes for a mailbox's relay itself (`clients/request_desk.py`)."""
         self.closed = False
         """Whether no new packets are taken: this relay drains (`relay/draining.py`)."""
         self.under_way = 0
@@ -246,6 +248,9 @@ class Arrivals:
     def _deliver(self, peeled: packets.Deliver, step: Step) -> None:
         if peeled.kind == packets.KIND_REPLY:
             step.then(lambda: self._hand_over(peeled))
+            return
+        if peeled.kind == packets.KIND_REQUEST:
+            step.then(lambda: self.asked(peeled.mailbox_id, peeled.user_data))
             return
         if peeled.kind != packets.KIND_MESSAGE:
             self._metrics.dropped("wrong_kind")

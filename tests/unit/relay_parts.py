@@ -30,7 +30,18 @@ from mixpay.deployment import Deployment
 from mixpay.descriptors import Descriptor
 from mixpay.mailbox import Mailboxes
 from mixpay.network import NetworkView
-from mixpay.packet import KIND_MESSAGE, Built, Hop, ReplyBlock, ReplyKeys, build, build_surb
+from mixpay.packet import (
+    KIND_MESSAGE,
+    Built,
+    Deliver,
+    Forward,
+    Hop,
+    ReplyBlock,
+    ReplyKeys,
+    build,
+    build_surb,
+    peel,
+)
 from mixpay.parameters import DEMO
 from mixpay.passes import EntryPassBook, OwnedPass, PassRequest, Scope, drawn_position
 from mixpay.registry_replica import RegistryReplica
@@ -54,6 +65,7 @@ from relay.path.opening import InlineOpener
 from relay.path.router import Router
 from relay.state import State
 from relay.store import RelayStore
+from tickets import long_form
 
 RELAYS = 9
 EPOCH = Epoch(2)
@@ -434,6 +446,26 @@ class Parts:
         *_, last = self.path()
         hops, context = [_hop(relay, 10) for relay in self.path()[1:4]], self.view.key_context(EPOCH)
         return build_surb(context, EPOCH, hops, _hop(last, 0), passing, self._dice.randbytes)
+
+    def opened(self, packet: bytes, relay: int, layer: int) -> Forward | Deliver:
+        """A packet's layer, as its relay sees it."""
+        secret, context = packet_secret(relay), self.view.key_context(EPOCH)
+        keys = x25519.SecretKey(secret), x25519.public_key(secret)
+        return peel(context, *keys, layer, packet, lambda tag: False)
+
+    def last_frame(self, packet: bytes) -> frames.Packet:
+        """What arrives at the last relay of a packet along `path()`."""
+        for layer, relay in enumerate(self.path()[1:4], start=1):
+            peeled = self.opened(packet, relay, layer)
+            assert isinstance(peeled, Forward)
+            packet, lock, hint = peeled.packet, peeled.next_lock, long_form(peeled.next_hint)
+        return frames.Packet(1, EPOCH, lock, hint, 1, packet)
+
+    def arrives(self, packet: bytes) -> Deliver:
+        """What a packet along `path()` holds for its last relay."""
+        found = self.opened(self.last_frame(packet).packet, self.path()[4], 4)
+        assert isinstance(found, Deliver)
+        return found
 
     def random(self, size: int) -> bytes:
         """Bytes, other ones each time and the same in each run."""

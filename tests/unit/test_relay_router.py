@@ -14,7 +14,7 @@ from mixpay.book.rows import Channel
 from mixpay.crypto import x25519
 from mixpay.errors import PeerError
 from mixpay.mailbox import Created, mailbox_id_of
-from mixpay.packet import Deliver, Forward, Hop, build, open_reply, peel, use_surb
+from mixpay.packet import Forward, Hop, build, open_reply, use_surb
 from mixpay.types import Amount, Epoch
 from mixpay.wire import frames
 from registry_samples import name
@@ -24,14 +24,6 @@ from relay_parts import EPOCH, Node, Parts, frame, only, packet_secret, reasons
 from tickets import long_form
 
 INVENTED = "sorry_no_mood_today"
-
-
-def opened(parts: Parts, packet: bytes, relay: int, layer: int) -> Forward | Deliver:
-    """A packet's layer, as its relay sees it."""
-    secret = packet_secret(relay)
-    context = parts.view.key_context(EPOCH)
-    key, public = x25519.SecretKey(secret), x25519.public_key(secret)
-    return peel(context, key, public, layer, packet, lambda tag: False)
 
 
 async def refused(parts: Parts, node: Node, packet: frames.Packet, reason: str) -> None:
@@ -48,7 +40,7 @@ async def refused(parts: Parts, node: Node, packet: frames.Packet, reason: str) 
 async def test_packet_isAcknowledgedAndForwardedAfterItsDelay(parts: Parts, mix: Node) -> None:
     _, mix1, mix2, _, _ = parts.path()
     built = parts.packet(delay_ms=500)
-    layer = opened(parts, built.packet, mix1, 1)
+    layer = parts.opened(built.packet, mix1, 1)
     assert isinstance(layer, Forward)
 
     (acks,) = await parts.bring(mix, frame(built))
@@ -94,7 +86,7 @@ async def test_ackOfNextHop_completesTheResponse(parts: Parts, mix: Node) -> Non
     await parts.bring(mix, frame(built))
     await mix.pass_time(0.02)
     (sent,) = mix.wires[Side.PAYEE][mix2].take()
-    ack = opened(parts, sent.packet, mix2, 2).ack
+    ack = parts.opened(sent.packet, mix2, 2).ack
     assert mix.books.payee(entry).totals(1).opened == 0
     await mix.hear(Side.PAYEE, mix2, frames.Acks((frames.Ack(1, 0, sent.seq, ack),)))
     assert mix.books.payee(entry).totals(1).opened == 4
@@ -108,7 +100,7 @@ async def test_mailbox_keepsTheMessageAndHasItsReceiptAtOnce(parts: Parts) -> No
     key = name("fetch key", 1)
     box, body = mailbox_id_of(key), parts.random(2048)
     assert isinstance(node.mailboxes.create(box, key, 2**40, parts.view.chain_time), Created)
-    sent = last_frame(parts, parts.packet(box=box, data=body).packet)
+    sent = parts.last_frame(parts.packet(box=box, data=body).packet)
 
     (acks,) = await node.hear(Side.PAYER, mix3, sent)
     assert len(only([acks], frames.Acks)) == 1
@@ -121,7 +113,7 @@ async def test_mailboxUnknown_packetIsPaidAndDropped(parts: Parts) -> None:
     *_, mix3, mailbox = parts.path()
     node = await parts.node(mailbox)
     node.link(Side.PAYER, mix3)
-    (acks,) = await node.hear(Side.PAYER, mix3, last_frame(parts, parts.packet().packet))
+    (acks,) = await node.hear(Side.PAYER, mix3, parts.last_frame(parts.packet().packet))
     assert isinstance(acks, frames.Acks)
     assert node.drops("mailbox_unknown_mailbox") == 1
     assert node.mailboxes.counts == (0, 0)
@@ -134,7 +126,7 @@ async def test_reply_waitsForItsClient_andItsReceiptIsThereAtOnce(parts: Parts) 
     box = node.router.passing.open(b"passing!")
     block, keys = parts.block(b"passing!" + b"number 1")
     said = parts.random(2056)
-    (acks,) = await node.hear(Side.PAYER, mix3, last_frame(parts, use_surb(block, said).packet))
+    (acks,) = await node.hear(Side.PAYER, mix3, parts.last_frame(use_surb(block, said).packet))
     assert len(only([acks], frames.Acks)) == 1
     assert node.books.payee(mix3).totals(1).opened == 1
     assert node.store.roles() == {"mailbox": 1}
@@ -148,7 +140,7 @@ async def test_replyToWhoHasLeft_isPaidAndDropped_andNothingOfItIsKept(parts: Pa
     node = await parts.node(entry)
     node.link(Side.PAYER, mix3)
     block, _ = parts.block(b"passing!" + b"number 1")
-    (acks,) = await node.hear(Side.PAYER, mix3, last_frame(parts, use_surb(block, bytes(2056)).packet))
+    (acks,) = await node.hear(Side.PAYER, mix3, parts.last_frame(use_surb(block, bytes(2056)).packet))
     assert isinstance(acks, frames.Acks)
     assert node.drops("passing_gone") == 1
     assert node.mailboxes.counts == (0, 0)
@@ -158,17 +150,8 @@ async def test_packetOfAKindThatThereIsNot_isDropped(parts: Parts) -> None:
     *_, mix3, mailbox = parts.path()
     node = await parts.node(mailbox)
     node.link(Side.PAYER, mix3)
-    await node.hear(Side.PAYER, mix3, last_frame(parts, parts.packet(kind=77).packet))
+    await node.hear(Side.PAYER, mix3, parts.last_frame(parts.packet(kind=77).packet))
     assert node.drops("wrong_kind") == 1
-
-
-def last_frame(parts: Parts, packet: bytes) -> frames.Packet:
-    """What arrives at the mailbox of a packet along the usual path."""
-    for layer, relay in enumerate(parts.path()[1:4], start=1):
-        peeled = opened(parts, packet, relay, layer)
-        assert isinstance(peeled, Forward)
-        packet, lock, hint = peeled.packet, peeled.next_lock, long_form(peeled.next_hint)
-    return frames.Packet(1, EPOCH, lock, hint, 1, packet)
 
 
 # ---------------------------------------------------------------------- what is refused
@@ -298,7 +281,7 @@ async def test_changedPayload_isMalformedAtTheMailbox(parts: Parts) -> None:
     *_, mix3, mailbox = parts.path()
     node = await parts.node(mailbox)
     node.link(Side.PAYER, mix3)
-    sent = last_frame(parts, changed(parts.packet().packet, 2449))
+    sent = parts.last_frame(changed(parts.packet().packet, 2449))
     assert reasons(await node.hear(Side.PAYER, mix3, sent)) == ["malformed"]
 
 
@@ -484,7 +467,7 @@ async def test_ackOfATicketOfAnEarlierRun_answersNobodyElse(parts: Parts, entry:
     submit(parts, entry)
     await entry.written()
     (old,) = entry.wires[Side.PAYEE][mix1].take()
-    old_ack = opened(parts, old.packet, mix1, 1).ack
+    old_ack = parts.opened(old.packet, mix1, 1).ack
     again = await parts.restart(entry.me)
     again.link(Side.PAYEE, mix1)
     future, ack = submit(parts, again)
