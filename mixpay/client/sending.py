@@ -1,6 +1,6 @@
 """Sending one message: the edge around `mixpay.client.sender`, which has the rules of pace and repetition.
 
-    chain ▶ pass ▶ directory, checked ▶ entry ▶ packet after packet ▶ acks, checked ▶ report
+    entry (`mixpay.client.session`) ▶ packet after packet ▶ acks, checked ▶ report
 
 What is known of the packets' ways stays in memory and ends with the message.
 """
@@ -17,19 +17,16 @@ import aiohttp
 
 from mixpay import envelope
 from mixpay.address import Address, UnusableAddress
-from mixpay.client.directories import WITNESSES, ForgedDirectory, collect
 from mixpay.client.entry import EntryLink
-from mixpay.client.errors import NotSent, RelayRefused, RelayUnavailable
+from mixpay.client.errors import NotSent, RelayUnavailable
 from mixpay.client.profile import Profile
 from mixpay.client.report import Report
 from mixpay.client.route import Packed, Packer
 from mixpay.client.sender import ChangeEntry, Finished, GivenUp, Sender, Transmit, Wait
+from mixpay.client.session import Session
 from mixpay.client.wallet import CAMPAIGN_LIMIT, LAG_SECONDS, Wallet
-from mixpay.crypto import uniform
-from mixpay.directory import Directory
 from mixpay.network import NetworkView
-from mixpay.passes import KIND_ENTRY, PassExhausted
-from mixpay.snapshot import RelayRecord, Snapshot
+from mixpay.passes import PassExhausted
 from mixpay.types import Random, RelayId
 from mixpay.wire.client import Down, DownStatus
 
@@ -76,14 +73,12 @@ class Sending:
         leaving: Leaving = lambda _fragment, _packed: None,
         avoided: Collection[RelayId] = (),
     ) -> None:
-        self._http, self._view, self._wallet, self._random = http, view, wallet, random
+        self._session = Session(http, view, wallet, random, tell)
+        self._view, self._wallet, self._random = view, wallet, random
         self._receiver, self._profile, self._tell, self._progress = receiver, profile, tell, progress
         self._leaving, self._avoided = leaving, avoided
         self.report = Report(b"", 0)
         """What it took so far, if it fails too."""
-        self._directory: Directory | None = None
-        self._two_faced: set[RelayId] = set()
-        """Relays found to have signed two keys, whoever is the entry."""
         self._link: EntryLink | None = None
         self._packer: Packer | None = None
         self._listener: asyncio.Task[None] | None = None
@@ -193,55 +188,20 @@ class Sending:
 
     async def _enter(self) -> None:
         """Find an entry that answers, and be ready to send through it."""
-        while self._link is None:
-            drawn = await self._wallet.draw(KIND_ENTRY)
-            epoch = self._view.epoch
-            try:
-                self._directory = await self._know(drawn.relay)
-                self._link = await EntryLink.open(self._http, self._wallet, drawn, self._random(8))
-            except RelayRefused as error:
-                await self._wallet.refused(drawn, error.reason)
-            except ForgedDirectory as error:
-                self._wallet.condemn(drawn, str(error))
-            except RelayUnavailable as error:
-                self._wallet.set_aside(drawn, str(error))
-            else:
-                layers, context = self._view.layers(epoch), self._view.key_context(epoch)
-                ends = drawn.relay.id, self._receiver
-                self._packer = Packer(self._directory, layers, context, *ends, self._profile)
-                for relay in self._avoided:
-                    self._packer.avoid(relay)
-                self._listener = asyncio.create_task(self._listen(self._link))
+        entered = await self._session.enter(self._check_receiver)
+        self._link = entered.link
+        ends = entered.relay, self._receiver
+        self._packer = Packer(entered.directory, entered.layers, entered.context, *ends, self._profile)
+        for relay in self._avoided:
+            self._packer.avoid(relay)
+        self._listener = asyncio.create_task(self._listen(self._link))
 
-    async def _know(self, entry: RelayRecord) -> Directory:
-        """The directory of the epoch: once for all entries.
-
-        Raises ForgedDirectory if the entry itself is a relay that nobody should use, UnusableAddress if
-        the receiver's is.
-        """
-        snapshot = self._view.snapshot(self._view.epoch)
-        known = self._directory
-        if known is None or known.snapshot != snapshot:
-            known = await self._collect(entry, snapshot)
-        two_faced = self._two_faced | self._view.condemned.keys()
-        if entry.id in two_faced:
-            raise ForgedDirectory(f"relay {entry.id} signed two packet keys for one epoch")
+    def _check_receiver(self, two_faced: frozenset[RelayId]) -> None:
         if self._receiver.relay in two_faced:
             raise UnusableAddress(
                 f"relay {self._receiver.relay}, which keeps the receiver's mailbox, signed two packet keys "
                 "to tell users apart: ask the receiver for a new address"
             )
-        trusted = {relay: said for relay, said in known.descriptors.items() if relay not in two_faced}
-        return Directory(snapshot, trusted, known.equivocations)
-
-    async def _collect(self, entry: RelayRecord, snapshot: Snapshot) -> Directory:
-        others = [relay for relay in snapshot.relays if relay.id != entry.id]
-        witnesses = [others.pop(uniform.below(len(others), self._random)) for _ in others[:WITNESSES]]
-        found = await collect(self._http, snapshot, self._view.registry_domain, entry, witnesses)
-        for relay in found.equivocations:
-            self._two_faced.add(relay)
-            self._tell(f"relay {relay} signed two packet keys to tell users apart: it is not used")
-        return found
 
     async def _change(self, reason: str) -> None:
         await self._drain()
