@@ -27,7 +27,7 @@ from mixpay.client.errors import RelayRefused, RelayUnavailable
 from mixpay.client.identity import Identity
 from mixpay.client.issuer import Issuer
 from mixpay.client.relays import MailboxSocket
-from mixpay.client.route import Packed, Packer
+from mixpay.client.route import Packed, Packer, Paths
 from mixpay.client.wallet import DrawnPass, NoPass, Ticks, Wallet
 from mixpay.directory import Directory
 from mixpay.envelope import EnvelopeError, Kind, Message
@@ -160,8 +160,8 @@ class Users:
         if self._directory is None:
             raise RuntimeError("there is no directory yet")
         view, profile = self.client.view, self.client.profile
-        context = view.layers(view.epoch), view.key_context(view.epoch)
-        return [Packer(self._directory, *context, entry, address, profile) for address in self.addresses]
+        paths = Paths(self._directory, view.layers(view.epoch), view.key_context(view.epoch), profile)
+        return [Packer(paths, entry, address) for address in self.addresses]
 
     def gap(self) -> float:
         """Seconds to a user's next packet."""

@@ -33,31 +33,70 @@ class Packed:
     built: Built
 
 
-class Packer:
-    """Makes packets from one entry to one address in one epoch.
+class Paths:
+    """Fresh paths in the epoch of a directory, each mix with a fresh delay.
 
-    `layers` and `context` are those of the directory's epoch. Raises UnusableAddress if the mailbox's relay
-    is not in the directory, NoPath if it has published no key for the epoch.
+    `layers` and `context` are those of the directory's epoch.
     """
 
     def __init__(
-        self,
-        directory: Directory,
-        layers: TermLayers,
-        context: KeyContext,
-        entry: RelayId,
-        receiver: Address,
-        profile: Profile,
+        self, directory: Directory, layers: TermLayers, context: KeyContext, profile: Profile
     ) -> None:
-        self._directory, self._layers, self._context = directory, layers, context
-        self._entry, self._receiver, self._profile = entry, receiver, profile
+        self.directory, self.context = directory, context
+        self._layers, self._profile = layers, profile
         self._avoided: set[RelayId] = set()
-        if directory.snapshot.by_id(receiver.relay) is None:
+
+    @property
+    def epoch(self) -> Epoch:
+        """The epoch whose packet keys are used."""
+        return self.directory.snapshot.epoch
+
+    def draw(self, start: RelayId, end: RelayId, random: Random) -> tuple[Path, list[Hop], Hop]:
+        """Three mixes between two relays, as hops, and the last relay as the end of the path.
+
+        Raises NoPath if there are none, or the last relay has no packet key.
+        """
+        if end not in self.directory.descriptors:
+            raise NoPath(f"relay {end} is down: try again later")
+        mixes = self._mixes(start, end, random)
+        hops = [Hop(mix, self._key(mix), mix_delay(self._profile, random)) for mix in mixes]
+        return mixes, hops, Hop(end, self._key(end), 0)
+
+    def avoid(self, mix: RelayId) -> None:
+        """Draw paths without this relay, if there are others."""
+        self._avoided.add(mix)
+
+    def _mixes(self, start: RelayId, end: RelayId, random: Random) -> Path:
+        try:
+            return self._layers.draw_path(start, end, self._usable, random)
+        except PathError as error:
+            if not self._avoided:
+                raise NoPath(f"no path leads to relay {end}: {error}") from None
+            self._avoided.clear()
+            return self._mixes(start, end, random)
+
+    def _usable(self, relay: RelayId) -> bool:
+        return relay in self.directory.descriptors and relay not in self._avoided
+
+    def _key(self, relay: RelayId) -> bytes:
+        return self.directory.descriptors[relay].packet_key
+
+
+class Packer:
+    """Makes packets from one entry to one address in one epoch.
+
+    Raises UnusableAddress if the mailbox's relay is not in the directory, NoPath if it has published no key
+    for the epoch.
+    """
+
+    def __init__(self, paths: Paths, entry: RelayId, receiver: Address) -> None:
+        self._paths, self._entry, self._receiver = paths, entry, receiver
+        if paths.directory.snapshot.by_id(receiver.relay) is None:
             raise UnusableAddress(
                 f"relay {receiver.relay} of this address is not in the network any more: "
                 "ask the receiver for a new address"
             )
-        if receiver.relay not in directory.descriptors:
+        if receiver.relay not in paths.directory.descriptors:
             raise NoPath(
                 f"relay {receiver.relay}, which keeps the receiver's mailbox, is down: try again later"
             )
@@ -65,37 +104,34 @@ class Packer:
     @property
     def epoch(self) -> Epoch:
         """The epoch whose packet keys are used."""
-        return self._directory.snapshot.epoch
+        return self._paths.epoch
 
     def pack(self, fragment: envelope.Fragment, random: Random) -> Packed:
         """A new packet for a fragment.
 
         Raises NoPath, UnusableAddress (nothing can be sealed to it).
         """
-        mixes = self._draw(random)
-        hops = [Hop(mix, self._key(mix), mix_delay(self._profile, random)) for mix in mixes]
-        mailbox = Hop(self._receiver.relay, self._key(self._receiver.relay), 0)
         sealed = envelope.seal(fragment, self._receiver, random)
         mailbox_id = self._receiver.mailbox_id
-        built = packet.build(self._context, hops, mailbox, mailbox_id, packet.KIND_MESSAGE, sealed, random)
-        return Packed(self._entry, mixes, mailbox.relay, self.epoch, built)
+        return packed(
+            self._paths, self._entry, self._receiver.relay, mailbox_id, packet.KIND_MESSAGE, sealed, random
+        )
 
     def avoid(self, mix: RelayId) -> None:
         """Draw paths without this relay, if there are others."""
-        self._avoided.add(mix)
+        self._paths.avoid(mix)
 
-    def _draw(self, random: Random) -> Path:
-        ends = self._entry, self._receiver.relay
-        try:
-            return self._layers.draw_path(*ends, self._usable, random)
-        except PathError as error:
-            if not self._avoided:
-                raise NoPath(f"no path leads to the receiver: {error}") from None
-            self._avoided.clear()
-            return self._draw(random)
 
-    def _usable(self, relay: RelayId) -> bool:
-        return relay in self._directory.descriptors and relay not in self._avoided
-
-    def _key(self, relay: RelayId) -> bytes:
-        return self._directory.descriptors[relay].packet_key
+def packed(
+    paths: Paths,
+    entry: RelayId,
+    end: RelayId,
+    mailbox_id: bytes,
+    kind: int,
+    user_data: bytes,
+    random: Random,
+) -> Packed:
+    """A packet through three mixes, for a mailbox (16 bytes) at the relay `end`. Raises NoPath."""
+    mixes, hops, last = paths.draw(entry, end, random)
+    built = packet.build(paths.context, hops, last, mailbox_id, kind, user_data, random)
+    return Packed(entry, mixes, end, paths.epoch, built)

@@ -190,8 +190,7 @@ class Sending:
         """Find an entry that answers, and be ready to send through it."""
         entered = await self._session.enter(self._check_receiver)
         self._link = entered.link
-        ends = entered.relay, self._receiver
-        self._packer = Packer(entered.directory, entered.layers, entered.context, *ends, self._profile)
+        self._packer = Packer(entered.paths(self._profile), entered.relay, self._receiver)
         for relay in self._avoided:
             self._packer.avoid(relay)
         self._listener = asyncio.create_task(self._listen(self._link))

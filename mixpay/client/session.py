@@ -15,6 +15,8 @@ import aiohttp
 from mixpay.client.directories import WITNESSES, ForgedDirectory, collect
 from mixpay.client.entry import EntryLink
 from mixpay.client.errors import RelayRefused, RelayUnavailable
+from mixpay.client.profile import Profile
+from mixpay.client.route import Paths
 from mixpay.client.wallet import DrawnPass, Wallet
 from mixpay.crypto import uniform
 from mixpay.directory import Directory
@@ -30,13 +32,20 @@ PASSING_SIZE = 8
 
 
 class Entered:
-    """An entry that has taken our pass, and what packets through it need: all of one epoch."""
+    """An entry that has taken our pass, and what leads on from it, all of one epoch.
+
+    `passing`: the first bytes of our passing mailboxes there.
+    """
 
     def __init__(
         self, link: EntryLink, passing: bytes, directory: Directory, layers: TermLayers, context: KeyContext
     ) -> None:
         self.link, self.passing = link, passing
-        self.directory, self.layers, self.context = directory, layers, context
+        self._directory, self._layers, self._context = directory, layers, context
+
+    def paths(self, profile: Profile) -> Paths:
+        """Paths through the relays of this epoch."""
+        return Paths(self._directory, self._layers, self._context, profile)
 
     @property
     def drawn(self) -> DrawnPass:

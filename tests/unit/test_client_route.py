@@ -11,7 +11,7 @@ from mixpay import envelope, packet
 from mixpay.address import Address
 from mixpay.client.directories import merge
 from mixpay.client.profile import FAST
-from mixpay.client.route import NoPath, Packer
+from mixpay.client.route import NoPath, Packer, Paths
 from mixpay.crypto import x25519
 from mixpay.descriptors import sign_descriptor
 from mixpay.directory import Directory, Equivocation
@@ -46,7 +46,7 @@ def directory(*left_out: int) -> Directory:
 
 
 def packer(*left_out: int, receiver: Address = RECEIVER) -> Packer:
-    return Packer(directory(*left_out), LAYERS, CONTEXT, ENTRY, receiver, FAST)
+    return Packer(Paths(directory(*left_out), LAYERS, CONTEXT, FAST), ENTRY, receiver)
 
 
 def piece() -> envelope.Fragment:
@@ -89,7 +89,8 @@ def test_pack_drawsTheSamePaths_whateverRelaysSayOfTheirCapacity() -> None:
     }
     paths = []
     for offered in (plain, Directory(SNAPSHOT, tempting)):
-        packing, draws = Packer(offered, LAYERS, CONTEXT, ENTRY, RECEIVER, FAST), seeded.Random(11)  # noqa: S311
+        draws = seeded.Random(11)  # noqa: S311
+        packing = Packer(Paths(offered, LAYERS, CONTEXT, FAST), ENTRY, RECEIVER)
         paths.append([packing.pack(piece(), draws.randbytes).mixes for _ in range(60)])
     assert paths[0] == paths[1]
 
