@@ -10,9 +10,11 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
+import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from click.testing import CliRunner
 
 from examples.dapp import app
 from examples.dapp.app import Accounts, Dapp, Sealed
@@ -72,7 +74,8 @@ async def test_login_givesASession_andThatATokens(site: Site) -> None:
 
 async def test_formsOfOtherSites_areRefused(site: Site) -> None:
     elsewhere, here = {"Origin": "https://evil.example"}, {"Origin": str(site.dapp.make_url("")).rstrip("/")}
-    assert await site.log_in(headers=elsewhere) == 403
+    for origin in (elsewhere["Origin"], "null", "", "http://[x", f"{here['Origin']}.evil.example"):
+        assert await site.log_in(headers={"Origin": origin}) == 403
     assert await site.log_in(headers=here) == 303
     assert (await site.post("/token", headers=elsewhere))[0] == 403
 
@@ -82,6 +85,32 @@ async def test_names_areShownAsText(site: Site) -> None:
     assert await site.log_in(name="<script>") == 303
     async with site.http.get(site.dapp.make_url("/")) as page:
         assert "Hello, &lt;script&gt;" in await page.text()
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (FORM, b"name=\xff&password=%ed%a0%80%00"),
+        (f"{FORM}; charset=utf-7", b"name=+2AA-"),
+        (f"{FORM}; charset=nonsense", b"name=alice"),
+        ("multipart/form-data", b"--x"),
+        ("multipart/form-data; boundary=x", b"--x\r\nnonsense"),
+    ],
+)
+async def test_formThatIsNone_isAWrongPassword(site: Site, kind: str, body: bytes) -> None:
+    assert (await site.post("/login", data=body, headers={"Content-Type": kind}))[0] == 403
+
+
+def test_secretThatIsMissing_orTooShort_isSaid(tmp_path: Path) -> None:
+    words = ["serve", "--folder", str(tmp_path / "dapp"), "--sponsor", "http://127.0.0.1:9", "--secret-file"]
+    path = tmp_path / "secret"
+    assert "does not exist" in CliRunner().invoke(app.main, [*words, str(path)]).output
+    path.write_text("short")
+    path.chmod(0o600)
+    assert "is shorter than" in CliRunner().invoke(app.main, [*words, str(path)]).output
 
 
 def test_passwordsAreNotKept_andKeysAreTheOwners(tmp_path: Path) -> None:
