@@ -21,8 +21,8 @@ from abuse.caps import cap_after, loaded
 from abuse.commons import dollars
 from abuse.draws import Issuer
 from abuse.farm import Farm
-from abuse.figures import around, at_most
-from abuse.findings import claims
+from abuse.figures import Scenario, around, at_most
+from abuse.findings import claims, row
 from abuse.load import Load, honest_load
 from abuse.market import PAYERS, Market
 from abuse.money import ENTRY, MAILBOX, MIX1, NOBODY, Tally, incomes
@@ -60,6 +60,12 @@ def farm(market: Market) -> Farm:
 @pytest.fixture(scope="module")
 def load(market: Market) -> Load:
     return honest_load(market, all_entries(market, 2), dice())
+
+
+@pytest.fixture(scope="module")
+def large() -> Market:
+    """Layers of more than 256 mixes: each serves some mailboxes, and sends to some of the next layer."""
+    return Market(1_800, seed=2)
 
 
 # ---------------------------------------------------------------------- money
@@ -193,6 +199,75 @@ def test_farm_ofOneRelay_hasTheMailboxOfEveryPacket(market: Market, load: Load) 
     assert tally.farmer / tally.pool > 0.19
 
 
+def first_place(market: Market, own: frozenset[RelayId], entry: RelayId) -> int:
+    """The earliest place of a farmer's relay on any path from an entry, by looking at all of them."""
+    reached = {entry}
+    for place in (ENTRY, *PAYERS[1:], Role.MIX3):
+        if reached & own:
+            return int(place)
+        if place < Role.MIX3:
+            reached = {hop for relay in reached for hop in market.next_hops(relay, Role(place))}
+    return MAILBOX if reached & market.before_mailboxes(own) else NOBODY
+
+
+def test_farm_withoutCaps_meetsItsFirstRelayAsEarlyAsThePathsAllow(large: Market) -> None:
+    places = Counter[int]()
+    for layer in (1, 2, 3):
+        lone = Farm(large, frozenset({large.layers.members(layer)[0]}))
+        for entry in [record.id for record in large.snapshot.relays[:12]]:
+            (place,) = [n for n, ticks in enumerate(lone.without_caps({entry: 1}).ticks) if ticks]
+            assert place == first_place(large, lone.own, entry)
+            places[place] += 1
+    assert len(places) >= 3
+
+
+def test_farm_ofOneRelay_ofALargeNetwork_hasFewMixesBeforeItsMailbox_andGoesThere(large: Market) -> None:
+    lone = Farm(large, large.owned(1 / 1_800))
+    nothing = honest_load(large, {}, dice())
+    tally = lone.with_caps(all_entries(large), nothing).tally
+    even = len(large.before_mailboxes(lone.own)) / len(large.layers.members(3))
+    assert even < 0.5
+    assert 1.2 * even < tally.ticks[MAILBOX] / (1_800 * TICKS) < 1
+    assert tally.ticks[NOBODY] > 0, "caps bound what goes to those few"
+
+
+def test_farm_takesTheBetterOfItsWays(large: Market, market: Market, farm: Farm, load: Load) -> None:
+    better = set()
+    lone, nothing = Farm(large, large.owned(1 / 1_800)), honest_load(large, {}, dice())
+    for who, drawn, beside in ((farm, all_entries(market), load), (lone, all_entries(large), nothing)):
+        tries = (who._with_caps(drawn, beside, even=even, each_pass=False) for even in (False, True))
+        ways = [sent.tally.farmer for sent in tries]
+        assert who.with_caps(drawn, beside).tally.farmer == max(ways)
+        better.add(ways.index(max(ways)))
+    assert 0 in better
+
+
+@pytest.mark.parametrize("even", [False, True])
+def test_farm_sendsToOthersWithinTheirCaps_too(market: Market, farm: Farm, load: Load, even: bool) -> None:
+    payer = next(relay for relay in market.payers(Role.MIX1) if relay not in farm.own)
+    hops, counts = market.next_hops(payer, Role.MIX1), load.of(payer, Role.MIX1)
+    packets, onward = 5 * TICKS, Counter[RelayId]()
+    taken = farm._share_out(Role.MIX1, payer, counts, packets, packets, onward, even=even)
+    assert taken + onward.total() == packets
+    assert not farm.own & set(onward)
+    cap = cap_after(len(hops), sum(counts) + packets)
+    assert all(count + onward[hop] <= cap for hop, count in zip(hops, counts, strict=True) if onward[hop])
+
+
+def test_honestLoad_isSentOnByWhoeverGotIt(market: Market, load: Load) -> None:
+    sent = [sum(sum(load.of(payer, role)) for payer in market.payers(role)) for role in PAYERS]
+    assert sent == pytest.approx([300 * TICKS] * 3, rel=0.01)
+
+
+def test_row_countsWhatAFarmersRelaysEarnHonestly() -> None:
+    """A tenth of the relays carry a tenth; of a hundred fake passes nothing is theirs."""
+    tally = Tally()
+    tally.add(NOBODY, 100 * TICKS)
+    found = row(0.1, Scenario("half is fake", 1, 1), "c", users=100, passes=100, tally=tally)
+    assert (found["share"], found["over_stake"]) == (0, 0)
+    assert found["income_over_stake"] == pytest.approx(0.5)
+
+
 def test_farm_isALargerPartOfALargerFarm(market: Market, farm: Farm) -> None:
     assert market.owned(0.05) < farm.own
     assert len(farm.own) == 30
@@ -231,9 +306,7 @@ def test_farm_eachPassCapped_hasNoMoreThanItsCapFromAnEntry(market: Market, farm
             assert taken <= len(own) * cap_after(len(own) + len(others), TICKS)
 
 
-def test_popularMailbox_isRefused_whereFewMixesServeIt() -> None:
-    """A layer of more than 256 mixes, each with a coin for every mailbox."""
-    large = Market(1_800, seed=2)
+def test_popularMailbox_isRefused_whereFewMixesServeIt(large: Market) -> None:
     last = honest.LastMixes(large, large.layers.members(2)[0])
     assert last.offer(100_000, 0.0, dice()).refused == 0
     assert last.offer(100_000, 1.0, dice()).refused > 10_000
@@ -374,6 +447,18 @@ def test_page_takesOfEachFarmerItsBestTraffic(about: dict[str, Any]) -> None:
     (row,) = re.findall(r"^\| \(c\) entry drawn, flow caps \| (.*) \|$", render(about), re.MULTILINE)
     taken = [float(cell) for cell in row.split(" | ")]
     assert taken == [round(100 * part, 1) for part in about["prices"]["shares"].values()]
+
+
+def test_volumes_areBesideTheMostHonestUsers(about: dict[str, Any]) -> None:
+    capped = [one for one in about["takes"] if one["scheme"] == "c"]
+    users = max(one["users"] for one in capped)
+    sold = [one for one in about["prices"]["volumes"] if one["passes"]]
+    assert sold
+    for one in sold:
+        fits = {"users": users, "passes": one["passes"], "stake": one["stake"]}
+        (taken,) = [take["farmer"] for take in capped if fits.items() <= take.items()]
+        assert one["tokens"] == price.tokens(taken)
+        assert one["profit"] == pytest.approx(one["tokens"] - one["account"] * one["passes"])
 
 
 def test_pageAndOutput_sayWhatWorkCosts_andWhatTimesGiveAway(about: dict[str, Any]) -> None:
