@@ -23,7 +23,7 @@ Of it a farmer with {least} of the network's stake takes {least_share:.0f} % at 
   gets bring: [look yours up](#advice-how-many-passes-for-an-account).
 - **`periodCap`** of the campaign: all farmers together take no more in an epoch, and never more than the budget. Set it to what you
   can lose. (`relayCap` bounds what one entry is paid; a farmer's mixes are paid by others' entries.) Where there are no accounts,
-  only [work](#the-commons-passes-for-a-proof-of-work), it is all that there is.
+  only [work](#the-commons-passes-for-a-proof-of-work), this and the policy's own limits are all that there is.
 
 ## What a farmer takes
 
