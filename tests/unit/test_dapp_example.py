@@ -18,11 +18,12 @@ from click.testing import CliRunner
 
 from examples.dapp import app
 from examples.dapp.app import Accounts, Dapp, Sealed
+from mixpay.demo.ports import free_ports
 from mixpay.sponsor import api
 from mixpay.sponsor.policies.callback import SIGNATURE_HEADER, Question, signature_of
 
 SECRET, KEY, PASSWORD = b"s" * 32, "the key", "correct horse"
-SIGN = api.SignRequest(1, 7, b"\1" * 256, "api-key")
+SIGN = api.SignRequest(1, 7, b"\1" * 256, "whatever")
 
 
 class Site:
@@ -102,6 +103,10 @@ FORM = "application/x-www-form-urlencoded"
 )
 async def test_formThatIsNone_isAWrongPassword(site: Site, kind: str, body: bytes) -> None:
     assert (await site.post("/login", data=body, headers={"Content-Type": kind}))[0] == 403
+
+
+async def test_bodiesThatNobodyNeeds_areNotRead(site: Site) -> None:
+    assert (await site.post("/login", data=b"name=" + bytes(1 << 17)))[0] == 413
 
 
 def test_secretThatIsMissing_orTooShort_isSaid(tmp_path: Path) -> None:
@@ -185,6 +190,16 @@ async def test_requests_goOnWithTheKey_insteadOfTheToken(site: Site) -> None:
     assert (asked.kind, asked.period, asked.blinded, asked.policy) == (1, 7, SIGN.blinded, "api-key")
     assert json.loads(asked.credential) == {"key": KEY, "user": "1"}
     assert token.encode() not in body
+
+
+async def test_anIssuerThatIsDown_isSaid_asTheIssuerWould(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    (port,) = free_ports(1)
+    dapp = Dapp(tmp_path, f"http://127.0.0.1:{port}", KEY, None)
+    async with TestServer(dapp.application()) as site.dapp, aiohttp.ClientSession() as site.http:
+        shown = msgspec.structs.replace(SIGN, credential=site.sealed.seal("token", "alice"))
+        status, text = await site.post(app.SIGN, data=msgspec.json.encode(shown))
+        assert (status, json.loads(text)["error"]) == (503, "policy_unavailable")
 
 
 async def test_whoHasNoToken_getsNothingAskedFor(site: Site) -> None:
