@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,8 @@ _GUESS = 800
 class Scale:
     """How long: turns of raw and issued, seconds of a slice of each, and of the run at 70 %; newcomers."""
 
-    turns: int = 5
-    seconds: float = 4.0
+    turns: int = 10
+    seconds: float = 2.0
     sustained: float = 15.0
     newcomers: int = 5
 
@@ -62,21 +62,34 @@ SHORT = Scale(1, 0.3, 0.3, 1)
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Signatures for a second of the clock, and for a second of CPU of those who sign."""
+    """Signatures for a second of the clock, and of CPU of those who sign; how busy all cores were."""
 
     per_second: float
     per_cpu: float
+    busy: float
+
+    @classmethod
+    def median(cls, rates: Sequence[Rate]) -> Rate:
+        """Of each figure by itself."""
+        return cls(*map(statistics.median, zip(*map(astuple, rates), strict=True)))
 
 
 def raw(seconds: float) -> Rate:
     """`blind_sign`, one after the other."""
     key = SecretKey.generate()
     message = bytes(1) + os.urandom(255)
-    number, began, cpu = 0, time.perf_counter(), time.process_time()
+    number, began, cpu, machine_before = 0, time.perf_counter(), time.process_time(), proc.machine_busy()
     while time.perf_counter() - began < seconds:
         blind_sign(key, message, os.urandom)
         number += 1
-    return Rate(number / (time.perf_counter() - began), number / (time.process_time() - cpu))
+    took, used = time.perf_counter() - began, time.process_time() - cpu
+    return Rate(number / took, number / used, busy_since(machine_before))
+
+
+def busy_since(before: tuple[float, float]) -> float:
+    """Share of all cores' time, since `proc.machine_busy` said this."""
+    busy, there = (now - then for now, then in zip(proc.machine_busy(), before, strict=True))
+    return busy / there if there else 0.0
 
 
 class Stand:
@@ -98,17 +111,21 @@ class Stand:
             "rate": rate,
             "warm": _WARM,
         }
-        before = [proc.cpu(issuer.pid) for issuer in self._issuers]
+        before, machine_before = self._cpu(), proc.machine_busy()
         done = self._load.order(order)
-        used = sum(proc.cpu(i.pid) - was for i, was in zip(self._issuers, before, strict=True))
+        used, busy = self._cpu() - before, busy_since(machine_before)
         if done["failed"]:
             raise BenchFailed(f"{done['failed']} of {number} requests were refused")
-        return {**done, "cpu_s": used, "cpu_ms": used / (number + _WARM) * 1e3}
+        return {**done, "busy": busy, "cpu_ms": used / (number + _WARM) * 1e3}
+
+    def _cpu(self) -> float:
+        """Seconds that the issuers and their signers have used."""
+        return sum(sum(proc.cpu_by_process(issuer.pid).values()) for issuer in self._issuers)
 
     def closed(self, seconds: float) -> Rate:
         """As many as they take."""
         done = self.run(max(int(_GUESS * len(self._issuers) * seconds), 2 * _WARM))
-        return Rate(done["answered"] / done["seconds"], 1e3 / done["cpu_ms"])
+        return Rate(done["answered"] / done["seconds"], 1e3 / done["cpu_ms"], done["busy"])
 
 
 Slice = Callable[[], Rate]
@@ -120,13 +137,7 @@ def take_turns(scale: Scale, **slices: Slice) -> dict[str, Rate]:
     for _ in range(scale.turns):
         for name, run in slices.items():
             found[name].append(run())
-    return {
-        name: Rate(
-            statistics.median(rate.per_second for rate in rates),
-            statistics.median(rate.per_cpu for rate in rates),
-        )
-        for name, rates in found.items()
-    }
+    return {name: Rate.median(rates) for name, rates in found.items()}
 
 
 def measure_one(sponsors: Sponsors, load: Ordered, scale: Scale) -> dict[str, Any]:
@@ -176,6 +187,7 @@ def measure_two(sponsors: Sponsors, load: Ordered, scale: Scale, database: str) 
         "issued_per_s_postgres": found["one"].per_second,
         "issued_per_s_two": found["two"].per_second,
         "two_over_one": found["two"].per_second / found["one"].per_second,
+        "two_machine_busy": found["two"].busy,
         "two_over_one_per_cpu": 2 * found["two"].per_cpu / found["one"].per_cpu,
         "postgres_over_raw_per_cpu": found["one"].per_cpu / found["raw"].per_cpu,
     }

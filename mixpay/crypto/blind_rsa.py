@@ -218,7 +218,7 @@ def blind_sign(key: SecretKey, blinded_message: bytes, random: Random) -> bytes:
     blinding, inverse = _blinding(public, uniform.below(public.n, random))
     p, q, dp, dq, q_inverse = key._crt
     base = message * blinding % public.n
-    root_p, root_q = _power(base % p, dp, p), _power(base % q, dq, q)
+    root_p, root_q = gmpy2.powmod_sec(base % p, dp, p), gmpy2.powmod_sec(base % q, dq, q)
     signed = (root_q + q * ((root_p - root_q) * q_inverse % p)) * inverse % public.n
     if gmpy2.powmod(signed, public.e, public.n) != message:
         raise SigningFault("a blind signature came out wrong and was not released")
@@ -290,19 +290,6 @@ def _blinding(key: PublicKey, factor: int) -> tuple[Any, Any]:
     except ZeroDivisionError:
         raise BlindRsaError("bad_blinding", "the blinding factor has no inverse") from None
     return gmpy2.powmod(factor, key.e, key.n), inverse
-
-
-def _power(base: Any, exponent: Any, modulus: Any) -> Any:
-    """A power that tells nothing by its time. Other threads go on meanwhile: it takes half a millisecond.
-
-    Short operations keep Python's lock, for to get it back costs more than they do.
-    """
-    context = gmpy2.get_context()
-    before, context.allow_release_gil = context.allow_release_gil, True
-    try:
-        return gmpy2.powmod_sec(base, exponent, modulus)
-    finally:
-        context.allow_release_gil = before
 
 
 @lru_cache(maxsize=256)

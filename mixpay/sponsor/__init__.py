@@ -51,6 +51,7 @@ rules.py      which campaign, and how a request is refused
 issuer.py     the rules of signing, without HTTP and without the chain
 redeeming.py  the rules of redeeming, likewise
 signing.py    gathers requests for signatures into batches
+signer.py     the process that signs
 service.py    HTTP around the issuer
 remote.py     the other end of it: how users and relays ask
 config.py     a sponsor's folder and settings

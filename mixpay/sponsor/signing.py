@@ -1,11 +1,10 @@
-"""Requests for signatures, gathered: counted a batch at a time on one thread, signed one by one on another.
+"""Requests for signatures, gathered: counted a batch at a time, signed one by one in a process of its own.
 
-    waiting ──counting thread──▶ admitted ──signing thread──▶ answered
+    waiting ──counting thread──▶ admitted ──signing thread──▶ signer ──▶ answered
 
 The signature is what costs, about a millisecond; everything else is kept out of its way. While some admitted
-requests wait for the signing thread, those that come are left to gather, so that one transaction counts them
-all; the next batch is counted as soon as few are left, so that the signing thread never waits for the disk.
-Its powers are computed without Python's lock, so that the event loop and the other thread go on meanwhile.
+requests wait for the signer, those that come are left to gather, so that one transaction counts them all; the
+next batch is counted as soon as few are left, so that the signer never waits for the disk.
 """
 
 from __future__ import annotations
@@ -14,21 +13,22 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from typing import TypeAlias
 
+from mixpay.crypto.blind_rsa import SecretKey, SigningFault
 from mixpay.sponsor import api
 from mixpay.sponsor.issuer import Admitted, Issuer, Wanted
 from mixpay.sponsor.rules import IssuerError
+from mixpay.sponsor.signer import Signer
 
 _BATCH = 64
 """Most requests of a transaction: it is short, and the first of them does not wait long for the last."""
 _AHEAD = 8
 """Signatures to go when the next batch is counted: about 9 ms, more than a transaction takes."""
 
-_TOGETHER = 4
-"""Signatures of a batch that are handed over at once, for waking the event loop costs as well."""
-
-_Answer = asyncio.Future[api.SignAnswer]
-_Outcome = api.SignAnswer | BaseException
+_Answer: TypeAlias = asyncio.Future[api.SignAnswer]
+_Outcome: TypeAlias = api.SignAnswer | BaseException
 
 
 class SignDesk:
@@ -37,8 +37,8 @@ class SignDesk:
     Everything but the work itself happens on the event loop.
     """
 
-    def __init__(self, issuer: Issuer, limit: int) -> None:
-        self._issuer, self._limit = issuer, limit
+    def __init__(self, issuer: Issuer, limit: int, signer: Signer | None = None) -> None:
+        self._issuer, self._limit, self._signer = issuer, limit, signer or Signer()
         self._counting_thread = ThreadPoolExecutor(1, "issuer-counting")
         self._signing_thread = ThreadPoolExecutor(1, "issuer-signing")
         self._waiting: deque[tuple[Wanted, _Answer]] = deque()
@@ -55,9 +55,10 @@ class SignDesk:
         return await answer
 
     def close(self) -> None:
-        """End the threads; what they have begun is finished first."""
+        """End the threads and the signer; what they have begun is finished first."""
         self._counting_thread.shutdown()
         self._signing_thread.shutdown()
+        self._signer.close()
 
     def _count_some(self) -> None:
         """Begin to count what has gathered, if it is time."""
@@ -92,21 +93,31 @@ class SignDesk:
 
     def _sign(self, loop: asyncio.AbstractEventLoop, batch: Sequence[tuple[_Answer, Admitted]]) -> None:
         """On the signing thread."""
-        for first in range(0, len(batch), _TOGETHER):
-            done = [(answer, self._signed(admitted)) for answer, admitted in batch[first : first + _TOGETHER]]
-            loop.call_soon_threadsafe(self._deliver, done)
+        for key, pairs in groupby(batch, key=lambda pair: pair[1].key):
+            self._sign_with(key, list(pairs), loop)
 
-    def _signed(self, admitted: Admitted) -> _Outcome:
+    def _sign_with(
+        self, key: SecretKey, batch: Sequence[tuple[_Answer, Admitted]], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        waiting = iter(batch)
         try:
-            return self._issuer.signed(admitted)
+            for signatures in self._signer.sign(key, [admitted.blinded for _, admitted in batch]):
+                done = [_signed(*next(waiting), signature) for signature in signatures]
+                loop.call_soon_threadsafe(self._deliver, done)
         except BaseException as error:  # whoever asked is told
-            return error
+            loop.call_soon_threadsafe(self._deliver, [(answer, error) for answer, _ in waiting])
 
     def _deliver(self, done: Sequence[tuple[_Answer, _Outcome]]) -> None:
         self._admitted -= len(done)
         for answer, outcome in done:
             _answer(answer, outcome)
         self._count_some()
+
+
+def _signed(answer: _Answer, admitted: Admitted, signature: bytes | SigningFault) -> tuple[_Answer, _Outcome]:
+    if isinstance(signature, SigningFault):
+        return answer, signature
+    return answer, api.SignAnswer(signature, admitted.left)
 
 
 def _answer(answer: _Answer, outcome: _Outcome) -> None:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import pytest
 
+from mixpay.crypto.blind_rsa import SecretKey, SigningFault
 from mixpay.sponsor import api
 from mixpay.sponsor.issuer import Admitted, Issuer, Wanted
 from mixpay.sponsor.policy import Identified, Quotas
 from mixpay.sponsor.rules import IssuerError
+from mixpay.sponsor.signer import Signer
 from mixpay.sponsor.signing import SignDesk
 from mixpay.sponsor.store import StoreUnavailable
 from mixpay.types import Epoch
 
 LIMIT = 40
+KEYS = {1: "key of kind 1", 2: "key of kind 2"}
+WRONG, DEADLY = ((10**9 + n).to_bytes(256, "big") for n in (1, 2))
 
 
 class Rules:
-    """An issuer that counts in batches when it may, and signs when it may."""
+    """An issuer that counts in batches when it may, and its signer, which signs when it may."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -29,6 +33,7 @@ class Rules:
         self.may_count.set()
         self.may_sign.set()
         self.trouble: BaseException | None = None
+        self.is_closed = False
 
     def admit(self, asked: Sequence[Wanted]) -> list[Admitted | IssuerError]:
         self.may_count.wait(10)
@@ -38,13 +43,22 @@ class Rules:
         return [
             IssuerError("quota_exceeded", "no more")
             if one.request.period == 0
-            else Admitted(None, one.request.blinded, one.request.period)  # type: ignore[arg-type]
+            else Admitted(cast(SecretKey, KEYS[one.request.kind]), one.request.blinded, one.request.period)
             for one in asked
         ]
 
-    def signed(self, admitted: Admitted) -> api.SignAnswer:
+    def sign(self, key: str, blinded: Sequence[bytes]) -> Iterator[list[bytes | SigningFault]]:
         self.may_sign.wait(10)
-        return api.SignAnswer(admitted.blinded, admitted.left)
+        for message in blinded:
+            if message == WRONG:
+                yield [SigningFault("it came out wrong")]
+            elif message == DEADLY:
+                raise IssuerError("busy", "the signer has died")
+            else:
+                yield [key.encode() + message]
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 @pytest.fixture
@@ -52,8 +66,12 @@ def rules() -> Rules:
     return Rules()
 
 
-def asked(period: int) -> Wanted:
-    request = api.SignRequest(1, period, period.to_bytes(256, "big"))
+def desk_of(rules: Rules) -> SignDesk:
+    return SignDesk(cast(Issuer, rules), LIMIT, cast(Signer, rules))
+
+
+def asked(period: int, kind: int = 1) -> Wanted:
+    request = api.SignRequest(kind, period, period.to_bytes(256, "big"))
     return Wanted(request, Identified("open", b"", Quotas()), Epoch(1))
 
 
@@ -62,7 +80,7 @@ def ask(desk: SignDesk, numbers: Sequence[int]) -> list[asyncio.Task[api.SignAns
 
 
 async def test_eachGetsItsOwnAnswer_andWhatComesMeanwhileIsCountedTogether(rules: Rules) -> None:
-    desk = SignDesk(cast(Issuer, rules), LIMIT)
+    desk = desk_of(rules)
     rules.may_count.clear()
     tasks = ask(desk, range(1, 31))
     await asyncio.sleep(0)
@@ -74,7 +92,7 @@ async def test_eachGetsItsOwnAnswer_andWhatComesMeanwhileIsCountedTogether(rules
 
 
 async def test_whileManyWaitForTheirSignatures_othersGather(rules: Rules) -> None:
-    desk = SignDesk(cast(Issuer, rules), LIMIT)
+    desk = desk_of(rules)
     rules.may_count.clear()
     rules.may_sign.clear()
     tasks = ask(desk, range(1, 21))
@@ -93,7 +111,7 @@ async def test_whileManyWaitForTheirSignatures_othersGather(rules: Rules) -> Non
 
 
 async def test_beyondTheLimit_isBusy_untilSomeAreAnswered(rules: Rules) -> None:
-    desk = SignDesk(cast(Issuer, rules), LIMIT)
+    desk = desk_of(rules)
     rules.may_sign.clear()
     tasks = ask(desk, range(1, LIMIT + 1))
     await asyncio.sleep(0)
@@ -112,7 +130,7 @@ async def test_beyondTheLimit_isBusy_untilSomeAreAnswered(rules: Rules) -> None:
 
 
 async def test_aRefusalIsItsOwn_andADatabasesFailureEverybodys(rules: Rules) -> None:
-    desk = SignDesk(cast(Issuer, rules), LIMIT)
+    desk = desk_of(rules)
     good, bad = await asyncio.gather(*ask(desk, [3, 0]), return_exceptions=True)
     assert isinstance(good, api.SignAnswer) and isinstance(bad, IssuerError)
     rules.trouble = StoreUnavailable("it does not answer")
@@ -123,8 +141,33 @@ async def test_aRefusalIsItsOwn_andADatabasesFailureEverybodys(rules: Rules) -> 
     desk.close()
 
 
+async def test_eachIsSignedWithItsOwnKey(rules: Rules) -> None:
+    desk = desk_of(rules)
+    wanted = [asked(number, kind) for number, kind in enumerate([1, 1, 2, 1, 2, 2], 1)]
+    answers = await asyncio.gather(*map(desk.sign, wanted))
+    for answer, one in zip(answers, wanted, strict=True):
+        assert answer.signature == KEYS[one.request.kind].encode() + one.request.blinded
+    desk.close()
+
+
+async def test_aWrongSignatureIsItsOwn_andADeadSignersTheRests(rules: Rules) -> None:
+    desk = desk_of(rules)
+    rules.may_count.clear()  # so that these are one batch
+    first = ask(desk, [1])
+    await asyncio.sleep(0)
+    tasks = ask(desk, [2, 10**9 + 1, 3, 10**9 + 2, 4, 5])
+    rules.may_count.set()
+    assert (await first[0]).left == 1
+    good, wrong, other, *rest = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(good, api.SignAnswer) and isinstance(other, api.SignAnswer)
+    assert isinstance(wrong, SigningFault)
+    assert [error.label for error in rest if isinstance(error, IssuerError)] == ["busy"] * 3
+    assert len(await asyncio.gather(*ask(desk, range(1, LIMIT + 1)))) == LIMIT  # none counts as waiting still
+    desk.close()
+
+
 async def test_close_waitsForWhatIsBegun(rules: Rules) -> None:
-    desk = SignDesk(cast(Issuer, rules), LIMIT)
+    desk = desk_of(rules)
     rules.may_sign.clear()
     tasks = ask(desk, [1, 2])
     while not rules.batches:
@@ -133,3 +176,4 @@ async def test_close_waitsForWhatIsBegun(rules: Rules) -> None:
     assert (await tasks[0]).left == 1
     await asyncio.gather(*tasks)
     await asyncio.to_thread(desk.close)
+    assert rules.is_closed
