@@ -97,7 +97,7 @@ bench: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what a packet costs, layer by l
 bench-issuer: $(READY) ## passes an issuer signs a second, beside raw signatures; SHORT=1; writes reports/issuer.json
 	@python -m bench.issuer $(if $(SHORT),--short)
 
-abuse: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what farming a sponsor's passes brings; SEED=1, N=short: a small registry; writes reports/abuse.json, with WRITE=1 docs/abuse.md
+abuse: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what farming a sponsor's passes brings; SEED=1, STRICT=1, N=short: a small registry; writes reports/abuse.json, with WRITE=1 docs/abuse.md
 	@python -m abuse $(if $(filter short,$(N)),--short) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write) $(if $(STRICT),--strict)
 
 test-e2e: $(READY) ## real processes on a local chain, end to end

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from abuse import commons, price
-from abuse.findings import CAPPED
+from abuse.findings import ABOUT, CAPPED
 from abuse.money import PLACES
 from abuse.tables import by_scheme, mended, percent, rule, share, table
 
@@ -108,15 +108,8 @@ def detail(about: Mapping[str, Any]) -> str:
     )
 
 
-def figure(one: Mapping[str, Any]) -> str:
-    """That of a claim, as text; empty if it has none."""
-    if one["figure"] is None:
-        return ""
-    return f"{one['figure']:.1f} ×" if one["figure"] > 0.1 else f"at most {one['figure']:.1e}"
-
-
 def _claim(one: Mapping[str, Any]) -> tuple[str, ...]:
-    return one["claim"], "holds" if one["holds"] else "**does not hold**", figure(one)
+    return one["claim"], "holds" if one["holds"] else "**does not hold**", one["figure"]
 
 
 def _account(one: Mapping[str, Any]) -> tuple[str, ...]:
@@ -137,12 +130,12 @@ def _volume(one: Mapping[str, Any]) -> str:
 def _verdict(capped: list[Mapping[str, Any]]) -> str:
     """Why a farmer has more than its share, in figures, or that it has not."""
     small = capped[-len({one["stake"] for one in capped})]
-    if max(one["over_stake"] for one in capped) < 2:
+    if max(one["over_stake"] for one in capped) <= ABOUT:
         return "A farmer's part of its passes is about its part of the stake."
     return (
         "A farmer gets several times its share, for three reasons:\n\n"
-        "- *The mailbox.* It is the receiver's choice, so fake packets end at one of the farmer's, and bring a fifth of their price\n"
-        f"  whatever the stake: {percent(small['stake'])} of the stake takes {100 * small['share']:.1f} % of its passes, "
+        "- *The mailbox.* It is the receiver's choice, so fake packets end at one of the farmer's, and bring up to a fifth of their\n"
+        f"  price however small the stake: {percent(small['stake'])} of the stake takes {100 * small['share']:.1f} % of its passes, "
         f"{100 * small['by_place']['mailbox'] / small['pool']:.1f} points of it so ({small['scenario']}).\n"
         "- *The first of its relays keeps the rest.* Caps that were exact would still leave a small farmer (5 + 4 + 3 + 2) hop prices × its\n"
         "  share, and not 5 ×.\n"

@@ -1,4 +1,4 @@
-"""What follows from the sums: shares, prices of accounts and of work, and what the design says of them."""
+"""What follows from the sums: shares, prices of accounts and of work, and which expectations hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ CHOSEN, DRAWN, CAPPED, EACH_PASS = "a", "b", "c", "d"
 SCHEMES = {CHOSEN: "entry chosen", DRAWN: "entry drawn", CAPPED: "entry drawn, flow caps"}
 WHAT_IF = {EACH_PASS: "and a cap on each pass"}
 """Not what Mixpay does."""
-
 
 
 def lost_part(loss: honest.Loss) -> dict[str, Any]:
@@ -98,19 +97,37 @@ def _volume(takes: list[dict[str, Any]], stake: float, account: float) -> tuple[
 
 
 def claims(
-    takes: list[dict[str, Any]], lost: Mapping[str, Any], draws: Mapping[str, Any]
+    takes: list[dict[str, Any]],
+    lost: Mapping[str, Any],
+    draws: Mapping[str, Any],
+    checks: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """What the design says, and whether it is so here."""
+    """What one would expect, whether the design says so (`designed`), and whether it is so here."""
     capped = [one for one in takes if one["scheme"] == CAPPED]
     per_pass = max(one["over_stake"] for one in capped)
     income = max(one["income_over_stake"] for one in capped)
     signed = draws["signed"]
     inside = all(_plausible(one["own"], signed, float(stake)) for stake, one in draws["own"].items())
     return [
-        _claim("a pass draws a farmer's relay as often as its share of the stake", inside, None),
-        _claim("a farmer takes at most about its share of a pass", per_pass <= ABOUT, per_pass),
-        _claim("a farmer's relays earn little more than their share of the stake", income <= ABOUT, income),
-        _claim("uniform users never meet a cap", lost["refused"] == 0, lost["at_most"]),
+        _claim("a pass draws a farmer's relay as often as its share of the stake", inside, "", designed=True),
+        _claim("a farmer takes at most about its share of a pass", per_pass <= ABOUT, f"{per_pass:.1f} ×"),
+        _claim(
+            "a farmer's relays earn little more than their share of the stake",
+            income <= ABOUT,
+            f"{income:.1f} ×",
+        ),
+        _claim(
+            "uniform users never meet a cap",
+            lost["refused"] == 0,
+            f"at most {lost['at_most']:.1e}",
+            designed=True,
+        ),
+        _claim(
+            "relays let through, packet by packet, what is reckoned here in bulk",
+            all(one["holds"] for one in checks),
+            f"{len(checks)} relays",
+            designed=True,
+        ),
     ]
 
 
@@ -123,5 +140,5 @@ def _plausible(hits: int, tries: int, chance: float) -> bool:
     return abs(hits - tries * chance) <= 4 * sqrt(tries * chance * (1 - chance)) + 1
 
 
-def _claim(text: str, holds: bool, figure: float | None) -> dict[str, Any]:
-    return {"claim": text, "holds": holds, "figure": figure}
+def _claim(text: str, holds: bool, figure: str, *, designed: bool = False) -> dict[str, Any]:
+    return {"claim": text, "designed": designed, "holds": holds, "figure": figure}

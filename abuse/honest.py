@@ -126,8 +126,10 @@ class LastMixes:
         return offer(FlowMeter(len(self.hops)), draw, packets)
 
 
-SPITED = 0.35
-"""Part of an entry's next hops that one fake packet for each honest one can keep full."""
+SPITED = 0.55
+"""Part of an entry's next hops that is attacked. One fake packet for each honest one keeps so many full,
+about: the caps are 5/4 of a fair share, so 5/4 · s · (2 - s) = 1. More of them cost no more packets.
+"""
 
 
 def spite(hops: Sequence[RelayId], packets: int, dice: Random) -> Loss:

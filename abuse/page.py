@@ -7,7 +7,7 @@ from typing import Any
 
 from abuse import price
 from abuse.commons import commons, times
-from abuse.detail import detail, figure
+from abuse.detail import detail
 from abuse.findings import CAPPED, SCHEMES, WHAT_IF
 from abuse.tables import percent, rule, share, table, worst
 from mixpay.parameters import PRODUCTION
@@ -21,9 +21,9 @@ Of it a farmer with {least} of the network's stake takes {least_share:.0f} % at 
 
 - **Quotas and the price of an account.** Farming stops paying where an account costs more than all passes that it ever
   gets bring: [look yours up](#advice-how-many-passes-for-an-account).
-- **`periodCap` and `relayCap`** of the campaign: nobody takes more of an epoch, or by one relay, whatever it farms, and never
-  more than the budget. Set them to what you can lose. Where there are no accounts, only [work](#the-commons-passes-for-a-proof-of-work),
-  they are all that there is.
+- **`periodCap`** of the campaign: all farmers together take no more in an epoch, and never more than the budget. Set it to what you
+  can lose. (`relayCap` bounds what one entry is paid; a farmer's mixes are paid by others' entries.) Where there are no accounts,
+  only [work](#the-commons-passes-for-a-proof-of-work), this and the policy's own limits are all that there is.
 
 ## What a farmer takes
 
@@ -116,8 +116,7 @@ def lines(about: Mapping[str, Any]) -> Iterator[str]:
     honest = about["honest"]
     yield f"uniform packets refused: {honest['refused']} of {honest['offered']:,}, at most {honest['at_most']:.1e}"
     for one in about["claims"]:
-        text = figure(one)
-        yield f"{'holds' if one['holds'] else 'DOES NOT HOLD'}: {one['claim']}{': ' if text else ''}{text}"
+        yield ": ".join(filter(None, ("holds" if one["holds"] else "DOES NOT HOLD", one["claim"], one["figure"])))
 
 
 def _work_and_times(about: Mapping[str, Any]) -> Iterator[str]:
@@ -159,7 +158,7 @@ def render(about: Mapping[str, Any]) -> str:
         ),
         tokens=" | ".join(f"{one['tokens_per_pass']:.3f}" for one in best),
         checked=len(checks),
-        agreed=sum(abs(one["bulk"] - one["one_by_one"]) <= 2 * one["hops"] for one in checks),
+        agreed=sum(one["holds"] for one in checks),
         bytes=about["ticks"] * 2_600 / 1e6,
         commons=commons(about["prices"]["work"]),
         times=times(about),

@@ -70,7 +70,7 @@ class Study:
             "honest": lost,
             "times": [asdict(one) for one in times],
             "prices": prices(takes),
-            "claims": claims(takes, lost, draws),
+            "claims": claims(takes, lost, draws, checks),
             "seconds": round(time.process_time() - began, 1),
         }
 
@@ -122,7 +122,10 @@ class Study:
                     for scheme, tally in found.tallies.items()
                 ]
                 if scenario.fakes <= 1:
-                    checks += map(asdict, self._check(farm, load, found.capped))
+                    checks += [
+                        {**asdict(check), "holds": check.holds}
+                        for check in self._check(farm, load, found.capped)
+                    ]
             self.tell(f"money taken: {scenario.name}")
         return takes, checks
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from bench.running import BenchFailed, Process
 
 _UP = 300.0
-_SEND = 60.0
+_LIMIT = 60.0
 _PASSWORD = "devnet"  # noqa: S105 -- what the devnet itself proposes
 
 
@@ -60,14 +60,17 @@ def devnet(folder: Path) -> Iterator[Devnet]:
 
 def mixpay(words: list[str]) -> str:
     """Run the program; its output. Raises BenchFailed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mixpay.cli.main", *words],
-        env={**os.environ, "MIXPAY_PASSWORD": _PASSWORD},
-        capture_output=True,
-        text=True,
-        timeout=_SEND,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "mixpay.cli.main", *words],
+            env={**os.environ, "MIXPAY_PASSWORD": _PASSWORD},
+            capture_output=True,
+            text=True,
+            timeout=_LIMIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise BenchFailed(f"mixpay {words[0]} did not end in {_LIMIT:.0f} s") from None
     if done.returncode:
         raise BenchFailed(f"mixpay {words[0]}: {done.stderr.strip()}")
     return done.stdout.strip()

@@ -51,7 +51,11 @@ def private_postgres(*, fast: bool = True) -> Iterator[str]:
     finally:
         if server is not None:
             server.send_signal(signal.SIGINT)  # ends its sessions, and then itself
-            server.wait(_PATIENCE)
+            try:
+                server.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
         shutil.rmtree(folder)
 
 

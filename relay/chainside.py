@@ -23,7 +23,6 @@ from mixpay.book.rows import Channel as ChannelRow
 from mixpay.chain import events
 from mixpay.chain.contracts import Contracts
 from mixpay.chain.sender import Sender
-from mixpay.chain.views import Channel
 from mixpay.crypto.hashing import keccak256
 from mixpay.endpoint import EndpointError, parse_endpoint
 from mixpay.errors import ChainError, ChainUnavailable, PeerError, UserError
@@ -50,6 +49,9 @@ _CHANNEL_EVENTS = (
 )
 _FREEZE_TURN = 3.0
 """Seconds between one relay's turn to fix the next epoch and the next relay's."""
+SEEN_AFTER = 10.0
+"""Seconds after which an honest payee has read what we have read of our channel: five usual intervals."""
+
 _LOOKS_A_NOTICE = 8
 """So often within a closing channel's notice each channel is read, whatever events say."""
 _LINGER = 60.0
@@ -120,6 +122,9 @@ class ChainSide:
         self._clock = clock
         self._read: dict[tuple[Side, RelayId], int] = {}
         """Books that know their channels, and since when (chain time)."""
+        self._good_news: dict[RelayId, float | None] = {}
+        """Payees whose channels we looked at, and since when they may not know that theirs got better."""
+        self.seen_after = SEEN_AFTER
         self._read_again = max(1, state.view.deployment.parameters.notice // _LOOKS_A_NOTICE)
         self._epoch_seen: tuple[Epoch, float] | None = None
         self._spare_since: dict[RelayId, float] = {}
@@ -211,9 +216,12 @@ class ChainSide:
         now = self._state.chain_time
         for side, peer in self._all_books():
             if now - self._read.get((side, peer), -self._read_again) >= self._read_again:
-                channel = await asyncio.to_thread(self._contracts.channels.channel, *self._pair(side, peer))
-                self._tell(side, peer, channel)
-                self._read[side, peer] = now
+                found = await asyncio.to_thread(self._contracts.channels.channel, *self._pair(side, peer))
+                channel = ChannelRow(found.deposit, found.claimed, found.closes_at)
+                counted = channel if side is Side.PAYER else self._surely_seen(peer, channel)
+                self._tell(side, peer, counted)
+                if counted == channel:
+                    self._read[side, peer] = now
 
     def _all_books(self) -> list[tuple[Side, RelayId]]:
         payers = [(Side.PAYER, peer) for peer in self._books.payees]
@@ -223,13 +231,31 @@ class ChainSide:
         other = self._accounts.of(peer)
         return (other, self._account) if side is Side.PAYER else (self._account, other)
 
-    def _tell(self, side: Side, peer: RelayId, channel: Channel) -> None:
-        row = ChannelRow(channel.deposit, channel.claimed, channel.closes_at)
+    def _surely_seen(self, payee: RelayId, channel: ChannelRow) -> ChannelRow:
+        """What of our channel its payee knows by now. It reads the chain by itself, perhaps after us: under a
+        deposit that it has not seen it refuses tickets, and their packets are lost. So good news is counted
+        on `seen_after` seconds later; but at once what was there when we looked first.
+        """
+        now, known = self._clock(), self._books.payer(payee).channel
+        worse = ChannelRow(
+            min(channel.deposit, known.deposit), channel.claimed, channel.closes_at or known.closes_at
+        )
+        if worse == channel or payee not in self._good_news:
+            self._good_news[payee] = None
+            return channel
+        since = self._good_news[payee]
+        if since is not None and now - since >= self.seen_after:
+            self._good_news[payee] = None
+            return channel
+        self._good_news[payee] = now if since is None else since
+        return worse
+
+    def _tell(self, side: Side, peer: RelayId, channel: ChannelRow) -> None:
         with self._books.step() as step:
             if side is Side.PAYER:
-                step.add(side, peer, self._books.payee(peer).on_channel(row, self._clock()))
+                step.add(side, peer, self._books.payee(peer).on_channel(channel, self._clock()))
             else:
-                step.add(side, peer, self._books.payer(peer).on_channel(row))
+                step.add(side, peer, self._books.payer(peer).on_channel(channel))
 
     # ------------------------------------------------------------------ epochs
 

@@ -45,6 +45,8 @@ OUTSIDE, INSIDE = "127.0.0.1", "127.0.0.2"
 """Where relays are announced, and where those behind wires listen."""
 RESPONSES = 6.0
 """Seconds that a batch waits for its last responses."""
+SEEN_AFTER = 3.0
+"""Seconds after which all have read of a channel: they look ten times a second."""
 Way: TypeAlias = tuple[RelayId, tuple[RelayId, ...], RelayId]
 """Of a packet: entry, mixes, mailbox."""
 Prepare: TypeAlias = Callable[[Daemon], None]
@@ -106,6 +108,7 @@ class FaultWorld(RelayWorld):
         daemon = super()._assemble(home)
         # What is lost on the way is not waited for as long as an operator's relay does.
         daemon.books._limits = replace(daemon.books._limits, response_timeout=RESPONSES)
+        daemon.chain.seen_after = SEEN_AFTER
         self._prepare(daemon)
         return daemon
 

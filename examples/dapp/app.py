@@ -19,7 +19,7 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl
 
 import aiohttp
 import click
@@ -28,6 +28,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from cryptography.fernet import Fernet, InvalidToken
 
+from mixpay.errors import UserError
 from mixpay.http import HTTP_ERRORS, NotJson, read_json
 from mixpay.sponsor import api
 from mixpay.sponsor.policies.callback import SIGNATURE_HEADER, Question, read_secret, signature_of
@@ -130,8 +131,9 @@ class Dapp:
         return _page(HOME.format(name=html.escape(name), token=self._sealed.seal("token", name)))
 
     async def login(self, request: web.Request) -> web.Response:
-        form = await request.post()
-        name, password = str(form.get("name", "")), str(form.get("password", ""))
+        # Whatever strangers send is text afterwards, and nothing but one small form is read.
+        form = dict(parse_qsl((await request.read()).decode(errors="replace")))
+        name, password = form.get("name", ""), form.get("password", "")
         async with self._checking:
             right = await asyncio.to_thread(self._accounts.check, name, password)
         if not right:
@@ -218,7 +220,7 @@ class Dapp:
 async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Browsers say which site's page sends a form: only ours may, logging in included."""
     origin = request.headers.get("Origin")
-    if request.method == "POST" and origin is not None and urlsplit(origin).netloc != request.host:
+    if request.method == "POST" and origin is not None and origin.partition("://")[2] != request.host:
         raise web.HTTPForbidden(text="sent from another site's page")
     return await handler(request)
 
@@ -241,6 +243,7 @@ def _refused(status: int, label: str, detail: str) -> web.Response:
 
 # ---------------------------------------------------------------------- commands
 
+_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 _folder = click.option(
     "--folder", type=click.Path(path_type=Path), required=True, help="Accounts, and a key."
 )
@@ -269,15 +272,18 @@ def add_user(folder: Path, names: tuple[str, ...]) -> None:
 @_folder
 @click.option("--port", type=int, default=8080, show_default=True)
 @click.option("--sponsor", required=True, help="Where the issuer is.")
-@click.option("--api-key-file", type=click.Path(path_type=Path), help="Get passes for users with this key.")
-@click.option("--secret-file", type=click.Path(path_type=Path), help="Answer callbacks signed with this.")
+@click.option("--api-key-file", type=_file, help="Get passes for users with this key.")
+@click.option("--secret-file", type=_file, help="Answer callbacks signed with this.")
 def serve(
     folder: Path, port: int, sponsor: str, api_key_file: Path | None, secret_file: Path | None
 ) -> None:
     """Serve on 127.0.0.1. A proxy with TLS before it shall pass Host on; then set the cookie's `secure`."""
     folder.mkdir(mode=0o700, exist_ok=True)
     key = api_key_file.read_text().strip() if api_key_file else None
-    secret = read_secret(secret_file) if secret_file else None
+    try:
+        secret = read_secret(secret_file) if secret_file else None
+    except UserError as error:
+        raise click.ClickException(str(error)) from None
     # In the loop that will serve.
     web.run_app(_made(folder, sponsor.rstrip("/"), key, secret), host="127.0.0.1", port=port, access_log=None)
 

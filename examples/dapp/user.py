@@ -42,8 +42,8 @@ class Login:
                         raise client.UserError("the dApp knows no such name and password")
                 async with http.post(f"{self.dapp}/token", raise_for_status=True) as answer:
                     return client.Shown(self.policy, (await answer.json())["token"])
-        except aiohttp.ClientError as error:
-            raise client.IssuerUnavailable(f"the dApp gives no token: {error}") from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise client.IssuerUnavailable(f"the dApp gives no token: {str(error) or 'no answer'}") from None
 
 
 @click.group()

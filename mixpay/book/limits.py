@@ -8,7 +8,8 @@
 What vouchers promised counts against the channel although it is not claimed yet, and against the credit as
 long as nothing was deposited: otherwise each voucher would open the same room again. The payer keeps to the
 same rules with its own numbers, which are never lower while acknowledgements are on their way, so that an
-honest payer waits instead of being refused.
+honest payer waits instead of being refused; and it counts on more money than before only when its payee has
+read of it, too (`relay/chainside.py`).
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ _FAILED, _INTERRUPTED = 1, 130
 def demo(file: Path | None, chain: str, kill: bool, keep: bool, report: Path) -> int:
     """Watch a new user with an empty wallet send a file through five paid relays.
 
-    Starts a chain, nine relays and a sponsor as processes of their own, sends the file, moves the chain's
+    Starts a chain, nine relays and two sponsors as processes of their own, sends the file, moves the chain's
     clock to the end of the period, lets the relays claim, recomputes their money, and ends everything again.
     Takes a minute or two. Ends with status 0 only if everything held.
     """

@@ -43,7 +43,7 @@ from mixpay.passes import (
     drawn_position,
 )
 from mixpay.snapshot import RelayRecord
-from mixpay.sponsor.api import CampaignAnswer
+from mixpay.sponsor.api import CampaignAnswer, PeriodKey
 from mixpay.types import Epoch, Random, RelayId, Term
 
 RESERVED_TICKS = 32
@@ -64,7 +64,10 @@ CAMPAIGN_LIMIT = "campaign_limit"
 """Why a relay refuses a pass, or its ticks, when the campaign's budget guarantees it no more."""
 
 LAG_SECONDS = 0.5
-"""Before a relay is asked again that seems to be in another epoch."""
+"""Before a relay or an issuer is asked again that seems to be in another epoch."""
+
+_LAGS = 20
+"""How often an issuer is asked that has not seen our epoch yet."""
 
 _LAGGING = frozenset(("wrong_period", "not_ready"))
 
@@ -281,16 +284,10 @@ class Wallet:
         self._store.put_pass(owned)
 
     async def _prepare(self, kind: int, period: int) -> PassRequest:
-        described = await self._issuer.campaign()
-        self._check_campaign(described)
-        offered = [k for k in described.keys if (k.kind, k.period) == (kind, period)]
-        if not offered:
-            raise NoKey(
-                f"the sponsor offers no key of kind {kind} for period {period}; try again later"
-            )
+        described, offered = await self._offered(kind, period)
         registered = self._view.pool_key(described.campaign, kind, period)
         try:
-            proven = ProvenKey(offered[0].modulus, offered[0].proof)
+            proven = ProvenKey(offered.modulus, offered.proof)
             key = proven.checked()
             if registered is None or key.key_hash() != registered.key_hash:
                 raise IssuerUnavailable(
@@ -304,6 +301,19 @@ class Wallet:
         self._store.put_key(kind, period, proven)
         self._store.put_request(request)
         return request
+
+    async def _offered(self, kind: int, period: int) -> tuple[CampaignAnswer, PeriodKey]:
+        """The campaign, and its key of a period; an issuer that is an epoch behind us is waited for."""
+        for patience in reversed(range(_LAGS)):
+            described = await self._issuer.campaign()
+            self._check_campaign(described)
+            for key in described.keys:
+                if (key.kind, key.period) == (kind, period):
+                    return described, key
+            if described.epoch >= self._view.epoch or not patience:
+                break
+            await asyncio.sleep(LAG_SECONDS)
+        raise NoKey(f"the sponsor offers no key of kind {kind} for period {period}; try again later")
 
     def _check_campaign(self, described: CampaignAnswer) -> None:
         deployment = self._view.deployment

@@ -63,7 +63,7 @@ def keep_network(
             place.keep = True  # for the logs
             raise
     if not keep:
-        stage.say(f"removed: {place.folder}")
+        stage.say(f"{'not all removed' if place.folder.exists() else 'removed'}: {place.folder}")
 
 
 class Requests:

@@ -99,6 +99,13 @@ class Money:
     spent_by: dict[Account, int] = field(default_factory=lambda: defaultdict(int))
     """Tokens that left an account's wallet, all time."""
     objections: list[Objection] = field(default_factory=list)
+
+    def paid_by_campaign(self) -> dict[int, int]:
+        """What each campaign has paid, in all."""
+        paid = dict.fromkeys(sorted(self.caps), 0)
+        for (campaign, _), amount in self.pool_claims.items():
+            paid[campaign] = paid.get(campaign, 0) + amount
+        return paid
     """Events that contradict the events before them."""
 
     def object(self, invariant: str, text: str) -> None:

@@ -12,7 +12,7 @@ from mixpay import keystore
 from mixpay.demo.chain import DemoChain
 from mixpay.demo.processes import Command, Processes
 from mixpay.demo.relays import by_hand, write_secret
-from mixpay.demo.status import OPENER
+from mixpay.demo.status import NO_ANSWER, OPENER
 from mixpay.parameters import TOKEN
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX
 from mixpay.sponsor.api import CAMPAIGN_PATH, CampaignAnswer
@@ -38,19 +38,19 @@ class Sponsor:
     def __init__(self, url: str) -> None:
         self.url, self.campaign = url, 1
 
-    def has_keys(self, chain: DemoChain, epoch: Epoch) -> bool | None:
-        """True when the chain has the keys of an epoch and its term, else None."""
+    def has_keys(self, chain: DemoChain, epoch: Epoch) -> bool:
+        """Whether the chain has the keys of an epoch and its term."""
         term = chain.schedule.term_of(epoch)
         periods = ((KIND_ENTRY, epoch), (KIND_MAILBOX, term))
         keys = (chain.contracts.pool.key(self.campaign, kind, period) for kind, period in periods)
-        return all(any(key.key_hash) for key in keys) or None
+        return all(any(key.key_hash) for key in keys)
 
     def epoch(self) -> Epoch | None:
         """The epoch in which the issuer is, None while it does not answer."""
         try:
             with OPENER.open(self.url + CAMPAIGN_PATH, timeout=_ANSWER_SECONDS) as answer:
                 return Epoch(msgspec.json.decode(answer.read(), type=typed(CampaignAnswer)).epoch)
-        except (OSError, msgspec.MsgspecError):
+        except NO_ANSWER:
             return None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,9 @@ _TIMEOUT = 10.0
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """For addresses on this host: no proxy of the environment is asked."""
+
+NO_ANSWER = (OSError, HTTPException, msgspec.MsgspecError)
+"""What asking there raises if nobody is there, or somebody who ends in the middle of the answer."""
 
 
 class NoStatus(MixpayError):
@@ -155,5 +159,5 @@ def read_status(home: Path) -> Status:
         )
         with OPENER.open(request, timeout=_TIMEOUT) as answer:
             return msgspec.json.decode(answer.read(), type=typed(Status))
-    except (OSError, msgspec.MsgspecError) as error:
+    except NO_ANSWER as error:
         raise NoStatus(f"the relay in {home} does not answer: {error}") from None

@@ -101,7 +101,7 @@ def verify(evidence: Evidence) -> Verdict:
     found = [*money.objections, *case.objections, *_i1(case), *_i3(case), *_i8(case, relays), *_users(case)]
     return Verdict(
         relays=relays,
-        paid=_by_campaign(money),
+        paid=money.paid_by_campaign(),
         user_paid=user_paid,
         users_native=sum(evidence.answers.native.values()),
         packets_carried=carried,
@@ -112,13 +112,6 @@ def verify(evidence: Evidence) -> Verdict:
 
 
 # ---------------------------------------------------------------------- vouchers
-
-
-def _by_campaign(money: Money) -> dict[int, int]:
-    paid = dict.fromkeys(sorted(money.caps), 0)
-    for (campaign, _), amount in money.pool_claims.items():
-        paid[campaign] = paid.get(campaign, 0) + amount
-    return paid
 
 
 def _take_vouchers(case: _Case) -> None:

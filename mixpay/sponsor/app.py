@@ -70,11 +70,18 @@ async def running(
     stop = asyncio.Event()
     async with _opened(home, password, database, policies) as (office, url):
         following = asyncio.create_task(office.follow(stop))
+        following.add_done_callback(_tell_trouble)
         try:
             yield url
         finally:
             stop.set()
             await following
+
+
+def _tell_trouble(following: asyncio.Task[None]) -> None:
+    """At once: who serves as a part of another program learns of it at the end only."""
+    if not following.cancelled() and (error := following.exception()) is not None:
+        _log.error("the issuer follows the chain no more, and will run out of keys: %s", error)
 
 
 @contextlib.asynccontextmanager

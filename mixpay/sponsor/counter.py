@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -71,7 +70,6 @@ class Counter:
             claim_window=deployment.parameters.claim_window,
             store=self._store,
             keys=keys,
-            random=os.urandom,
         )
         self._registrar = Registrar(
             contracts=contracts,

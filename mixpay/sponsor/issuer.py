@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mixpay.crypto import blind_rsa, rsa_permutation
-from mixpay.crypto.blind_rsa import BlindRsaError, SecretKey
+from mixpay.crypto import rsa_permutation
+from mixpay.crypto.blind_rsa import SecretKey
 from mixpay.epochs import Schedule
 from mixpay.passes import Scope
 from mixpay.sponsor import api
@@ -28,7 +28,7 @@ from mixpay.sponsor.policy import Identified, Share, counted_identity
 from mixpay.sponsor.redeeming import Cashier, RedeemedAtPool, RelayInPeriod
 from mixpay.sponsor.rules import Campaign, IssuerError
 from mixpay.sponsor.store import Claim, Counted, Refused, Store, StoredKey
-from mixpay.types import Epoch, Random
+from mixpay.types import Epoch
 
 __all__ = ["Admitted", "Campaign", "Issuer", "IssuerError", "RedeemedAtPool", "RelayInPeriod", "Wanted"]
 
@@ -72,10 +72,9 @@ class Issuer:
         claim_window: int,
         store: Store,
         keys: PassKeys,
-        random: Random,
     ) -> None:
         self._campaign, self._schedule = campaign, schedule
-        self._store, self._keys, self._random = store, keys, random
+        self._store, self._keys = store, keys
         self._cashier = Cashier(campaign, schedule, claim_window, store)
         self._issuable = lru_cache(4)(self._find_issuable)
         self._proofs: dict[bytes, bytes] = {}
@@ -107,17 +106,6 @@ class Issuer:
         if (period.kind, period.number) not in self._issuable(epoch):
             raise _wrong_period()
 
-    def sign(self, request: api.SignRequest, identified: Identified, epoch: Epoch) -> api.SignAnswer:
-        """Sign a blinded pass for whom a policy let in, within its quotas.
-
-        Raises IssuerError: paused, wrong_period, no_key, quota_exceeded, share_exceeded, malformed;
-        StoreUnavailable.
-        """
-        (admitted,) = self.admit([Wanted(request, identified, epoch)])
-        if isinstance(admitted, IssuerError):
-            raise admitted
-        return self.signed(admitted)
-
     def admit(self, wanted: Sequence[Wanted]) -> list[Admitted | IssuerError]:
         """Count requests that came together, in one transaction; for each why it is refused, or what to sign.
 
@@ -127,14 +115,6 @@ class Issuer:
         good = [one for one in checked if isinstance(one, _Checked)]
         counts = iter(self._store.count([one.claim for one in good]))
         return [_admitted(one, next(counts)) if isinstance(one, _Checked) else one for one in checked]
-
-    def signed(self, admitted: Admitted) -> api.SignAnswer:
-        """Sign what was admitted. Raises IssuerError malformed, SigningFault."""
-        try:
-            signature = blind_rsa.blind_sign(admitted.key, admitted.blinded, self._random)
-        except BlindRsaError as error:
-            raise IssuerError("malformed", str(error)) from None
-        return api.SignAnswer(signature, admitted.left)
 
     def _checked(self, wanted: Wanted) -> _Checked | IssuerError:
         blinded, identified = wanted.request.blinded, wanted.identified

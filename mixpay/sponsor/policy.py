@@ -20,6 +20,7 @@ from typing import Protocol
 from mixpay.errors import MixpayError, UserError
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, Scope
 from mixpay.sponsor import api
+from mixpay.sponsor.statuses import STATUS
 
 IDENTIFY_SECONDS = 10.0
 """How long a policy may take over one request."""
@@ -34,10 +35,13 @@ class PolicyRefusal(MixpayError):
     """No pass for this request. `label` is one of `mixpay.sponsor.api`'s, the text for people.
 
     A policy says identity_required (nothing was shown), identity_refused (it does not do), or
-    policy_unavailable (what the policy relies on does not answer; clients try again).
+    policy_unavailable (what the policy relies on does not answer; clients try again). Raises ValueError for a
+    label that there is not.
     """
 
     def __init__(self, label: str, detail: str) -> None:
+        if label not in STATUS:
+            raise ValueError(f"a policy refused with {label!r}: not one of `mixpay.sponsor.statuses`")
         super().__init__(detail)
         self.label = label
 

@@ -68,7 +68,9 @@ def main() -> int:
 
 def _settle_policies(world: World) -> None:
     home = world.home
-    (home.folder / "invitations.txt").write_text("aaaabbbbccccdddd\n")
+    codes = home.folder / "invitations.txt"
+    codes.touch(0o600)
+    codes.write_text("aaaabbbbccccdddd\n")
     keys = home.folder / "api-keys.txt"
     keys.write_text(f"{new_key('shop', os.urandom)[1]}\n")
     keys.chmod(0o600)

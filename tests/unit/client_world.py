@@ -485,7 +485,6 @@ class World:
             claim_window=DEMO.claim_window,
             store=store,
             keys=self.keys,
-            random=os.urandom,
         )
         policies = Policies([OpenPolicy(self.quotas)])
         service = Service(self.issuer, policies, self.view, ServiceLimits())

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from issuing import issue
 from mixpay import eip712
 from mixpay.chain.errors import Reverted
 from mixpay.chain.views import PaidToRelay
@@ -160,7 +161,6 @@ class Sponsor:
             claim_window=WINDOW,
             store=self.store,
             keys=keys,
-            random=RANDOM,
         )
         self._chain = chain
         self.loses_answers = False
@@ -218,7 +218,7 @@ class Sponsor:
         wanted = PassRequest.new(rules.scope, rules.key, RANDOM)
         request = api.SignRequest(1, period, wanted.blinded)
         user = Identified("open", b"a user", Quotas(entry=100, mailbox=1))
-        answer = self.issuer.sign(request, user, Epoch(period))
+        answer = issue(self.issuer, request, user, Epoch(period))
         return wanted.finish(answer.signature)
 
 

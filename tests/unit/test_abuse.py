@@ -1,236 +1,40 @@
-"""The simulation of farms: its money to the hop price, its bulk against the meters, its findings in small."""
+"""What follows from the simulation of farms: prices, work, intervals; the program, and the page it writes."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter
+from dataclasses import replace
 from math import comb
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from abuse import __main__ as program
-from abuse import honest, price, work
-from abuse.caps import cap_after, loaded
+from abuse import price, work
 from abuse.commons import dollars
-from abuse.draws import Issuer
-from abuse.farm import Farm
-from abuse.figures import around, at_most
-from abuse.load import Load, honest_load
-from abuse.market import PAYERS, Market
-from abuse.money import ENTRY, MAILBOX, MIX1, NOBODY, Tally, incomes
-from abuse.onebyone import one_by_one
+from abuse.figures import Scenario, around, at_most
+from abuse.findings import claims, row
+from abuse.money import NOBODY, Tally
+from abuse.onebyone import Check
 from abuse.page import lines, render
 from mixpay.crypto import work as crypto_work
-from mixpay.flow import SMALL, FlowMeter
 from mixpay.layers import Role
 from mixpay.parameters import PRODUCTION
 from mixpay.passes import TICKS
 from mixpay.sponsor.policies.work import Settings
-from mixpay.types import HOPS, RelayId
 
-STAKE = 0.2
-
-
-def dice(seed: int = 1) -> Random:
-    return Random(seed)  # noqa: S311 - tests repeat
+# ---------------------------------------------------------------------- prices
 
 
-def all_entries(market: Market, passes: int = 1) -> Counter[RelayId]:
-    return Counter({record.id: passes for record in market.snapshot.relays})
-
-
-@pytest.fixture(scope="module")
-def market() -> Market:
-    return Market(150, seed=1)
-
-
-@pytest.fixture(scope="module")
-def farm(market: Market) -> Farm:
-    return Farm(market, market.owned(STAKE))
-
-
-@pytest.fixture(scope="module")
-def load(market: Market) -> Load:
-    return honest_load(market, all_entries(market, 2), dice())
-
-
-# ---------------------------------------------------------------------- money
-
-
-@pytest.mark.parametrize("first", range(HOPS + 1))
-def test_incomes_addUpToTheTick_andAreWhatTheChainOfPaymentsLeaves(first: int) -> None:
-    """Each relay before the farmer's keeps one hop price; the farmer's first keeps what it was handed."""
-    kept = incomes(first)
-    assert sum(kept) == HOPS
-    assert kept == (1,) * first + ((HOPS - first,) if first < HOPS else ()) + (0,) * (HOPS - first - 1)
-
-
-@given(ticks=st.lists(st.integers(0, 10**12), min_size=HOPS + 1, max_size=HOPS + 1))
-def test_tally_whatLeftThePoolIsWhatAllRelaysHave(ticks: list[int]) -> None:
+def test_row_countsWhatAFarmersRelaysEarnHonestly() -> None:
+    """A tenth of the relays carry a tenth; of a hundred fake passes nothing is theirs."""
     tally = Tally()
-    for first, number in enumerate(ticks):
-        tally.add(first, number)
-    assert tally.pool == tally.farmer + tally.others == HOPS * sum(ticks)
-    assert sum(tally.by_place().values()) == tally.farmer
-
-
-def test_tally_shareWithoutMailbox_isOfFourHops() -> None:
-    tally = Tally()
-    tally.add(MIX1, 3)
-    tally.add(MAILBOX, 7)
-    assert tally.share == (3 * 4 + 7) / 50
-    assert tally.share_without_mailbox == 9 / 40
-
-
-def test_tally_takesNothingBack() -> None:
-    with pytest.raises(ValueError, match="taken back"):
-        Tally().add(ENTRY, -1)
-
-
-def test_aPassInTheBooks_isWorthWhatTheTallySays(market: Market) -> None:
-    (worth,) = Issuer(market, 1).spent(1)
-    tally = Tally()
-    tally.add(NOBODY, TICKS)
-    assert (worth.ticks, worth.amount) == (TICKS, tally.pool * PRODUCTION.hop_price)
-
-
-# ---------------------------------------------------------------------- meters in bulk
-
-
-@settings(max_examples=40, deadline=None)
-@given(counts=st.lists(st.integers(0, 60), min_size=SMALL, max_size=40))
-def test_loaded_isTheMeterThatForwardedAllThat(counts: list[int]) -> None:
-    hops = [RelayId(n + 1) for n in range(len(counts))]
-    meter = FlowMeter(len(hops))
-    for hop, count in zip(hops, counts, strict=True):
-        for _ in range(count):
-            meter.add(hop)
-    again = loaded(hops, counts)
-    assert (again.cap, again.forwarded) == (meter.cap, meter.forwarded)
-    assert [again.count(hop) for hop in hops] == counts
-    assert cap_after(len(hops), sum(counts) + 1) == meter.cap
-
-
-def test_tooFewNextHops_areRefused_forTheirGraceIsNotInTheBulk() -> None:
-    with pytest.raises(ValueError, match="grace"):
-        cap_after(SMALL - 1, 100)
-    with pytest.raises(ValueError, match="free of the caps"):
-        Market(3 * SMALL, seed=1)
-
-
-def test_oneByOne_stopsAtTheCap() -> None:
-    hops = [RelayId(n) for n in range(1, 41)]
-    taken = one_by_one(hops, [0] * 40, {hops[0]}, hops[1:], 5_000)
-    assert abs(taken - cap_after(40, 5_000)) <= 2
-
-
-# ---------------------------------------------------------------------- the farm
-
-
-def test_farm_pool_isWhatAllItsPassesPull_inEveryScheme(market: Market, farm: Farm, load: Load) -> None:
-    drawn = all_entries(market)
-    tallies = (farm.chosen(150), farm.without_caps(drawn), farm.with_caps(drawn, load).tally)
-    assert [tally.pool for tally in tallies] == [150 * TICKS * HOPS] * 3
-    chosen, free, capped = (tally.farmer for tally in tallies)
-    assert chosen > free > capped
-    assert chosen == tallies[0].pool
-
-
-def test_farm_withoutCaps_hasItsOwnEntriesWhole_andFourFifthsOfTheRest(market: Market, farm: Farm) -> None:
-    tally = farm.without_caps(all_entries(market))
-    own = len(farm.own)
-    assert tally.ticks[ENTRY] == own * TICKS
-    assert tally.ticks[MIX1] == (150 - own) * TICKS
-
-
-def test_farm_nowhereGetsMoreThanTheCapsOfItsNextHops(market: Market, farm: Farm, load: Load) -> None:
-    sent = farm.with_caps(all_entries(market, 3), load)
-    assert {role for role, _ in sent.at} == set(PAYERS)
-    for (role, payer), (packets, taken) in sent.at.items():
-        assert payer not in farm.own
-        hops, counts = market.next_hops(payer, role), load.of(payer, role)
-        cap = cap_after(len(hops), sum(counts) + packets)
-        carried = sum(count for hop, count in zip(hops, counts, strict=True) if hop in farm.own)
-        assert taken + carried <= cap * len(farm.own.intersection(hops))
-
-
-def test_farm_packetsArriveWhereTheyWereSent(market: Market, farm: Farm, load: Load) -> None:
-    """What others' relays were brought in one role is what those before them sent on."""
-    sent = farm.with_caps(all_entries(market), load)
-    for role in (Role.ENTRY, Role.MIX1):
-        left = sum(packets - taken for (at, _), (packets, taken) in sent.at.items() if at is role)
-        assert left == sum(packets for (at, _), (packets, _) in sent.at.items() if at == role + 1)
-
-
-@pytest.mark.parametrize("role", PAYERS)
-def test_farm_bulkIsWhatTheMetersLetThrough(market: Market, farm: Farm, load: Load, role: Role) -> None:
-    sent = farm.with_caps(all_entries(market, 3), load)
-    payer = min(relay for at, relay in sent.at if at is role)
-    packets, taken = sent.at[role, payer]
-    hops = market.next_hops(payer, role)
-    own, others = farm.split(role, payer)
-    again = one_by_one(hops, load.of(payer, role), own, others, packets)
-    assert 0 < taken < packets
-    assert abs(again - taken) <= 2 * len(own)
-
-
-def test_farm_ofOneRelay_hasTheMailboxOfEveryPacket(market: Market, load: Load) -> None:
-    """The finding: the mailbox is nobody's draw, so a fifth of the price needs no stake."""
-    lone = Farm(market, market.owned(1 / 150))
-    drawn = all_entries(market)
-    tally = lone.with_caps(drawn, load).tally
-    assert len(lone.own) == 1
-    assert tally.ticks[NOBODY] == 0
-    assert tally.ticks[MAILBOX] > 0.9 * 150 * TICKS
-    assert tally.farmer / tally.pool > 0.19
-
-
-def test_farm_isALargerPartOfALargerFarm(market: Market, farm: Farm) -> None:
-    assert market.owned(0.05) < farm.own
-    assert len(farm.own) == 30
-
-
-# ---------------------------------------------------------------------- honest traffic, prices
-
-
-def test_uniformTraffic_losesNothing_andAFarmersDoes() -> None:
-    hops = [RelayId(n) for n in range(1, 101)]
-    assert honest.uniform(hops, 50_000, dice()) == honest.Loss(50_000, 0)
-    meter = FlowMeter(100)
-    assert honest.offer(meter, lambda: hops[0], 1_000).refused > 900
-
-
-def test_beside_whoKeepsMixesFull_turnsThoseDrawsAway_andNoOthers(market: Market) -> None:
-    hops = market.next_hops(RelayId(1), Role.ENTRY)
-    full = frozenset(hops[:5])
-    loss = honest.beside(hops, full, 20_000, dice())
-    assert 0.7 * 5 / len(hops) < loss.refused / loss.offered < 1.05 * 5 / len(hops)
-    assert honest.beside(hops, frozenset(), 20_000, dice()).refused == 0
-    assert honest.spite(hops, 20_000, dice()).refused > 0.15 * 20_000
-
-
-def test_farm_eachPassCapped_hasNoMoreThanItsCapFromAnEntry(market: Market, farm: Farm, load: Load) -> None:
-    drawn = all_entries(market)
-    free, bound = (farm.with_caps(drawn, load, each_pass=each) for each in (False, True))
-    assert bound.tally.farmer < free.tally.farmer
-    for (role, payer), (_, taken) in bound.at.items():
-        if role is Role.ENTRY:
-            own, others = farm.split(role, payer)
-            assert taken <= len(own) * cap_after(len(own) + len(others), TICKS)
-
-
-def test_popularMailbox_isRefused_whereFewMixesServeIt() -> None:
-    """A layer of more than 256 mixes, each with a coin for every mailbox."""
-    large = Market(1_800, seed=2)
-    last = honest.LastMixes(large, large.layers.members(2)[0])
-    assert last.offer(100_000, 0.0, dice()).refused == 0
-    assert last.offer(100_000, 1.0, dice()).refused > 10_000
+    tally.add(NOBODY, 100 * TICKS)
+    found = row(0.1, Scenario("half is fake", 1, 1), "c", users=100, passes=100, tally=tally)
+    assert (found["share"], found["over_stake"]) == (0, 0)
+    assert found["income_over_stake"] == pytest.approx(0.5)
 
 
 def test_breakEven_isQuotaTimesTake_andItsInverseAllowsNoMore() -> None:
@@ -370,6 +174,18 @@ def test_page_takesOfEachFarmerItsBestTraffic(about: dict[str, Any]) -> None:
     assert taken == [round(100 * part, 1) for part in about["prices"]["shares"].values()]
 
 
+def test_volumes_areBesideTheMostHonestUsers(about: dict[str, Any]) -> None:
+    capped = [one for one in about["takes"] if one["scheme"] == "c"]
+    users = max(one["users"] for one in capped)
+    sold = [one for one in about["prices"]["volumes"] if one["passes"]]
+    assert sold
+    for one in sold:
+        fits = {"users": users, "passes": one["passes"], "stake": one["stake"]}
+        (taken,) = [take["farmer"] for take in capped if fits.items() <= take.items()]
+        assert one["tokens"] == price.tokens(taken)
+        assert one["profit"] == pytest.approx(one["tokens"] - one["account"] * one["passes"])
+
+
 def test_pageAndOutput_sayWhatWorkCosts_andWhatTimesGiveAway(about: dict[str, Any]) -> None:
     page, printed = render(about), "\n".join(lines(about))
     attempt = f"{1000 * about['prices']['work']['attempt_seconds']:.2f} ms"
@@ -380,18 +196,32 @@ def test_pageAndOutput_sayWhatWorkCosts_andWhatTimesGiveAway(about: dict[str, An
         assert f"passes {one['habit']}: {100 * one['right']:.2f} %" in printed
 
 
-@pytest.mark.parametrize(("strict", "status"), [([], 0), (["--strict"], 1)], ids=["notStrict", "strict"])
-def test_claimThatDoesNotHold_failsOnlyWithStrict(
-    about: dict[str, Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    strict: list[str],
-    status: int,
+def test_whatTheDesignSays_andIsNotSo_failsOnlyWithStrict(
+    about: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    words = ["--short", "--report", str(tmp_path / "abuse.json")]
     monkeypatch.setattr(program.Study, "run", lambda self: about)
-    assert program.main(["--short", "--report", str(tmp_path / "abuse.json"), *strict]) == status
+    assert program.main([*words, "--strict"]) == 0, "what one would only expect fails nothing"
     assert "DOES NOT HOLD" in capsys.readouterr().out
+    for designed in [one for one in about["claims"] if one["designed"]]:
+        others = [one for one in about["claims"] if one is not designed]
+        wrong = {**about, "claims": [*others, {**designed, "holds": False}]}
+        monkeypatch.setattr(program.Study, "run", lambda self, wrong=wrong: wrong)
+        assert (program.main(words), program.main([*words, "--strict"])) == (0, 1)
+
+
+def test_claims_areNotSo_ifHonestPacketsAreRefused_orTheMetersSayOtherwise(about: dict[str, Any]) -> None:
+    def broken(lost: dict[str, Any], checks: list[dict[str, Any]]) -> set[str]:
+        found = claims(about["takes"], lost, about["draws"], checks)
+        return {one["claim"] for one in found if one["designed"] and not one["holds"]}
+
+    lost, checks = about["honest"], about["checks"]
+    assert broken(lost, checks) == set()
+    assert broken({**lost, "refused": 1}, checks) == {"uniform users never meet a cap"}
+    (bulk,) = broken(lost, [*checks, {**checks[0], "holds": False}])
+    assert "packet by packet" in bulk
+    check = Check(Role.MIX1, packets=100, bulk=50, one_by_one=55, hops=2)
+    assert not check.holds and replace(check, one_by_one=54).holds
 
 
 @pytest.mark.parametrize("words", [["--write", "--short"], ["--seed", "x"]])

@@ -6,19 +6,22 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 from aiohttp import web
 
 from client_world import CAMPAIGN, DEPLOYMENT, EPOCH, PLACE, PRICE, User, World
 from mixpay.chain import events
-from mixpay.client.errors import IssuerRefused, IssuerUnavailable
+from mixpay.client import wallet as wallets
+from mixpay.client.errors import IssuerRefused, IssuerUnavailable, NoKey
 from mixpay.client.issuer import Issuer
 from mixpay.client.wallet import MOST_FULL, MOST_NEW_PASSES, RESERVED_TICKS, NoPass, Ticks
 from mixpay.crypto import rsa_permutation
 from mixpay.crypto.rsa_permutation import PROOF_SIZE
 from mixpay.errors import UserError
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICKS, PassExhausted, drawn_position
+from mixpay.sponsor import api
 from mixpay.sponsor.keys import PassKeys
 from mixpay.sponsor.policy import Quotas
 from mixpay.types import Epoch
@@ -248,3 +251,49 @@ async def test_aPausedSponsor_givesNoPass_saysSo_andIsAskedOnce(world: World, al
     assert request is not None
     world.issuer.is_paused = False
     assert (await alice.wallet.draw(KIND_ENTRY)).stored.owned.seed == request.seed
+
+
+# ---------------------------------------------------------------------- an issuer that is behind
+
+
+def behind(world: World, monkeypatch: pytest.MonkeyPatch, answers: int, epochs: int = 1) -> list[int]:
+    """For so many answers the issuer is so many epochs behind, and knows no key; the epochs that it says."""
+    told: list[int] = []
+    describe = world.issuer.describe
+
+    def say(epoch: Epoch, policies: list[api.PolicyOffer]) -> api.CampaignAnswer:
+        answer = describe(epoch, policies)
+        if len(told) < answers:
+            answer = msgspec.structs.replace(answer, epoch=Epoch(epoch - epochs), keys=[])
+        told.append(answer.epoch)
+        return answer
+
+    monkeypatch.setattr(world.issuer, "describe", say)
+    monkeypatch.setattr(wallets, "LAG_SECONDS", 0.0)
+    return told
+
+
+async def test_draw_waitsForAnIssuerThatHasNotSeenOurEpoch(
+    world: World, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = behind(world, monkeypatch, 3)
+    assert (await alice.wallet.draw(KIND_ENTRY)).stored.owned.scope.period == EPOCH
+    assert told == [EPOCH - 1] * 3 + [EPOCH]
+
+
+async def test_draw_doesNotWaitForever_forOneThatStaysBehind(
+    world: World, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = behind(world, monkeypatch, 10**6)
+    with pytest.raises(NoKey, match="try again later"):
+        await alice.wallet.draw(KIND_ENTRY)
+    assert len(told) == 20
+
+
+async def test_draw_isToldAtOnce_ofAKeyThatThereIsNot(
+    world: World, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = behind(world, monkeypatch, 10**6, epochs=0)
+    with pytest.raises(NoKey, match="offers no key of kind 1"):
+        await alice.wallet.draw(KIND_ENTRY)
+    assert told == [EPOCH]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from client_world import CAMPAIGN, DEPLOYMENT, EPOCH, PLACE, PRICE, View, World
+from issuing import issue
 from mixpay.chain import events
 from mixpay.client.errors import IssuerRefused, IssuerUnavailable
 from mixpay.client.keeping import Keeper, plan_of
@@ -59,7 +60,6 @@ class Counter:
             claim_window=DEPLOYMENT.parameters.claim_window,
             store=self.store,
             keys=OneKey(),  # type: ignore[arg-type]
-            random=os.urandom,
         )
         self.lose = False
         self.signed: dict[tuple[int, int], dict[bytes, int]] = defaultdict(dict)
@@ -71,7 +71,7 @@ class Counter:
     async def sign(self, kind: int, period: int, blinded: bytes) -> SignAnswer:
         request = SignRequest(kind, period, blinded)
         try:
-            answer = self.issuer.sign(request, ALICE, self.view.epoch)
+            answer = issue(self.issuer, request, ALICE, self.view.epoch)
         except IssuerError as error:
             raise IssuerRefused(error.label, str(error)) from None
         self.signed[kind, period].setdefault(blinded, self.view.chain_time)

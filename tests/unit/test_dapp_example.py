@@ -10,17 +10,20 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
+import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from click.testing import CliRunner
 
 from examples.dapp import app
 from examples.dapp.app import Accounts, Dapp, Sealed
+from mixpay.demo.ports import free_ports
 from mixpay.sponsor import api
 from mixpay.sponsor.policies.callback import SIGNATURE_HEADER, Question, signature_of
 
 SECRET, KEY, PASSWORD = b"s" * 32, "the key", "correct horse"
-SIGN = api.SignRequest(1, 7, b"\1" * 256, "api-key")
+SIGN = api.SignRequest(1, 7, b"\1" * 256, "whatever")
 
 
 class Site:
@@ -72,7 +75,8 @@ async def test_login_givesASession_andThatATokens(site: Site) -> None:
 
 async def test_formsOfOtherSites_areRefused(site: Site) -> None:
     elsewhere, here = {"Origin": "https://evil.example"}, {"Origin": str(site.dapp.make_url("")).rstrip("/")}
-    assert await site.log_in(headers=elsewhere) == 403
+    for origin in (elsewhere["Origin"], "null", "", "http://[x", f"{here['Origin']}.evil.example"):
+        assert await site.log_in(headers={"Origin": origin}) == 403
     assert await site.log_in(headers=here) == 303
     assert (await site.post("/token", headers=elsewhere))[0] == 403
 
@@ -82,6 +86,36 @@ async def test_names_areShownAsText(site: Site) -> None:
     assert await site.log_in(name="<script>") == 303
     async with site.http.get(site.dapp.make_url("/")) as page:
         assert "Hello, &lt;script&gt;" in await page.text()
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (FORM, b"name=\xff&password=%ed%a0%80%00"),
+        (f"{FORM}; charset=utf-7", b"name=+2AA-"),
+        (f"{FORM}; charset=nonsense", b"name=alice"),
+        ("multipart/form-data", b"--x"),
+        ("multipart/form-data; boundary=x", b"--x\r\nnonsense"),
+    ],
+)
+async def test_formThatIsNone_isAWrongPassword(site: Site, kind: str, body: bytes) -> None:
+    assert (await site.post("/login", data=body, headers={"Content-Type": kind}))[0] == 403
+
+
+async def test_bodiesThatNobodyNeeds_areNotRead(site: Site) -> None:
+    assert (await site.post("/login", data=b"name=" + bytes(1 << 17)))[0] == 413
+
+
+def test_secretThatIsMissing_orTooShort_isSaid(tmp_path: Path) -> None:
+    words = ["serve", "--folder", str(tmp_path / "dapp"), "--sponsor", "http://127.0.0.1:9", "--secret-file"]
+    path = tmp_path / "secret"
+    assert "does not exist" in CliRunner().invoke(app.main, [*words, str(path)]).output
+    path.write_text("short")
+    path.chmod(0o600)
+    assert "is shorter than" in CliRunner().invoke(app.main, [*words, str(path)]).output
 
 
 def test_passwordsAreNotKept_andKeysAreTheOwners(tmp_path: Path) -> None:
@@ -156,6 +190,16 @@ async def test_requests_goOnWithTheKey_insteadOfTheToken(site: Site) -> None:
     assert (asked.kind, asked.period, asked.blinded, asked.policy) == (1, 7, SIGN.blinded, "api-key")
     assert json.loads(asked.credential) == {"key": KEY, "user": "1"}
     assert token.encode() not in body
+
+
+async def test_anIssuerThatIsDown_isSaid_asTheIssuerWould(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    (port,) = free_ports(1)
+    dapp = Dapp(tmp_path, f"http://127.0.0.1:{port}", KEY, None)
+    async with TestServer(dapp.application()) as site.dapp, aiohttp.ClientSession() as site.http:
+        shown = msgspec.structs.replace(SIGN, credential=site.sealed.seal("token", "alice"))
+        status, text = await site.post(app.SIGN, data=msgspec.json.encode(shown))
+        assert (status, json.loads(text)["error"]) == (503, "policy_unavailable")
 
 
 async def test_whoHasNoToken_getsNothingAskedFor(site: Site) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
 from demo_evidence import operator, pool_voucher, voucher
+from mixpay.demo.sponsor import Sponsor
 from mixpay.demo.status import NoStatus, Status, read_status
 from relay.operator import answers
 from relay.operator.api import ApiServer
@@ -128,6 +130,27 @@ async def test_readStatus_failsIfTheRelayDoesNotRun(tmp_path: Path) -> None:
     (tmp_path / "api.json").write_bytes(access)
     with pytest.raises(NoStatus):
         await ask(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 \r\nContent-Length: 9\r\n\r\n{", b"HTTP/1.1 200 \r\n\r\n{}"],
+    ids=["nothing", "no HTTP", "half of it", "something else"],
+)
+async def test_whoIsKilledInTheMiddleOfAnAnswer_hasNotAnswered(tmp_path: Path, answer: bytes) -> None:
+    """A relay, and a sponsor."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        (tmp_path / "api.json").write_text(json.dumps({"port": port, "token": "t"}))
+        with pytest.raises(NoStatus):
+            await ask(tmp_path)
+        assert await asyncio.to_thread(Sponsor(f"http://127.0.0.1:{port}").epoch) is None
 
 
 async def test_readStatus_failsWithAnotherToken(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import demo_evidence as world
 from demo_evidence import DEPLOYMENT, PACKETS, PRICE, USER, operator, owner
 from mixpay.chain import events
 from mixpay.demo.evidence import Counts, Evidence
+from mixpay.demo.money import Caps, Money
 from mixpay.demo.verifier import INVARIANTS, verify
 from mixpay.types import Account, RelayId
 
@@ -33,6 +34,13 @@ def test_honestPeriod_holds() -> None:
     assert (verdict.packets_carried, verdict.packets_delivered) == (PACKETS, PACKETS)
     for relay in verdict.relays:
         assert relay.earned == relay.claimed == relay.gained == PACKETS * PRICE
+
+
+def test_paid_isOfAllRelaysByCampaign_alsoOfOneThatPaidNothing() -> None:
+    money, caps = Money(), Caps(1, 1)
+    money.caps = {3: caps, 1: caps, 2: caps}
+    money.pool_claims |= {(1, operator(1)): 5, (2, operator(1)): 7, (1, operator(2)): 11}
+    assert money.paid_by_campaign() == {1: 16, 2: 7, 3: 0}
 
 
 # ---------------------------------------------------------------------- I1

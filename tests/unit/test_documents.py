@@ -81,6 +81,15 @@ def test_linkedFilesExist_withTheHeadingsThatLinksName() -> None:
             assert not heading or heading in anchors(target), f"{name} links to {link}#{heading}"
 
 
+def test_sourcesThatDocumentsName_areThere() -> None:
+    top, found = "abuse|bench|chaos|contracts|examples|fuzz|mixpay|relay|scripts|tests", 0
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for name in re.findall(rf"`((?:{top})/[\w./-]+)`", page.read_text()):
+            assert (ROOT / name).exists(), f"{page.name} names {name}"
+            found += 1
+    assert found > 40
+
+
 def anchors(page: Path) -> set[str]:
     """What links can name of a page: its headings, as code hosts write them."""
     heads = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)

@@ -431,7 +431,6 @@ async def issuer(parts: Parts, folder: Path) -> AsyncIterator[str]:
         claim_window=WINDOW,
         store=store,
         keys=OneKey(),  # type: ignore[arg-type]
-        random=os.urandom,
     )
     policies = Policies([OpenPolicy()])
     runner = web.AppRunner(Service(made, policies, parts.view, ServiceLimits()).application())

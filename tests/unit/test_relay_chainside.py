@@ -126,6 +126,41 @@ async def test_books_learnOfTheirChannels(pair: Pair) -> None:
     assert pair.book.channel.closes_at == 0
 
 
+async def test_payer_countsOnGoodNews_whenItsPayeeHasSeenItToo(
+    world: World, relays: list[Relay], tmp_path: Path
+) -> None:
+    """A payee that reads the chain after us refuses tickets under a deposit that it has not seen."""
+    me, payee, _ = relays
+    me.view.refresh()
+    clock, channels = Clock(), world.contracts.channels
+    node = Node(me.view, me.number, tmp_path, clock, Limits(), rpc=me.rpc, key=me.operator.key)
+    book = node.books.payer(payee.number)
+
+    async def later(seconds: float) -> int:
+        clock.now += seconds
+        await node.chain.once()
+        return book.channel.deposit
+
+    found = channels.channel(me.operator.account, book.payee).deposit
+    assert await later(0) == found  # it was there before us
+    me.operator.send(channels.fund(book.payee, Amount(1_000)))
+    assert [await later(0), await later(9.9)] == [found, found]
+    assert await later(0.2) == found + 1_000
+    me.rpc.asked.clear()
+    assert await later(0) == found + 1_000
+    assert "eth_call" not in me.rpc.asked
+
+    me.operator.send(channels.request_close(book.payee))
+    await later(0)
+    assert book.channel.closes_at > 0, "bad news counts at once"
+    me.operator.send(channels.fund(book.payee, Amount(1)))  # which takes the close back
+    await later(0)
+    assert book.channel.closes_at > 0 and book.channel.deposit == found + 1_000
+    assert await later(10) == found + 1_001
+    assert book.channel.closes_at == 0
+    await node.close()
+
+
 async def test_channels_areReadOnlyWhenSomethingHappened(pair: Pair) -> None:
     pair.rpc.asked.clear()
     await pair.payee.chain.once()

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 
 import pytest
 
+import issuing
+from issuing import issue
 from mixpay import eip712
 from mixpay.passes import PassRequest, RedeemedPass, Redemption, Scope
 from mixpay.sponsor import api
@@ -57,7 +59,6 @@ class Instance:
             claim_window=WINDOW,
             store=self.store,
             keys=self.keys,
-            random=RANDOM,
         )
 
     def register(self) -> None:
@@ -71,7 +72,7 @@ class Instance:
         return PassRequest.new(Scope(CHAIN, POOL, CAMPAIGN, 1, FIRST), key.public, RANDOM)
 
     def sign(self, wanted: PassRequest) -> api.SignAnswer:
-        return self.issuer.sign(api.SignRequest(1, FIRST, wanted.blinded), ALICE, Epoch(FIRST))
+        return issue(self.issuer, api.SignRequest(1, FIRST, wanted.blinded), ALICE, Epoch(FIRST))
 
     def sold(self, ticks: int) -> Redemption:
         wanted = self.wanted()
@@ -131,7 +132,7 @@ def test_killedBetweenCountingAndAnswering_theUserLosesNothing(
     first = start()
     wanted = first.wanted()
     with monkeypatch.context() as patched:
-        patched.setattr(Issuer, "signed", _kill)
+        patched.setattr(issuing, "blind_sign", _kill)
         with pytest.raises(Killed):
             first.sign(wanted)
     first.store.close()

@@ -47,6 +47,7 @@ def test_open_failsWithoutAnAddress() -> None:
 
 def test_invitation_knowsTheCodesOfItsFile(tmp_path: Path) -> None:
     codes = tmp_path / "codes"
+    codes.touch(0o600)
     codes.write_text("# for the first ten\nabcdefgh  # alice\n\nijklmnop\n")
     invited = InvitationPolicy(codes, Quotas())
     alice = identify(invited, asked("ABCDEFGH "))
@@ -65,8 +66,24 @@ def test_invitation_knowsTheCodesOfItsFile(tmp_path: Path) -> None:
         assert refused(invited, asked(shown)) == label, shown
 
 
+def test_invitation_refusesCodesThatOthersCanRead(tmp_path: Path) -> None:
+    codes = tmp_path / "codes.txt"
+    codes.touch(0o600)
+    codes.write_text("abcdefgh\n")
+    codes.chmod(0o640)
+    with pytest.raises(UserError, match="chmod 600"):
+        InvitationPolicy(codes, Quotas())
+
+
+def test_refusalWithALabelThatThereIsNot_isThePolicysMistake() -> None:
+    """Or a plug-in's own word would be a status that nobody has."""
+    with pytest.raises(ValueError, match="'no_mood'"):
+        PolicyRefusal("no_mood", "not today")
+
+
 def test_invitation_readsTheFileAgainOnChangeAndSurvivesItsAbsence(tmp_path: Path) -> None:
     codes = tmp_path / "codes"
+    codes.touch(0o600)
     codes.write_text("one\n")
     invited = InvitationPolicy(codes, Quotas())
     codes.write_text("two\n")
@@ -84,9 +101,11 @@ def test_invitation_failsWithoutAFile(tmp_path: Path) -> None:
 
 def test_invitation_failsOnAFileThatIsNotUtf8_andKeepsTheCodesItKnew(tmp_path: Path) -> None:
     codes = tmp_path / "codes"
+    codes.touch(0o600)
     codes.write_bytes(b"one\n\xff\n")
     with pytest.raises(UserError, match="not UTF-8"):
         InvitationPolicy(codes, Quotas())
+    codes.touch(0o600)
     codes.write_text("one\n")
     invited = InvitationPolicy(codes, Quotas())
     codes.write_bytes(b"two\n\xff\n")

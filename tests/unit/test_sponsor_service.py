@@ -356,6 +356,7 @@ async def test_invitations_andAProxysWord(world: World, caplog: pytest.LogCaptur
         async with serving(world):
             pass
     codes = world.home.folder / "invitations.txt"
+    codes.touch(0o600)
     codes.write_text("aaaabbbbccccdddd\n")
     async with serving(world) as issuer:
         answer = await issuer.until_epoch(world.join())

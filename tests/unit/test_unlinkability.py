@@ -23,6 +23,7 @@ from pathlib import Path
 import gmpy2
 import pytest
 
+from issuing import issue
 from mixpay.crypto import blind_rsa
 from mixpay.crypto.blind_rsa import PASS_SUITE, SecretKey
 from mixpay.crypto.hashing import keccak256
@@ -115,13 +116,13 @@ async def issue_and_spend(parts: Parts, keys: PassKeys, folder: Path) -> Collude
     store.put_key(StoredKey(KIND_ENTRY, EPOCH, key.public.to_bytes(), Amount(1)))
     issuer = Issuer(
         campaign=Campaign(*place, SIGNER, IDENTITY), schedule=node.view.schedule, claim_window=1,
-        store=store, keys=keys, random=DICE.randbytes,
+        store=store, keys=keys,
     )  # fmt: skip
     requests = [PassRequest.new(scope, key.public, DICE.randbytes) for _ in range(USERS)]
     spent: list[OwnedPass] = []
     for number, request in enumerate(requests):
         asked = api.SignRequest(KIND_ENTRY, EPOCH, request.blinded)
-        answer = issuer.sign(asked, Identified("open", person(number), QUOTAS), Epoch(EPOCH))
+        answer = issue(issuer, asked, Identified("open", person(number), QUOTAS), Epoch(EPOCH))
         spent.append(request.finish(answer.signature))
     truth = list(range(USERS))
     DICE.shuffle(truth)

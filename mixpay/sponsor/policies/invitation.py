@@ -35,7 +35,8 @@ class InvitationPolicy:
 
     def __init__(self, codes: Path, quotas: Quotas, name: str = "invitation") -> None:
         self.quotas, self.name = quotas, name
-        self._codes = WatchedFile(codes, "the invitation codes", "mixpay sponsor invite", _digests)
+        maker = "mixpay sponsor invite"
+        self._codes = WatchedFile(codes, "the invitation codes", maker, _digests, is_secret=True)
 
     def terms(self) -> Mapping[str, str]:
         return {}
