@@ -52,12 +52,14 @@ def address(folder: Path, password_file: Path | None, light_keys: bool, as_json:
 
 
 @click.command(
-    epilog="Examples: mixpay receive --direct --out inbox   |   mixpay receive --direct --follow --json"
+    epilog="Examples: mixpay receive --out inbox   |   mixpay receive --direct --follow --json"
 )
 @home_option
 @common.password_option
 @click.option(
-    "--direct", is_flag=True, help="Fetch directly: your mailbox's relay sees your network address."
+    "--direct",
+    is_flag=True,
+    help="Fetch directly, which is faster: your mailbox's relay sees your network address.",
 )
 @click.option("--follow", is_flag=True, help="Go on until interrupted.")
 @click.option(
@@ -94,11 +96,6 @@ def receive(
     by a packet of your own pass; and what you sent so is sent again, as far as it did not arrive. With
     --follow passes are fetched ahead of need, as by `mixpay passes keep`.
     """
-    if not direct:
-        raise UserError(
-            "fetching through the network itself is not there yet in this release; --direct fetches without "
-            "it, which shows your network address to the relay that keeps your mailbox"
-        )
     home = Home(folder.expanduser())
     home.config()
     if not home.has_identity:
@@ -108,7 +105,7 @@ def receive(
     async def run() -> None:
         async with app.connected(home, common.say) as client:
             deliver = partial(_deliver, out=out, as_json=as_json)
-            receiver = app.Receiver(client, identity, deliver, silent=silent)
+            receiver = app.Receiver(client, identity, deliver, silent=silent, direct=direct)
             await receiver.begin()
             if follow:
                 async with app.keeping(client):

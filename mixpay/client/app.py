@@ -22,6 +22,7 @@ from mixpay.chain.rpc import connect
 from mixpay.client import makers, relays
 from mixpay.client.courier import Courier
 from mixpay.client.credentials import CredentialSource
+from mixpay.client.exchange import Exchange
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox, Incomplete
@@ -31,10 +32,12 @@ from mixpay.client.outbox import Outbox
 from mixpay.client.parts import Part, Parts
 from mixpay.client.posting import Posting
 from mixpay.client.profile import Profile, named
-from mixpay.client.receiving import Mailboxes, Round
+from mixpay.client.receiving import Mailboxes
 from mixpay.client.records import Records
 from mixpay.client.report import Report
+from mixpay.client.session import Session
 from mixpay.client.store import ClientStore
+from mixpay.client.visits import Round
 from mixpay.client.wallet import Wallet
 from mixpay.deployment import Deployment
 from mixpay.envelope import Kind, Message
@@ -48,6 +51,9 @@ Deliver = Callable[[Arrived], None]
 POLL_SECONDS = 3.0
 """Between two looks into the mailboxes while following."""
 
+THROUGH_SECONDS = 30.0
+"""Likewise through the network, where each look costs some ten ticks, and one of the mailbox's pass."""
+_EARLIER = "you have mailboxes of an earlier release, which `--direct` empties"
 _LONGEST_PAUSE = 60.0
 
 
@@ -197,9 +203,10 @@ class Received:
 
 
 class Receiver:
-    """Fetches messages directly, from the mailboxes in every release; sends what is due of one's own, and
-    acknowledges.
+    """Fetches messages from the mailboxes in every release; sends what is due of one's own, and acknowledges.
 
+    `direct`: relays are asked directly, which shows them our network address; else through the network, in
+    the release in force.
     `deliver` gets each complete message, and returns when it is safe. Without it messages are kept, and
     senders are told nothing. `silent`: senders are told nothing in any case. `progress`: of sending again.
     """
@@ -211,13 +218,17 @@ class Receiver:
         deliver: Deliver | None,
         *,
         silent: bool = False,
+        direct: bool = True,
         progress: Callable[[int, int], None] = lambda _done, _all: None,
     ) -> None:
-        self._client, self._identity, self._deliver = client, identity, deliver
+        self._client, self._identity, self._deliver, self._direct = client, identity, deliver, direct
+        self._session = Session(client.http, client.view, client.wallet, os.urandom, client.tell)
         self._acknowledges = deliver is not None and not silent
         self._posting = client.posting(progress)
         self._desks: dict[NetworkView, tuple[Mailboxes, Courier]] = {}
         self._told = False
+        self._left_out: set[NetworkView] = set()
+        """Earlier releases, in which there are mailboxes that only `direct` empties."""
 
     async def begin(self) -> None:
         """Deliver what an earlier run fetched and could not deliver.
@@ -226,7 +237,8 @@ class Receiver:
         """
         await self._open_desks()
         if not self._desks:
-            raise UserError("you have no mailbox yet: `mixpay address` makes one")
+            none = "you have no mailbox yet: `mixpay address` makes one"
+            raise UserError(_EARLIER if self._left_out else none)
 
     def courier(self, view: NetworkView) -> Courier:
         """Of a release in which there is a mailbox."""
@@ -246,18 +258,36 @@ class Receiver:
                 "receive", lambda: self._client.tell("waiting for another command")
             ):
                 self._hand_over(courier, courier.inbox.catch_up(_now()))
-                handing = partial(self._hand_over, courier)
-                await mailboxes.empty(courier.inbox, _now(), handing, found, patient=not last)
+                await self._empty(mailboxes, courier, found, patient=not last)
             await courier.send_due()
             if self._acknowledges:
                 await courier.acknowledge(last=last)
             incomplete += courier.inbox.incomplete()
+        if self._left_out:
+            found.troubles.append(_EARLIER)
         return Received(incomplete, found.troubles, found.fetched)
+
+    async def _empty(self, mailboxes: Mailboxes, courier: Courier, found: Round, *, patient: bool) -> None:
+        handing = partial(self._hand_over, courier)
+        if self._direct:
+            await mailboxes.empty(courier.inbox, _now(), handing, found, patient=patient)
+            return
+        client = self._client
+        async with (
+            self._posting.turn(),  # requests take ticks of the pass that messages do
+            Exchange(self._session, client.wallet, client.profile, os.urandom) as exchange,
+        ):
+            await mailboxes.empty(
+                courier.inbox, _now(), handing, found, patient=patient, exchange=exchange
+            )
 
     async def _open_desks(self) -> None:
         """Begin with the releases that the user has a mailbox in by now."""
         for part in await self._client.parts.there():
             if part.view in self._desks or not part.store.mailboxes():
+                continue
+            if not self._direct and part.view is not self._client.view:
+                self._left_out.add(part.view)
                 continue
             mailboxes = Mailboxes(self._client.http, part.view, part.store, self._identity, self._client.tell)
             courier = self._courier(part)
@@ -283,14 +313,15 @@ class Receiver:
     async def looks(self) -> AsyncIterator[None]:
         """Look again and again; each look is over when this yields."""
         told: set[str] = set()
-        pause = POLL_SECONDS
+        usual = POLL_SECONDS if self._direct else THROUGH_SECONDS
+        pause = usual
         while True:
             troubles = await self._look() + await self._refresh()
             for trouble in troubles:
                 if trouble not in told:
                     self._client.tell(f"{trouble}; trying on")
             told = set(troubles)
-            pause = min(2 * pause, _LONGEST_PAUSE) if troubles else POLL_SECONDS
+            pause = min(2 * pause, _LONGEST_PAUSE) if troubles else usual
             yield
             await asyncio.sleep(pause)
 

@@ -1,25 +1,29 @@
-"""Mailboxes: making one, and emptying them directly, which shows a mailbox relay our network address.
+"""Mailboxes: making one, and emptying them, through the network (`through`) or directly.
 
-What was fetched is confirmed, so that the relay drops it, by ticks of the mailbox's pass: one for a page of
-messages, whatever is in it (`mixpay/mailbox.py`). Who looks again soon waits a while for a page to fill. When
-the relay takes no ticks, or there are none, messages are fetched all the same, and lie there until they are
-too old, or the term is over, from when on that is free.
+To go directly shows a mailbox relay our network address. What was fetched is confirmed, so that the relay
+drops it, by ticks of the mailbox's pass: one for a page of messages, whatever is in it (`mixpay/mailbox.py`).
+Who looks again soon waits a while for a page to fill. When the relay takes no ticks, or there are none,
+messages are fetched all the same, and lie there until they are too old, or the term is over, from when on
+that is free.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 
 import aiohttp
 
 from mixpay.address import Address
 from mixpay.client.errors import RelayRefused, RelayUnavailable
+from mixpay.client.exchange import Exchange
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox
 from mixpay.client.relays import MailboxSocket
+from mixpay.client.route import NoPath
 from mixpay.client.store import ClientStore
+from mixpay.client.through import Through
+from mixpay.client.visits import Round, Visit, require_rising
 from mixpay.client.wallet import DrawnPass, Ticks, Wallet
 from mixpay.mailbox import PAGE_MESSAGES, STORAGE_TICKS, page_ticks
 from mixpay.network import NetworkView
@@ -38,33 +42,6 @@ gap.
 """
 MAX_PAGES = 256
 """Pages taken from one mailbox in a round: twice the usual quota. What is left waits for the next round."""
-_SEQUENCES = 1 << 63
-"""Beyond what a store can count, and any honest relay."""
-
-
-@dataclass(slots=True)
-class Round:
-    """What one look into all mailboxes brought.
-
-    `troubles`: mailboxes that could not be looked into, and why.
-    """
-
-    arrived: int = 0
-    fetched: int = 0
-    troubles: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One look into one mailbox."""
-
-    relay: RelayRecord
-    term: Term
-    inbox: Inbox
-    now: int
-    deliver: Callable[[list[Arrived]], None]
-    round: Round
-    patient: bool
 
 
 @dataclass(slots=True)
@@ -105,6 +82,7 @@ class Mailboxes:
     ) -> None:
         self._http, self._view, self._store, self._identity = http, view, store, identity
         self._tell = tell
+        self._through = Through(view, store, identity)
         self._due: dict[tuple[RelayId, Term], Unconfirmed] = {}
 
     def current(self) -> Address | None:
@@ -166,11 +144,13 @@ class Mailboxes:
         round_: Round,
         *,
         patient: bool = False,
+        exchange: Exchange | None = None,
     ) -> None:
         """Fetch what is in all mailboxes, store it, delete it there, deliver what is complete.
 
         What went wrong with a mailbox stands in the round; the others are emptied all the same. `patient`:
-        there is another look soon.
+        there is another look soon. `exchange`: asks through the network; without it relays are asked
+        directly.
         """
         for relay, term in self.known():
             record = self._record(relay)
@@ -181,8 +161,8 @@ class Mailboxes:
                     )
                 waits = patient and term >= self._view.term  # what is free is done at once
                 visit = Visit(record, term, inbox, now, deliver, round_, patient=waits)
-                await self._empty_one(visit)
-            except (RelayUnavailable, RelayRefused) as error:
+                await (self._empty_one(visit) if exchange is None else self._through.empty(visit, exchange))
+            except (RelayUnavailable, RelayRefused, NoPath) as error:
                 round_.troubles.append(f"the mailbox at relay {relay}: {error}")
 
     def _record(self, relay: RelayId) -> RelayRecord | None:
@@ -214,7 +194,7 @@ class Mailboxes:
     def _take(visit: Visit, after: int, page: MailboxMessages) -> list[Arrived]:
         """Keep a page; the messages that it makes complete."""
         bodies = [(message.sequence, message.body) for message in page.messages]
-        _require_rising(visit.relay.id, after, [sequence for sequence, _ in bodies])
+        require_rising(visit.relay.id, after, [sequence for sequence, _ in bodies])
         arrived = visit.inbox.take(visit.relay.id, visit.term, bodies, visit.now)
         visit.round.fetched += len(bodies)
         visit.round.arrived += len(arrived)
@@ -249,15 +229,3 @@ class Mailboxes:
         if ticks.spent - terms.furthest > MOST_UNANSWERED:
             raise PassExhausted("the relay acknowledges none of your ticks")
         return ticks.further(count)
-
-
-def _require_rising(relay: RelayId, after: int, sequences: list[int]) -> None:
-    """Raise RelayUnavailable unless each sequence is above the one before, and the first above `after`.
-
-    Otherwise a relay could send the same messages for ever, or a number that no store can keep.
-    """
-    for before, sequence in pairwise([after, *sequences]):
-        if not before < sequence < _SEQUENCES:
-            raise RelayUnavailable(
-                f"relay {relay} does not speak our protocol: it sent message {sequence} behind {before}"
-            )

@@ -23,6 +23,7 @@ from __future__ import annotations
 from mixpay.geometry import GEOMETRY, MAILBOX_ID_SIZE, Geometry
 from mixpay.packet.building import Built, Hop, build
 from mixpay.packet.keys import (
+    KIND_COVER,
     KIND_MESSAGE,
     KIND_REPLY,
     KIND_REQUEST,
@@ -37,6 +38,7 @@ from mixpay.packet.reply import BadBlock, ReplyBlock, ReplyKeys, build_surb, ope
 
 __all__ = [
     "GEOMETRY",
+    "KIND_COVER",
     "KIND_MESSAGE",
     "KIND_REPLY",
     "KIND_REQUEST",

@@ -19,6 +19,8 @@ KIND_MESSAGE = 0
 """The kind of a packet whose data the mailbox keeps for its owner."""
 KIND_REQUEST = 2
 """The kind of one whose data the mailbox's relay is asked by (`wire.requests`)."""
+KIND_COVER = 3
+"""The kind of one that is for nobody."""
 KIND_REPLY = 1
 """The kind of a packet whose payload only the maker of its reply block can check; all others are checked by
 the relay that delivers them.

@@ -253,7 +253,8 @@ class Arrivals:
             step.then(lambda: self.asked(peeled.mailbox_id, peeled.user_data))
             return
         if peeled.kind != packets.KIND_MESSAGE:
-            self._metrics.dropped("wrong_kind")
+            if peeled.kind != packets.KIND_COVER:
+                self._metrics.dropped("wrong_kind")
             return
         outcome = self._mailboxes.deliver(peeled.mailbox_id, peeled.user_data, self._chain_time())
         if isinstance(outcome, Delivered):

@@ -1,0 +1,95 @@
+"""Emptying mailboxes through the network: the relay that keeps one never learns from where it is fetched.
+
+A FETCH confirms what is on our disk and asks for what comes after it; each of its blocks is paid for by a
+tick of the mailbox's pass. The first one has a single block, which is answered by the terms if nothing is
+there; while more is there, as many as fit are sent. What does not come is asked for again.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import takewhile
+
+from mixpay.client.errors import RelayRefused, RelayUnavailable
+from mixpay.client.exchange import Exchange
+from mixpay.client.identity import Identity
+from mixpay.client.store import ClientStore
+from mixpay.client.visits import Visit, require_rising
+from mixpay.client.wallet import Ticks
+from mixpay.network import NetworkView
+from mixpay.passes import PassExhausted
+from mixpay.types import RelayId, Term
+from mixpay.wire.client import Refused, ShownTick
+from mixpay.wire.requests import MOST_BLOCKS, Fetch, Message
+
+MOST_REQUESTS = 4096
+"""Requests to one mailbox in a round: more than bring a whole quota. What is left waits for the next one."""
+MOST_SILENT = 3
+"""Requests in a row without any answer, after which the relay counts as silent: each costs its ticks."""
+
+
+class Through:
+    """Empties one user's mailboxes through the network."""
+
+    def __init__(
+        self, view: NetworkView, store: ClientStore, identity: Identity
+    ) -> None:
+        self._view, self._store, self._identity = view, store, identity
+        self._taken: dict[tuple[RelayId, Term], int] = {}
+        """Up to which sequence messages are on our disk, of those that may lie in the mailbox still."""
+
+    async def empty(self, visit: Visit, exchange: Exchange) -> None:
+        """Take what is in one mailbox, and confirm it: at once, or with the next look where that comes soon.
+
+        Raises RelayUnavailable, RelayRefused, NoPath, and what `Session.enter` raises.
+        """
+        relay, term = visit.relay.id, visit.term
+        mailbox_id = self._identity.address(self._view.mark, relay, term).mailbox_id
+        blocks, silent = 1, 0
+        for _ in range(MOST_REQUESTS):
+            make = partial(self._request, visit, mailbox_id)
+            answers = await exchange.ask(relay, mailbox_id, make, blocks)
+            got = list(takewhile(lambda answer: isinstance(answer, Message), answers))
+            if got:
+                more = self._take(visit, [message for message in got if isinstance(message, Message)])
+                if visit.patient and not more:
+                    return
+                blocks, silent = MOST_BLOCKS if more else 1, 0
+            elif answers[0] is None:
+                silent += 1
+                if silent == MOST_SILENT:
+                    raise RelayUnavailable(f"relay {relay} answers no request; try again later")
+            elif isinstance(answers[0], Refused):
+                raise RelayRefused(answers[0].reason)
+            else:
+                return
+        raise RelayUnavailable(f"relay {relay} has more than {MOST_REQUESTS} requests bring; try again")
+
+    def _request(self, visit: Visit, mailbox_id: bytes, blocks: tuple[bytes, ...]) -> Fetch:
+        relay, term = visit.relay.id, visit.term
+        seed = self._identity.fetch_seed(self._view.mark, relay, term)
+        after = self._taken.get((relay, term), 0)
+        return Fetch(after, self._tick(visit, len(blocks)), blocks, bytes(64)).signed(seed, relay, mailbox_id)
+
+    def _tick(self, visit: Visit, count: int) -> tuple[ShownTick, ...]:
+        """What pays for so many replies; nothing where that is free. Raises RelayRefused."""
+        paying = self._store.pass_of_mailbox(visit.relay.id, visit.term)
+        if visit.term < self._view.term or paying is None:
+            return ()
+        try:
+            tick = Ticks(self._store, paying, 0).further(count)
+        except PassExhausted as error:
+            raise RelayRefused("unpaid") from error
+        return (ShownTick(tick.chain, tick.k, tick.link),)
+
+    def _take(self, visit: Visit, messages: list[Message]) -> bool:
+        """Keep messages, and hand over those that they make complete. Whether there are more."""
+        relay, term = visit.relay.id, visit.term
+        bodies = [(message.sequence, message.body) for message in messages]
+        require_rising(relay, self._taken.get((relay, term), 0), [sequence for sequence, _ in bodies])
+        arrived = visit.inbox.take(relay, term, bodies, visit.now)
+        visit.round.fetched += len(bodies)
+        visit.round.arrived += len(arrived)
+        self._taken[relay, term] = bodies[-1][0]
+        visit.deliver(arrived)
+        return messages[-1].more
