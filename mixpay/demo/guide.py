@@ -59,7 +59,7 @@ def _users(facts: Facts) -> Iterator[str]:
     yield f"  mixpay init --home {bob} {network}"
     yield f"  address=$(mixpay address --home {bob} --light-keys); echo $address"
     yield f'  mixpay send --home {alice} $address "hello"'
-    yield f"  mixpay receive --home {bob} --direct --out {inbox}"
+    yield f"  mixpay receive --home {bob} --out {inbox}"
 
 
 def _guests(facts: Facts) -> Iterator[str]:
