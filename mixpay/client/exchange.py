@@ -101,7 +101,10 @@ class Exchange:
         for _ in range(MOST_ENTRIES):
             entered, paths = await self._enter()
             try:
-                return await self._ask(entered, paths, keeper, mailbox_id, make, blocks)
+                asked = await self._ask(entered, paths, keeper, mailbox_id, make, blocks)
+                if asked.fault:  # that it carried this request does not make up for it
+                    await self._leave(asked.fault)
+                return asked.answers
             except (_EntryFault, RelayUnavailable, PassExhausted) as error:
                 fault = str(error)
                 await self._leave(fault)
@@ -131,7 +134,7 @@ class Exchange:
 
     async def _ask(
         self, entered: Entered, paths: Paths, keeper: RelayId, mailbox_id: bytes, make: Make, blocks: int
-    ) -> Sequence[Answer | None]:
+    ) -> _Asked:
         made, keys = self._blocks(entered, paths, keeper, blocks)
         asked = _Asked(deque(parts_of(make(made), self._random)), keys, [None] * blocks)
         listener = asyncio.create_task(self._listen(entered, asked))
@@ -147,7 +150,7 @@ class Exchange:
         finally:
             listener.cancel()
             await asyncio.gather(listener, return_exceptions=True)
-        return asked.answers
+        return asked
 
     def _blocks(
         self, entered: Entered, paths: Paths, keeper: RelayId, count: int

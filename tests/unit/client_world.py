@@ -71,7 +71,9 @@ from mixpay.sponsor.service import Service, ServiceLimits
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
 from mixpay.wire import client as wire
+from mixpay.wire import requests
 from registry_samples import name, operator_key
+from relay.clients.passing import PassingMailboxes
 from tickets import check_ticket
 
 RELAYS = 9
@@ -150,8 +152,25 @@ class Faults:
     """The furthest tick that it claims to hold."""
     limit: int = 1 << 20
     """Ticks that the campaign's budget guarantees it."""
+    ignores: int = 0
+    """Requests that it does nothing about."""
+    loses: int = 0
+    """Answers to requests that are lost on their way."""
+    answers: Callable[[requests.Fetch], list[requests.Answer]] | None = None
+    """What it answers to requests, whatever is there."""
     endless: Callable[[int], list[int]] | None = None
     """The sequences of the page behind this one; more of them always wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A packet that a relay sends as an entry does."""
+
+    first_mix: RelayId
+    key_epoch: Epoch
+    lock: bytes
+    hint: bytes
+    packet: bytes
 
 
 class LoneRelay:
@@ -172,6 +191,10 @@ class LoneRelay:
         self.directories_served = self.deletions = 0
         self.proofs: list[Equivocation] = []
         self.port = 0
+        self.passing, self.assembly = PassingMailboxes(), requests.Assembly()
+        self.fetches: list[requests.Fetch] = []
+        self.visits = self.covers = 0
+        """Connections of owners who come themselves; packets that are for nobody."""
 
     async def start(self) -> None:
         app = web.Application()
@@ -224,12 +247,13 @@ class LoneRelay:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.clients.append(socket)
-        pass_id, held = b"", []
+        pass_id, held, box = b"", [], None
         async for message in socket:
             if message.type is not WSMsgType.BINARY:
                 break
             frame = wire.decode(message.data)
             if isinstance(frame, wire.PresentPass):
+                box = self.passing.open(frame.passing)
                 answer, pass_id = self.present(frame)
                 await socket.send_bytes(wire.encode(answer))
                 continue
@@ -240,6 +264,9 @@ class LoneRelay:
             down = self.down(pass_id, frame)
             if down is None:
                 continue
+            if box is not None and (waiting := box.take()) is not None:
+                reply = wire.DownKind.REPLY, waiting.number, waiting.payload
+                down = wire.Down(down.seq, down.status, down.ack, *reply)
             if self.faults.hold_answers:
                 self.faults.hold_answers -= 1
                 held.append(down)
@@ -294,6 +321,7 @@ class LoneRelay:
     async def mailbox(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        self.visits += 1
         nonce, owner = os.urandom(32), b""
         await socket.send_bytes(wire.encode(wire.Challenge(nonce)))
         async for message in socket:
@@ -368,6 +396,52 @@ class LoneRelay:
         """The furthest tick of the pass that pays for a mailbox."""
         standing = self.passes.standing(self.mailboxes.payer(box))
         return 0 if standing is None else standing[1]
+
+    # ------------------------------------------------------------------ through the network
+
+    def arrive(self, found: packet.Deliver) -> None:
+        """What a relay does with a packet that ends at it."""
+        match found.kind:
+            case packet.KIND_REPLY:
+                self.passing.deliver(found.mailbox_id, found.user_data)
+            case packet.KIND_REQUEST:
+                self.asked(found.mailbox_id, found.user_data)
+            case packet.KIND_COVER:
+                self.covers += 1
+            case _:
+                self.deliver(found.mailbox_id, found.user_data)
+
+    def asked(self, box: bytes, part: bytes) -> None:
+        request = self.assembly.take(box, part, 0.0)
+        assert isinstance(request, requests.Fetch)
+        assert self.mailboxes.is_signed(box, request.said(), request.signature)
+        self.fetches.append(request)
+        if self.faults.ignores:
+            self.faults.ignores -= 1
+            return
+        if self.faults.answers is not None:
+            self.answer(request, self.faults.answers(request))
+            return
+        if request.tick:
+            self.passes.accept_tick(self.mailboxes.payer(box), tick(request.tick[0]), len(request.blocks))
+        self.mailboxes.delete(box, request.after)
+        span = self.mailboxes.fetch(box, request.after, len(request.blocks), 0)
+        assert isinstance(span, Span)
+        last = span.last
+        answers: list[requests.Answer] = [
+            requests.Message(n, self.bodies[box, n], more=span.more or n != last)
+            for n in range(span.first, last + 1)
+        ]
+        self.answer(request, answers or [self.terms(box)])
+
+    def answer(self, request: requests.Fetch, answers: list[requests.Answer]) -> None:
+        for block, answer in zip(request.blocks, answers, strict=False):
+            if self.faults.loses:
+                self.faults.loses -= 1
+                continue
+            built = packet.use_surb(packet.ReplyBlock.decode(block), requests.encode_answer(answer))
+            epoch = packet.ReplyBlock.decode(block).epoch
+            self.world.carry(Reply(built.first_relay, epoch, built.lock, built.hint, built.packet))
 
     def deliver(self, mailbox_id: bytes, body: bytes) -> None:
         stored = self.mailboxes.deliver(mailbox_id, body, 0)
@@ -448,7 +522,7 @@ class World:
     def relay(self, relay: RelayId) -> LoneRelay:
         return self.relays[relay - 1]
 
-    def carry(self, frame: wire.Send) -> bytes:
+    def carry(self, frame: wire.Send | Reply) -> bytes:
         """What all relays of a path do with a packet; the ack of the first mix."""
         context = self.view.key_context(Epoch(frame.key_epoch))
         current, lock, hint = frame.first_mix, frame.lock, frame.hint
@@ -464,7 +538,7 @@ class World:
             check_ticket(peeled, lock, hint)
             acks.append(peeled.ack)
             if last:
-                relay.deliver(peeled.mailbox_id, peeled.user_data)
+                relay.arrive(peeled)
                 return acks[0]
             assert self.view.layers(Epoch(frame.key_epoch)).layer(current) == layer
             layer, current = layer + 1, peeled.next_relay

@@ -16,8 +16,9 @@ from mixpay.address import Address
 from mixpay.client import receiving
 from mixpay.client.identity import Identity
 from mixpay.client.inbox import REMEMBERED_SECONDS, Arrived, Inbox, Incomplete
-from mixpay.client.receiving import PATIENCE_SECONDS, Round, Unconfirmed
+from mixpay.client.receiving import PATIENCE_SECONDS, Unconfirmed
 from mixpay.client.store import ClientStore
+from mixpay.client.visits import Round
 from mixpay.client.wallet import NoPass
 from mixpay.envelope import Kind, file_message, text_message
 from mixpay.mailbox import PAGE_MESSAGES, STORAGE_TICKS
