@@ -33,7 +33,7 @@ def mixpay() -> None:
       mixpay init --rpc https://rpc.example --deployment network.json --sponsor https://sponsor.example
       mixpay address
       mixpay send mix1... "hello"
-      mixpay receive --direct
+      mixpay receive
     """
 
 

@@ -90,7 +90,9 @@ def receive(
 ) -> None:
     """Fetch your messages: print texts, write files into a folder.
 
-    A message leaves your mailbox once it is on your disk, with --follow up to ten minutes later: deleting a
+    Requests go through the network, and answers come back through it: the relay that keeps your mailbox does
+    not learn from where you ask. That takes some seconds, and of your mailbox pass a tick for each message.
+    --direct asks the relay itself. A message leaves your mailbox once it is on your disk, with --follow up to ten minutes later: deleting a
     page of messages costs a tick of your mailbox pass, whatever they are. What has not arrived completely is
     kept for the next time. Senders who ask for it (`mixpay send --acknowledged`) are told what has arrived,
     by a packet of your own pass; and what you sent so is sent again, as far as it did not arrive. With
