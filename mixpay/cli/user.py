@@ -92,8 +92,11 @@ def receive(
 
     Requests go through the network, and answers come back through it: the relay that keeps your mailbox does
     not learn from where you ask. That takes some seconds, and of your mailbox pass a tick for each message.
-    --direct asks the relay itself. A message leaves your mailbox once it is on your disk, with --follow up to ten minutes later: deleting a
-    page of messages costs a tick of your mailbox pass, whatever they are. What has not arrived completely is
+    --direct asks the relay itself.
+
+    A message leaves your mailbox once it is on your disk, with --follow by the next look, or up to ten
+    minutes later where it is --direct: deleting a page of messages costs a tick of your mailbox pass then,
+    whatever they are. What has not arrived completely is
     kept for the next time. Senders who ask for it (`mixpay send --acknowledged`) are told what has arrived,
     by a packet of your own pass; and what you sent so is sent again, as far as it did not arrive. With
     --follow passes are fetched ahead of need, as by `mixpay passes keep`.
