@@ -22,7 +22,7 @@ from mixpay.types import RelayId, Term
 from mixpay.wire.client import Refused, ShownTick
 from mixpay.wire.requests import MOST_BLOCKS, Fetch, Message
 
-MOST_REQUESTS = 4096
+MOST_REQUESTS = 1500
 """Requests to one mailbox in a round: more than bring a whole quota. What is left waits for the next one."""
 MOST_SILENT = 3
 """Requests in a row without any answer, after which the relay counts as silent: each costs its ticks."""
