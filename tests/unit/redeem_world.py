@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from issuing import issue
 from mixpay import eip712
 from mixpay.chain.errors import Reverted
 from mixpay.chain.views import PaidToRelay
@@ -33,6 +32,7 @@ from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policy import Identified, Quotas
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position, RelayId
+from pass_issuing import issue
 from relay.redeem.issuer_desk import IssuerDesk, RelayIdentity
 from relay.redeem.redeemer import PassRedeemer
 from relay.redeem.rules import RedeemRules

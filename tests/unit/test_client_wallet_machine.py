@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from client_world import CAMPAIGN, DEPLOYMENT, EPOCH, PLACE, PRICE, View, World
-from issuing import issue
 from mixpay.chain import events
 from mixpay.client.errors import IssuerRefused, IssuerUnavailable
 from mixpay.client.keeping import Keeper, plan_of
@@ -31,6 +30,7 @@ from mixpay.sponsor.keys import Period
 from mixpay.sponsor.policy import Identified, Quotas
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Epoch
+from pass_issuing import issue
 
 KEY = SecretKey.generate()
 LAST = EPOCH + 4

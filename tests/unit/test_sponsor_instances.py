@@ -10,8 +10,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-import issuing
-from issuing import issue
+import pass_issuing
 from mixpay import eip712
 from mixpay.passes import PassRequest, RedeemedPass, Redemption, Scope
 from mixpay.sponsor import api
@@ -20,6 +19,7 @@ from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policy import Identified, Quotas
 from mixpay.sponsor.store import Place, Settlement, Store, StoredKey
 from mixpay.types import Epoch, Position
+from pass_issuing import issue
 from redeem_world import (
     BEACON,
     CAMPAIGN,
@@ -132,7 +132,7 @@ def test_killedBetweenCountingAndAnswering_theUserLosesNothing(
     first = start()
     wanted = first.wanted()
     with monkeypatch.context() as patched:
-        patched.setattr(issuing, "blind_sign", _kill)
+        patched.setattr(pass_issuing, "blind_sign", _kill)
         with pytest.raises(Killed):
             first.sign(wanted)
     first.store.close()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from issuing import issue
 from mixpay import eip712
 from mixpay.crypto.blind_rsa import PublicKey
 from mixpay.epochs import Schedule
@@ -30,6 +29,7 @@ from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policy import Identified, Quotas, Share
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Account, Amount, Epoch, Position
+from pass_issuing import issue
 from pass_keys import pass_keys
 
 RANDOM = seeded.Random(5).randbytes  # noqa: S311 tests repeat themselves exactly

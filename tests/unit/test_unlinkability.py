@@ -23,7 +23,6 @@ from pathlib import Path
 import gmpy2
 import pytest
 
-from issuing import issue
 from mixpay.crypto import blind_rsa
 from mixpay.crypto.blind_rsa import PASS_SUITE, SecretKey
 from mixpay.crypto.hashing import keccak256
@@ -34,6 +33,7 @@ from mixpay.sponsor.keys import PassKeys, Period
 from mixpay.sponsor.policy import QUOTAS, Identified, counted_identity
 from mixpay.sponsor.store import Store, StoredKey
 from mixpay.types import Amount, Epoch
+from pass_issuing import issue
 from pass_keys import pass_keys
 from relay.store import pass_key_op, pass_op, tick_op
 from relay_parts import CAMPAIGN, DEPLOYMENT, EPOCH, Node, Parts, campaign
