@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -38,6 +39,8 @@ from mixpay.types import Account, RelayId
 
 BODY_SECONDS = 30.0
 """How long a request's body may take: 1.3 MB at most, of a relay that redeems."""
+MOST_BUNDLES = 64
+"""Bodies of bundles that are read, or worked on, at once: 86 MB in all. Relays ask again."""
 _JSON = {"Content-Type": "application/json"}
 _ENCODER = msgspec.json.Encoder()
 _REFUSALS = web.AppKey("refusals", Refusals)
@@ -151,6 +154,7 @@ class Service:
         # Two of them: anybody may hand in a thousand bundles, and newcomers need the keys meanwhile.
         self._books, self._board = (_Line(name, limits.waiting) for name in ("issuer", "issuer-keys"))
         self._desk = SignDesk(issuer, limits.waiting)
+        self._with_bundles = 0
 
     def application(self, refusals: Refusals | None = None) -> web.Application:
         """The aiohttp application of this campaign alone; its clean-up ends the issuer's threads."""
@@ -194,6 +198,21 @@ class Service:
 
     async def redeem(self, request: web.Request) -> web.Response:
         """A pool voucher for what a relay hands in."""
+        with self._bundles():
+            return await self._redeem(request)
+
+    @contextmanager
+    def _bundles(self) -> Iterator[None]:
+        """Hold one of few places: anybody may send a body of 1.3 MB. Raises IssuerError `busy`."""
+        if self._with_bundles >= MOST_BUNDLES:
+            raise IssuerError("busy", "too many relays redeem; try again in a moment")
+        self._with_bundles += 1
+        try:
+            yield
+        finally:
+            self._with_bundles -= 1
+
+    async def _redeem(self, request: web.Request) -> web.Response:
         asked = await _body(request, api.RedeemRequest, MAX_REDEEM_BODY)
         now, period = self._view.chain_time, Period(asked.kind, asked.period)
         # First, so that nobody makes us look for the relays of a period that does not count.

@@ -281,6 +281,28 @@ async def test_strangersWhoWasteTime_areShownOut_andNotWrittenDown(
     assert STRANGER not in caplog.text
 
 
+async def test_bodiesOfBundles_haveFewPlaces_thatAreFreeAgainLater(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may send 1.3 MB, on a thousand connections."""
+    monkeypatch.setattr(service, "MOST_BUNDLES", 2)
+    async with serving(world) as issuer:
+        host, port = issuer.url.removeprefix("http://").split(":")
+        slow = []
+        for _ in range(2):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"POST /v1/redeem HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+            slow.append((reader, writer))
+        async with asyncio.timeout(10):
+            while (answer := await issuer.post(api.REDEEM_PATH, b"{}"))[1]["error"] != "busy":
+                assert answer[0] == 400  # theirs were not heard yet
+            for reader, writer in slow:
+                writer.write(b"}       ")
+                assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+                writer.close()
+            assert (await issuer.post(api.REDEEM_PATH, b"{}"))[0] == 400
+
+
 async def test_sign_refusesAsBusyWhatWouldWaitTooLong(world: World) -> None:
     world.configure(waiting=1, entry_passes=1000)
     async with serving(world) as issuer:
