@@ -20,6 +20,7 @@ from mixpay.types import Epoch, RelayId
 from mixpay.wire import client
 from relay.clients.gateway import EntrySession
 from relay.clients.mailbox_desk import MailboxDesk, MailboxSession
+from relay.clients.passing import PassingMailboxes
 from relay.metrics import Metrics
 from relay.path.router import Router
 from relay.state import State
@@ -41,6 +42,9 @@ class Store:
 
 class Path:
     """A router whose first mix is relay 1."""
+
+    def __init__(self) -> None:
+        self.passing = PassingMailboxes()
 
     def check_first_mix(self, mix: RelayId, epoch: Epoch) -> None:
         if mix != 1 or epoch != world.EPOCH:
