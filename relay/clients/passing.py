@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from mixpay.errors import PeerError
 from mixpay.geometry import MAILBOX_ID_SIZE
 
+GONE = "passing_gone"
+FULL = "passing_full"
+"""Why a reply is dropped."""
 PREFIX_SIZE = MAILBOX_ID_SIZE // 2
 MOST = 128
 """Replies that wait for one client, 256 KiB. The oldest makes room: it is the first to be asked for again."""
@@ -65,8 +68,8 @@ class PassingMailboxes:
         self._boxes.pop(box.prefix, None)
 
     def deliver(self, mailbox_id: bytes, payload: bytes) -> str | None:
-        """A reply has come to its end; why something was dropped, if so: `passing_gone`, `passing_full`."""
+        """A reply has come to its end; why something was dropped, if so."""
         box = self._boxes.get(mailbox_id[:PREFIX_SIZE])
         if box is None:
-            return "passing_gone"
-        return None if box.put(Waiting(mailbox_id[PREFIX_SIZE:], payload)) else "passing_full"
+            return GONE
+        return None if box.put(Waiting(mailbox_id[PREFIX_SIZE:], payload)) else FULL

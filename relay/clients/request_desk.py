@@ -29,6 +29,7 @@ from relay.store import RelayStore, mailbox_ops, role_op
 
 log = logging.getLogger(__name__)
 
+BLOCK_EXPIRED = "block_expired"
 MOST_UNDER_WAY = 256
 """Requests that are being carried out. Further ones are dropped: their owners ask again."""
 
@@ -127,7 +128,7 @@ class RequestDesk:
             try:
                 self._send(block, requests.encode_answer(answer))
             except PeerError as error:
-                reason = "block_expired" if error.reason == "wrong_epoch" else error.reason
+                reason = BLOCK_EXPIRED if error.reason == "wrong_epoch" else error.reason
                 self._metrics.refused(reason)
                 continue
             await self._store.written([role_op("entry")])

@@ -254,7 +254,7 @@ class Arrivals:
             return
         if peeled.kind != packets.KIND_MESSAGE:
             if peeled.kind != packets.KIND_COVER:
-                self._metrics.dropped("wrong_kind")
+                self._metrics.dropped("unknown_kind")
             return
         outcome = self._mailboxes.deliver(peeled.mailbox_id, peeled.user_data, self._chain_time())
         if isinstance(outcome, Delivered):

@@ -59,7 +59,7 @@ LABELLED = [
     "relay/chainside.py",
     "mixpay/passes/entry.py",
     "mixpay/passes/terms.py",
-    "mixpay/packet.py",
+    "mixpay/packet",
     "mixpay/proof.py",
     "mixpay/replay.py",
     "mixpay/mailbox.py",
@@ -75,6 +75,7 @@ COUNTING = {
     "Refused",
     "PeerError",
     "PassError",
+    "BadBlock",
     "ProofError",
     "TagRefused",
 }

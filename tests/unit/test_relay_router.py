@@ -151,7 +151,7 @@ async def test_packetOfAKindThatThereIsNot_isDropped(parts: Parts) -> None:
     node = await parts.node(mailbox)
     node.link(Side.PAYER, mix3)
     await node.hear(Side.PAYER, mix3, parts.last_frame(parts.packet(kind=77).packet))
-    assert node.drops("wrong_kind") == 1
+    assert node.drops("unknown_kind") == 1
 
 
 # ---------------------------------------------------------------------- what is refused
