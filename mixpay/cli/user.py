@@ -31,12 +31,17 @@ from mixpay.keystore import Kdf
 @home_option
 @common.password_option
 @common.light_keys_option
+@click.option(
+    "--direct", is_flag=True, help="Make it directly: your mailbox's relay sees your network address."
+)
 @common.json_option
-def address(folder: Path, password_file: Path | None, light_keys: bool, as_json: bool) -> None:
+def address(
+    folder: Path, password_file: Path | None, light_keys: bool, direct: bool, as_json: bool
+) -> None:
     """Print your address, to give to those who shall write to you.
 
-    The first time in a term this makes your mailbox, at a relay that nobody chose; from then on it prints
-    the same address until the term ends.
+    The first time in a term this makes your mailbox, at a relay that nobody chose, and which does not learn
+    where you are; from then on it prints the same address until the term ends.
     """
     home = Home(folder.expanduser())
     home.config()
@@ -45,7 +50,7 @@ def address(folder: Path, password_file: Path | None, light_keys: bool, as_json:
 
     async def run() -> Address:
         async with app.connected(home, common.say) as client:
-            return await app.make_address(client, identity)
+            return await app.make_address(client, identity, direct=direct)
 
     found = asyncio.run(run())
     click.echo(json.dumps({"address": str(found), "relay": found.relay}) if as_json else str(found))

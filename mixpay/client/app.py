@@ -164,14 +164,23 @@ async def keeping(client: Client) -> AsyncIterator[None]:
             await keeper
 
 
-async def make_address(client: Client, identity: Identity) -> Address:
-    """The user's address of this term; the mailbox is made when there is none.
+async def make_address(client: Client, identity: Identity, *, direct: bool = True) -> Address:
+    """The user's address of this term; the mailbox is made when there is none, `direct` as for `Receiver`.
 
     Raises NoPass, IssuerUnavailable, IssuerRefused, UserError.
     """
-    mailboxes = client.mailboxes(identity)
+    mailboxes, wallet = client.mailboxes(identity), client.wallet
     async with client.home.locked("receive", lambda: client.tell("waiting for another `mixpay receive`")):
-        return mailboxes.current() or await mailboxes.make(client.wallet)
+        if (known := mailboxes.current()) is not None:
+            return known
+        if direct:
+            return await mailboxes.make(wallet)
+        session = Session(client.http, client.view, wallet, os.urandom, client.tell)
+        async with (
+            client.posting().turn(),
+            Exchange(session, wallet, client.profile, os.urandom) as exchange,
+        ):
+            return await mailboxes.make(wallet, exchange)
 
 
 async def send(

@@ -22,10 +22,10 @@ from mixpay.client.inbox import Arrived, Inbox
 from mixpay.client.relays import MailboxSocket
 from mixpay.client.route import NoPath
 from mixpay.client.store import ClientStore
-from mixpay.client.through import Through
+from mixpay.client.through import Through, for_storage
 from mixpay.client.visits import Round, Visit, require_rising
 from mixpay.client.wallet import DrawnPass, Ticks, Wallet
-from mixpay.mailbox import PAGE_MESSAGES, STORAGE_TICKS, page_ticks
+from mixpay.mailbox import PAGE_MESSAGES, page_ticks
 from mixpay.network import NetworkView
 from mixpay.passes import KIND_MAILBOX, PassExhausted, Tick
 from mixpay.snapshot import RelayRecord
@@ -92,18 +92,22 @@ class Mailboxes:
                 return self._identity.address(self._view.mark, relay, term)
         return None
 
-    async def make(self, wallet: Wallet) -> Address:
-        """Make this term's mailbox at the relay that a mailbox pass draws.
+    async def make(self, wallet: Wallet, exchange: Exchange | None = None) -> Address:
+        """Make this term's mailbox at the relay that a mailbox pass draws; `exchange` as for `empty`.
 
         Raises NoPass, IssuerUnavailable, IssuerRefused, UserError.
         """
         while True:
             drawn = await wallet.draw(KIND_MAILBOX)
             try:
-                await self._create(drawn, wallet.ticks(drawn, 0))
+                ticks = wallet.ticks(drawn, 0)
+                if exchange is None:
+                    await self._create(drawn, ticks)
+                else:
+                    await self._through.create(drawn, ticks, exchange)
             except RelayRefused as error:
                 await wallet.refused(drawn, error.reason)
-            except RelayUnavailable as error:
+            except (RelayUnavailable, NoPath) as error:
                 wallet.set_aside(drawn, str(error))
             except PassExhausted as error:
                 wallet.condemn(drawn, str(error))
@@ -116,9 +120,7 @@ class Mailboxes:
         owned = drawn.stored.owned
         fetch_key = self._identity.fetch_key(self._view.mark, drawn.relay.id, Term(owned.scope.period))
         async with MailboxSocket.open(self._http, drawn.relay) as socket:
-            # Also if it may be made already, and the answer was lost: no link is shown twice.
-            paid = ticks.further(max(STORAGE_TICKS - ticks.spent, 1))
-            await socket.create(drawn.stored.key, owned.shown().encode(), fetch_key, paid)
+            await socket.create(drawn.stored.key, owned.shown().encode(), fetch_key, for_storage(ticks))
 
     def known(self) -> list[tuple[RelayId, Term]]:
         """The mailboxes that live; forgets those whose time is over."""

@@ -163,7 +163,7 @@ class MailboxSocket:
 
     async def create(self, key: ProvenKey, shown: bytes, fetch_key: bytes, tick: Tick) -> wire.MailboxTerms:
         """Make a mailbox, or find it made; `tick` pays for storage. Raises RelayRefused, RelayUnavailable."""
-        made = wire.MailboxCreate(key.modulus, key.proof, shown, fetch_key, _shown(tick))
+        made = wire.MailboxCreate(key.modulus, key.proof, shown, fetch_key, wire.shown_tick(tick))
         answer = await self._socket.ask(made)
         if not isinstance(answer, wire.MailboxTerms):
             raise self._socket.unexpected(answer)
@@ -182,14 +182,10 @@ class MailboxSocket:
 
         Raises RelayRefused, RelayUnavailable.
         """
-        paid = () if tick is None else (_shown(tick),)
+        paid = () if tick is None else (wire.shown_tick(tick),)
         answer = await self._socket.ask(wire.MailboxDelete(upto, paid))
         if not isinstance(answer, wire.Done):
             raise self._socket.unexpected(answer)
-
-
-def _shown(tick: Tick) -> wire.ShownTick:
-    return wire.ShownTick(tick.chain, tick.k, tick.link)
 
 
 def _url(relay: RelayRecord, path: str) -> URL:

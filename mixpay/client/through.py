@@ -1,4 +1,4 @@
-"""Emptying mailboxes through the network: the relay that keeps one never learns from where it is fetched.
+"""Mailboxes made and emptied through the network: the relay that keeps one never learns for whom.
 
 A FETCH confirms what is on our disk and asks for what comes after it; each of its blocks is paid for by a
 tick of the mailbox's pass. The first one has a single block, which is answered by the terms if nothing is
@@ -15,12 +15,13 @@ from mixpay.client.exchange import Exchange
 from mixpay.client.identity import Identity
 from mixpay.client.store import ClientStore
 from mixpay.client.visits import Visit, require_rising
-from mixpay.client.wallet import Ticks
+from mixpay.client.wallet import DrawnPass, Ticks
+from mixpay.mailbox import STORAGE_TICKS, mailbox_id_of
 from mixpay.network import NetworkView
-from mixpay.passes import PassExhausted
+from mixpay.passes import PassExhausted, Tick
 from mixpay.types import RelayId, Term
-from mixpay.wire.client import Refused, ShownTick
-from mixpay.wire.requests import MOST_BLOCKS, Fetch, Message
+from mixpay.wire.client import MailboxTerms, Refused, ShownTick, shown_tick
+from mixpay.wire.requests import MOST_BLOCKS, Create, Fetch, Message
 
 MOST_REQUESTS = 1500
 """Requests to one mailbox in a round: more than bring a whole quota. What is left waits for the next one."""
@@ -29,7 +30,7 @@ MOST_SILENT = 3
 
 
 class Through:
-    """Empties one user's mailboxes through the network."""
+    """Makes and empties one user's mailboxes through the network."""
 
     def __init__(
         self, view: NetworkView, store: ClientStore, identity: Identity
@@ -37,6 +38,26 @@ class Through:
         self._view, self._store, self._identity = view, store, identity
         self._taken: dict[tuple[RelayId, Term], int] = {}
         """Up to which sequence messages are on our disk, of those that may lie in the mailbox still."""
+
+    async def create(self, drawn: DrawnPass, ticks: Ticks, exchange: Exchange) -> None:
+        """Make the mailbox of a mailbox pass, or find it made.
+
+        Raises RelayUnavailable, RelayRefused, NoPath, PassExhausted, and what `Session.enter` raises.
+        """
+        owned, key, relay = drawn.stored.owned, drawn.stored.key, drawn.relay.id
+        fetch_key = self._identity.fetch_key(self._view.mark, relay, Term(owned.scope.period))
+
+        def make(blocks: tuple[bytes, ...]) -> Create:
+            tick, shown = shown_tick(for_storage(ticks)), owned.shown().encode()
+            return Create(key.modulus, key.proof, shown, fetch_key, tick, blocks[0])
+
+        for _ in range(MOST_SILENT):
+            (answer,) = await exchange.ask(relay, mailbox_id_of(fetch_key), make, 1)
+            if isinstance(answer, Refused):
+                raise RelayRefused(answer.reason)
+            if isinstance(answer, MailboxTerms):
+                return
+        raise _silent(relay)
 
     async def empty(self, visit: Visit, exchange: Exchange) -> None:
         """Take what is in one mailbox, and confirm it: at once, or with the next look where that comes soon.
@@ -58,7 +79,7 @@ class Through:
             elif answers[0] is None:
                 silent += 1
                 if silent == MOST_SILENT:
-                    raise RelayUnavailable(f"relay {relay} answers no request; try again later")
+                    raise _silent(relay)
             elif isinstance(answers[0], Refused):
                 raise RelayRefused(answers[0].reason)
             else:
@@ -77,10 +98,9 @@ class Through:
         if visit.term < self._view.term or paying is None:
             return ()
         try:
-            tick = Ticks(self._store, paying, 0).further(count)
+            return (shown_tick(Ticks(self._store, paying, 0).further(count)),)
         except PassExhausted as error:
             raise RelayRefused("unpaid") from error
-        return (ShownTick(tick.chain, tick.k, tick.link),)
 
     def _take(self, visit: Visit, messages: list[Message]) -> bool:
         """Keep messages, and hand over those that they make complete. Whether there are more."""
@@ -93,3 +113,14 @@ class Through:
         self._taken[relay, term] = bodies[-1][0]
         visit.deliver(arrived)
         return messages[-1].more
+
+
+def for_storage(ticks: Ticks) -> Tick:
+    """What pays for a new mailbox. Also if it may be made already, and the answer was lost: no link is shown
+    twice. Raises PassExhausted.
+    """
+    return ticks.further(max(STORAGE_TICKS - ticks.spent, 1))
+
+
+def _silent(relay: RelayId) -> RelayUnavailable:
+    return RelayUnavailable(f"relay {relay} answers no request; try again later")

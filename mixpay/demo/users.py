@@ -68,8 +68,8 @@ class User:
         self._run("init", *network, *shown)
 
     def address(self) -> str:
-        """`mixpay address`: makes the mailbox."""
-        found = json.loads(self._run("address", "--light-keys", "--json"))
+        """`mixpay address --direct`: makes the mailbox."""
+        found = json.loads(self._run("address", "--light-keys", "--direct", "--json"))
         return str(found["address"])
 
     def send(self, address: str, file: Path, packets: int, meanwhile: Callable[[], None]) -> Sent:

@@ -15,7 +15,7 @@ from typing import Annotated
 from mixpay.crypto.rsa_permutation import PROOF_SIZE
 from mixpay.mailbox import PAGE_MESSAGES
 from mixpay.packet import GEOMETRY
-from mixpay.passes.terms import PASS_SIZE
+from mixpay.passes.terms import PASS_SIZE, Tick
 from mixpay.types import RelayId
 from mixpay.wire.codec import (
     U8,
@@ -141,6 +141,11 @@ class ShownTick:
     chain: U8
     k: U16
     link: Bytes32
+
+
+def shown_tick(tick: Tick) -> ShownTick:
+    """A tick as it is shown."""
+    return ShownTick(tick.chain, tick.k, tick.link)
 
 
 @dataclass(frozen=True, slots=True)

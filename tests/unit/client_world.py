@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from aiohttp import WSMsgType, web
@@ -193,7 +193,7 @@ class LoneRelay:
         self.port = 0
         self.passing, self.assembly = PassingMailboxes(), requests.Assembly()
         self.fetches: list[requests.Fetch] = []
-        self.visits = self.covers = 0
+        self.visits = self.covers = self.creates = 0
         """Connections of owners who come themselves; packets that are for nobody."""
 
     async def start(self) -> None:
@@ -413,14 +413,25 @@ class LoneRelay:
 
     def asked(self, box: bytes, part: bytes) -> None:
         request = self.assembly.take(box, part, 0.0)
-        assert isinstance(request, requests.Fetch)
+        if request is None:
+            return
+        if isinstance(request, requests.Create):
+            self.creates += 1
+            if self.faults.ignores:
+                self.faults.ignores -= 1
+                return
+            made = (getattr(request, each.name) for each in fields(wire.MailboxCreate))
+            answer = self.create(wire.MailboxCreate(*made))
+            assert isinstance(answer, wire.MailboxTerms | wire.Refused)
+            self.answer((request.block,), [answer])
+            return
         assert self.mailboxes.is_signed(box, request.said(), request.signature)
         self.fetches.append(request)
         if self.faults.ignores:
             self.faults.ignores -= 1
             return
         if self.faults.answers is not None:
-            self.answer(request, self.faults.answers(request))
+            self.answer(request.blocks, self.faults.answers(request))
             return
         if request.tick:
             self.passes.accept_tick(self.mailboxes.payer(box), tick(request.tick[0]), len(request.blocks))
@@ -432,10 +443,10 @@ class LoneRelay:
             requests.Message(n, self.bodies[box, n], more=span.more or n != last)
             for n in range(span.first, last + 1)
         ]
-        self.answer(request, answers or [self.terms(box)])
+        self.answer(request.blocks, answers or [self.terms(box)])
 
-    def answer(self, request: requests.Fetch, answers: list[requests.Answer]) -> None:
-        for block, answer in zip(request.blocks, answers, strict=False):
+    def answer(self, blocks: Sequence[bytes], answers: list[requests.Answer]) -> None:
+        for block, answer in zip(blocks, answers, strict=False):
             if self.faults.loses:
                 self.faults.loses -= 1
                 continue

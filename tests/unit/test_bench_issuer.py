@@ -40,6 +40,6 @@ async def test_load_asksEachRequestOnce_andCountsWhatIsRefused(rate: float | Non
 
 
 def test_takeTurns_givesTheMedianOfEach() -> None:
-    ones, others = iter([(1, 10), (5, 50), (3, 30)]), iter([(9, 0), (8, 1), (7, 2)])
+    ones, others = iter([(1, 10, 0.1), (5, 50, 0.3), (3, 30, 0.2)]), iter([(9, 0, 1), (8, 1, 1), (7, 2, 1)])
     found = take_turns(Scale(turns=3), one=lambda: Rate(*next(ones)), other=lambda: Rate(*next(others)))
-    assert found == {"one": Rate(3, 30), "other": Rate(8, 1)}
+    assert found == {"one": Rate(3, 30, 0.2), "other": Rate(8, 1, 1)}

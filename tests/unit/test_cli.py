@@ -23,6 +23,7 @@ from mixpay.address import Address
 from mixpay.chain.devchain import DevChain
 from mixpay.cli import common
 from mixpay.cli.main import main
+from mixpay.client import exchange
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.prefetch import Plan
 from mixpay.client.store import ClientStore
@@ -174,9 +175,9 @@ def test_send_refusesWhatCannotBeSent(
     Ran(capsys, "send", SOMEBODY).fails(2, "can be sent at once")
 
 
-def test_receive_needsDirect_andSaysWhatThatShows(capsys: pytest.CaptureFixture[str], configured: Home):
-    Ran(capsys, "receive").fails(2, "shows your network address to the relay that keeps your mailbox")
-    Ran(capsys, "receive", "--direct").fails(2, "you have no mailbox yet")
+def test_receive_needsAMailbox(capsys: pytest.CaptureFixture[str], configured: Home):
+    for way in ([], ["--direct"]):
+        Ran(capsys, "receive", *way).fails(2, "you have no mailbox yet")
 
 
 def test_password_isNeeded_andMustBeRight(
@@ -258,7 +259,7 @@ async def test_aFileAndAText_goFromAliceToBob(
     capsys: pytest.CaptureFixture[str], live: LiveWorld, tmp_path: Path
 ):
     alice, bob, inbox = begin(live, "alice"), begin(live, "bob"), tmp_path / "inbox"
-    made = await run(capsys, "address", *bob, "--light-keys")
+    made = await run(capsys, "address", *bob, "--light-keys", "--direct")
     assert (made.status, made.err) == (0, "")
     to = made.out.strip()
     again = await run(capsys, "address", *bob, "--json")
@@ -293,12 +294,12 @@ async def test_acknowledgedMessage_isKept_untilTheReceiverHasIt(
     capsys: pytest.CaptureFixture[str], live: LiveWorld, tmp_path: Path
 ):
     alice, bob = begin(live, "alice"), begin(live, "bob")
-    to = (await run(capsys, "address", *bob, "--light-keys")).out.strip()
+    to = (await run(capsys, "address", *bob, "--light-keys", "--direct")).out.strip()
     asked = ["send", to, "hello", "--acknowledged", "--direct", "--wait", "0"]
     (await run(capsys, *asked, *alice)).fails(
         2, "to be told what arrives you need a mailbox: `mixpay address`"
     )
-    await run(capsys, "address", *alice, "--light-keys")
+    await run(capsys, "address", *alice, "--light-keys", "--direct")
     sent = await run(capsys, *asked, *alice, "--json")
     assert sent.status == 1, "it is not done yet"
     report = json.loads(sent.out)
@@ -334,9 +335,22 @@ def test_help_saysWhatAcknowledgingShows(capsys: pytest.CaptureFixture[str]):
     assert "nor that you are here" in " ".join(Ran(capsys, "receive", "--help").out.split())
 
 
-async def test_whatIsMissing_isSaidOnStderr(capsys: pytest.CaptureFixture[str], live: LiveWorld):
+async def test_mailbox_isMadeAndEmptiedThroughTheNetwork(
+    capsys: pytest.CaptureFixture[str], live: LiveWorld, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(exchange, "INTERVAL", 0.005)
     alice, bob = begin(live, "alice"), begin(live, "bob")
     to = (await run(capsys, "address", *bob, "--light-keys")).out.strip()
+    await run(capsys, "send", to, "hello", *alice)
+    assert (await run(capsys, "receive", *bob)).out == "hello\n"
+    assert (await run(capsys, "receive", *bob)).out == ""
+    assert [relay.visits for relay in live.relays] == [0] * len(live.relays)
+    assert sum(relay.mailboxes.counts[1] for relay in live.relays) == 0
+
+
+async def test_whatIsMissing_isSaidOnStderr(capsys: pytest.CaptureFixture[str], live: LiveWorld):
+    alice, bob = begin(live, "alice"), begin(live, "bob")
+    to = (await run(capsys, "address", *bob, "--light-keys", "--direct")).out.strip()
     await run(capsys, "send", to, "x" * 5_000, *alice)
     mailbox = next(relay for relay in live.relays if relay.bodies)
     kept = dict(mailbox.bodies)
@@ -373,7 +387,7 @@ async def test_passes_areListed_andFetchedOnce(capsys: pytest.CaptureFixture[str
         ("mailbox", EPOCH, 16_384, "new"),
     ]
     assert all(1 <= row["relay"] <= len(live.relays) for row in listed)
-    to = (await run(capsys, "address", *alice, "--light-keys")).out.strip()
+    to = (await run(capsys, "address", *alice, "--light-keys", "--direct")).out.strip()
     await run(capsys, "send", to, "hello", *alice)
     table = (await run(capsys, "passes", *alice)).out
     assert table.splitlines()[0].split() == ["kind", "period", "ticks", "relay", "state"]
@@ -402,7 +416,7 @@ async def test_keepers_fetchUntilASignalEndsThem(
     said: str,
 ):
     alice = patient(live, "alice")
-    await run(capsys, "address", *alice, "--light-keys")
+    await run(capsys, "address", *alice, "--light-keys", "--direct")
     program = [sys.executable, "-m", "mixpay.cli.main", *command, *alice]
     process = await asyncio.create_subprocess_exec(*program, stderr=asyncio.subprocess.PIPE)
     with ClientStore(Home(live.folder / "alice").state_file) as store:
@@ -444,7 +458,7 @@ async def test_relaysAndSponsorsThatAreDown_giveStatusOne(
     (await run(capsys, "address", *carol, "--light-keys")).fails(
         1, "the sponsor at http://127.0.0.1:9 does not answer"
     )
-    to = (await run(capsys, "address", *bob, "--light-keys")).out.strip()
+    to = (await run(capsys, "address", *bob, "--light-keys", "--direct")).out.strip()
     for relay in live.relays:
         await relay.stop()
     got = await run(capsys, "receive", "--direct", *bob)
@@ -458,6 +472,6 @@ async def test_aFolderBelongsToOneNetwork(
     capsys: pytest.CaptureFixture[str], live: LiveWorld, tmp_path: Path
 ):
     bob = begin(live, "bob")
-    assert (await run(capsys, "address", *bob, "--light-keys")).status == 0
+    assert (await run(capsys, "address", *bob, "--light-keys", "--direct")).status == 0
     deployments.save(tmp_path / "live.json", replace(live.deployment, pool=DEPLOYMENT.pool))
     (await run(capsys, "address", *bob)).fails(2, "belongs to another network")

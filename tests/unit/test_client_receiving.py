@@ -284,7 +284,7 @@ async def test_make_keepsThePass_whenTheRelayHasNoRoom(world: World, bob: User):
     relay.faults.refuse = ""
     bob.restart()
     rows = [stored.counter for stored in bob.store.passes(2, EPOCH)]
-    assert sorted(rows) == [STORAGE_TICKS] * 2, "neither is given up"
+    assert len(rows) > 1 and set(rows) == {STORAGE_TICKS}, "none is given up"
 
 
 async def test_empty_paysATickForEachPage(world: World, bob: User):

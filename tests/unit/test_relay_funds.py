@@ -31,7 +31,6 @@ from relay.path.books import Side
 from relay.store import StoredPoolVoucher
 from relay.treasury import Debts, PayeeFacts, PayerFacts, TreasuryDesk
 from relay_parts import EPOCH, PRICE, Node, Parts, account, frame, only
-from test_relay_router import opened
 
 OWNER = Account(b"\x0d" * 20)
 
@@ -59,7 +58,7 @@ class Payee:
         sent = only(self.wire.take(), frames.Packet)
         acks = []
         for packet in sent[: self.dice.randrange(len(sent) + 1)]:
-            ack = opened(self.parts, packet.packet, self.me, 1).ack
+            ack = self.parts.opened(packet.packet, self.me, 1).ack
             acks.append(frames.Ack(1, self.acked, packet.seq, ack))
             self.acked += 1
         if acks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from issuer_world import Issuer, serving
 from mixpay.chain.devchain import DevChain
-from mixpay.crypto.blind_rsa import PublicKey
+from mixpay.crypto.blind_rsa import PublicKey, SecretKey, SigningFault
 from mixpay.errors import UserError
 from mixpay.network import NetworkView
 from mixpay.parameters import DEMO
@@ -27,8 +28,8 @@ from mixpay.passes import (
     drawn_position,
 )
 from mixpay.sponsor import api, app, openapi, service, statuses
-from mixpay.sponsor.issuer import Admitted
 from mixpay.sponsor.issuer import Issuer as IssuerRules
+from mixpay.sponsor.signer import Signer
 from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.redeem.pool_view import ChainPool
 from relay.store import StoredPoolVoucher
@@ -179,14 +180,16 @@ async def test_whatRelaysHandIn_keepsNobodyFromTheKeys(
 async def test_aStop_answersWhatIsInProgress(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that are counted, or wait to be, when the stop comes."""
     begun, may_sign = threading.Event(), threading.Event()
-    signed = IssuerRules.signed
+    sign = Signer.sign
 
-    def slow(issuer: IssuerRules, admitted: Admitted) -> api.SignAnswer:
+    def slow(
+        signer: Signer, key: SecretKey, blinded: Sequence[bytes]
+    ) -> Iterator[list[bytes | SigningFault]]:
         begun.set()
         may_sign.wait(10)
-        return signed(issuer, admitted)
+        return sign(signer, key, blinded)
 
-    monkeypatch.setattr(IssuerRules, "signed", slow)
+    monkeypatch.setattr(Signer, "sign", slow)
     async with serving(world) as issuer:
         answer = await issuer.until_epoch(world.join())
         bodies = [
