@@ -33,7 +33,7 @@ _WAIT = 60
 
 @click.command(
     epilog='Examples: mixpay send mix1... "hello"   |   mixpay send mix1... --file photo.jpg   |   '
-    "mixpay send mix1... < notes.txt   |   mixpay send mix1... --file photo.jpg --acknowledged --direct"
+    "mixpay send mix1... < notes.txt   |   mixpay send mix1... --file photo.jpg --acknowledged"
 )
 @click.argument("receiver", metavar="ADDRESS")
 @click.argument("text", required=False)
@@ -44,12 +44,12 @@ _WAIT = 60
     "--acknowledged",
     is_flag=True,
     help="Until the receiver has it: shows the receiver your address, keeps the message, sends again what "
-    "did not arrive. Needs a mailbox of yours, and --direct.",
+    "did not arrive. Needs a mailbox of yours.",
 )
 @click.option(
     "--direct",
     is_flag=True,
-    help="Fetch the acknowledgement directly: your mailbox's relay sees your network address.",
+    help="Fetch acknowledgements directly, which is faster: your mailbox's relay sees your network address.",
 )
 @click.option(
     "--wait",
@@ -79,15 +79,10 @@ def send(
     for a week at most; ends with status 1 if the receiver did not acknowledge within --wait.
     """
     to = addresses.parse(receiver)
-    if acknowledged and not direct:
-        raise UserError(
-            "fetching acknowledgements through the network itself is not there yet in this release; --direct "
-            "fetches without it, which shows your network address to the relay that keeps your mailbox"
-        )
     message = _message(text, path)
     home = Home(folder.expanduser())
     if acknowledged:
-        return _send_acknowledged(home, to, message, password_file, wait, as_json)
+        return _send_acknowledged(home, to, message, password_file, wait, as_json, direct=direct)
     with _progress() as (tell, show):
 
         async def run() -> Report:
@@ -103,7 +98,14 @@ def send(
 
 
 def _send_acknowledged(
-    home: Home, to: Address, message: Message, password_file: Path | None, wait: int, as_json: bool
+    home: Home,
+    to: Address,
+    message: Message,
+    password_file: Path | None,
+    wait: int,
+    as_json: bool,
+    *,
+    direct: bool,
 ) -> int:
     home.config()
     if not home.has_identity:
@@ -113,7 +115,7 @@ def _send_acknowledged(
 
         async def run() -> Delivery:
             async with app.connected(home, tell) as client:
-                return await send_acknowledged(client, identity, to, message, wait, show)
+                return await send_acknowledged(client, identity, to, message, wait, show, direct=direct)
 
         delivery = asyncio.run(run())
     click.echo(json.dumps(_shown_delivery(delivery)) if as_json else str(delivery.sent))

@@ -21,6 +21,8 @@ from mixpay.types import RelayId
 
 _LOOK_SECONDS = 2.0
 """Between two looks into the mailbox."""
+_LOOK_THROUGH_SECONDS = 10.0
+"""Likewise through the network, where a look costs ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,11 @@ async def send_acknowledged(
     message: Message,
     wait: float,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
+    *,
+    direct: bool = True,
 ) -> Delivery:
-    """Send, and wait up to `wait` seconds for the receiver's word; send again what it lacks.
+    """Send, and wait up to `wait` seconds for the receiver's word; send again what it lacks. `direct`: how
+    to fetch it, see `Receiver`.
 
     What is not acknowledged by then is kept: `Receiver` goes on with it. Raises UserError (no mailbox, an
     address of another network or release), ChainError.
@@ -71,7 +76,8 @@ async def send_acknowledged(
     reply_to = client.mailboxes(identity).current()
     if reply_to is None:
         raise UserError("to be told what arrives you need a mailbox of this term: `mixpay address` makes one")
-    looking = Receiver(client, identity, None, progress=progress)
+    looking = Receiver(client, identity, None, direct=direct, progress=progress)
+    pause = _LOOK_SECONDS if direct else _LOOK_THROUGH_SECONDS
     await looking.begin()
     courier = looking.courier(client.view)
     message_id = courier.outbox.put(message, receiver, reply_to, os.urandom, int(time.time()))
@@ -84,7 +90,7 @@ async def send_acknowledged(
         outgoing = now
         if time.monotonic() >= deadline:
             return Delivery(SentMessage(message_id, State.WAITING, outgoing), report, fetched)
-        await asyncio.sleep(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
+        await asyncio.sleep(min(pause, max(0.0, deadline - time.monotonic())))
         found = await looking.once()
         fetched += found.packets
         for trouble in set(found.troubles) - told:

@@ -320,12 +320,10 @@ async def test_acknowledgedMessage_isKept_untilTheReceiverHasIt(
     assert (await run(capsys, "receive", "--direct", *bob)).out == ""
 
 
-def test_acknowledgement_needsDirect_andSaysWhatThatShows(
-    capsys: pytest.CaptureFixture[str], configured: Home
-):
-    asked = ["send", SOMEBODY, "hello", "--acknowledged"]
-    Ran(capsys, *asked).fails(2, "shows your network address to the relay that keeps your mailbox")
-    Ran(capsys, *asked, "--direct").fails(2, "you need a mailbox: `mixpay address` makes one")
+def test_acknowledgement_needsAMailbox(capsys: pytest.CaptureFixture[str], configured: Home):
+    for way in ([], ["--direct"]):
+        asked = ["send", SOMEBODY, "hello", "--acknowledged", *way]
+        Ran(capsys, *asked).fails(2, "you need a mailbox: `mixpay address` makes one")
 
 
 def test_help_saysWhatAcknowledgingShows(capsys: pytest.CaptureFixture[str]):
@@ -344,6 +342,13 @@ async def test_mailbox_isMadeAndEmptiedThroughTheNetwork(
     await run(capsys, "send", to, "hello", *alice)
     assert (await run(capsys, "receive", *bob)).out == "hello\n"
     assert (await run(capsys, "receive", *bob)).out == ""
+
+    await run(capsys, "address", *alice, "--light-keys")
+    asked = ["send", to, "again", "--acknowledged", "--wait", "0"]
+    sent = await run(capsys, *asked, *alice, "--json")
+    assert json.loads(sent.out)["state"] == "waiting"
+    assert (await run(capsys, "receive", *bob)).out == "again\n"
+    assert "has arrived" in (await run(capsys, "receive", *alice)).err
     assert [relay.visits for relay in live.relays] == [0] * len(live.relays)
     assert sum(relay.mailboxes.counts[1] for relay in live.relays) == 0
 
@@ -419,12 +424,17 @@ async def test_keepers_fetchUntilASignalEndsThem(
     await run(capsys, "address", *alice, "--light-keys", "--direct")
     program = [sys.executable, "-m", "mixpay.cli.main", *command, *alice]
     process = await asyncio.create_subprocess_exec(*program, stderr=asyncio.subprocess.PIPE)
-    with ClientStore(Home(live.folder / "alice").state_file) as store:
-        async with asyncio.timeout(60):
-            while [store.held(kind, EPOCH).fetched for kind in (1, 2)] != [1, 1]:
-                await asyncio.sleep(0.05)
-    process.send_signal(signal_)
-    _, stderr = await asyncio.wait_for(process.communicate(), 60)
+    try:
+        with ClientStore(Home(live.folder / "alice").state_file) as store:
+            async with asyncio.timeout(60):
+                while [store.held(kind, EPOCH).fetched for kind in (1, 2)] != [1, 1]:
+                    await asyncio.sleep(0.05)
+        process.send_signal(signal_)
+        _, stderr = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert (process.returncode, stderr.decode()) == (status, said)
 
 
