@@ -9,7 +9,8 @@ Rules
   * The time kept with a message is the hour in which it is dropped, not the moment it came, so that a seized
     disk does not tell when a message arrived.
   * A mailbox is paid for by one mailbox pass, whose id is kept with it: `STORAGE_TICKS` for its term when it
-    is made, then a tick for each page of messages that its owner confirms (`page_ticks`), whatever they are.
+    is made; then a tick for each page of messages that its owner confirms (`page_ticks`), whatever they are,
+    or for each reply where they are fetched through the network (`wire.requests`), which confirms by itself.
     In the quarter of a term after that the rest is free. Whoever takes the ticks is not here.
 
     call      outcome                            effects, to be on disk before anything is promised
