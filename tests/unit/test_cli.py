@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -423,7 +424,12 @@ async def test_keepers_fetchUntilASignalEndsThem(
     alice = patient(live, "alice")
     await run(capsys, "address", *alice, "--light-keys", "--direct")
     program = [sys.executable, "-m", "mixpay.cli.main", *command, *alice]
-    process = await asyncio.create_subprocess_exec(*program, stderr=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        *program,
+        stderr=asyncio.subprocess.PIPE,
+        # The tests may be a shell's background job, which ignores Ctrl-C, and so would what it starts.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         with ClientStore(Home(live.folder / "alice").state_file) as store:
             async with asyncio.timeout(60):
