@@ -234,12 +234,14 @@ class ChainSide:
     def _surely_seen(self, payee: RelayId, channel: ChannelRow) -> ChannelRow:
         """What of our channel its payee knows by now. It reads the chain by itself, perhaps after us: under a
         deposit that it has not seen it refuses tickets, and their packets are lost. So good news is counted
-        on `seen_after` seconds later; but at once what was there when we looked first.
+        on `seen_after` seconds later; but at once what was there when we looked first. A first deposit ends
+        the credit: one below that is bad news.
         """
-        now, known = self._clock(), self._books.payer(payee).channel
-        worse = ChannelRow(
-            min(channel.deposit, known.deposit), channel.claimed, channel.closes_at or known.closes_at
-        )
+        now, book = self._clock(), self._books.payer(payee)
+        known = book.channel
+        had = known.deposit or book.limits.credit_limit * self._state.hop_price
+        deposit = channel.deposit if channel.deposit <= had else known.deposit
+        worse = ChannelRow(deposit, channel.claimed, channel.closes_at or known.closes_at)
         if worse == channel or payee not in self._good_news:
             self._good_news[payee] = None
             return channel

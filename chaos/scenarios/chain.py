@@ -23,6 +23,7 @@ from chaos.scenarios.node import (
     result,
 )
 from chaos.scenarios.world import PRICE, FaultWorld, sees, world
+from mixpay.book import PayeeBook
 from mixpay.chain import abi
 from mixpay.chain.records import Call, to_hex
 from mixpay.chain.sender import Sender
@@ -147,6 +148,8 @@ async def _stale(folder: Path) -> None:
         old = net.chain.rpc.latest().number
         await net.settle()
         await net.claim()
+        # A channel without room would be topped up by a treasury that knows what there is, and packets wait.
+        await sees("channels with room", lambda: all(_has_room(net, *link) for link in net.payees()))
         net.node.behave = as_of(old)  # of before channels, claims, and what they cost
         before = _deposits(net)
         for daemon in net.daemons:
@@ -158,6 +161,12 @@ async def _stale(folder: Path) -> None:
         spent = {pair: amount - before.get(pair, 0) for pair, amount in _deposits(net).items()}
         limit = 40_000 * PRICE
         require(all(amount <= limit for amount in spent.values()), f"funded on stale words: {spent}")
+
+
+def _has_room(net: FaultWorld, payer: RelayId, payee: RelayId, book: PayeeBook) -> bool:
+    """Whether both sides of a link know of a deposit beyond its voucher, if there is one."""
+    promised, known = book.state.cumulative, net.owes(payer, payee).channel.deposit
+    return not promised or book.channel.deposit == known > promised
 
 
 def _deposits(net: FaultWorld) -> dict[tuple[int, int], int]:

@@ -227,12 +227,20 @@ class FaultWorld(RelayWorld):
         way: Way | Callable[[], Way] | None = None,
         pause: float = 0.0,
         limit: float = 30.0,
+        at_once: int | None = None,
     ) -> Counter[str | None]:
-        """Many packets, each after a pause; how they ended."""
+        """Many packets, each after a pause; how they ended. `at_once`: only so many wait for their first mix:
+        where machines are slow, so is the sender.
+        """
+        free = asyncio.Semaphore(at_once or packets)
+
+        async def send() -> str | None:
+            async with free:
+                return await self.send(way() if callable(way) else way, limit)
+
         under_way = []
         for _ in range(packets):
-            chosen = way() if callable(way) else way
-            under_way.append(asyncio.ensure_future(self.send(chosen, limit)))
+            under_way.append(asyncio.ensure_future(send()))
             await asyncio.sleep(pause)
         ends = Counter(await asyncio.gather(*under_way))
         self.none_failed()

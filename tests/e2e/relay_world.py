@@ -156,7 +156,11 @@ class RelayWorld:
         return self.daemons[place]
 
     async def stop(self) -> None:
-        """Stop all daemons."""
+        """Stop all daemons, as a program that ends does: a thread that waits for a transaction, of which the
+        chain will never tell, would keep the loop's executor from ending.
+        """
+        for daemon in self.daemons:
+            daemon.sender.stop()
         await asyncio.gather(*(daemon.stop() for daemon in self.daemons))
 
     # ------------------------------------------------------------------ passes

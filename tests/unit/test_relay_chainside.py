@@ -161,6 +161,31 @@ async def test_payer_countsOnGoodNews_whenItsPayeeHasSeenItToo(
     await node.close()
 
 
+async def test_payer_countsOnADepositBelowItsCredit_atOnce(
+    world: World, relays: list[Relay], tmp_path: Path
+) -> None:
+    """It ends the credit: a payee that has read of it refuses what only the credit allows."""
+    payee, _, me = relays
+    me.view.refresh()
+    clock, limits = Clock(), Limits()
+    node = Node(me.view, me.number, tmp_path, clock, limits, rpc=me.rpc, key=me.operator.key)
+    book = node.books.payer(payee.number)
+    await node.chain.once()
+    assert book.channel.deposit == 0
+    credit = limits.credit_limit * DEMO.hop_price
+    me.operator.send(world.contracts.channels.fund(book.payee, Amount(credit - 1)))
+    await node.chain.once()
+    assert book.channel.deposit == credit - 1
+    assert book.totals(DEMO.hop_price).room == credit - 1
+    me.operator.send(world.contracts.channels.fund(book.payee, Amount(1)))
+    await node.chain.once()
+    assert book.channel.deposit == credit - 1, "from there on it is good news as any"
+    clock.now += 10.0
+    await node.chain.once()
+    assert book.channel.deposit == credit
+    await node.close()
+
+
 async def test_channels_areReadOnlyWhenSomethingHappened(pair: Pair) -> None:
     pair.rpc.asked.clear()
     await pair.payee.chain.once()
