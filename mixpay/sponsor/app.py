@@ -275,8 +275,14 @@ class Office:
                 door.heard(request)
 
         app = application(self._find, heard, self.refusals)
+        # Nobody's body is unpacked: ours are not packed, and a stranger's few bytes may become many.
         runner = web.AppRunner(
-            app, access_log=None, logger=HTTP_LOG, shutdown_timeout=5.0, lingering_time=2.0
+            app,
+            access_log=None,
+            logger=HTTP_LOG,
+            shutdown_timeout=5.0,
+            lingering_time=2.0,
+            auto_decompress=False,
         )
         await runner.setup()
         door = WebDoor(runner, _crowd(self._config), lambda reason: _log.debug("refused: %s", reason))
