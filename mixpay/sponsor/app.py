@@ -13,7 +13,7 @@ from aiohttp import web
 from mixpay.chain.errors import NotMined, RpcError
 from mixpay.chain.sender import Sender
 from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor
-from mixpay.errors import ChainError, TransactionFailed, UserError
+from mixpay.errors import ChainError, MixpayError, TransactionFailed, UserError
 from mixpay.local_api import HOST
 from mixpay.network import NetworkView
 from mixpay.releases import Releases, Span, find_span
@@ -36,6 +36,9 @@ _TRANSACTION_SECONDS = 60.0
 
 _REPORT_EVERY = 5
 """Looks at the chain for one report of the campaign's money."""
+
+_TROUBLE = (ChainError, IssuerError, StoreUnavailable, UserError)
+"""What passes, or is put right by somebody, while the service runs."""
 
 _log = logging.getLogger(__name__)
 
@@ -136,26 +139,25 @@ class Office:
 
     async def close(self) -> None:
         """End the issuers' threads, close the databases, let go of what policies hold."""
-        await self._staff.policies.close()
-        for counter in self._counters:
-            counter.close()
+        try:
+            await self._staff.policies.close()
+        finally:
+            for counter in self._counters:
+                await asyncio.to_thread(counter.close)
 
     async def look(self) -> None:
         """Read what is new on the chain. Raises ChainError."""
         for view in self._releases.views:
             await asyncio.to_thread(view.refresh)
-        for counter in self._open():
-            await counter.count_redeemed()
+        await _each(self._open(), Counter.count_redeemed)
 
     async def read_pause(self) -> None:
         """Read what the sponsor wants. Raises StoreUnavailable."""
-        for counter in self._open():
-            await counter.read_pause()
+        await _each(self._open(), Counter.read_pause)
 
     async def check_keys(self) -> None:
         """Register keys, forget old things. Raises ChainError, and UserError if the signer has no ether."""
-        for counter in self._open():
-            await counter.check_keys()
+        await _each(self._open(), Counter.check_keys)
 
     async def check_keys_first(self) -> None:
         """The same, but another instance's transaction may be in the way of ours: `follow` tries again."""
@@ -168,12 +170,10 @@ class Office:
         """Keep looking, keep keys registered, and go along with new releases, until `stop`."""
 
         async def check_when_due() -> None:
-            for counter in self._open():
-                await counter.check_keys_when_due()
+            await _each(self._open(), Counter.check_keys_when_due)
 
         async def account() -> None:
-            for counter in self._counters:
-                await counter.account()
+            await _each(self._counters, Counter.account)
 
         async def hurry() -> None:
             await stop.wait()
@@ -182,14 +182,24 @@ class Office:
         pause = self._config.poll_seconds
         # Loops of their own: a transaction that waits for its block must not stop the clock, nor a node that
         # does not answer what the sponsor wants.
-        await asyncio.gather(
-            _repeat(self.read_pause, pause, stop),
-            _repeat(self.look, pause, stop),
-            _repeat(check_when_due, pause, stop),
-            _repeat(self._follow_releases, pause, stop),
-            _repeat(account, _REPORT_EVERY * pause, stop),
-            hurry(),
-        )
+        loops = [
+            asyncio.ensure_future(work)
+            for work in (
+                _repeat(self.read_pause, pause, stop),
+                _repeat(self.look, pause, stop),
+                _repeat(check_when_due, pause, stop),
+                _repeat(self._follow_releases, pause, stop),
+                _repeat(account, _REPORT_EVERY * pause, stop),
+                hurry(),
+            )
+        ]
+        try:
+            await asyncio.gather(*loops)
+        finally:
+            # If one of them fails, the others must not go on with what is closed next.
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
 
     def _open(self) -> list[Counter]:
         return [counter for counter in self._counters if not counter.is_done]
@@ -210,7 +220,9 @@ class Office:
         number = self._home.load().campaign_in(span.number)
         if number:
             view = await asyncio.to_thread(self._releases.view, span)
-            made = await asyncio.to_thread(Counter, self._staff, view, number, span.number)
+            # "Issue no passes" was said to all campaigns that there were: a new one is no way round it.
+            paused = all(counter.is_paused for counter in self._open() or self._counters)
+            made = await asyncio.to_thread(Counter, self._staff, view, number, span.number, paused=paused)
             await made.read_pause()
             self._counters.append(made)
             _log.info("campaign %d of release %d, from epoch %d on", number, span.number, span.begins)
@@ -311,6 +323,21 @@ def _crowd(config: SponsorConfig) -> CrowdLimits:
     return CrowdLimits(most, config.connections_of_address, config.per_second)
 
 
+async def _each(counters: Sequence[Counter], work: Callable[[Counter], Awaitable[None]]) -> None:
+    """Do it for all of them, though one be in trouble: an old campaign's is none of the new one's.
+
+    Raises what the first of those in trouble raised.
+    """
+    trouble: MixpayError | None = None
+    for counter in counters:
+        try:
+            await work(counter)
+        except _TROUBLE as error:
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
+
+
 async def _repeat(work: Callable[[], Awaitable[None]], pause: float, stop: asyncio.Event) -> None:
     """Do it again and again until `stop`. Trouble is logged when it begins and when it is over."""
     trouble = ""
@@ -320,7 +347,7 @@ async def _repeat(work: Callable[[], Awaitable[None]], pause: float, stop: async
             return
         try:
             await work()
-        except (ChainError, IssuerError, StoreUnavailable, UserError) as error:
+        except _TROUBLE as error:
             if str(error) != trouble:
                 _log.warning("%s", error)
             trouble = str(error)

@@ -41,9 +41,9 @@ from mixpay.types import Account, RelayId
 
 BODY_SECONDS = 30.0
 """How long a request's body may take: 1.3 MB at most, of a relay that redeems."""
-MOST_BUNDLES, MOST_BUNDLES_OF_ADDRESS = 64, 8
-"""Bodies of bundles that are read, or worked on, at once: 86 MB in all, and so many of one address, so that
-none keeps relays from being paid. Relays ask again."""
+MOST_BUNDLES, MOST_BUNDLES_OF_ADDRESS = 64, 24
+"""Bodies of bundles that are read, or worked on, at once: 86 MB in all; and so many of one address, so that
+none keeps all relays from being paid. Relays ask again."""
 _JSON = {"Content-Type": "application/json"}
 _ENCODER = msgspec.json.Encoder()
 _REFUSALS = web.AppKey("refusals", Refusals)
