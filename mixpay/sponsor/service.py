@@ -40,9 +40,9 @@ from mixpay.sponsor.store import StoreUnavailable
 from mixpay.types import Account, RelayId
 
 BODY_SECONDS = 30.0
-"""How long a request's body may take: 1.3 MB at most, of a relay that redeems."""
+"""How long a request's body may take: 0.7 MB at most, of a relay that redeems."""
 MOST_BUNDLES, MOST_BUNDLES_OF_ADDRESS = 64, 24
-"""Bodies of bundles that are read, or worked on, at once: 86 MB in all; and so many of one address, so that
+"""Bodies of bundles that are read, or worked on, at once: 45 MB in all; and so many of one address, so that
 none keeps all relays from being paid. Relays ask again."""
 _JSON = {"Content-Type": "application/json"}
 _ENCODER = msgspec.json.Encoder()
@@ -206,7 +206,7 @@ class Service:
 
     @contextmanager
     def _bundles(self, group: str) -> Iterator[None]:
-        """Hold one of few places: anybody may send a body of 1.3 MB. Raises IssuerError `busy`."""
+        """Hold one of few places: anybody may send a body of 0.7 MB. Raises IssuerError `busy`."""
         inside = self._with_bundles
         if inside.total() >= MOST_BUNDLES or inside[group] >= MOST_BUNDLES_OF_ADDRESS:
             raise IssuerError("busy", "too many relays redeem; try again in a moment")

@@ -281,7 +281,7 @@ async def test_strangersWhoWasteTime_areShownOut_andNotWrittenDown(
 async def test_bodiesOfBundles_haveFewPlaces_thatAreFreeAgainLater(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anybody may send 1.3 MB, on a thousand connections."""
+    """Anybody may send 0.7 MB, on a thousand connections."""
     monkeypatch.setattr(service, "MOST_BUNDLES", 2)
     async with serving(world) as issuer:
         head = b"POST /v1/redeem HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"
