@@ -32,7 +32,7 @@ from mixpay.local_api import (
     metrics_answer,
 )
 from mixpay.sponsor import metrics
-from mixpay.sponsor.report import CampaignReport
+from mixpay.sponsor.report_records import CampaignReport
 from mixpay.sponsor.report_text import plain
 from mixpay.typed import typed
 

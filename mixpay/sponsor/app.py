@@ -26,7 +26,7 @@ from mixpay.sponsor.policies import make_policies, read_settings
 from mixpay.sponsor.policies.interface import Surroundings
 from mixpay.sponsor.policy import Policies, Policy
 from mixpay.sponsor.refusals import Refusals
-from mixpay.sponsor.report import CampaignReport
+from mixpay.sponsor.report_records import CampaignReport
 from mixpay.sponsor.service import Service, application, no_campaign
 from mixpay.sponsor.store import StoreUnavailable
 from mixpay.types import Account

@@ -10,14 +10,13 @@ from mixpay.amounts import moment, shown
 from mixpay.parameters import DAY, HOUR
 from mixpay.passes import KIND_ENTRY
 from mixpay.sponsor.facts import PolicyRule
-from mixpay.sponsor.report import (
-    LOW_DAYS,
-    LOW_REGISTRATIONS,
-    CampaignReport,
-    PeriodFigures,
-    RelayFigures,
-)
+from mixpay.sponsor.report_records import CampaignReport, PeriodFigures, RelayFigures
 from mixpay.types import Account
+
+LOW_DAYS = 7
+"""The sponsor is warned when the budget lasts fewer days."""
+LOW_REGISTRATIONS = 30
+"""And when the signer's ether is enough for fewer keys."""
 
 
 def warnings(report: CampaignReport) -> list[str]:
