@@ -57,6 +57,8 @@ remote.py     the other end of it: how users and relays ask
 config.py     a sponsor's folder and settings
 campaigns.py  create and fund a campaign, take its money back
 app.py        the running service: chain, keys, HTTP
+loops.py      what it does again and again
+counter.py    one campaign of it, in one release
 
 What the sponsor is told:
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 from aiohttp import web
@@ -13,7 +13,7 @@ from aiohttp import web
 from mixpay.chain.errors import NotMined, RpcError
 from mixpay.chain.sender import Sender
 from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor
-from mixpay.errors import ChainError, MixpayError, TransactionFailed, UserError
+from mixpay.errors import TransactionFailed, UserError
 from mixpay.local_api import HOST
 from mixpay.network import NetworkView
 from mixpay.releases import Releases, Span, find_span
@@ -21,14 +21,13 @@ from mixpay.sponsor.admin import AdminServer
 from mixpay.sponsor.campaigns import IDENTITY, PASSES, SIGNER, Desk
 from mixpay.sponsor.config import Home, ServiceFile, SponsorConfig
 from mixpay.sponsor.counter import Counter, Staff
-from mixpay.sponsor.issuer import IssuerError
+from mixpay.sponsor.loops import each, repeat, together
 from mixpay.sponsor.policies import make_policies, read_settings
 from mixpay.sponsor.policies.interface import Surroundings
 from mixpay.sponsor.policy import Policies, Policy
 from mixpay.sponsor.refusals import Refusals
 from mixpay.sponsor.report_records import CampaignReport
 from mixpay.sponsor.service import Service, application, no_campaign
-from mixpay.sponsor.store import StoreUnavailable
 from mixpay.types import Account
 
 _TRANSACTION_SECONDS = 60.0
@@ -36,9 +35,6 @@ _TRANSACTION_SECONDS = 60.0
 
 _REPORT_EVERY = 5
 """Looks at the chain for one report of the campaign's money."""
-
-_TROUBLE = (ChainError, IssuerError, StoreUnavailable, UserError)
-"""What passes, or is put right by somebody, while the service runs."""
 
 _log = logging.getLogger(__name__)
 
@@ -149,15 +145,15 @@ class Office:
         """Read what is new on the chain. Raises ChainError."""
         for view in self._releases.views:
             await asyncio.to_thread(view.refresh)
-        await _each(self._open(), Counter.count_redeemed)
+        await each(self._open(), Counter.count_redeemed)
 
     async def read_pause(self) -> None:
         """Read what the sponsor wants. Raises StoreUnavailable."""
-        await _each(self._open(), Counter.read_pause)
+        await each(self._open(), Counter.read_pause)
 
     async def check_keys(self) -> None:
         """Register keys, forget old things. Raises ChainError, and UserError if the signer has no ether."""
-        await _each(self._open(), Counter.check_keys)
+        await each(self._open(), Counter.check_keys)
 
     async def check_keys_first(self) -> None:
         """The same, but another instance's transaction may be in the way of ours: `follow` tries again."""
@@ -170,10 +166,10 @@ class Office:
         """Keep looking, keep keys registered, and go along with new releases, until `stop`."""
 
         async def check_when_due() -> None:
-            await _each(self._open(), Counter.check_keys_when_due)
+            await each(self._open(), Counter.check_keys_when_due)
 
         async def account() -> None:
-            await _each(self._counters, Counter.account)
+            await each(self._counters, Counter.account)
 
         async def hurry() -> None:
             await stop.wait()
@@ -182,24 +178,14 @@ class Office:
         pause = self._config.poll_seconds
         # Loops of their own: a transaction that waits for its block must not stop the clock, nor a node that
         # does not answer what the sponsor wants.
-        loops = [
-            asyncio.ensure_future(work)
-            for work in (
-                _repeat(self.read_pause, pause, stop),
-                _repeat(self.look, pause, stop),
-                _repeat(check_when_due, pause, stop),
-                _repeat(self._follow_releases, pause, stop),
-                _repeat(account, _REPORT_EVERY * pause, stop),
-                hurry(),
-            )
-        ]
-        try:
-            await asyncio.gather(*loops)
-        finally:
-            # If one of them fails, the others must not go on with what is closed next.
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
+        await together(
+            repeat(self.read_pause, pause, stop),
+            repeat(self.look, pause, stop),
+            repeat(check_when_due, pause, stop),
+            repeat(self._follow_releases, pause, stop),
+            repeat(account, _REPORT_EVERY * pause, stop),
+            hurry(),
+        )
 
     def _open(self) -> list[Counter]:
         return [counter for counter in self._counters if not counter.is_done]
@@ -321,40 +307,6 @@ def _crowd(config: SponsorConfig) -> CrowdLimits:
     if config.behind_proxy:
         return CrowdLimits(most, most, per_second=1e6)
     return CrowdLimits(most, config.connections_of_address, config.per_second)
-
-
-async def _each(counters: Sequence[Counter], work: Callable[[Counter], Awaitable[None]]) -> None:
-    """Do it for all of them, though one be in trouble: an old campaign's is none of the new one's.
-
-    Raises what the first of those in trouble raised.
-    """
-    trouble: MixpayError | None = None
-    for counter in counters:
-        try:
-            await work(counter)
-        except _TROUBLE as error:
-            trouble = trouble or error
-    if trouble is not None:
-        raise trouble
-
-
-async def _repeat(work: Callable[[], Awaitable[None]], pause: float, stop: asyncio.Event) -> None:
-    """Do it again and again until `stop`. Trouble is logged when it begins and when it is over."""
-    trouble = ""
-    while not stop.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), pause)
-            return
-        try:
-            await work()
-        except _TROUBLE as error:
-            if str(error) != trouble:
-                _log.warning("%s", error)
-            trouble = str(error)
-            continue
-        if trouble:
-            _log.info("this is over: %s", trouble)
-        trouble = ""
 
 
 def policies_of(desk: Desk) -> Policies:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from mixpay.chain.devchain import DevChain
 from mixpay.errors import ChainUnavailable, UserError
 from mixpay.sponsor import app
-from mixpay.sponsor.counter import Counter
+from mixpay.sponsor.loops import each
 from sponsor_world import PASSWORD, World
 
 
@@ -19,15 +18,15 @@ async def test_oneCampaignsTrouble_keepsNoOtherWaiting() -> None:
     """An old one, whose events a node has forgotten, would cost the new one its keys."""
     done = []
 
-    async def work(counter: Counter) -> None:
-        done.append(str(counter))
-        if str(counter) == "first":
+    async def work(campaign: str) -> None:
+        done.append(campaign)
+        if campaign == "first":
             raise ChainUnavailable("it has forgotten them")
-        if str(counter) == "second":
+        if campaign == "second":
             raise UserError("no ether")
 
     with pytest.raises(ChainUnavailable, match="forgotten"):
-        await app._each([cast(Counter, name) for name in ("first", "second", "third")], work)
+        await each(("first", "second", "third"), work)
     assert done == ["first", "second", "third"]
 
 
@@ -50,4 +49,4 @@ async def test_aLoopThatFails_isSaidAtOnce_andEndsTheOthers(
                     await asyncio.sleep(0.01)
             running = [getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks()]
     assert running, "of the service itself"
-    assert not {"_repeat", "hurry"} & set(running)
+    assert not {"repeat", "hurry"} & set(running)
