@@ -49,8 +49,6 @@ _port = click.option(
     show_default=str(PORT),
     help="Where the issuer listens (first time only).",
 )
-
-
 _policies = click.option(
     "--policy",
     "policies",
@@ -65,7 +63,6 @@ release_option = click.option(
     metavar="N",
     help="In this release of the network; else in the deployment file's.",
 )
-
 database_option = click.option(
     "--database",
     metavar="URL",
@@ -225,8 +222,6 @@ def fund(
     password = common.ask_password(password_file)
     budget = campaigns.fund(home, password, amount, common.say, release, campaign)
     common.result(as_json, {"budget": str(budget)}, f"{amounts.shown(budget)} tokens in the budget")
-
-
 
 
 @click.command(epilog="Example: MIXPAY_PASSWORD=... mixpay sponsor serve")

@@ -57,15 +57,17 @@ remote.py     the other end of it: how users and relays ask
 config.py     a sponsor's folder and settings
 campaigns.py  create and fund a campaign, take its money back
 app.py        the running service: chain, keys, HTTP
+loops.py      what it does again and again
+counter.py    one campaign of it, in one release
 
 What the sponsor is told:
 
 movements.py        what moved the budget, from the pool's events    campaign_reader.py   read from the chain
 tallies.py          sums over the database                           facts.py             both, together
-report.py           all figures: pure                                report_text.py       as text, as JSON
-invoice.py          payments as CSV                                  metrics.py           for Prometheus
+report.py           all figures: pure                                report_records.py    what they are
+report_text.py      as text, as JSON                                 metrics.py           for Prometheus
+invoice.py          payments as CSV                                  refusals.py          what was refused
 accountant.py       makes reports                                    admin.py             HTTP on loopback
-refusals.py         what was refused
 """
 
 from __future__ import annotations

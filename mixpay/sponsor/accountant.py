@@ -10,7 +10,8 @@ from mixpay.sponsor.campaign_reader import CampaignReader
 from mixpay.sponsor.config import SponsorConfig
 from mixpay.sponsor.facts import Books, PolicyRule
 from mixpay.sponsor.policies import read_settings
-from mixpay.sponsor.report import CampaignReport, report
+from mixpay.sponsor.report import report
+from mixpay.sponsor.report_records import CampaignReport
 from mixpay.sponsor.store import Store
 
 

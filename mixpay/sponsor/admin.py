@@ -32,7 +32,7 @@ from mixpay.local_api import (
     metrics_answer,
 )
 from mixpay.sponsor import metrics
-from mixpay.sponsor.report import CampaignReport
+from mixpay.sponsor.report_records import CampaignReport
 from mixpay.sponsor.report_text import plain
 from mixpay.typed import typed
 
@@ -78,11 +78,9 @@ def refusals_of(home: Path) -> dict[str, int] | None:
     Raises UserError if others could read its token.
     """
     path = home / API_FILE
-    if not path.exists():
-        return None
-    check_private(path, 0o600)
     connection = None
     try:
+        check_private(path, 0o600)
         file = msgspec.json.decode(path.read_bytes(), type=typed(ApiFile))
         connection = http.client.HTTPConnection(HOST, file.port, timeout=_SECONDS)
         connection.request("GET", REFUSALS_PATH, headers={"Authorization": f"Bearer {file.token}"})
@@ -92,7 +90,8 @@ def refusals_of(home: Path) -> dict[str, int] | None:
             return None
         return msgspec.json.decode(body, type=dict[str, int])
     except (OSError, http.client.HTTPException, msgspec.MsgspecError):
-        # A file that a killed service left behind, or another program at its port by now.
+        # A file that a killed service left behind, or another program at its port by now; or the service has
+        # just ended, and its file with it.
         return None
     finally:
         if connection is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 from aiohttp import web
@@ -13,7 +13,7 @@ from aiohttp import web
 from mixpay.chain.errors import NotMined, RpcError
 from mixpay.chain.sender import Sender
 from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor
-from mixpay.errors import ChainError, TransactionFailed, UserError
+from mixpay.errors import TransactionFailed, UserError
 from mixpay.local_api import HOST
 from mixpay.network import NetworkView
 from mixpay.releases import Releases, Span, find_span
@@ -21,14 +21,13 @@ from mixpay.sponsor.admin import AdminServer
 from mixpay.sponsor.campaigns import IDENTITY, PASSES, SIGNER, Desk
 from mixpay.sponsor.config import Home, ServiceFile, SponsorConfig
 from mixpay.sponsor.counter import Counter, Staff
-from mixpay.sponsor.issuer import IssuerError
+from mixpay.sponsor.loops import each, repeat, together
 from mixpay.sponsor.policies import make_policies, read_settings
 from mixpay.sponsor.policies.interface import Surroundings
 from mixpay.sponsor.policy import Policies, Policy
 from mixpay.sponsor.refusals import Refusals
-from mixpay.sponsor.report import CampaignReport
+from mixpay.sponsor.report_records import CampaignReport
 from mixpay.sponsor.service import Service, application, no_campaign
-from mixpay.sponsor.store import StoreUnavailable
 from mixpay.types import Account
 
 _TRANSACTION_SECONDS = 60.0
@@ -136,26 +135,25 @@ class Office:
 
     async def close(self) -> None:
         """End the issuers' threads, close the databases, let go of what policies hold."""
-        await self._staff.policies.close()
-        for counter in self._counters:
-            counter.close()
+        try:
+            await self._staff.policies.close()
+        finally:
+            for counter in self._counters:
+                await asyncio.to_thread(counter.close)
 
     async def look(self) -> None:
         """Read what is new on the chain. Raises ChainError."""
         for view in self._releases.views:
             await asyncio.to_thread(view.refresh)
-        for counter in self._open():
-            await counter.count_redeemed()
+        await each(self._open(), Counter.count_redeemed)
 
     async def read_pause(self) -> None:
         """Read what the sponsor wants. Raises StoreUnavailable."""
-        for counter in self._open():
-            await counter.read_pause()
+        await each(self._open(), Counter.read_pause)
 
     async def check_keys(self) -> None:
         """Register keys, forget old things. Raises ChainError, and UserError if the signer has no ether."""
-        for counter in self._open():
-            await counter.check_keys()
+        await each(self._open(), Counter.check_keys)
 
     async def check_keys_first(self) -> None:
         """The same, but another instance's transaction may be in the way of ours: `follow` tries again."""
@@ -168,12 +166,10 @@ class Office:
         """Keep looking, keep keys registered, and go along with new releases, until `stop`."""
 
         async def check_when_due() -> None:
-            for counter in self._open():
-                await counter.check_keys_when_due()
+            await each(self._open(), Counter.check_keys_when_due)
 
         async def account() -> None:
-            for counter in self._counters:
-                await counter.account()
+            await each(self._counters, Counter.account)
 
         async def hurry() -> None:
             await stop.wait()
@@ -182,12 +178,12 @@ class Office:
         pause = self._config.poll_seconds
         # Loops of their own: a transaction that waits for its block must not stop the clock, nor a node that
         # does not answer what the sponsor wants.
-        await asyncio.gather(
-            _repeat(self.read_pause, pause, stop),
-            _repeat(self.look, pause, stop),
-            _repeat(check_when_due, pause, stop),
-            _repeat(self._follow_releases, pause, stop),
-            _repeat(account, _REPORT_EVERY * pause, stop),
+        await together(
+            repeat(self.read_pause, pause, stop),
+            repeat(self.look, pause, stop),
+            repeat(check_when_due, pause, stop),
+            repeat(self._follow_releases, pause, stop),
+            repeat(account, _REPORT_EVERY * pause, stop),
             hurry(),
         )
 
@@ -210,7 +206,9 @@ class Office:
         number = self._home.load().campaign_in(span.number)
         if number:
             view = await asyncio.to_thread(self._releases.view, span)
-            made = await asyncio.to_thread(Counter, self._staff, view, number, span.number)
+            # "Issue no passes" was said to all campaigns that there were: a new one is no way round it.
+            paused = all(counter.is_paused for counter in self._open() or self._counters)
+            made = await asyncio.to_thread(Counter, self._staff, view, number, span.number, paused=paused)
             await made.read_pause()
             self._counters.append(made)
             _log.info("campaign %d of release %d, from epoch %d on", number, span.number, span.begins)
@@ -275,8 +273,14 @@ class Office:
                 door.heard(request)
 
         app = application(self._find, heard, self.refusals)
+        # Nobody's body is unpacked: ours are not packed, and a stranger's few bytes may become many.
         runner = web.AppRunner(
-            app, access_log=None, logger=HTTP_LOG, shutdown_timeout=5.0, lingering_time=2.0
+            app,
+            access_log=None,
+            logger=HTTP_LOG,
+            shutdown_timeout=5.0,
+            lingering_time=2.0,
+            auto_decompress=False,
         )
         await runner.setup()
         door = WebDoor(runner, _crowd(self._config), lambda reason: _log.debug("refused: %s", reason))
@@ -303,25 +307,6 @@ def _crowd(config: SponsorConfig) -> CrowdLimits:
     if config.behind_proxy:
         return CrowdLimits(most, most, per_second=1e6)
     return CrowdLimits(most, config.connections_of_address, config.per_second)
-
-
-async def _repeat(work: Callable[[], Awaitable[None]], pause: float, stop: asyncio.Event) -> None:
-    """Do it again and again until `stop`. Trouble is logged when it begins and when it is over."""
-    trouble = ""
-    while not stop.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), pause)
-            return
-        try:
-            await work()
-        except (ChainError, IssuerError, StoreUnavailable, UserError) as error:
-            if str(error) != trouble:
-                _log.warning("%s", error)
-            trouble = str(error)
-            continue
-        if trouble:
-            _log.info("this is over: %s", trouble)
-        trouble = ""
 
 
 def policies_of(desk: Desk) -> Policies:

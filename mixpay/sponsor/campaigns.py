@@ -162,6 +162,10 @@ def create(
     number = _made_before(desk.contracts, sender.account, signer)
     if number is None:
         number = _create_campaign(desk, sender, signer, caps)
+    else:
+        found = desk.contracts.pool.campaign(number)
+        its_caps = f"{shown(found.period_cap)} tokens for a period, {shown(found.relay_cap)} for a relay"
+        progress(f"taking up campaign {number}, which there is already; its caps: {its_caps}")
     lacking = signer_wei - desk.rpc.balance(signer)
     if lacking > 0:
         progress("giving the signer ether for its transactions")

@@ -142,6 +142,7 @@ PORT = 8850
 """Where an issuer listens that is not told."""
 _REMEDY = "run `mixpay sponsor init --rpc URL --deployment FILE`"
 _Release = Annotated[str, msgspec.Meta(pattern="^(0|[1-9][0-9]{0,9})$")]
+_LATER = re.compile(r"(?m)^[ \t]*\[[ \t]*later_campaigns[ \t]*\][ \t]*(?:#.*)?\n")
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0.05, le=3600)]
 
@@ -276,18 +277,29 @@ class Home:
         return self.load()
 
     def remember_campaign(self, number: int, later: int | None = None) -> None:
-        """Write the campaign's number into the configuration, leaving everything else as it is."""
+        """Write the campaign's number into the configuration, leaving everything else as it is.
+
+        Raises UserError if that cannot be done to what somebody has made of the file; it is not changed then.
+        """
         text = self.config_path.read_text(encoding="utf-8")
         if later is None:
             changed, found = re.subn(r"(?m)^campaign\s*=\s*\d+", f"campaign = {number}", text, count=1)
             if not found:
                 changed = f"campaign = {number}\n{text}"
         else:
-            header, line = "[later_campaigns]\n", f"{later} = {number}\n"
-            if header not in text:
-                text = f"{text}\n{header}"
-            changed = text.replace(header, header + line, 1)
+            line = f"{later} = {number}\n"
+            changed, found = re.subn(_LATER, rf"\g<0>{line}", text, count=1)
+            if not found:
+                changed = f"{text.rstrip()}\n\n[later_campaigns]\n{line}"
+        self._check_campaign(changed, number, later)
         write_whole(self.config_path, changed.encode())
+
+    def _check_campaign(self, text: str, number: int, later: int | None) -> None:
+        with contextlib.suppress(UserError):
+            if decode_settings(text.encode(), SponsorConfig, "").campaign_in(later) == number:
+                return
+        what = f"campaign = {number}" if later is None else f"{later} = {number}  under [later_campaigns]"
+        raise UserError(f"{self.config_path} cannot be changed by a program: write  {what}")
 
 
 class _Tables(msgspec.Struct):

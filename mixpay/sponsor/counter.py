@@ -53,15 +53,24 @@ class Staff:
 class Counter:
     """Campaign `number`, in the release that `view` shows. `later`: as in `Home.database`.
 
-    Raises UserError if the campaign is not there, or not the signer's. Blocks while it is made.
+    `paused`: whether it begins so, if it has no database yet. Raises UserError if the campaign is not there,
+    or not the signer's. Blocks while it is made.
     """
 
-    def __init__(self, staff: Staff, view: NetworkView, number: int, later: int | None = None) -> None:
+    def __init__(
+        self,
+        staff: Staff,
+        view: NetworkView,
+        number: int,
+        later: int | None = None,
+        *,
+        paused: bool = False,
+    ) -> None:
         self._config, self.view = staff.config, view
         deployment, contracts = view.deployment, Contracts(staff.rpc, view.deployment)
         _check_signer(contracts, number, staff.sender.account)
         place = deployment.chain_id, deployment.pool, number
-        self._store = Store(staff.database(later), *place)
+        self._store = Store(staff.database(later), *place, paused=paused)
         keys = PassKeys(self._store, staff.pass_key_secret)
         keys.adopt(staff.home.pass_keys(later))
         self._issuer = Issuer(
@@ -89,6 +98,11 @@ class Counter:
         self._checked: tuple[Epoch | None, float] = (None, 0.0)
         rules = rules_of(staff.config)
         self.accountant = Accountant(staff.rpc, deployment, number, self._store, rules, later)
+
+    @property
+    def is_paused(self) -> bool:
+        """What the sponsor said last, as far as this service knows."""
+        return self._issuer.is_paused
 
     async def read_pause(self) -> None:
         """Go by what the sponsor said last, to this or any other service on the database."""

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from mixpay.figures import Figure, Sheet
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX
-from mixpay.sponsor.report import CampaignReport
+from mixpay.sponsor.report_records import CampaignReport
 
 _P = "mixpay_sponsor"
 _PERIODS = (

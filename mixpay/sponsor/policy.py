@@ -153,7 +153,8 @@ class Policies:
     async def identify(self, name: str, asked: Asked) -> Identified:
         """Whose quota a request counts against, by the policy of that name; "": by the only one.
 
-        Raises PolicyRefusal: besides what policies say, policy_required, policy_unknown, busy.
+        Raises PolicyRefusal: besides what policies say, policy_required, policy_unknown, busy; TypeError for
+        what a policy must not answer.
         """
         policy = self._find(name)
         if self._asked[policy.name] >= MOST_ASKED:
@@ -161,7 +162,7 @@ class Policies:
         self._asked[policy.name] += 1
         try:
             async with asyncio.timeout(IDENTIFY_SECONDS):
-                return await policy.identify(asked)
+                return _checked(policy.name, await policy.identify(asked))
         except TimeoutError:
             _log.warning("the policy %s took longer than %.0f s", policy.name, IDENTIFY_SECONDS)
             raise PolicyRefusal("policy_unavailable", "who you are could not be found out in time") from None
@@ -183,6 +184,13 @@ class Policies:
 
     def _named(self) -> str:
         return ", ".join(self._policies)
+
+
+def _checked(policy: str, found: object) -> Identified:
+    """A plug-in's mistake is its own users' trouble: what is counted together fails together."""
+    if not isinstance(found, Identified) or not isinstance(found.identity, bytes):
+        raise TypeError(f"the policy {policy} did not answer an Identified with bytes")
+    return found
 
 
 def counted_identity(secret: bytes, policy: str, identity: bytes, kind: int, period: int) -> bytes:

@@ -10,14 +10,13 @@ from mixpay.amounts import moment, shown
 from mixpay.parameters import DAY, HOUR
 from mixpay.passes import KIND_ENTRY
 from mixpay.sponsor.facts import PolicyRule
-from mixpay.sponsor.report import (
-    LOW_DAYS,
-    LOW_REGISTRATIONS,
-    CampaignReport,
-    PeriodFigures,
-    RelayFigures,
-)
+from mixpay.sponsor.report_records import CampaignReport, PeriodFigures, RelayFigures
 from mixpay.types import Account
+
+LOW_DAYS = 7
+"""The sponsor is warned when the budget lasts fewer days."""
+LOW_REGISTRATIONS = 30
+"""And when the signer's ether is enough for fewer keys."""
 
 
 def warnings(report: CampaignReport) -> list[str]:
@@ -41,7 +40,7 @@ def _warnings(r: CampaignReport) -> Iterator[str]:
     for relay in r.suspects:
         times = f"{relay.times // 10}.{relay.times % 10}"
         yield (
-            f"relay {relay.relay} got {times} times an even share: its operator may have users of its own; "
+            f"{_who(relay)} got {times} times an even share: its operator may have users of its own; "
             "lower the quotas, or ask more of who wants passes"
         )
     if money.withdrawal:
@@ -139,12 +138,15 @@ def _period(p: PeriodFigures) -> str:
 
 
 def _relay(r: RelayFigures) -> str:
-    who = f"relay {r.relay}" if r.relay else f"account {show_account(r.account)}"
     share = f"{r.share // 10}.{r.share % 10} %, {r.times // 10}.{r.times % 10} times an even share"
     return (
-        f"{who}: {shown(r.value)} tokens ({share}) for {r.ticks} ticks of {r.passes} passes; "
+        f"{_who(r)}: {shown(r.value)} tokens ({share}) for {r.ticks} ticks of {r.passes} passes; "
         f"{shown(r.paid)} paid"
     )
+
+
+def _who(r: RelayFigures) -> str:
+    return f"relay {r.relay}" if r.relay else f"account {show_account(r.account)}"
 
 
 def span(seconds: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from aiohttp.typedefs import Middleware
 from yarl import URL
 
 from mixpay.accounts import parse_account
+from mixpay.door.crowd import group_of
 from mixpay.errors import ChainError
 from mixpay.http import NotJson, read_json
 from mixpay.network import NetworkView
@@ -38,9 +40,10 @@ from mixpay.sponsor.store import StoreUnavailable
 from mixpay.types import Account, RelayId
 
 BODY_SECONDS = 30.0
-"""How long a request's body may take: 1.3 MB at most, of a relay that redeems."""
-MOST_BUNDLES = 64
-"""Bodies of bundles that are read, or worked on, at once: 86 MB in all. Relays ask again."""
+"""How long a request's body may take: 0.7 MB at most, of a relay that redeems."""
+MOST_BUNDLES, MOST_BUNDLES_OF_ADDRESS = 64, 24
+"""Bodies of bundles that are read, or worked on, at once: 45 MB in all; and so many of one address, so that
+none keeps all relays from being paid. Relays ask again."""
 _JSON = {"Content-Type": "application/json"}
 _ENCODER = msgspec.json.Encoder()
 _REFUSALS = web.AppKey("refusals", Refusals)
@@ -80,7 +83,7 @@ def application(
         return answer
 
     refusals = Refusals() if refusals is None else refusals
-    app = web.Application(middlewares=[_errors(refusals)], client_max_size=MAX_REDEEM_BODY)
+    app = web.Application(middlewares=[_errors(refusals)])
     app[_REFUSALS] = refusals
 
     async def describe(request: web.Request) -> web.Response:
@@ -154,7 +157,7 @@ class Service:
         # Two of them: anybody may hand in a thousand bundles, and newcomers need the keys meanwhile.
         self._books, self._board = (_Line(name, limits.waiting) for name in ("issuer", "issuer-keys"))
         self._desk = SignDesk(issuer, limits.waiting)
-        self._with_bundles = 0
+        self._with_bundles = Counter[str]()
 
     def application(self, refusals: Refusals | None = None) -> web.Application:
         """The aiohttp application of this campaign alone; its clean-up ends the issuer's threads."""
@@ -198,19 +201,22 @@ class Service:
 
     async def redeem(self, request: web.Request) -> web.Response:
         """A pool voucher for what a relay hands in."""
-        with self._bundles():
+        with self._bundles(group_of(self._remote(request))):
             return await self._redeem(request)
 
     @contextmanager
-    def _bundles(self) -> Iterator[None]:
-        """Hold one of few places: anybody may send a body of 1.3 MB. Raises IssuerError `busy`."""
-        if self._with_bundles >= MOST_BUNDLES:
+    def _bundles(self, group: str) -> Iterator[None]:
+        """Hold one of few places: anybody may send a body of 0.7 MB. Raises IssuerError `busy`."""
+        inside = self._with_bundles
+        if inside.total() >= MOST_BUNDLES or inside[group] >= MOST_BUNDLES_OF_ADDRESS:
             raise IssuerError("busy", "too many relays redeem; try again in a moment")
-        self._with_bundles += 1
+        inside[group] += 1
         try:
             yield
         finally:
-            self._with_bundles -= 1
+            inside[group] -= 1
+            if not inside[group]:
+                del inside[group]
 
     async def _redeem(self, request: web.Request) -> web.Response:
         asked = await _body(request, api.RedeemRequest, MAX_REDEEM_BODY)
@@ -255,23 +261,40 @@ class Service:
 
 async def _body(request: web.Request, kind: type[_Request], limit: int) -> _Request:
     if (request.content_length or 0) > limit:
-        raise IssuerError("too_large", f"a request to this path has at most {limit} bytes")
-    body = await (request.read() if request.content.is_eof() else _slow_body(request))
-    if len(body) > limit:
-        raise IssuerError("too_large", f"a request to this path has at most {limit} bytes")
+        raise _too_large(limit)
+    came = request.content.is_eof()
+    body = await (_read(request, limit) if came else _slow_body(request, limit))
     try:
         return read_json(body, kind)
     except NotJson as error:
         raise IssuerError("malformed", str(error)) from None
 
 
-async def _slow_body(request: web.Request) -> bytes:
+async def _slow_body(request: web.Request, limit: int) -> bytes:
     """One that did not come with its request's head: it is waited for, not for ever."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
+            return await _read(request, limit)
     except TimeoutError:
         raise IssuerError("too_slow", f"the body of a request has {BODY_SECONDS:.0f} s to arrive") from None
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
+    """As `request.read`, which has one limit for all paths."""
+    body = bytearray()
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > limit:
+                raise _too_large(limit)
+    except (ConnectionError, web.RequestPayloadError):
+        # Whoever goes away in the middle, or writes what is no HTTP: no failure of ours.
+        raise IssuerError("malformed", "the request ended before its body did, or that is no HTTP") from None
+    return bytes(body)
+
+
+def _too_large(limit: int) -> IssuerError:
+    return IssuerError("too_large", f"a request to this path has at most {limit} bytes")
 
 
 def _errors(refusals: Refusals) -> Middleware:
@@ -286,7 +309,8 @@ def _errors(refusals: Refusals) -> Middleware:
             _log.warning("a request to %s was not served: %s", request.path, error)
             detail = "the issuer's database does not answer at the moment; try again"
             refusal = api.ErrorAnswer("busy", detail)
-        except ChainError:
+        except ChainError as error:
+            _log.warning("a request to %s was not served: %s", request.path, error)
             detail = "the issuer cannot see the chain at the moment; try again"
             refusal = api.ErrorAnswer("chain_unavailable", detail)
         except web.HTTPException as error:
@@ -310,8 +334,6 @@ def _refusal(error: web.HTTPException) -> api.ErrorAnswer:
     match error:
         case web.HTTPTooManyRequests():
             return api.ErrorAnswer("too_fast", "too many requests; come again in some seconds")
-        case web.HTTPRequestEntityTooLarge():
-            return api.ErrorAnswer("too_large", f"a request has at most {MAX_REDEEM_BODY} bytes")
         case _:
             labels = {404: "not_found", 405: "method_not_allowed"}
             return api.ErrorAnswer(labels.get(error.status, "malformed"), error.reason)

@@ -21,7 +21,8 @@ from mixpay.parameters import DAY, TOKEN
 from mixpay.sponsor import metrics
 from mixpay.sponsor.admin import AdminServer, refusals_of
 from mixpay.sponsor.facts import Books
-from mixpay.sponsor.report import CampaignReport, report
+from mixpay.sponsor.report import report
+from mixpay.sponsor.report_records import CampaignReport
 from mixpay.sponsor.report_text import plain
 from mixpay.types import Amount
 

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -101,10 +100,11 @@ def test_create_alone_saysWhatIsMissing(world: World) -> None:
 
 def test_create_takesUpTheCampaignOfAnInterruptedCall(world: World) -> None:
     funded(world)
-    run(world, "create")
+    run(world, "create", "--period-cap", "12.5", "--relay-cap", "1")
     world.configure(campaign=0)
-    result = run(world, "create")
+    result = run(world, "create", "--period-cap", "7")
     assert (result.exit_code, result.stdout) == (0, "1\n")
+    assert "its caps: 12.5 tokens for a period, 1 for a relay" in result.stderr
     assert world.contracts.pool.campaign_count() == 1
 
 
@@ -205,10 +205,8 @@ def test_serve_asAProcess_endsWithASignal(world: World) -> None:
         assert json.loads(world.home.service_file.read_text()) == {"url": url, "database": ""}
         with urllib.request.urlopen(f"{url}/v1/campaign", timeout=5) as response:  # noqa: S310 our own
             assert json.load(response)["campaign"] == 1
-        began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-        assert time.monotonic() - began < 10
         said = process.stderr.read()
     assert "Traceback" not in said and PASSWORD not in said.split()
     assert not world.home.service_file.exists()

@@ -204,6 +204,16 @@ def test_sign_failsIfTheNumberIsTooLargeAndCountsNothing(desk: Desk) -> None:
     assert issue(desk.issuer, good, ALICE, EPOCH).left == 2
 
 
+def test_sign_givesNothingWhilePaused_andCountsNothing(desk: Desk) -> None:
+    """A pause may come while a policy looks at a request that was let in before."""
+    request = api.SignRequest(1, 5, desk.wanted().blinded)
+    desk.issuer.is_paused = True
+    assert refusal(issue, desk.issuer, request, ALICE, EPOCH) == "paused"
+    assert refusal(desk.issuer.issuable, Period(1, 5), EPOCH) == "paused"
+    desk.issuer.is_paused = False
+    assert issue(desk.issuer, request, ALICE, EPOCH).left == 2
+
+
 def test_redeem_paysEachPassForItsFurthestTick(desk: Desk) -> None:
     first, second = desk.bought(), desk.bought()
     answer = desk.redeem(spent(first, 10), spent(second, 300))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from mixpay.errors import UserError
 from mixpay.passes import RedeemedPass, Scope
@@ -166,6 +167,17 @@ def test_aServerThatIsGone_isNotWaitedForLong_unlessTheAddressSaysSo(schema: Pla
             said = db.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
         database.close()
         assert (said["tcp_user_timeout"], said["keepalives_idle"]) == ("15000", idle)
+
+
+def test_aServerThatOnlyReads_isUnavailable(schema: Place) -> None:
+    """As the one is that another one takes over from."""
+    store = Store(schema, 31337, POOL, 1)
+    standby = schema.url.update_query_dict({"options": "-c default_transaction_read_only=on"})
+    database = engine.Database(replace(schema, url=standby))
+    with pytest.raises(StoreUnavailable, match="read-only"), database.writing() as db:
+        db.execute(text("DELETE FROM paused"))
+    database.close()
+    store.close()
 
 
 def test_aDatabaseThatTakesNothing_isUnavailable_andChangesNothing(

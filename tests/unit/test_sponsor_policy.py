@@ -168,6 +168,24 @@ def test_policies_failIfTwoHaveOneName() -> None:
         Policies([])
 
 
+class Careless(OpenPolicy):
+    """Answers what came to its mind."""
+
+    found: Any = None
+
+    async def identify(self, asked: Asked) -> Identified:
+        return self.found
+
+
+@pytest.mark.parametrize("found", [None, "alice", Identified("open", "alice", Quotas())])  # type: ignore[arg-type]
+async def test_policies_takeNothingElseForAnIdentity(found: Any) -> None:
+    """It would come out where others' requests are counted with it, and fail them all."""
+    careless = Careless()
+    careless.found = found
+    with pytest.raises(TypeError, match="the policy open"):
+        await Policies([careless]).identify("", asked())
+
+
 def test_policies_giveUpOnOneThatTakesTooLong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy, "IDENTIFY_SECONDS", 0.01)
     assert label_of(Policies([Slow()]), "") == "policy_unavailable"

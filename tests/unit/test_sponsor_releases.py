@@ -173,6 +173,35 @@ def test_pause_isForTheCampaignsOfAllReleases_orOfTheNamedOne(world: World) -> N
         assert paused() == expected
 
 
+async def test_aCampaignThatIsCreatedAfterAPause_beginsPaused(world: World) -> None:
+    """Or the sponsor's word would be lost at a move of the network."""
+    second, _ = upgrade(world)
+    assert run(world, "pause").exit_code == 0
+    assert run(world, "create", "--release", "1", *CAPS).exit_code == 0
+    for again in (False, True):
+        async with serving(world) as campaign, asyncio.timeout(20):
+            while (await campaign(second.pool)).get("campaign") != 2:
+                await asyncio.sleep(0.02)
+        told = await asyncio.to_thread(run, world, "status", "--json", "--release", "1")
+        assert json.loads(told.stdout)["paused"] is not again
+        assert (await asyncio.to_thread(run, world, "resume", "--release", "1")).exit_code == 0
+
+
+def test_settingsThatSomebodyHasWorkedOn_takeTheCampaign_orAreLeftAlone(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.write_template("http://127.0.0.1:1", tmp_path / "network.json", 0)
+    path, plain = home.config_path, home.config_path.read_text()
+    path.write_text(plain.replace("[later_campaigns]", "  [ later_campaigns ]  # ours"))
+    home.remember_campaign(9, 3)
+    home.remember_campaign(8, 4)
+    assert home.load().later_campaigns == {"3": 9, "4": 8}
+    inline = "later_campaigns = {}\n" + plain.replace("[later_campaigns]", "# [later_campaigns]")
+    path.write_text(inline)
+    with pytest.raises(UserError, match=r"write  3 = 9  under \[later_campaigns\]"):
+        home.remember_campaign(9, 3)
+    assert path.read_text() == inline
+
+
 def test_budget_comesBackAfterItsNotice(world: World) -> None:
     account = world.contracts.pool.campaign(1).sponsor
     noticed = run(world, "withdraw", "--json")

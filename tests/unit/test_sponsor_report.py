@@ -29,7 +29,8 @@ from mixpay.passes import TICKS
 from mixpay.sponsor.facts import Books, ChainFacts, PolicyRule
 from mixpay.sponsor.keys import Period
 from mixpay.sponsor.movements import What
-from mixpay.sponsor.report import CampaignReport, cover_cost, report
+from mixpay.sponsor.report import cover_cost, report
+from mixpay.sponsor.report_records import CampaignReport
 from mixpay.sponsor.report_text import plain, span, status_text, warnings
 from mixpay.sponsor.tallies import Issued, Redeemed
 from mixpay.types import Account, Amount

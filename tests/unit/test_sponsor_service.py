@@ -6,7 +6,6 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -27,15 +26,13 @@ from mixpay.passes import (
     Redemption,
     drawn_position,
 )
-from mixpay.sponsor import api, app, openapi, service, statuses
+from mixpay.sponsor import api, app, openapi, statuses
 from mixpay.sponsor.issuer import Issuer as IssuerRules
 from mixpay.sponsor.signer import Signer
 from mixpay.types import Account, Amount, Epoch, RelayId
 from relay.redeem.pool_view import ChainPool
 from relay.store import StoredPoolVoucher
 from sponsor_world import PASSWORD, World
-
-STRANGER = "127.0.0.77"
 
 
 @pytest.fixture
@@ -250,60 +247,6 @@ async def test_http_answersBadRequestsInJson(world: World) -> None:
         zero = f"{api.CAMPAIGN_PATH}?pool=0x{bytes(20).hex()}"
         status, answer = await issuer.get(zero)
         assert (status, answer["error"]) == (404, "no_campaign")
-
-
-async def test_strangersWhoWasteTime_areShownOut_andNotWrittenDown(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("DEBUG")
-    monkeypatch.setattr(service, "BODY_SECONDS", 0.2)
-    world.configure(connections_of_address=3, per_second=2.0)
-    async with serving(world) as issuer:
-        host, port = issuer.url.removeprefix("http://").split(":")
-
-        async def knock(said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-            reader, writer = await asyncio.open_connection(host, int(port), local_addr=(STRANGER, 0))
-            writer.write(said)
-            return reader, writer
-
-        async with asyncio.timeout(10):
-            slow = await knock(b"POST /v1/sign HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
-            assert (await slow[0].readline()).startswith(b"HTTP/1.1 408")
-            babbling = await knock(b"babble babble\r\n\r\n")
-            await babbling[0].read()
-            silent = [await knock(b"") for _ in range(3)]
-            with suppress(ConnectionError):
-                assert await silent[2][0].read() == b"" or await silent[1][0].read() == b""
-            while (answer := await issuer.get(api.CAMPAIGN_PATH))[0] == 200:
-                pass
-            assert (answer[0], answer[1]["error"]) == (429, "too_fast")
-        for _, writer in (slow, babbling, *silent):
-            writer.close()
-    assert "too_many_of_one_address" in caplog.text
-    assert "babble" not in caplog.text
-    assert STRANGER not in caplog.text
-
-
-async def test_bodiesOfBundles_haveFewPlaces_thatAreFreeAgainLater(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Anybody may send 1.3 MB, on a thousand connections."""
-    monkeypatch.setattr(service, "MOST_BUNDLES", 2)
-    async with serving(world) as issuer:
-        host, port = issuer.url.removeprefix("http://").split(":")
-        slow = []
-        for _ in range(2):
-            reader, writer = await asyncio.open_connection(host, int(port))
-            writer.write(b"POST /v1/redeem HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
-            slow.append((reader, writer))
-        async with asyncio.timeout(10):
-            while (answer := await issuer.post(api.REDEEM_PATH, b"{}"))[1]["error"] != "busy":
-                assert answer[0] == 400  # theirs were not heard yet
-            for reader, writer in slow:
-                writer.write(b"}       ")
-                assert (await reader.readline()).startswith(b"HTTP/1.1 400")
-                writer.close()
-            assert (await issuer.post(api.REDEEM_PATH, b"{}"))[0] == 400
 
 
 async def test_sign_refusesAsBusyWhatWouldWaitTooLong(world: World) -> None:

@@ -14,7 +14,8 @@ from mixpay.client.wallet import MOST_FULL, MOST_NEW_PASSES, Wallet
 from mixpay.parameters import DAY, PRODUCTION, TOKEN
 from mixpay.passes import TICK_VALUE, TICKS
 from mixpay.sponsor.metrics import TABLE
-from mixpay.sponsor.report import FARMED_PASSES, FARMED_TENTHS, RATE_EPOCHS, cover_cost
+from mixpay.sponsor.report import RATE_EPOCHS, cover_cost
+from mixpay.sponsor.report_records import FARMED_PASSES, FARMED_TENTHS
 from mixpay.types import HOPS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,7 +22,6 @@ import msgspec
 
 from mixpay.errors import UserError
 from mixpay.http import NotJson, read_json
-from mixpay.keystore import check_private
 from mixpay.sponsor.policies.interface import Surroundings
 from mixpay.sponsor.policies.watched_file import Unreadable, WatchedFile
 from mixpay.sponsor.policy import Asked, Identified, PolicyRefusal, Quotas, Share
@@ -58,7 +57,6 @@ class ApiKeyPolicy:
     def __init__(self, keys: Path, quotas: Quotas, of_a_key: Quotas, name: str = "api-key") -> None:
         self.quotas, self.name, self._of_a_key = quotas, name, of_a_key
         self._keys = WatchedFile(keys, "the API keys", "mixpay sponsor api-key NAME", _parse)
-        check_private(keys, 0o600)
 
     def terms(self) -> Mapping[str, str]:
         return {}

@@ -36,7 +36,7 @@ class InvitationPolicy:
     def __init__(self, codes: Path, quotas: Quotas, name: str = "invitation") -> None:
         self.quotas, self.name = quotas, name
         maker = "mixpay sponsor invite"
-        self._codes = WatchedFile(codes, "the invitation codes", maker, _digests, is_secret=True)
+        self._codes = WatchedFile(codes, "the invitation codes", maker, _digests)
 
     def terms(self) -> Mapping[str, str]:
         return {}

@@ -22,18 +22,15 @@ class Unreadable(ValueError):
 class WatchedFile(Generic[T]):
     """What `parse` makes of the lines of a file; `#` begins a comment, empty lines are left out.
 
-    `what`: the file's content, and `maker`: the command that makes it, for people. `is_secret`: nobody else
-    may read it. Raises UserError if it cannot be read at first, or can be by others.
+    `what`: the file's content, and `maker`: the command that makes it, for people. Whoever could write to it
+    could let himself in. Raises UserError if it cannot be read at first, or can be by others.
     """
 
-    def __init__(
-        self, path: Path, what: str, maker: str, parse: Callable[[list[str]], T], *, is_secret: bool = False
-    ) -> None:
+    def __init__(self, path: Path, what: str, maker: str, parse: Callable[[list[str]], T]) -> None:
         self._path, self._what, self._parse = path, what, parse
         self._told: _Stamp | None = (0, 0, 0)
         try:
-            if is_secret:
-                check_private(path, 0o600)
+            check_private(path, 0o600)
             self._stamp = self._stamp_now()
             self._content = self._read()
         except FileNotFoundError:

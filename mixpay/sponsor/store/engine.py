@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 
 from mixpay.errors import MixpayError, UserError
 from mixpay.sponsor.store.place import Place
@@ -135,10 +135,14 @@ def _postgresql(place: Place) -> Engine:
 
 @contextmanager
 def _trouble() -> Iterator[None]:
-    """The driver's errors of operation as ours: they say where, and nothing of what was written."""
+    """The driver's errors of operation as ours: they say where, and nothing of what was written.
+
+    An InternalError of PostgreSQL's is about a transaction's state: it takes no writes, while another server
+    takes over, say.
+    """
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, InternalError) as error:
         raise StoreUnavailable(f"the database does not answer: {first_line(error)}") from None
 
 

@@ -18,8 +18,8 @@ _BEFORE_ALEMBIC = (2, 3)
 Campaign = tuple[int, bytes, int]
 
 
-def prepare(database: Database, mine: Campaign) -> None:
-    """Make or change the tables. `mine`: chain id, pool, number.
+def prepare(database: Database, mine: Campaign, *, paused: bool = False) -> None:
+    """Make or change the tables. `mine`: chain id, pool, number. `paused`: what a new database says first.
 
     Raises UserError if the database is another campaign's, or of a newer release; StoreUnavailable.
     """
@@ -35,6 +35,8 @@ def prepare(database: Database, mine: Campaign) -> None:
         if row is None:
             chain_id, pool, number = mine
             db.execute(insert(tables.campaign).values(chain_id=chain_id, pool=pool, number=number))
+            if paused:
+                db.execute(insert(tables.paused).values(one=1))
         else:
             _check(row, mine, str(place))
 

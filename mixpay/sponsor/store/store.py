@@ -27,8 +27,10 @@ class Store:
     trouble.
     """
 
-    def __init__(self, place: Place | Path, chain_id: int, pool: bytes, campaign: int) -> None:
-        """Open or create; a path is SQLite's.
+    def __init__(
+        self, place: Place | Path, chain_id: int, pool: bytes, campaign: int, *, paused: bool = False
+    ) -> None:
+        """Open or create; a path is SQLite's. `paused`: whether a new one begins so.
 
         Raises UserError if the database is another campaign's, or of a newer release, or cannot be opened.
         """
@@ -37,7 +39,7 @@ class Store:
         self._database = Database(place)
         self._registered: frozenset[tuple[int, int]] = frozenset()
         try:
-            prepare(self._database, (chain_id, pool, campaign))
+            prepare(self._database, (chain_id, pool, campaign), paused=paused)
         except StoreUnavailable as error:
             self.close()
             raise UserError(f"{place}: {error}") from None
