@@ -90,7 +90,14 @@ class LocalServer:
         """What answers requests, on whatever connection they come."""
         app = web.Application(middlewares=[self._heard, self._guard], client_max_size=1024)
         app.router.add_routes(self._routes)
-        return web.AppRunner(app, access_log=None, logger=HTTP_LOG, shutdown_timeout=1.0, lingering_time=0)
+        return web.AppRunner(
+            app,
+            access_log=None,
+            logger=HTTP_LOG,
+            shutdown_timeout=1.0,
+            lingering_time=0,
+            auto_decompress=False,
+        )
 
     async def stop(self) -> None:
         """Answer nobody any more."""

@@ -46,7 +46,7 @@ class SignDesk:
         self._admitted = 0
 
     async def sign(self, wanted: Wanted) -> api.SignAnswer:
-        """Count and sign. Raises IssuerError as `Issuer.sign`, or `busy`; StoreUnavailable."""
+        """Count and sign. Raises IssuerError as `Issuer.admit`, or `busy`; StoreUnavailable."""
         if len(self._waiting) + self._counting + self._admitted >= self._limit:
             raise IssuerError("busy", "too many requests are waiting; try again in a moment")
         answer: _Answer = asyncio.get_running_loop().create_future()

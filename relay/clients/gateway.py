@@ -130,6 +130,8 @@ class Gateway:
             keepalive_timeout=self.times.idle,
             # A body that nobody asked for is not waited for, or a client that left would keep its place.
             lingering_time=0,
+            # Nobody's body is unpacked: a stranger's few bytes may become many.
+            auto_decompress=False,
         )
 
     @web.middleware

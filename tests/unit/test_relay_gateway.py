@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import logging
 import os
 import socket as sockets
@@ -92,9 +93,9 @@ class Door:
         async with self.http.get(f"https://127.0.0.1:{self.port}{path}", ssl=self.pinned) as response:
             return response.status, await response.read()
 
-    async def post(self, path: str, body: bytes | AsyncIterator[bytes]) -> int:
+    async def post(self, path: str, body: bytes | AsyncIterator[bytes], **headers: str) -> int:
         url = f"https://127.0.0.1:{self.port}{path}"
-        async with self.http.post(url, ssl=self.pinned, data=body) as response:
+        async with self.http.post(url, ssl=self.pinned, data=body, headers=headers) as response:
             return response.status
 
     @asynccontextmanager
@@ -244,6 +245,9 @@ async def test_proofOfTwoKeys_isTakenFromAnybody(door: Door) -> None:
         assert await door.post("/v1/equivocation", wrong) == status
     assert door.node.state.directories.equivocations == {}
     assert door.node.refusals("bad_proof") == 3
+    packed = {"Content-Encoding": "gzip"}  # is read as it is: unpacked, it could be any size
+    assert await door.post("/v1/equivocation", gzip.compress(proof.encode()), **packed) == 400
+    assert door.node.state.directories.equivocations == {}
     for _ in range(2):
         assert await door.post("/v1/equivocation", proof.encode()) == 204
     assert door.node.state.directories.equivocations == {liar: proof}
