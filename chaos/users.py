@@ -274,13 +274,13 @@ class Flow:
             self._answered(await link.answer())
 
     def _answered(self, down: Down) -> None:
-        packed, again = self.on_way.pop(down.seq, (None, False))
-        if packed is None or down.status is not DownStatus.ACKNOWLEDGED:
+        packed, again = self.on_way.pop(down.answers[0].seq, (None, False))
+        if packed is None or down.answers[0].status is not DownStatus.ACKNOWLEDGED:
             return
         ledger = self._users.ledger
         if again:
             ledger.accepted_again += 1
-        elif hmac.compare_digest(down.ack, packed.built.first_ack):
+        elif hmac.compare_digest(down.answers[0].ack, packed.built.first_ack):
             ledger.accepted[packed.built.first_relay] += 1
             ledger.by_pass[self._pass_id] += 1
             self._users.kept.append(packed)

@@ -181,6 +181,7 @@ class Assembly:
             self.clock,
         )  # fmt: skip
         self.router.arrivals.asked = self.requests.take
+        self.router.arrivals.stored = self.requests.stored
         self.gossip = Gossip(self.state, self.clock, os.urandom)
         self.keys = KeyDesk(
             self.state, self.store, self.record, self.router, self.gossip.ask_about_me, self.clock

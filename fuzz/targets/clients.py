@@ -18,7 +18,7 @@ from mixpay.mailbox import NONCE_BYTES, STORAGE_TICKS, Mailboxes, mailbox_id_of,
 from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, EntryPassBook, PassSpender
 from mixpay.types import Epoch, RelayId
 from mixpay.wire import client
-from relay.clients.gateway import EntrySession
+from relay.clients.entry_session import EntrySession
 from relay.clients.mailbox_desk import MailboxDesk, MailboxSession
 from relay.clients.passing import PassingMailboxes
 from relay.metrics import Metrics
@@ -67,19 +67,21 @@ def samples() -> tuple[client.ClientFrame, ...]:
     shown, box = world.issued(KIND_ENTRY).shown().encode(), mailbox_id_of(fetch_key())
     signed, body = sign_challenge(_OWNER, me, _NONCE, box), bytes(GEOMETRY.user_size)
     payload = bytes(GEOMETRY.payload_size)
-    terms = client.MailboxTerms(4096, 604_800, 1_700_000_000, 1, 256, 16_128)
+    terms = client.MailboxTerms(4096, 604_800, 1_700_000_000, 1, 256, bytes(32), 16_128)
     message = client.StoredMessage(1, body)
+    answered = client.Answered(1, client.DownStatus.ACKNOWLEDGED, bytes(32))
+    answers = answered, client.NOTHING_ANSWERED, client.NOTHING_ANSWERED
     return (
-        client.PresentPass(*key, shown, bytes(8)),
+        client.PresentPass(*key, shown, bytes(8), 0),
         *sends(3),
         client.MailboxCreate(
             *key, world.issued(KIND_MAILBOX).shown().encode(), fetch_key(), toll(STORAGE_TICKS)
         ),
         client.MailboxFetch(box, 0, signed),
         client.MailboxDelete(1, (toll(STORAGE_TICKS + 1),)),
-        client.PassOk(3),
+        client.PassOk(3, bytes(32)),
         client.PassRefused("wrong_relay"),
-        client.Down(1, client.DownStatus.ACKNOWLEDGED, bytes(32), client.DownKind.REPLY, bytes(8), payload),
+        client.Down(answers, client.DownKind.REPLY, bytes(8), payload),
         client.Challenge(_NONCE),
         terms,
         client.MailboxMessages(terms, (message,), True),

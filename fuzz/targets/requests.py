@@ -86,8 +86,8 @@ def _requests() -> list[requests.Request]:
     block = _made()[0].encode()
     create = requests.Create(dice(256), dice(PROOF_SIZE), dice(PASS_SIZE), dice(32), tick, block)
     return [
-        requests.Fetch(0, (), (block,), dice(64)),
-        requests.Fetch(7, (tick,), (block,) * requests.MOST_BLOCKS, dice(64)),
+        requests.Fetch(0, True, (), (block,), dice(64)),
+        requests.Fetch(7, False, (tick,), (block,) * requests.MOST_BLOCKS, dice(64)),
         create,
     ]
 
@@ -98,7 +98,7 @@ def _part_seeds() -> list[bytes]:
 
 
 def _answer_seeds() -> list[bytes]:
-    terms = client.MailboxTerms(4096, 604_800, 1_700_000_000, 1, 256, 16_128)
+    terms = client.MailboxTerms(4096, 604_800, 1_700_000_000, 1, 256, bytes(32), 16_128)
     body = bytes(GEOMETRY.user_size)
     messages = [requests.Message(9, body, more) for more in (True, False)]
     answers: list[requests.Answer] = [terms, client.Refused("unknown_mailbox"), *messages]

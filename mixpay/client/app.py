@@ -28,10 +28,11 @@ from mixpay.client.identity import Identity
 from mixpay.client.inbox import Arrived, Inbox, Incomplete
 from mixpay.client.issuer import Issuer
 from mixpay.client.keeping import Keeper, plan_of
+from mixpay.client.line import Line
 from mixpay.client.outbox import Outbox
 from mixpay.client.parts import Part, Parts
 from mixpay.client.posting import Posting
-from mixpay.client.profile import Profile, named
+from mixpay.client.profile import REQUESTS, Profile, named
 from mixpay.client.receiving import Mailboxes
 from mixpay.client.records import Records
 from mixpay.client.report import Report
@@ -175,12 +176,19 @@ async def make_address(client: Client, identity: Identity, *, direct: bool = Tru
             return known
         if direct:
             return await mailboxes.make(wallet)
-        session = Session(client.http, client.view, wallet, os.urandom, client.tell)
-        async with (
-            client.posting().turn(),
-            Exchange(session, wallet, client.profile, os.urandom) as exchange,
-        ):
+        async with exchanging(client) as exchange:
             return await mailboxes.make(wallet, exchange)
+
+
+@contextlib.asynccontextmanager
+async def exchanging(client: Client) -> AsyncIterator[Exchange]:
+    """Ask relays through the network meanwhile: requests take ticks of the pass that messages do."""
+    session = Session(client.http, client.view, client.wallet, os.urandom, client.tell)
+    async with (
+        client.posting().turn(),
+        Line(session, client.view, client.wallet, client.profile, REQUESTS, os.urandom) as line,
+    ):
+        yield Exchange(line, os.urandom)
 
 
 async def send(
@@ -231,7 +239,6 @@ class Receiver:
         progress: Callable[[int, int], None] = lambda _done, _all: None,
     ) -> None:
         self._client, self._identity, self._deliver, self._direct = client, identity, deliver, direct
-        self._session = Session(client.http, client.view, client.wallet, os.urandom, client.tell)
         self._acknowledges = deliver is not None and not silent
         self._posting = client.posting(progress)
         self._desks: dict[NetworkView, tuple[Mailboxes, Courier]] = {}
@@ -281,11 +288,7 @@ class Receiver:
         if self._direct:
             await mailboxes.empty(courier.inbox, _now(), handing, found, patient=patient)
             return
-        client = self._client
-        async with (
-            self._posting.turn(),  # requests take ticks of the pass that messages do
-            Exchange(self._session, client.wallet, client.profile, os.urandom) as exchange,
-        ):
+        async with exchanging(self._client) as exchange:
             await mailboxes.empty(
                 courier.inbox, _now(), handing, found, patient=patient, exchange=exchange
             )

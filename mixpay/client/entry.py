@@ -1,6 +1,4 @@
-"""An open connection to an entry relay, with a pass shown: ticks and packets go up, one answer for each
-comes down.
-"""
+"""An open connection to an entry relay, with a pass shown: ticks and packets go up, answers come down."""
 
 from __future__ import annotations
 
@@ -22,19 +20,21 @@ class EntryLink:
 
     @classmethod
     async def open(
-        cls, http: aiohttp.ClientSession, wallet: Wallet, drawn: DrawnPass, passing: bytes
+        cls, http: aiohttp.ClientSession, wallet: Wallet, drawn: DrawnPass, passing: bytes, beat: int = 0
     ) -> Self:
         """Connect and show the pass. `passing`: 8 random bytes, with which the mailbox ids of our reply
-        blocks begin. Raises RelayRefused (the pass is no good there), RelayUnavailable.
+        blocks begin; `beat`: milliseconds between two DOWNs, 0 for one after each SEND.
+
+        Raises RelayRefused (the pass is no good there), RelayUnavailable, ForgedTick.
         """
         socket = await RelaySocket.open(http, drawn.relay, "/v1/entry")
         try:
             shown = drawn.stored.owned.shown().encode()
             key = drawn.stored.key
-            answer = await socket.ask(wire.PresentPass(key.modulus, key.proof, shown, passing))
+            answer = await socket.ask(wire.PresentPass(key.modulus, key.proof, shown, passing, beat))
             if not isinstance(answer, wire.PassOk):
                 raise socket.unexpected(answer)
-            return cls(drawn, socket, wallet.ticks(drawn, answer.furthest))
+            return cls(drawn, socket, wallet.ticks(drawn, answer.furthest, answer.link))
         except BaseException:
             await socket.close()
             raise
@@ -57,7 +57,7 @@ class EntryLink:
         )
 
     async def answer(self) -> wire.Down:
-        """What became of a packet. Raises RelayUnavailable."""
+        """What became of packets. Raises RelayUnavailable."""
         frame = await self._socket.hear()
         if not isinstance(frame, wire.Down):
             raise self._socket.unexpected(frame)

@@ -6,7 +6,7 @@ All clients of a profile must behave alike, so these are constants of the releas
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mixpay.errors import UserError
 from mixpay.types import Random
@@ -44,10 +44,34 @@ class Profile:
     """Failures one after the other that are enough as well, so that a short message need not fail first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often something goes up and comes down on a line: mean seconds between two strokes of the Poisson
+    clock, and the milliseconds of the entry's beat (0: one DOWN for each SEND).
+    """
+
+    name: str
+    interval: float
+    beat: int
+
+
+FOREGROUND = Pace("foreground", 0.75, 750)
+"""A message waits 0.75 s for a stroke on average, and as long for a beat at most. With SENDs of 2.7 kB and
+DOWNs of 2.3 kB, all headers included, that is some 310 MB up and 270 MB down in a day."""
+BACKGROUND = Pace("background", 9.5, 9_500)
+"""Some 25 MB up, and down, in a day. Nothing is promised of how long a message takes."""
+REQUESTS = Pace("requests", 0.25, 0)
+"""For commands that ask a relay and leave: a request and its answer take some ten strokes."""
+
+LOOP_SECONDS = 10.0
+"""Beyond the delays that its header asks for, after which a loop counts as lost: above any beat in the
+foreground, and what relays queue."""
+
 FAST = Profile(
     name="fast",
-    # Three delays of mean 200 ms: 99 % of packets spend less than 1.7 s in mixes, of the promised 5 s.
-    delay_ms=200,
+    # A message passes six mixes: three to the mailbox, three to the receiver. With the sender's clock and the
+    # receiver's beat, 99 % take less than 4.6 s of the promised 5 s.
+    delay_ms=100,
     # 12.5 packets a second: 1 MiB in about 45 s; a pass of 16,384 ticks lasts 22 minutes of full sending.
     interval=0.080,
     window=32,
@@ -62,7 +86,14 @@ FAST = Profile(
     in_a_row=4,
 )
 
-PROFILES = {profile.name: profile for profile in (FAST,)}
+STRONG = replace(
+    FAST,
+    name="strong",
+    # Likewise 99 % in less than 9.2 s, of 10: there are seven times as many packets to be one of.
+    delay_ms=550,
+)
+
+PROFILES = {profile.name: profile for profile in (FAST, STRONG)}
 
 
 def named(name: str) -> Profile:

@@ -27,7 +27,7 @@ from mixpay.client.visits import Round, Visit, require_rising
 from mixpay.client.wallet import DrawnPass, Ticks, Wallet
 from mixpay.mailbox import PAGE_MESSAGES, page_ticks
 from mixpay.network import NetworkView
-from mixpay.passes import KIND_MAILBOX, PassExhausted, Tick
+from mixpay.passes import KIND_MAILBOX, ForgedTick, PassExhausted, Tick
 from mixpay.snapshot import RelayRecord
 from mixpay.types import RelayId, Term
 from mixpay.wire.client import MailboxMessages, MailboxTerms
@@ -36,10 +36,6 @@ GRACE_DIVISOR = 4
 """A mailbox lives for a quarter of a term longer than its term."""
 PATIENCE_SECONDS = 600
 """How long fetched messages that fill no page wait for others at most, until they are confirmed."""
-MOST_UNANSWERED = 512
-"""Ticks beyond the last that a relay says it holds, at which it gets no more: half of what it may refuse as a
-gap.
-"""
 MAX_PAGES = 256
 """Pages taken from one mailbox in a round: twice the usual quota. What is left waits for the next round."""
 
@@ -100,7 +96,7 @@ class Mailboxes:
         while True:
             drawn = await wallet.draw(KIND_MAILBOX)
             try:
-                ticks = wallet.ticks(drawn, 0)
+                ticks = wallet.ticks(drawn)
                 if exchange is None:
                     await self._create(drawn, ticks)
                 else:
@@ -211,7 +207,7 @@ class Mailboxes:
             there = min(due.count, max(1, terms.quota_messages))
             tick = self._toll(visit, page_ticks(there), terms)
             await socket.delete(due.upto, tick)
-        except (PassExhausted, RelayRefused) as error:
+        except (PassExhausted, RelayRefused, ForgedTick) as error:
             due.refused_at = visit.now
             visit.round.troubles.append(
                 f"the mailbox at relay {visit.relay.id}: {due.count} messages that you have are not deleted "
@@ -221,13 +217,14 @@ class Mailboxes:
             due.count = 0
 
     def _toll(self, visit: Visit, count: int, terms: MailboxTerms) -> Tick | None:
-        """What pays for `count` pages; None where that is free. Raises PassExhausted, RelayRefused."""
+        """What pays for `count` pages; None where that is free. Raises PassExhausted, RelayRefused,
+        ForgedTick.
+        """
         paying = self._store.pass_of_mailbox(visit.relay.id, visit.term)
         if visit.term < self._view.term or paying is None:
             return None
-        ticks = Ticks(self._store, paying, terms.furthest)
+        ticks = Ticks(self._store, paying)
+        ticks.follow(terms.furthest, terms.link)
         if terms.room < count:
             raise RelayRefused("campaign_limit")
-        if ticks.spent - terms.furthest > MOST_UNANSWERED:
-            raise PassExhausted("the relay acknowledges none of your ticks")
         return ticks.further(count)

@@ -26,6 +26,7 @@ import math
 from collections import Counter, deque
 from dataclasses import dataclass
 
+from mixpay.client.judgement import Judgement
 from mixpay.client.profile import Profile, exponential
 from mixpay.types import Random
 
@@ -89,7 +90,7 @@ class Sender:
         self._pause = 0.0
         self._resume_at = now
         self._waiting_since: float | None = None
-        self._recent: deque[bool] = deque(maxlen=profile.watched)
+        self._judgement = Judgement(profile)
         self._next_at = now + self._gap()
 
     @property
@@ -130,7 +131,7 @@ class Sender:
             # A copy may wait in the queue, if this answer was late.
             if fragment in self._queue:
                 self._queue.remove(fragment)
-        self._recent.append(False)
+        self._judgement.good()
         self._pause, self._resume_at = 0.0, now
         self._waiting_since = now if self._fly else None
         return True
@@ -141,7 +142,7 @@ class Sender:
         if fragment is not None:
             self._failures[fragment] += 1
             self._last_failure = reason
-            self._recent.append(True)
+            self._judgement.bad()
 
     def busy(self, number: int, now: float) -> None:
         """The entry has no room: it is sent later, and everything else too."""
@@ -159,7 +160,7 @@ class Sender:
         for number in list(self._fly):
             self._requeue(number)
         self._overdue.clear()
-        self._recent.clear()
+        self._judgement.clear()
         self._failures.clear()
         self._fault, self._pause, self._resume_at = "", 0.0, now
         self._waiting_since = None
@@ -180,11 +181,9 @@ class Sender:
             self.failed(number, "no_answer")
 
     def _verdict(self, now: float) -> str:
-        profile = self._profile
-        newest = list(self._recent)[-profile.in_a_row :]
-        if sum(self._recent) > profile.tolerated or (len(newest) == profile.in_a_row and all(newest)):
+        if self._judgement.is_lossy:
             return "lossy"
-        if self._waiting_since is not None and now - self._waiting_since >= profile.patience:
+        if self._waiting_since is not None and now - self._waiting_since >= self._profile.patience:
             return "stalled"
         return ""
 

@@ -28,7 +28,7 @@ from mixpay.client.wallet import CAMPAIGN_LIMIT, LAG_SECONDS, Wallet
 from mixpay.network import NetworkView
 from mixpay.passes import PassExhausted
 from mixpay.types import Random, RelayId
-from mixpay.wire.client import Down, DownStatus
+from mixpay.wire.client import Answered, DownStatus
 
 MOST_CHANGES = 8
 """Changes of the entry, reconnections included, before a message is given up."""
@@ -158,31 +158,32 @@ class Sending:
     async def _listen(self, link: EntryLink) -> None:
         try:
             while True:
-                self._answered(await link.answer())
+                for answered in (await link.answer()).answers:
+                    self._answered(answered)
                 self._wake.set()
         except RelayUnavailable:
             self._sender.unusable(_CONNECTION_LOST)
         finally:
             self._wake.set()
 
-    def _answered(self, down: Down) -> None:
-        if down.seq not in self._on_way:
+    def _answered(self, answered: Answered) -> None:
+        if answered.status is DownStatus.NOTHING or answered.seq not in self._on_way:
             return
-        fragment, packed = self._on_way.pop(down.seq)
-        match down.status:
+        fragment, packed = self._on_way.pop(answered.seq)
+        match answered.status:
             case DownStatus.ACKNOWLEDGED:
-                if not hmac.compare_digest(down.ack, packed.built.first_ack):
+                if not hmac.compare_digest(answered.ack, packed.built.first_ack):
                     self._sender.unusable("forged_ack")
-                elif self._sender.accepted(down.seq, _now()):
+                elif self._sender.accepted(answered.seq, _now()):
                     self.report.accept(fragment, packed)
             case DownStatus.BUSY:
-                self._sender.busy(down.seq, _now())
+                self._sender.busy(answered.seq, _now())
             case DownStatus.BAD_TICK | DownStatus.WRONG_EPOCH | DownStatus.CAMPAIGN_LIMIT:
-                self._sender.unusable(_FAULTS[down.status])
+                self._sender.unusable(_FAULTS[answered.status])
             case _:
-                if down.status is DownStatus.MIX_UNREACHABLE and self._packer is not None:
+                if answered.status is DownStatus.MIX_UNREACHABLE and self._packer is not None:
                     self._packer.avoid(packed.built.first_relay)
-                self._sender.failed(down.seq, down.status.name.lower())
+                self._sender.failed(answered.seq, answered.status.name.lower())
 
     # ------------------------------------------------------------------ entries
 

@@ -23,7 +23,7 @@ from mixpay.directory import Directory
 from mixpay.layers import TermLayers
 from mixpay.network import NetworkView
 from mixpay.packet import KeyContext
-from mixpay.passes import KIND_ENTRY
+from mixpay.passes import KIND_ENTRY, ForgedTick
 from mixpay.snapshot import RelayRecord, Snapshot
 from mixpay.types import Random, RelayId
 
@@ -74,9 +74,11 @@ class Session:
         self._seen_two_faced: set[RelayId] = set()
         """Relays found to have signed two keys, whoever is the entry."""
 
-    async def enter(self, check: Callable[[frozenset[RelayId]], None] = lambda _: None) -> Entered:
+    async def enter(
+        self, check: Callable[[frozenset[RelayId]], None] = lambda _: None, beat: int = 0
+    ) -> Entered:
         """Find an entry that answers. `check` is told of the relays that nobody should use, before any link
-        is opened, and may raise.
+        is opened, and may raise. `beat`: milliseconds, as in PRESENT_PASS.
 
         Raises NoPass, BudgetSpent, IssuerUnavailable, ChainError, UserError.
         """
@@ -85,10 +87,10 @@ class Session:
             epoch, passing = self._view.epoch, self._random(PASSING_SIZE)
             try:
                 directory = await self._know(drawn.relay, check)
-                link = await EntryLink.open(self._http, self._wallet, drawn, passing)
+                link = await EntryLink.open(self._http, self._wallet, drawn, passing, beat)
             except RelayRefused as error:
                 await self._wallet.refused(drawn, error.reason)
-            except ForgedDirectory as error:
+            except (ForgedDirectory, ForgedTick) as error:
                 self._wallet.condemn(drawn, str(error))
             except RelayUnavailable as error:
                 self._wallet.set_aside(drawn, str(error))

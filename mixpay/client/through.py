@@ -15,18 +15,20 @@ from mixpay.client.exchange import Exchange
 from mixpay.client.identity import Identity
 from mixpay.client.store import ClientStore
 from mixpay.client.visits import Visit, require_rising
-from mixpay.client.wallet import DrawnPass, Ticks
+from mixpay.client.wallet import CAMPAIGN_LIMIT, DrawnPass, Ticks
 from mixpay.mailbox import STORAGE_TICKS, mailbox_id_of
 from mixpay.network import NetworkView
-from mixpay.passes import PassExhausted, Tick
+from mixpay.passes import ForgedTick, PassExhausted, Tick
 from mixpay.types import RelayId, Term
 from mixpay.wire.client import MailboxTerms, Refused, ShownTick, shown_tick
-from mixpay.wire.requests import MOST_BLOCKS, Create, Fetch, Message
+from mixpay.wire.requests import BLOCKS_OF_ONE_PACKET, Create, Fetch, Message
 
 MOST_REQUESTS = 1500
 """Requests to one mailbox in a round: more than bring a whole quota. What is left waits for the next one."""
 MOST_SILENT = 3
 """Requests in a row without any answer, after which the relay counts as silent: each costs its ticks."""
+MOST_UNPAID = 3
+"""Times in one look that a relay does not take the tick behind the one that it says is the furthest."""
 
 
 class Through:
@@ -66,7 +68,7 @@ class Through:
         """
         relay, term = visit.relay.id, visit.term
         mailbox_id = self._identity.address(self._view.mark, relay, term).mailbox_id
-        blocks, silent = 1, 0
+        blocks, silent, unpaid = 1, 0, 0
         for _ in range(MOST_REQUESTS):
             make = partial(self._request, visit, mailbox_id)
             answers = await exchange.ask(relay, mailbox_id, make, blocks)
@@ -75,22 +77,46 @@ class Through:
                 more = self._take(visit, [message for message in got if isinstance(message, Message)])
                 if visit.patient and not more:
                     return
-                blocks, silent = MOST_BLOCKS if more else 1, 0
+                blocks, silent = BLOCKS_OF_ONE_PACKET if more else 1, 0
             elif answers[0] is None:
-                silent += 1
+                silent += all(answer is None for answer in answers)
                 if silent == MOST_SILENT:
                     raise _silent(relay)
             elif isinstance(answers[0], Refused):
                 raise RelayRefused(answers[0].reason)
-            else:
+            elif not isinstance(answers[0], MailboxTerms) or self._is_settled(visit, answers[0]):
                 return
+            else:
+                unpaid += 1
+                if unpaid == MOST_UNPAID:
+                    raise RelayRefused("unpaid")
         raise RelayUnavailable(f"relay {relay} has more than {MOST_REQUESTS} requests bring; try again")
+
+    def _is_settled(self, visit: Visit, terms: MailboxTerms) -> bool:
+        """Whether the relay took our tick, or needs none; if not, the next one is behind its furthest.
+
+        Raises RelayRefused if its campaign pays for no more, or it claims a tick that we never showed.
+        """
+        paying = self._store.pass_of_mailbox(visit.relay.id, visit.term)
+        if visit.term < self._view.term or paying is None:
+            return True
+        ticks = Ticks(self._store, paying)
+        if ticks.spent == terms.furthest:
+            return True
+        if not terms.room:
+            raise RelayRefused(CAMPAIGN_LIMIT)
+        try:
+            ticks.follow(terms.furthest, terms.link)
+        except ForgedTick as error:
+            raise RelayRefused(str(error)) from None
+        return False
 
     def _request(self, visit: Visit, mailbox_id: bytes, blocks: tuple[bytes, ...]) -> Fetch:
         relay, term = visit.relay.id, visit.term
         seed = self._identity.fetch_seed(self._view.mark, relay, term)
         after = self._taken.get((relay, term), 0)
-        return Fetch(after, self._tick(visit, len(blocks)), blocks, bytes(64)).signed(seed, relay, mailbox_id)
+        fetch = Fetch(after, False, self._tick(visit, len(blocks)), blocks, bytes(64))
+        return fetch.signed(seed, relay, mailbox_id)
 
     def _tick(self, visit: Visit, count: int) -> tuple[ShownTick, ...]:
         """What pays for so many replies; nothing where that is free. Raises RelayRefused."""
@@ -98,7 +124,7 @@ class Through:
         if visit.term < self._view.term or paying is None:
             return ()
         try:
-            return (shown_tick(Ticks(self._store, paying, 0).further(count)),)
+            return (shown_tick(Ticks(self._store, paying).further(count)),)
         except PassExhausted as error:
             raise RelayRefused("unpaid") from error
 

@@ -33,7 +33,6 @@ from mixpay.network import NetworkView
 from mixpay.passes import (
     KIND_ENTRY,
     KIND_MAILBOX,
-    TICKS,
     OwnedPass,
     PassExhausted,
     PassRequest,
@@ -46,6 +45,8 @@ from mixpay.snapshot import RelayRecord
 from mixpay.sponsor.api import CampaignAnswer, PeriodKey
 from mixpay.types import Epoch, Random, RelayId, Term
 
+MOST_UNANSWERED = 512
+"""Ticks behind the last that a mailbox's relay holds: half of what it may refuse as a gap."""
 RESERVED_TICKS = 32
 """Ticks counted as spent at once: after a crash so many are lost at most, and one write serves so many
 packets.
@@ -242,9 +243,12 @@ class Wallet:
         except ChainError as error:
             self._tell(f"{error}; going on with what is known")
 
-    def ticks(self, drawn: DrawnPass, furthest: int) -> Ticks:
-        """Spend this pass, from behind tick `furthest`, the last one its entry says that it holds."""
-        return Ticks(self._store, drawn.stored, furthest)
+    def ticks(self, drawn: DrawnPass, furthest: int = 0, link: bytes = b"") -> Ticks:
+        """Spend this pass, from behind tick `furthest`, the last one its entry holds, as `link` shows.
+
+        Raises ForgedTick.
+        """
+        return Ticks(self._store, drawn.stored, furthest, link)
 
     def _period(self, kind: int) -> int:
         return self._view.epoch if kind == KIND_ENTRY else self._view.term
@@ -345,12 +349,25 @@ def drawn_relay(owned: OwnedPass, view: NetworkView) -> RelayRecord | None:
 class Ticks:
     """The ticks of one pass, in order, each once, whatever happens to this program."""
 
-    def __init__(self, store: ClientStore, stored: StoredPass, furthest: int) -> None:
+    def __init__(
+        self, store: ClientStore, stored: StoredPass, furthest: int = 0, link: bytes = b""
+    ) -> None:
+        """`furthest`, `link`: the furthest tick that the relay holds. Raises ForgedTick."""
         self._store, self._row = store, stored.row
         self._spender = PassSpender(stored.owned, stored.counter)
         if furthest > self._spender.spent:
-            # A relay that claims more than there are leaves nothing to spend at it.
-            store.set_counter(self._row, self._spender.skip_to(min(furthest, TICKS)))
+            self._take_over(furthest, link)
+
+    def follow(self, furthest: int, link: bytes) -> None:
+        """Go on behind the furthest tick that a mailbox's relay holds, if that is beyond our last one, or so
+        far before it that it may refuse what comes next as a gap: what lies between was lost on its way, and
+        no other relay is ever shown this pass. Raises ForgedTick.
+        """
+        if not furthest <= self._spender.spent <= furthest + MOST_UNANSWERED:
+            self._take_over(furthest, link)
+
+    def _take_over(self, furthest: int, link: bytes) -> None:
+        self._store.set_counter(self._row, self._spender.take_over(furthest, link))
 
     def next(self) -> Tick:
         """The next tick. Raises PassExhausted."""
@@ -365,10 +382,8 @@ class Ticks:
         """
         if self._spender.left < count:
             raise PassExhausted(f"{self._spender.left} ticks of this pass are left, and {count} are needed")
-        goal = self._spender.spent + count
         self._store.set_counter(self._row, self._spender.reserve(count))
-        self._spender.skip_to(goal - 1)
-        return self._spender.next_tick()
+        return self._spender.jump(count)
 
     @property
     def spent(self) -> int:

@@ -10,7 +10,7 @@ I/O, reads a clock or stores anything: every change comes back as a frozen recor
 
 from mixpay.passes.entry import EntryPassBook, HeldPass, PassRecord, Presented, TickTaken
 from mixpay.passes.redemption import Credit, RedeemedPass, RedemptionBook, RelayTotal
-from mixpay.passes.spender import OwnedPass, PassExhausted, PassRequest, PassSpender
+from mixpay.passes.spender import ForgedTick, OwnedPass, PassExhausted, PassRequest, PassSpender
 from mixpay.passes.terms import (
     CHAINS,
     KIND_ENTRY,
@@ -40,6 +40,7 @@ __all__ = [
     "TICK_VALUE",
     "Credit",
     "EntryPassBook",
+    "ForgedTick",
     "HeldPass",
     "OwnedPass",
     "Pass",

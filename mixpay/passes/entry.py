@@ -37,10 +37,11 @@ class PassRecord:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A pass is open. `furthest` is its furthest tick's number; `record` is to be stored, None if known."""
+    """A pass is open. `furthest`, `link`: its furthest tick; `record` is to be stored, None if known."""
 
     pass_id: bytes
     furthest: int
+    link: bytes
     record: PassRecord | None
 
 
@@ -123,14 +124,14 @@ class EntryPassBook:
             self._require_room(shown.scope)
             record = PassRecord(shown, 0, b"")
             self._open(record)
-            return Presented(pass_id, 0, record)
+            return Presented(pass_id, 0, b"", record)
         if known.closed:
             raise PassError("pass_expired", "the period of this pass is over")
         # A pass id has one signature; a second one is forged, or its campaign's key is no honest key.
         if known.shown.signature != shown.signature:
             raise PassError("bad_signature", "this pass was shown with another signature")
         self._require_room(shown.scope)
-        return Presented(pass_id, known.number, None)
+        return Presented(pass_id, known.number, known.link, None)
 
     def _require_room(self, scope: Scope, ticks: int = 1) -> None:
         if self._totals.get(scope, 0) + ticks > self._limits.get(scope, TICKS):
@@ -169,10 +170,12 @@ class EntryPassBook:
         """Return how many ticks of a scope are still taken."""
         return max(0, self._limits.get(scope, TICKS) - self.ticks(scope))
 
-    def standing(self, pass_id: bytes) -> tuple[Scope, int] | None:
-        """Return scope and furthest tick of a pass; None if it was not shown, or is forgotten."""
+    def standing(self, pass_id: bytes) -> tuple[Scope, int, bytes] | None:
+        """Return scope of a pass, and number and link of its furthest tick; None if it was not shown, or is
+        forgotten.
+        """
         account = self._accounts.get(pass_id)
-        return None if account is None else (account.shown.scope, account.number)
+        return None if account is None else (account.shown.scope, account.number, account.link)
 
     def ticks(self, scope: Scope) -> int:
         """Return what all passes of a scope in this book are worth, in ticks."""
@@ -188,8 +191,10 @@ class EntryPassBook:
         return (a for a in accounts if a.shown.scope.kind == kind and a.shown.scope.period <= last)
 
     def held(self, scope: Scope) -> list[HeldPass]:
-        """Return every closed pass of a scope that is worth something."""
-        accounts = self._accounts.items()
+        """Return every closed pass of a scope that is worth something, in the order of their ids: that in
+        which they came would tell the issuer who signed them.
+        """
+        accounts = sorted(self._accounts.items())
         closed = ((i, a) for i, a in accounts if a.closed and a.number and a.shown.scope == scope)
         return [HeldPass(i, a.shown.anchor, a.number) for i, a in closed]
 

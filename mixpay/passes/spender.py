@@ -3,7 +3,8 @@
 Everything secret about a pass follows from one 32-byte seed: the tip of chain c is BLAKE2b-256 of c under
 the seed, link k is the tip hashed 256 - k times. So a wallet keeps a seed, a signature and one counter.
 
-The counter is what must never go back, for a link shown twice pays once. `reserve` names the number to put
+The counter must not go back, for a link shown twice pays once: but where the relay that alone is shown them
+says, and shows, that it holds no further one. `reserve` names the number to put
 on disk *before* the ticks it frees are sent; after a restart the spender begins behind everything that was
 reserved. What was reserved and not sent is lost to the user and paid to the entry, so reserve a few dozen
 at a time.
@@ -11,6 +12,7 @@ at a time.
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -31,6 +33,10 @@ _PERSON = b"mixpay-chain-v1"
 
 class PassExhausted(MixpayError):
     """No tick is left in this pass; the wallet asks for another one."""
+
+
+class ForgedTick(MixpayError):
+    """A relay claims to hold a tick that it was never shown: the next one would pay for those before it."""
 
 
 def _tip(seed: bytes, chain: int) -> bytes:
@@ -170,13 +176,24 @@ class PassSpender:
             self._chain, self._links = chain, _links(self._owned.seed, chain)
         return Tick(chain, k, self._links[k])
 
-    def skip_to(self, furthest: int) -> int:
-        """Step over ticks that the entry says it holds: a wallet restored from an old copy has spent them.
+    def take_over(self, furthest: int, link: bytes) -> int:
+        """Go on behind the furthest tick that a relay holds, wherever that is; returns the counter to store.
 
-        Returns the counter to store. Never goes back. Raises ValueError if `furthest` is no tick's number.
+        A wallet restored from an old copy has spent what lies before it. Raises ForgedTick unless the link
+        (32 bytes) is that tick's.
         """
-        if not 0 <= furthest <= TICKS:
-            raise ValueError(f"tick numbers end at {TICKS}")
-        self._spent = max(self._spent, furthest)
-        self._reserved = max(self._reserved, self._spent)
+        if furthest:
+            if not 0 < furthest <= TICKS:
+                raise ForgedTick(f"tick numbers end at {TICKS}")
+            chain, k = place(furthest)
+            if not hmac.compare_digest(walk(_tip(self._owned.seed, chain), LINKS - k), link):
+                raise ForgedTick(f"the relay was never shown tick {furthest}, which it claims to hold")
+        self._spent = self._reserved = furthest
         return self._reserved
+
+    def jump(self, count: int) -> Tick:
+        """The tick `count` behind the last one, of those that are reserved: it pays for all between."""
+        if not 0 < count <= self.ready:
+            raise RuntimeError("ticks are reserved, and the counter stored, before they are spent")
+        self._spent += count - 1
+        return self.next_tick()

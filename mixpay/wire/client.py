@@ -1,14 +1,15 @@
 """Messages between a client and a relay: one binary WebSocket message each, u8 type and body
 (docs/design.md §9).
 
-To its entry a client says PRESENT_PASS, then SEND for each tick; every SEND is answered by exactly one DOWN
-of equal size. Directly to its mailbox relay (which shows that relay its network address) it says
-MAILBOX_CREATE, or FETCH and DELETE after it has signed the relay's CHALLENGE.
+To its entry a client says PRESENT_PASS, then SEND for each tick; DOWNs come back, all of equal size: one for
+each SEND, or one at each beat of a clock. Directly to its mailbox relay (which shows that relay its network
+address) it says MAILBOX_CREATE, or FETCH and DELETE after it has signed the relay's CHALLENGE.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Annotated
 
@@ -42,6 +43,15 @@ from mixpay.wire.frames import PacketBytes
 MAX_MESSAGES = PAGE_MESSAGES
 """Messages in one answer of a mailbox; the rest is fetched by the next question."""
 
+MOST_ANSWERS = 3
+"""Answers in one DOWN: more than SENDs come in a beat of any profile, so that none has to wait."""
+
+SHORTEST_BEAT = 100
+"""Milliseconds."""
+
+NO_LINK = bytes(32)
+"""Where there is no tick yet."""
+
 PassBytes = Annotated[bytes, Raw(PASS_SIZE)]
 ProofBytes = Annotated[bytes, Raw(PROOF_SIZE)]
 Body = Annotated[bytes, Raw(GEOMETRY.user_size)]
@@ -58,7 +68,8 @@ class DownKind(IntEnum):
 class DownStatus(IntEnum):
     """What became of the packet a SEND carried.
 
-    Only ACKNOWLEDGED comes with an ack; the others have zero bytes there.
+    Only ACKNOWLEDGED comes with an ack; the others have zero bytes there. NOTHING is said of no packet, where
+    a DOWN has fewer answers than room.
     """
 
     ACKNOWLEDGED = 0
@@ -71,6 +82,7 @@ class DownStatus(IntEnum):
     BUSY = 7
     MIX_UNREACHABLE = 8
     CAMPAIGN_LIMIT = 9
+    NOTHING = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +90,26 @@ class PresentPass:
     """Client to entry, once a connection: the modulus of the campaign's key with the proof that it is a
     permutation (`crypto/rsa_permutation.py`), the pass (`Pass.encode`), and 8 random bytes: replies to
     mailbox ids that begin with them are for this connection.
+
+    `beat`: milliseconds between two DOWNs, which come then whatever happens; 0 for one DOWN as soon as there
+    is an answer to a SEND. Below SHORTEST_BEAT it is refused.
     """
 
     modulus: Bytes256
     proof: ProofBytes
     shown: PassBytes
     passing: Bytes8
+    beat: U16
 
 
 @dataclass(frozen=True, slots=True)
 class PassOk:
-    """The entry takes the pass; the furthest tick it holds of it is number `furthest` (0: none)."""
+    """The entry takes the pass; the furthest tick it holds of it is number `furthest` (0: none), as its link
+    shows.
+    """
 
     furthest: U32
+    link: Bytes32
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +129,7 @@ class Send:
     seq: U32
     chain: U8
     k: U16
-    link: Bytes32
+    link: Bytes32 = field(repr=False)
     first_mix: Annotated[RelayId, Integer(4)]
     key_epoch: U32
     lock: Bytes20
@@ -119,19 +138,38 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Down:
-    """Entry to client, one for each SEND, all of one size:
-
-    what became of packet `seq`, mix 1's ack, and a reply that came meanwhile, if one did: the second half of
-    its mailbox id, and its payload for `packet.open_reply`; zeros else.
-    """
+class Answered:
+    """What became of packet `seq`, and mix 1's ack."""
 
     seq: U32
     status: Annotated[DownStatus, Code(DownStatus)]
     ack: Bytes32
+
+
+NOTHING_ANSWERED = Answered(0, DownStatus.NOTHING, bytes(32))
+"""Fills the room for answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """Entry to client, one for each SEND or one a beat, all of one size:
+
+    what became of packets, and a reply that came meanwhile, if one did: the second half of its mailbox id,
+    and its payload for `packet.open_reply`; zeros else.
+    """
+
+    answers: Annotated[tuple[Answered, ...], Many(Answered, MOST_ANSWERS, MOST_ANSWERS)]
     kind: Annotated[DownKind, Code(DownKind)]
     number: Bytes8
     payload: Payload
+
+
+def down(answers: Sequence[Answered], reply: tuple[bytes, bytes] | None = None) -> Down:
+    """The DOWN with some answers, MOST_ANSWERS at most, and a reply: the number and the payload of `Down`."""
+    filled = (*answers, *(NOTHING_ANSWERED,) * (MOST_ANSWERS - len(answers)))
+    if reply is None:
+        return Down(filled, DownKind.DUMMY, bytes(8), bytes(GEOMETRY.payload_size))
+    return Down(filled, DownKind.REPLY, *reply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +178,7 @@ class ShownTick:
 
     chain: U8
     k: U16
-    link: Bytes32
+    link: Bytes32 = field(repr=False)
 
 
 def shown_tick(tick: Tick) -> ShownTick:
@@ -165,7 +203,7 @@ class MailboxCreate:
 class MailboxTerms:
     """What a mailbox may hold, and holds. Answers MAILBOX_CREATE; `expires` in seconds of chain time.
 
-    `furthest`: the number of the furthest tick held of the pass that pays for it; `room`: how many more of
+    `furthest`, `link`: the furthest tick held of the pass that pays for it; `room`: how many more of
     its campaign the relay takes. Both 0 when nothing is to be paid any more.
     """
 
@@ -174,6 +212,7 @@ class MailboxTerms:
     expires: U64
     stored: U32
     furthest: U32
+    link: Bytes32
     room: U32
 
 

@@ -10,15 +10,17 @@ as it takes; an answer is the data of a reply.
             1 MESSAGE: a stored one, number its sequence      2 MORE: likewise, and there are others behind it
 
 A FETCH confirms what is already on its owner's disk and asks for what comes after it; each block is answered
-by one message, and one by the terms if there are none. It is signed with the mailbox's key. That nobody can
-send it a second time is the packet's doing, whose replay tag the relay keeps.
+by one message, and one by the terms if there are none. One that waits is answered by the terms first; its
+other blocks are for the messages that are there, and those to come: the relay keeps them until the next
+FETCH, or until their epoch is over. A FETCH is signed with the mailbox's key. That nobody can send it a
+second time is the packet's doing, whose replay tag the relay keeps.
 """
 
 from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Annotated, TypeAlias
 
@@ -28,10 +30,11 @@ from mixpay.packet.reply import block_size
 from mixpay.types import Random, RelayId
 from mixpay.wire import client
 from mixpay.wire.client import Body, MailboxTerms, PassBytes, ProofBytes, Refused, ShownTick
-from mixpay.wire.codec import U64, Bytes32, Bytes64, Bytes256, Many, Raw, Vocabulary, malformed
+from mixpay.wire.codec import U64, Bytes32, Bytes64, Bytes256, Many, Raw, Vocabulary, YesNo, malformed
 
-MOST_BLOCKS = 3
-"""Reply blocks that fit into a FETCH of one packet."""
+MOST_BLOCKS = 7
+"""Reply blocks in a FETCH: as many as fit into two packets."""
+BLOCKS_OF_ONE_PACKET = 3
 REQUEST_ID_SIZE = 16
 _PART = struct.Struct(f">{REQUEST_ID_SIZE}sBBH")
 _ROOM = GEOMETRY.user_size - _PART.size
@@ -55,13 +58,14 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Drop the messages up to `after`, send those behind it, one for each block.
+    """Drop the messages up to `after`, send those behind it, one for each block; `waits`: see above.
 
     `tick` pays for as many replies as there are blocks; none where that is free. The signature is the fetch
     key's (`mailbox.sign_request`), over everything before it.
     """
 
     after: U64
+    waits: YesNo
     tick: Annotated[tuple[ShownTick, ...], Many(ShownTick, 0, 1)]
     blocks: Annotated[tuple[bytes, ...], Many(Raw(block_size()), 1, MOST_BLOCKS)]
     signature: Bytes64
@@ -69,7 +73,7 @@ class Fetch:
     def signed(self, seed: bytes, relay: RelayId, mailbox_id: bytes) -> Fetch:
         """The same with the signature of the mailbox's owner; `seed`: the fetch key's, 32 bytes."""
         signature = sign_request(seed, relay, mailbox_id, self.said())
-        return Fetch(self.after, self.tick, self.blocks, signature)
+        return replace(self, signature=signature)
 
     def said(self) -> bytes:
         """What is signed."""

@@ -25,44 +25,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from mixpay import tls
-from mixpay.book import limits as book_reasons
-from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.descriptors import Equivocation
 from mixpay.door import HTTP_LOG, CrowdLimits, WebDoor, WebTimes
 from mixpay.errors import MixpayError, PeerError
-from mixpay.geometry import GEOMETRY
 from mixpay.mailbox import NONCE_BYTES, Mailboxes
-from mixpay.passes import KIND_ENTRY, EntryPassBook, PassError, Presented, Tick
+from mixpay.passes import EntryPassBook
 from mixpay.snapshot import DirectoryError
 from mixpay.types import Epoch, RelayId
 from mixpay.wire import client
-from relay.clients.exposure import pass_limit
+from relay.clients.entry_session import EntrySession
 from relay.clients.mailbox_desk import MailboxDesk, MailboxSession
-from relay.clients.passing import PREFIX_SIZE, PassingMailbox, Waiting
 from relay.config import Strangers
 from relay.metrics import Metrics
-from relay.path.flows import FLOW_CAP
 from relay.path.router import Router
 from relay.state import State
-from relay.store import RelayStore, pass_key_op, pass_op, role_op, tick_op
+from relay.store import RelayStore
 
 log = logging.getLogger(__name__)
 
-_NO_ACK = bytes(32)
-_NO_REPLY = Waiting(bytes(PREFIX_SIZE), bytes(GEOMETRY.payload_size))
-_STATUS = {
-    "wrong_epoch": client.DownStatus.WRONG_EPOCH,
-    "expired_key": client.DownStatus.WRONG_EPOCH,
-    "no_such_mix": client.DownStatus.NO_SUCH_MIX,
-    "waited_too_long": client.DownStatus.MIX_UNREACHABLE,
-    "link_queue_full": client.DownStatus.BUSY,
-    "busy": client.DownStatus.BUSY,
-    FLOW_CAP: client.DownStatus.FLOW_CAP,
-    book_reasons.LINK_REFUSED: client.DownStatus.MIX_UNREACHABLE,
-    book_reasons.NO_ACK: client.DownStatus.NO_ACK,
-}
-_MAX_IN_FLIGHT = 64
-"""W: SENDs of one client without their DOWN; further ones wait in the socket."""
 SILENCE_SECONDS = 300.0
 """Seconds a client may say nothing before its connection is closed."""
 STRANGER_SECONDS = 15.0
@@ -250,105 +230,6 @@ def _number(request: web.Request, name: str, default: int) -> int:
     if not (asked.isascii() and asked.isdigit() and len(asked) <= 10):
         raise web.HTTPBadRequest(text=f"{name} must be a number\n")
     return int(asked)
-
-
-class EntrySession:
-    """One client at its entry: a pass, then ticks and packets."""
-
-    def __init__(
-        self, state: State, router: Router, passes: EntryPassBook, store: RelayStore, metrics: Metrics
-    ) -> None:
-        self._state = state
-        self._router = router
-        self._passes = passes
-        self._store = store
-        self._metrics = metrics
-        self._pass_id: bytes | None = None
-        self._box: PassingMailbox | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._room = asyncio.Semaphore(_MAX_IN_FLIGHT)
-
-    def is_known(self) -> bool:
-        """Whether a pass was accepted."""
-        return self._pass_id is not None
-
-    async def serve(
-        self, incoming: AsyncIterator[client.ClientFrame], say: Callable[[Answer], Awaitable[None]]
-    ) -> None:
-        """Answer frames until the client leaves or its pass is refused. Raises PeerError for what no client
-        sends.
-        """
-        try:
-            async for frame in incoming:
-                if isinstance(frame, client.PresentPass) and self._pass_id is None:
-                    await say(await self._present(frame))
-                    if not self.is_known():
-                        return
-                elif isinstance(frame, client.Send) and self._pass_id is not None:
-                    await self._room.acquire()
-                    task = asyncio.create_task(self._answer(frame, say))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._done)
-                else:
-                    raise PeerError("unexpected_frame")
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            if self._box is not None:
-                self._router.passing.close(self._box)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._room.release()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a client's packet failed: %s", error)
-
-    async def _present(self, frame: client.PresentPass) -> Answer:
-        try:
-            shown, rules, position = self._state.shown_pass(
-                frame.shown, ProvenKey(frame.modulus, frame.proof), KIND_ENTRY
-            )
-            limit = pass_limit(self._state, self._passes, shown.scope)
-            self._box = self._router.passing.open(frame.passing)
-            presented: Presented = self._passes.present(shown, rules, position, limit)
-        except PeerError as error:
-            self._metrics.refused(error.reason)
-            return client.PassRefused(error.reason)
-        if presented.record is not None:
-            key = pass_key_op(shown.scope, frame.modulus)
-            await self._store.written([pass_op(presented.pass_id, presented.record), key])
-        self._pass_id = presented.pass_id
-        return client.PassOk(presented.furthest)
-
-    async def _answer(self, frame: client.Send, say: Callable[[Answer], Awaitable[None]]) -> None:
-        status, ack = client.DownStatus.ACKNOWLEDGED, _NO_ACK
-        try:
-            ack = await self._forward(frame)
-        except PassError as error:
-            spent = error.reason == "campaign_limit"
-            status = client.DownStatus.CAMPAIGN_LIMIT if spent else client.DownStatus.BAD_TICK
-            self._metrics.refused(error.reason)
-        except PeerError as error:
-            status = _STATUS.get(error.reason, client.DownStatus.REFUSED_BY_MIX)
-            self._metrics.refused(error.reason)
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            await say(self._down(frame.seq, status, ack))
-
-    def _down(self, seq: int, status: client.DownStatus, ack: bytes) -> client.Down:
-        reply = self._box.take() if self._box is not None else None
-        kind = client.DownKind.DUMMY if reply is None else client.DownKind.REPLY
-        shown = reply or _NO_REPLY
-        return client.Down(seq, status, ack, kind, shown.number, shown.payload)
-
-    async def _forward(self, frame: client.Send) -> bytes:
-        if self._pass_id is None:
-            raise PassError("unknown_pass", "show the pass before spending it")
-        epoch = Epoch(frame.key_epoch)
-        self._router.check_first_mix(frame.first_mix, epoch)  # before the tick is spent
-        taken = self._passes.accept_tick(self._pass_id, Tick(frame.chain, frame.k, frame.link))
-        await self._store.written([tick_op(taken), role_op("entry")])
-        self._metrics.carried("entry")
-        return await self._router.submit(frame.first_mix, epoch, frame.lock, frame.hint, frame.packet)
 
 
 async def _say(socket: web.WebSocketResponse, frame: Answer) -> None:

@@ -118,7 +118,8 @@ class MailboxDesk:
         """What its owner is told of a mailbox."""
         standing = self.tolls.standing(mailbox)
         limits = now.quota_messages, now.ttl_seconds, now.expires, now.stored
-        return client.MailboxTerms(*limits, standing.furthest, min(standing.room, (1 << 32) - 1))
+        room = min(standing.room, (1 << 32) - 1)
+        return client.MailboxTerms(*limits, standing.furthest, standing.link or client.NO_LINK, room)
 
     def _refused(self, reason: str) -> client.Refused:
         self._metrics.refused(reason)

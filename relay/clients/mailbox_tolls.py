@@ -23,7 +23,8 @@ from relay.state import State
 from relay.store import StoreOp, tick_op
 
 FREE_REPLIES = STORAGE_TICKS
-"""Replies that are free once a mailbox's term is over: one costs four hop prices, a tick is worth five."""
+"""Replies that are free once a mailbox's term is over, and that tell its owner why a tick is not taken: one
+costs four hop prices, a tick is worth five."""
 
 
 def tick_of(shown: client.ShownTick) -> Tick:
@@ -36,6 +37,7 @@ class Standing:
     """Of the pass that pays for a mailbox: its furthest tick, and how many more of its campaign are taken."""
 
     furthest: int
+    link: bytes
     room: int
 
 
@@ -68,23 +70,30 @@ class MailboxTolls:
         payer = self._mailboxes.payer(mailbox)
         return [self._take(payer, tick, page_ticks(messages))]
 
-    def replies(self, mailbox: bytes, count: int, shown: tuple[client.ShownTick, ...]) -> list[StoreOp]:
+    def replies(
+        self, mailbox: bytes, count: int, confirmed: int, shown: tuple[client.ShownTick, ...]
+    ) -> list[StoreOp]:
         """Take what so many replies to a mailbox's owner cost: a tick for each, or what is left of
-        `FREE_REPLIES`.
+        `FREE_REPLIES`; where it is more, what it costs to confirm so many messages.
 
         Raises PassError `unpaid`, or what else `EntryPassBook.accept_tick` raises; nothing is changed then.
         """
         scope = self._paying(mailbox)
         if scope is None:
-            free = self._free[mailbox] + count
-            if free > FREE_REPLIES:
-                raise PassError("unpaid", "what storage cost pays for no more replies: fetch directly")
-            self._free[mailbox] = free
+            self.give(mailbox, count)
             return []
         if not shown:
             raise PassError("unpaid", f"{count} replies cost {count} ticks")
         self._renew(scope)
-        return [self._take(self._mailboxes.payer(mailbox), tick_of(shown[0]), count)]
+        least = max(count, page_ticks(confirmed))
+        return [self._take(self._mailboxes.payer(mailbox), tick_of(shown[0]), least)]
+
+    def give(self, mailbox: bytes, count: int) -> None:
+        """Count replies that are paid for by nothing but storage. Raises PassError `unpaid`."""
+        free = self._free[mailbox] + count
+        if free > FREE_REPLIES:
+            raise PassError("unpaid", "what storage cost pays for no more replies: fetch directly")
+        self._free[mailbox] = free
 
     def _take(self, pass_id: bytes, tick: Tick, least: int) -> StoreOp:
         taken = self._passes.accept_tick(pass_id, tick, least)
@@ -96,9 +105,9 @@ class MailboxTolls:
         scope = self._paying(mailbox)
         found = self._passes.standing(self._mailboxes.payer(mailbox))
         if scope is None or found is None:
-            return Standing(0, 0)
+            return Standing(0, b"", 0)
         self._renew(scope)
-        return Standing(found[1], self._passes.room(scope))
+        return Standing(found[1], found[2], self._passes.room(scope))
 
     def _paying(self, mailbox: bytes) -> Scope | None:
         """The scope of the pass that has to pay for a mailbox now; None if nothing has to."""

@@ -91,6 +91,8 @@ class Arrivals:
         self._under_way: defaultdict[RelayId, _UnderWay] = defaultdict(_UnderWay)
         self.asked: Callable[[bytes, bytes], None] = lambda mailbox_id, part: None
         """Called with what comes for a mailbox's relay itself (`clients/request_desk.py`)."""
+        self.stored: Callable[[bytes], None] = lambda _mailbox_id: None
+        """Called when a message is in a mailbox, on disk."""
         self.closed = False
         """Whether no new packets are taken: this relay drains (`relay/draining.py`)."""
         self.under_way = 0
@@ -259,6 +261,7 @@ class Arrivals:
         outcome = self._mailboxes.deliver(peeled.mailbox_id, peeled.user_data, self._chain_time())
         if isinstance(outcome, Delivered):
             step.changes.mailbox(outcome.effects)
+            step.then(lambda: self.stored(peeled.mailbox_id))
         else:
             self._metrics.dropped(f"mailbox_{outcome.reason}")
 

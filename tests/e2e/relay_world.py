@@ -38,7 +38,7 @@ NO_ISSUER = "http://127.0.0.1:9"
 """Nobody redeems passes here: periods do not end in these tests."""
 
 
-async def until(condition: Callable[[], bool], what: str, limit: float = 30.0) -> None:
+async def until(condition: Callable[[], bool], what: str, limit: float = 90.0) -> None:
     """Wait for a condition."""
     deadline = asyncio.get_running_loop().time() + limit
     while not condition():

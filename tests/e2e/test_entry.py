@@ -60,10 +60,10 @@ async def test_userSendsAndReceives_andNothingIsWrittenDownOfIt(
     sent = [user.send(built) for built in packets]
     for one in sent:
         await user.socket.say(one)
-    downs = {down.seq: down for down in [await user.hear() for _ in sent]}
+    downs = {down.answers[0].seq: down for down in [await user.hear() for _ in sent]}
     for number, built in enumerate(packets, start=1):
-        assert downs[number].status is DownStatus.ACKNOWLEDGED
-        assert downs[number].ack == built.first_ack
+        assert downs[number].answers[0].status is DownStatus.ACKNOWLEDGED
+        assert downs[number].answers[0].ack == built.first_ack
     assert {len(client.encode(down)) for down in downs.values()} == {len(client.encode(downs[1]))}
     keeper = world.relay(box.keeper)
     await until(lambda: keeper.mailboxes.counts[1] == 10, "all packets to arrive")
@@ -108,7 +108,7 @@ async def test_reply_findsWhoMadeItsBlock_whereverThatIs(
         said[name] = os.urandom(2056)
         built = use_surb(ReplyBlock.decode(block.encode()), said[name])
         down = await bob.ask(bob.send(built))
-        assert (down.status, down.ack) == (DownStatus.ACKNOWLEDGED, built.first_ack)
+        assert (down.answers[0].status, down.answers[0].ack) == (DownStatus.ACKNOWLEDGED, built.first_ack)
     again = await bob.ask(bob.send(built))
     assert again.status is DownStatus.REFUSED_BY_MIX  # a block is good for one reply
     heard: dict[bytes, bytes] = {}
@@ -162,7 +162,7 @@ async def test_relaysThatRestart_loseNothingThatWasPromised(
     for _ in range(5):
         built = packet(world, user.entry, box.keeper, box.id)
         down = await user.ask(user.send(built))
-        assert (down.status, down.ack) == (DownStatus.ACKNOWLEDGED, built.first_ack)
+        assert (down.answers[0].status, down.answers[0].ack) == (DownStatus.ACKNOWLEDGED, built.first_ack)
     await until(lambda: world.relay(box.keeper).mailboxes.counts[1] == 6, "the packets to arrive")
     assert len(await box.fetch()) == 6
     await user.socket.close()

@@ -127,7 +127,7 @@ async def test_relayThatLeaves_hasItsCapitalBack_whenItWasTold_toTheUnit_I4_I8(w
     before, claimed = capital(world)
 
     world.to_epoch(3)
-    await until(lambda: all(world.ready(daemon, 3) for daemon in world.daemons), "epoch 3", 40)
+    await until(lambda: all(world.ready(daemon, 3) for daemon in world.daemons), "epoch 3")
     client = ApiClient(world.folder / "relay")
     await until(lambda: first.leaving.answer() is not None, "the chain to be asked")
     leaving = (await asyncio.to_thread(client.status)).leaving

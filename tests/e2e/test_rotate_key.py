@@ -98,14 +98,14 @@ async def test_operatorKeyIsChanged_withoutAnEpochOrAUnitLost_I1_I3_I7_I8(world:
         )
 
         world.to_epoch(3)
-        await until(lambda: all(world.ready(d, 3) for d in world.daemons), "epoch 3", 40)
+        await until(lambda: all(world.ready(d, 3) for d in world.daemons), "epoch 3")
         assert not new.state.is_member(Epoch(3)), "never both: the old one is in this epoch, the new one not"
         await world.carry(others[0], 3, 6)
         await until(lambda: contracts.registry.is_frozen(Epoch(4)), "epoch 4 to be fixed")
 
         world.daemons[0] = new
         world.to_epoch(4)
-        await until(lambda: all(world.ready(d, 4) for d in world.daemons), "epoch 4", 40)
+        await until(lambda: all(world.ready(d, 4) for d in world.daemons), "epoch 4")
         assert not old.state.is_member(Epoch(4))
         for entry in world.daemons:
             await world.carry(entry, 4, 2)

@@ -97,7 +97,7 @@ async def send(user: User, box: Box, packets: int) -> None:
     assert await user.enter() == 0
     for _ in range(packets):
         down = await user.ask(user.send(packet(user.world, user.entry, box.keeper, box.id)))
-        assert down.status is DownStatus.ACKNOWLEDGED
+        assert down.answers[0].status is DownStatus.ACKNOWLEDGED
     await user.socket.close()
 
 

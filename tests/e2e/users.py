@@ -76,7 +76,7 @@ def record(world: RelayWorld, relay: RelayId) -> RelayRecord:
 def show(world: RelayWorld, owned: OwnedPass) -> client.PresentPass:
     assert world.key is not None
     key = ProvenKey.of(world.key)
-    return client.PresentPass(key.modulus, key.proof, owned.shown().encode(), os.urandom(8))
+    return client.PresentPass(key.modulus, key.proof, owned.shown().encode(), os.urandom(8), 0)
 
 
 def packet(world: RelayWorld, entry: RelayId, mailbox: RelayId, box: bytes) -> Built:
@@ -99,8 +99,7 @@ class Box:
     def toll(self, count: int) -> Tick:
         """The tick that pays for so many."""
         self.spender.reserve(count)
-        self.spender.skip_to(self.spender.spent + count - 1)
-        return self.spender.next_tick()
+        return self.spender.jump(count)
 
     async def make(self) -> client.MailboxTerms:
         shown = show(self.world, self.owned)

@@ -266,7 +266,7 @@ class LoneRelay:
                 continue
             if box is not None and (waiting := box.take()) is not None:
                 reply = wire.DownKind.REPLY, waiting.number, waiting.payload
-                down = wire.Down(down.seq, down.status, down.ack, *reply)
+                down = wire.Down(down.answers, *reply)
             if self.faults.hold_answers:
                 self.faults.hold_answers -= 1
                 held.append(down)
@@ -289,7 +289,8 @@ class LoneRelay:
             presented = self.passes.present(shown, rules, Position(self.id - 1), self.faults.limit)
         except PeerError as error:
             return wire.PassRefused(error.reason), b""
-        return wire.PassOk(presented.furthest), presented.pass_id
+        furthest = presented.furthest if self.faults.holds is None else self.faults.holds
+        return wire.PassOk(furthest, presented.link or wire.NO_LINK), presented.pass_id
 
     def down(self, pass_id: bytes, frame: wire.Send) -> wire.Down | None:
         status, ack = wire.DownStatus.ACKNOWLEDGED, bytes(32)
@@ -389,8 +390,13 @@ class LoneRelay:
         return wire.MailboxMessages(self.terms(frame.mailbox), found, span.more)
 
     def terms(self, box: bytes) -> wire.MailboxTerms:
-        furthest = self.furthest(box) if self.faults.holds is None else self.faults.holds
-        return wire.MailboxTerms(4096, 604800, 1 << 40, 0, furthest, self.faults.room)
+        standing = self.passes.standing(self.mailboxes.payer(box))
+        furthest, link = (0, b"") if standing is None else standing[1:]
+        if self.faults.holds is not None:
+            furthest = self.faults.holds
+        return wire.MailboxTerms(
+            4096, 604800, 1 << 40, 0, furthest, link or wire.NO_LINK, self.faults.room
+        )
 
     def furthest(self, box: bytes) -> int:
         """The furthest tick of the pass that pays for a mailbox."""
@@ -433,8 +439,12 @@ class LoneRelay:
         if self.faults.answers is not None:
             self.answer(request.blocks, self.faults.answers(request))
             return
-        if request.tick:
-            self.passes.accept_tick(self.mailboxes.payer(box), tick(request.tick[0]), len(request.blocks))
+        try:
+            if request.tick:
+                self.passes.accept_tick(self.mailboxes.payer(box), tick(request.tick[0]), len(request.blocks))
+        except PeerError:
+            self.answer(request.blocks, [self.terms(box)])
+            return
         self.mailboxes.delete(box, request.after)
         span = self.mailboxes.fetch(box, request.after, len(request.blocks), 0)
         assert isinstance(span, Span)
@@ -695,4 +705,4 @@ def tick(shown: wire.ShownTick) -> Tick:
 
 
 def _down(number: int, status: wire.DownStatus, ack: bytes) -> wire.Down:
-    return wire.Down(number, status, ack, wire.DownKind.DUMMY, bytes(8), bytes(2064))
+    return wire.down([wire.Answered(number, status, ack)])

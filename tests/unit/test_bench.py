@@ -210,10 +210,10 @@ def test_pulse_movesDelaysByHalfOfItselfAtMost_andNotOnAverage() -> None:
 @pytest.mark.parametrize(
     ("name", "draw"),
     [
-        ("all alike", lambda dice: 200),
-        ("uniform", lambda dice: int.from_bytes(dice(8), "big") % 400),
+        ("all alike", lambda dice: round(1_000 * MEAN)),
+        ("uniform", lambda dice: int.from_bytes(dice(8), "big") % round(2_000 * MEAN)),
         ("a tenth too long", lambda dice: round(1.1 * mix_delay(FAST, dice))),
-        ("cut off at half a second", lambda dice: min(500, mix_delay(FAST, dice))),
+        ("cut off at two means and a half", lambda dice: min(round(2_500 * MEAN), mix_delay(FAST, dice))),
     ],
 )
 def test_wrongDelays_areToldFromExponential(name: str, draw: Callable[[Callable[[int], bytes]], int]) -> None:

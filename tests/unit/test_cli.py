@@ -24,9 +24,10 @@ from mixpay.address import Address
 from mixpay.chain.devchain import DevChain
 from mixpay.cli import common
 from mixpay.cli.main import main
-from mixpay.client import exchange
+from mixpay.client import app
 from mixpay.client.home import ClientConfig, Home
 from mixpay.client.prefetch import Plan
+from mixpay.client.profile import Pace
 from mixpay.client.store import ClientStore
 from mixpay.envelope import MAX_MESSAGE
 from mixpay.errors import UserError
@@ -337,7 +338,7 @@ def test_help_saysWhatAcknowledgingShows(capsys: pytest.CaptureFixture[str]):
 async def test_mailbox_isMadeAndEmptiedThroughTheNetwork(
     capsys: pytest.CaptureFixture[str], live: LiveWorld, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(exchange, "INTERVAL", 0.005)
+    monkeypatch.setattr(app, "REQUESTS", Pace("hasty", 0.005, 0))
     alice, bob = begin(live, "alice"), begin(live, "bob")
     to = (await run(capsys, "address", *bob, "--light-keys")).out.strip()
     await run(capsys, "send", to, "hello", *alice)

@@ -114,7 +114,7 @@ async def test_spare_isFetchedLater_onceHalfIsSpent(world: World, alice: User):
     at(world, world.view.schedule.end(EPOCH) - 3000)
     await keeper(alice).once()
     drawn = await alice.wallet.draw(KIND_ENTRY)
-    Ticks(alice.store, drawn.stored, TICKS - SPARE_BELOW)
+    alice.store.set_counter(drawn.stored.row, TICKS - SPARE_BELOW)
     assert await keeper(alice).once() == 0
     wanted = alice.store.spare(EPOCH)
     assert wanted is not None

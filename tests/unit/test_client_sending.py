@@ -438,7 +438,8 @@ async def test_run_raisesNotSent_whenEntryAfterEntryLosesEverything(world: World
 async def test_run_keepsTheTicks_whenItIsInterrupted(world: World, alice: User, bob: User):
     to = await bob.mailboxes.make(bob.wallet)
     entry = world.relay(await entry_of(alice))
-    task = asyncio.create_task(alice.sending(to).run(file_message("a.bin", FILE * 8)))
+    few = alice.sending(to, replace(HASTY, window=8))
+    task = asyncio.create_task(few.run(file_message("a.bin", FILE * 8)))
     while entry.served < 5:
         await asyncio.sleep(0)
     task.cancel()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,10 @@ from mixpay.address import Address
 from mixpay.client import exchange as exchanges
 from mixpay.client.exchange import Exchange
 from mixpay.client.inbox import Arrived, Inbox
+from mixpay.client.line import Line
+from mixpay.client.profile import Pace
 from mixpay.client.session import Session
-from mixpay.client.through import MOST_SILENT
+from mixpay.client.through import MOST_SILENT, MOST_UNPAID
 from mixpay.client.visits import Round
 from mixpay.client.wallet import CAMPAIGN_LIMIT, BudgetSpent
 from mixpay.envelope import file_message, text_message
@@ -29,6 +33,8 @@ from mixpay.wire import requests
 from pass_keys import pass_keys
 
 FILE = os.urandom(12_000)
+PROFILE = replace(HASTY, ack_timeout=1.0)
+PACE = Pace("hasty", 0.02, 0)
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +44,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchanges, "INTERVAL", 0.004)
-    monkeypatch.setattr(exchanges, "PATIENCE", 0.6)
+    monkeypatch.setattr(exchanges, "PATIENCE", 1.5)
 
 
 @pytest_asyncio.fixture
@@ -64,8 +69,11 @@ class Looking:
         self.session = Session(bob.http, world.view, bob.wallet, os.urandom, bob.told.append)
         self.got: list[Arrived] = []
 
-    def exchange(self) -> Exchange:
-        return Exchange(self.session, self.bob.wallet, HASTY, os.urandom)
+    @asynccontextmanager
+    async def exchange(self) -> AsyncIterator[Exchange]:
+        view, wallet = self.bob.world.view, self.bob.wallet
+        async with Line(self.session, view, wallet, PROFILE, PACE, os.urandom) as line:
+            yield Exchange(line, os.urandom)
 
     async def once(self, *, patient: bool = False) -> list[bytes]:
         """Look; the contents of all messages that have come by now."""
@@ -238,6 +246,43 @@ async def test_relayThatAnswersNonsense_isSaid_andDoesNotKeepUs(bob: User, box: 
     assert await looking.once() == []
     assert said in looking.round.troubles[0]
     assert len(box.keeper.fetches) <= 3
+
+
+async def test_ticksThatWereLost_areNoHindrance_howeverMany(bob: User, box: Box):
+    """More are missing than a relay takes as a gap; it says, and shows, which one it holds."""
+    stored = bob.store.pass_of_mailbox(box.at.relay, Term(EPOCH))
+    bob.store.set_counter(stored.row, STORAGE_TICKS + 2_000)
+    box.put(*texts(1))
+    looking = Looking(bob)
+    assert await looking.once() == [b"message 0"]
+    assert (looking.round.troubles, box.left) == ([], 0)
+
+
+async def test_relayThatClaimsTicksItWasNotShown_getsNoneForThem(bob: User, box: Box):
+    box.put(*texts(1))
+    box.keeper.faults.holds = TICKS - 1
+    box.keeper.faults.answers = lambda fetch: [box.keeper.terms(box.at.mailbox_id)]
+    looking = Looking(bob)
+    assert await looking.once() == []
+    assert "was never shown" in looking.round.troubles[0]
+    assert len(box.keeper.fetches) == 1
+
+
+async def test_relayThatTakesNoTick_isAskedFewTimes(bob: User, box: Box):
+    box.put(*texts(1))
+    box.keeper.faults.answers = lambda fetch: [box.keeper.terms(box.at.mailbox_id)]
+    looking = Looking(bob)
+    assert await looking.once() == []
+    assert "unpaid" in looking.round.troubles[0]
+    assert len(box.keeper.fetches) == MOST_UNPAID
+
+
+async def test_campaignThatPaysForNoMore_isSaid(bob: User, box: Box):
+    box.keeper.faults.room = 0
+    box.keeper.faults.answers = lambda fetch: [box.keeper.terms(box.at.mailbox_id)]
+    looking = Looking(bob)
+    await looking.once()
+    assert CAMPAIGN_LIMIT in looking.round.troubles[0]
 
 
 async def test_passThatIsUsedUp_isSaid(bob: User, box: Box):

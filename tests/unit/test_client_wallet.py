@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,16 @@ from mixpay.client.wallet import MOST_FULL, MOST_NEW_PASSES, RESERVED_TICKS, NoP
 from mixpay.crypto import rsa_permutation
 from mixpay.crypto.rsa_permutation import PROOF_SIZE
 from mixpay.errors import UserError
-from mixpay.passes import KIND_ENTRY, KIND_MAILBOX, TICKS, PassExhausted, drawn_position
+from mixpay.passes import (
+    KIND_ENTRY,
+    KIND_MAILBOX,
+    TICKS,
+    ForgedTick,
+    OwnedPass,
+    PassExhausted,
+    PassSpender,
+    drawn_position,
+)
 from mixpay.sponsor import api
 from mixpay.sponsor.keys import PassKeys
 from mixpay.sponsor.policy import Quotas
@@ -220,16 +230,32 @@ async def test_ticks_areNeverHandedOutTwice_whateverHappens(alice: User):
     assert third == RESERVED_TICKS + 4
 
 
+def link(owned: OwnedPass, number: int) -> bytes:
+    """Of a tick."""
+    spender = PassSpender(owned, number - 1)
+    spender.reserve(1)
+    return spender.next_tick().link
+
+
 async def test_ticks_stepOverWhatTheEntryHolds(alice: User):
     stored = (await alice.wallet.draw(KIND_ENTRY)).stored
-    assert Ticks(alice.store, stored, 100).next().number == 101
+    assert Ticks(alice.store, stored, 100, link(stored.owned, 100)).next().number == 101
     (stored,) = alice.store.passes(KIND_ENTRY, EPOCH)
     assert stored.counter >= 101
 
 
+async def test_ticks_stepOverNothing_thatARelayOnlyClaimsToHold(alice: User):
+    stored = (await alice.wallet.draw(KIND_ENTRY)).stored
+    for furthest in (1, 100, TICKS, TICKS + 1):
+        with pytest.raises(ForgedTick):
+            Ticks(alice.store, stored, furthest, os.urandom(32))
+    (stored,) = alice.store.passes(KIND_ENTRY, EPOCH)
+    assert stored.counter == 0
+
+
 async def test_aSpentPass_isNotDrawnAgain(alice: User):
     drawn = await alice.wallet.draw(KIND_ENTRY)
-    ticks = Ticks(alice.store, drawn.stored, TICKS - 1)
+    ticks = Ticks(alice.store, drawn.stored, TICKS - 1, link(drawn.stored.owned, TICKS - 1))
     ticks.next()
     with pytest.raises(PassExhausted):
         ticks.next()

@@ -140,7 +140,8 @@ class WalletMachine(RuleBasedStateMachine):
             rules = PassRules(current, KEY.public, PRICE, snapshot.beacon, snapshot.count)
             position = drawn_position(owned.signature, snapshot.beacon, snapshot.count)
             shown = self.entries.present(owned.shown(), rules, position, 1 << 20)
-            ticks = Ticks(self.store, drawn.stored, shown.furthest)  # type: ignore[arg-type]
+            held = shown.furthest, shown.link
+            ticks = Ticks(self.store, drawn.stored, *held)  # type: ignore[arg-type]
             for _ in range(count):
                 self.spend(shown.pass_id, ticks.next(), arrives=not crash)
             if not crash:

@@ -43,7 +43,7 @@ def test_seeds_reach_what_lies_behind_the_parsers() -> None:
     passed, made = client.PassOk, client.MailboxTerms
     assert found[:2] == [[passed], [passed, client.Down, client.Down, client.Down]]
     assert found[3] == [client.Challenge, made, client.MailboxMessages, client.Done]
-    statuses = {a.status for a in clients.answers(TARGETS["client_sessions"].seeds()[1])[1:]}  # type: ignore[union-attr]
+    statuses = {a.answers[0].status for a in clients.answers(TARGETS["client_sessions"].seeds()[1])[1:]}  # type: ignore[union-attr]
     assert statuses == {client.DownStatus.ACKNOWLEDGED}
 
 

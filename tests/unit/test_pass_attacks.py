@@ -149,6 +149,22 @@ async def test_entryThatCarriesNothing_isPaidForTheWindowAtMost(world: World, wa
         await user.close()
 
 
+@pytest.mark.parametrize("claimed", [1, 8_000, TICKS - 1, TICKS])
+async def test_entryThatClaimsTicksItWasNotShown_getsNoneForThem(world: World, claimed: int):
+    """If it were believed, the next tick would pay for all before it."""
+    alice, bob = User(world, "alice"), User(world, "bob")
+    to = await bob.mailboxes.make(bob.wallet)
+    drawn = await alice.wallet.draw(KIND_ENTRY)
+    cheat = world.relay(drawn.relay.id)
+    cheat.faults.holds = claimed
+    await alice.sending(to).run(file_message("a.bin", b"hello"))
+    standing = cheat.passes.standing(drawn.stored.owned.shown().id)
+    assert standing is not None and standing[1] == 0
+    assert drawn.stored.row not in {stored.row for stored in alice.store.passes(KIND_ENTRY, EPOCH)}
+    for user in (alice, bob):
+        await user.close()
+
+
 # ------------------------------------------------------------------ a campaign that promises too much
 
 

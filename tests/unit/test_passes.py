@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from random import Random
 
@@ -26,6 +27,7 @@ from mixpay.passes import (
     TICK_VALUE,
     TICKS,
     EntryPassBook,
+    ForgedTick,
     OwnedPass,
     Pass,
     PassError,
@@ -239,13 +241,36 @@ def test_spender_neverRepeatsATick_whateverTheCrashes(runs: list[list[int]], dat
     assert not seen or seen[-1] <= stored
 
 
-def test_skip_to_neverGoesBack() -> None:
+@pytest.mark.parametrize("furthest", [1, 256, 257, 300, TICKS])
+def test_takeOver_goesOnWhereTheRelayIs_ifItShowsTheTick(furthest: int) -> None:
+    for counter in (0, 10, TICKS):
+        spender = PassSpender(OWNED, counter)
+        assert spender.take_over(furthest, tick(furthest).link) == spender.spent == furthest
+    if furthest < TICKS:
+        assert spender.reserve(1) == furthest + 1 and spender.next_tick() == tick(furthest + 1)
+    assert spender.take_over(0, bytes(32)) == 0
+
+
+@pytest.mark.parametrize(
+    ("furthest", "shown"), [(16_383, 1), (2, 1), (1, 2), (300, 44), (TICKS + 1, TICKS), (2**32 - 1, 1)]
+)
+def test_takeOver_believesNoRelayThatWasNotShownTheTick(furthest: int, shown: int) -> None:
+    """The next tick would pay for all before it."""
     spender = PassSpender(OWNED, 10)
-    assert spender.skip_to(300) == 300
-    assert spender.skip_to(5) == 300
-    assert spender.reserve(1) == 301 and spender.next_tick().number == 301
-    with pytest.raises(ValueError):
-        spender.skip_to(TICKS + 1)
+    with pytest.raises(ForgedTick):
+        spender.take_over(furthest, tick(shown).link)
+    for forged in (bytes(32), os.urandom(32), b""):
+        with pytest.raises(ForgedTick):
+            spender.take_over(furthest, forged)
+    assert spender.spent == 10
+
+
+def test_jump_paysForAllBetween_ofThoseReserved() -> None:
+    spender = PassSpender(OWNED, 5)
+    spender.reserve(7)
+    assert spender.jump(7) == tick(12)
+    with pytest.raises(RuntimeError):
+        spender.jump(1)
 
 
 # ---------------------------------------------------------------- entry

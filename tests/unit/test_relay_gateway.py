@@ -161,7 +161,7 @@ async def door(parts: Parts, node: Node) -> AsyncIterator[Door]:
 
 
 def present(owned: OwnedPass, key: ProvenKey = KEY) -> client.PresentPass:
-    return client.PresentPass(key.modulus, key.proof, owned.shown().encode(), os.urandom(8))
+    return client.PresentPass(key.modulus, key.proof, owned.shown().encode(), os.urandom(8), 0)
 
 
 def mine(door: Door, kind: int = KIND_ENTRY) -> OwnedPass:
@@ -284,7 +284,7 @@ async def test_beforeTheChainWasReadTo_genesis_nothingIsServed(tmp_path: Path) -
 async def test_pass_isTakenOnceAndKnownAgain(door: Door) -> None:
     for _ in range(2):
         async with door.entry() as talk:
-            assert await talk.ask(present(mine(door))) == client.PassOk(0)
+            assert await talk.ask(present(mine(door))) == client.PassOk(0, client.NO_LINK)
     assert len(door.node.store.passes(31337, door.node.state.pool)) == 1
     owned = mine(door)
     assert door.node.store.pass_key(owned.scope) == signing_key(1).public.to_bytes()  # for the pool
@@ -341,7 +341,7 @@ async def test_proof_isCheckedOnce_andForThoseWithAPassOnly(
     assert not checked
     for key in (KEY, UNPROVEN):  # the second one shows the same key, which is proven by now
         async with door.entry() as talk:
-            assert await talk.ask(present(mine(door), key)) == client.PassOk(0)
+            assert await talk.ask(present(mine(door), key)) == client.PassOk(0, client.NO_LINK)
     assert checked == list(range(ROOTS))
 
 
@@ -354,7 +354,7 @@ async def test_wrongProof_costsOneNumberEachTime(door: Door, monkeypatch: pytest
             assert await talk.ask(present(mine(door), wrong)) == client.PassRefused("key_not_proven")
     assert checked == [*range(ROOTS - 1), *[ROOTS - 1] * 3]
     async with door.entry() as talk:
-        assert await talk.ask(present(mine(door))) == client.PassOk(0)
+        assert await talk.ask(present(mine(door))) == client.PassOk(0, client.NO_LINK)
     assert len(checked) == ROOTS + 3
 
 
@@ -378,7 +378,7 @@ async def test_passThatIsNoGood_isRefusedWithItsReason(door: Door, what: str) ->
         assert await talk.ask(make(door)) == client.PassRefused(reason)
         assert (await talk.end())[0] == aiohttp.WSCloseCode.OK
     async with door.entry() as talk:  # another one may be shown
-        assert await talk.ask(present(mine(door))) == client.PassOk(0)
+        assert await talk.ask(present(mine(door))) == client.PassOk(0, client.NO_LINK)
     assert door.node.refusals(reason) == 1
     assert len(door.node.store.passes(31337, door.node.state.pool)) == 1
 
@@ -388,12 +388,12 @@ async def test_campaignWithoutBudget_givesNoMoreThanOnePass(door: Door) -> None:
     one, two = passes_for(door.parts.view, door.node.me, KIND_ENTRY, EPOCH, 2)
     door.node.link(Side.PAYEE, door.parts.path()[1])
     async with door.entry() as first, door.entry() as second:
-        assert await first.ask(present(one)) == client.PassOk(0)
-        assert await second.ask(present(two)) == client.PassOk(0)
+        assert await first.ask(present(one)) == client.PassOk(0, client.NO_LINK)
+        assert await second.ask(present(two)) == client.PassOk(0, client.NO_LINK)
         # As if the first pass were spent to its end.
         door.node.passes._totals[one.scope] = 16_384
         down = await second.ask(send(door, two, 1))
-        assert down.status is client.DownStatus.CAMPAIGN_LIMIT
+        assert down.answers[0].status is client.DownStatus.CAMPAIGN_LIMIT
     async with door.entry() as again:  # before a tick is wasted
         assert await again.ask(present(two)) == client.PassRefused("campaign_limit")
     assert door.node.refusals("campaign_limit") == 2
@@ -423,9 +423,10 @@ async def test_packet_isAnsweredByItsFirstMixsAck(door: Door) -> None:
     async with door.entry() as talk:
         await talk.ask(present(owned))
         down = await acknowledged(door, talk, sent)
-    assert (down.seq, down.status, down.kind) == (1, client.DownStatus.ACKNOWLEDGED, client.DownKind.DUMMY)
+    said = down.answers[0].seq, down.answers[0].status, down.kind
+    assert said == (1, client.DownStatus.ACKNOWLEDGED, client.DownKind.DUMMY)
     hop = door.parts.nodes[door.parts.path()[1]]
-    assert down.ack != bytes(32)
+    assert down.answers[0].ack != bytes(32)
     assert door.node.store.roles() == {"entry": 1}
     assert hop.store.roles() == {"mix": 1}
 
@@ -438,7 +439,7 @@ async def test_replies_comeDownWithAnswers_inOrder_toTheirClientOnly(door: Door)
     async with door.entry() as talk:
         async with door.entry() as other:
             for each, shown in ((talk, alice), (other, bob)):
-                assert await each.ask(shown) == client.PassOk(0)
+                assert await each.ask(shown) == client.PassOk(0, client.NO_LINK)
             for number, payload in enumerate(payloads):
                 assert passing.deliver(alice.passing + b"number %d" % number, payload) is None
             assert passing.deliver(bob.passing + b"number 9", payloads[0]) is None
@@ -460,20 +461,20 @@ async def test_replyComesDown_alsoWhereThePacketIsRefused(door: Door) -> None:
         door.node.router.passing.deliver(shown.passing + b"number 1", payload)
         down = await talk.ask(send(door, mine(door), 1, first_mix=77))
     assert isinstance(down, client.Down)
-    assert (down.status, down.payload) == (client.DownStatus.NO_SUCH_MIX, payload)
+    assert (down.answers[0].status, down.payload) == (client.DownStatus.NO_SUCH_MIX, payload)
 
 
 async def test_passingMailboxThatIsTaken_isRefused_andThePassStaysGood(door: Door) -> None:
     both = passes_for(door.parts.view, door.node.me, KIND_ENTRY, EPOCH, 2)
     first, second = map(present, both)
     async with door.entry() as talk:
-        assert await talk.ask(first) == client.PassOk(0)
+        assert await talk.ask(first) == client.PassOk(0, client.NO_LINK)
         async with door.entry() as thief:
             refused = await thief.ask(replace(second, passing=first.passing))
             assert refused == client.PassRefused("passing_taken")
         assert door.node.router.passing.deliver(first.passing + bytes(8), bytes(2064)) is None
     async with door.entry() as talk:
-        assert await talk.ask(second) == client.PassOk(0)
+        assert await talk.ask(second) == client.PassOk(0, client.NO_LINK)
     assert len(door.node.store.passes(31337, door.node.state.pool)) == 2
 
 
@@ -488,9 +489,9 @@ async def test_ticks_areKeptOverARestart(parts: Parts, node: Node) -> None:
     again = await parts.restart(node.me)
     again.state.campaigns[CAMPAIGN] = campaign()
     async with serving(parts, again) as door, door.entry() as talk:
-        assert await talk.ask(present(owned)) == client.PassOk(7)
+        assert await talk.ask(present(owned)) == client.PassOk(7, send(door, owned, 7).link)
         down = await talk.ask(send(door, owned, 7))
-        assert down.status is client.DownStatus.BAD_TICK
+        assert down.answers[0].status is client.DownStatus.BAD_TICK
     assert again.refusals("tick_used") == 1
 
 
@@ -514,7 +515,7 @@ async def test_badTick_isRefused_andThePacketGoesNowhere(door: Door, what: str) 
         await acknowledged(door, talk, send(door, owned, 1))
         wire.take()
         down = await talk.ask(send(door, owned, number, **changes))
-    assert (down.status, down.ack) == (client.DownStatus.BAD_TICK, bytes(32))
+    assert (down.answers[0].status, down.answers[0].ack) == (client.DownStatus.BAD_TICK, bytes(32))
     assert door.node.refusals(reason) == 1
     assert only(wire.take(), frames.Packet) == []
     assert door.node.store.roles() == {"entry": 1}
@@ -533,8 +534,9 @@ async def test_packetThatCannotGo_costsNoTick(door: Door) -> None:
             ({"key_epoch": 0}, client.DownStatus.WRONG_EPOCH),
         ):
             down = await talk.ask(send(door, owned, 1, **changes))
-            assert down.status is status
-        assert (await acknowledged(door, talk, send(door, owned, 1))).status is client.DownStatus.ACKNOWLEDGED
+            assert down.answers[0].status is status
+        down = await acknowledged(door, talk, send(door, owned, 1))
+        assert down.answers[0].status is client.DownStatus.ACKNOWLEDGED
 
 
 async def test_firstMixThatHasHadItsShare_isToldAsThat_andCostsNoTick(door: Door) -> None:
@@ -547,7 +549,7 @@ async def test_firstMixThatHasHadItsShare_isToldAsThat_andCostsNoTick(door: Door
     async with door.entry() as talk:
         await talk.ask(present(owned))
         down = await talk.ask(send(door, owned, 1))
-        assert (down.seq, down.status) == (1, client.DownStatus.FLOW_CAP)
+        assert (down.answers[0].seq, down.answers[0].status) == (1, client.DownStatus.FLOW_CAP)
         assert door.node.refusals("flow_cap") == 1
         assert door.node.passes.present(owned.shown(), *check(door.node, owned), 0).furthest == 0
 
@@ -561,7 +563,7 @@ async def test_queueHalfFull_isBusy_andCostsNoTick(parts: Parts) -> None:
         await talk.say(send(door, owned, 1))
         await until(lambda: node.router.waiting(parts.path()[1]) == 1)  # there is no link
         down = await talk.ask(send(door, owned, 2))
-        assert (down.seq, down.status) == (2, client.DownStatus.BUSY)
+        assert (down.answers[0].seq, down.answers[0].status) == (2, client.DownStatus.BUSY)
         assert node.passes.present(owned.shown(), *check(node, owned), 0).furthest == 1
 
 
@@ -576,7 +578,7 @@ async def test_mixThatIsNotThere_isUnreachable(door: Door) -> None:
         await talk.say(send(door, owned, 1))
         await until(lambda: door.node.router.waiting(door.parts.path()[1]) == 1)
         await door.node.pass_time(21)
-        assert (await talk.hear()).status is client.DownStatus.MIX_UNREACHABLE
+        assert (await talk.hear()).answers[0].status is client.DownStatus.MIX_UNREACHABLE
 
 
 @pytest.mark.parametrize("label", ["wrong_hint", "wrong_epoch", "busy", "no_such_mix"])
@@ -589,7 +591,7 @@ async def test_mixThatRefuses_isToldAsThat(door: Door, label: str) -> None:
         await talk.say(send(door, owned, 1))
         await until(lambda: bool(only(wire.sent, frames.Packet)))
         await door.node.hear(Side.PAYEE, mix1, frames.RefuseTickets((frames.RefusedTicket(1, label),)))
-        assert (await talk.hear()).status is client.DownStatus.REFUSED_BY_MIX
+        assert (await talk.hear()).answers[0].status is client.DownStatus.REFUSED_BY_MIX
 
 
 async def test_everySend_hasOneDownOfOneSize(door: Door) -> None:
@@ -615,7 +617,7 @@ RUDE: dict[str, tuple[bytes | str, str]] = {
     "no such type": (b"\xff" + bytes(40), "malformed_frame"),
     "cut short": (b"\x01" + bytes(40), "malformed_frame"),
     "too long": (bytes(client.MAX_MESSAGE_BYTES + 10), "malformed_frame"),
-    "a relay's frame": (client.encode(client.PassOk(1)), "unexpected_frame"),
+    "a relay's frame": (client.encode(client.PassOk(1, bytes(32))), "unexpected_frame"),
     "a tick without a pass": (client.encode(TICK), "unexpected_frame"),
     "a deletion by nobody": (client.encode(client.MailboxDelete(1, ())), "unexpected_frame"),
 }
@@ -638,7 +640,7 @@ async def test_malformedFrame_closesThatConnectionOnly(door: Door, path: str, wh
             else:
                 assert (code, said) == (aiohttp.WSCloseCode.POLICY_VIOLATION, reason)
         assert door.node.refusals(reason) == 1
-        assert await good.ask(present(mine(door))) == client.PassOk(0)
+        assert await good.ask(present(mine(door))) == client.PassOk(0, client.NO_LINK)
 
 
 async def test_passShownTwiceOnOneConnection_closesIt(door: Door) -> None:
@@ -660,7 +662,7 @@ async def test_tooManyClients_areToldToComeLater(parts: Parts, node: Node) -> No
             assert (await door.get("/v1/directory"))[0] == 200
         assert node.refusals("too_many_clients") == 2
         async with asyncio.timeout(10), door.entry() as talk:
-            assert await talk.ask(present(mine(door))) == client.PassOk(0)
+            assert await talk.ask(present(mine(door))) == client.PassOk(0, client.NO_LINK)
 
 
 async def test_manyAtOnce_areLimitedToo(parts: Parts, node: Node) -> None:
@@ -684,7 +686,7 @@ async def test_requestThatIsNoWebSocket_isRefusedAndTakesNoPlace(parts: Parts, n
         for _ in range(3):
             assert (await door.get("/v1/entry"))[0] == 400
         async with door.entry() as talk:
-            assert await talk.ask(present(mine(door))) == client.PassOk(0)
+            assert await talk.ask(present(mine(door))) == client.PassOk(0, client.NO_LINK)
 
 
 @pytest.mark.parametrize("path", ["/v1/entry", "/v1/mailbox"])
@@ -715,7 +717,7 @@ async def test_clientWhosePassWasTaken_mayStay_untilItIsSilentForLong(
     monkeypatch.setattr(gateway, "SILENCE_SECONDS", 1.0)
     async with door.entry() as talk:
         began = asyncio.get_running_loop().time()
-        assert await talk.ask(present(owned)) == client.PassOk(0)
+        assert await talk.ask(present(owned)) == client.PassOk(0, client.NO_LINK)
         await talk.end()
         assert asyncio.get_running_loop().time() - began >= 1.0
     assert door.node.refusals("client_silent") == 1
@@ -728,7 +730,7 @@ async def test_connectionThatAsksNothing_isClosed_andSocketsStay(parts: Parts, n
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
         writer.close()
-        assert await talk.ask(present(mine(door))) == client.PassOk(0)
+        assert await talk.ask(present(mine(door))) == client.PassOk(0, client.NO_LINK)
 
 
 async def test_oneAddress_takesItsPartOfThePlaces_only(parts: Parts, node: Node) -> None:

@@ -14,9 +14,10 @@ from nacl.signing import SigningKey
 
 from mixpay.crypto.rsa_permutation import ProvenKey
 from mixpay.epochs import Schedule
-from mixpay.mailbox import STORAGE_TICKS, mailbox_id_of
+from mixpay.mailbox import PAGE_MESSAGES, STORAGE_TICKS, mailbox_id_of
 from mixpay.packet import KIND_REQUEST, ReplyKeys, open_reply
 from mixpay.passes import KIND_MAILBOX, OwnedPass, PassSpender
+from mixpay.passes.entry import MAX_GAP
 from mixpay.types import Epoch
 from mixpay.wire import client, frames, requests
 from mixpay.wire.requests import Message
@@ -50,6 +51,7 @@ class Owner:
         self.wire = node.link(Side.PAYEE, parts.path()[1])
         (self.owned,) = passes_for(node.view, node.me, KIND_MAILBOX, TERM, 1)
         self.keys: dict[bytes, ReplyKeys] = {}
+        self.made_blocks = 0
 
     def tick(self, number: int) -> client.ShownTick:
         spender = PassSpender(self.owned, number - 1)
@@ -60,7 +62,8 @@ class Owner:
     def blocks(self, count: int) -> tuple[bytes, ...]:
         made = []
         for _ in range(count):
-            name = b"passing!" + len(self.keys).to_bytes(8, "big")
+            self.made_blocks += 1
+            name = b"passing!" + self.made_blocks.to_bytes(8, "big")
             block, self.keys[name] = self.parts.block(name)
             made.append(block.encode())
         return tuple(made)
@@ -69,19 +72,18 @@ class Owner:
         shown = (owned or self.owned).shown().encode()
         return requests.Create(KEY.modulus, KEY.proof, shown, FETCH_KEY, self.tick(number), *self.blocks(1))
 
-    def fetch(self, after: int, blocks: int, tick: int | None, seed: bytes = SEED) -> requests.Fetch:
+    def fetch(
+        self, after: int, blocks: int, tick: int | None, seed: bytes = SEED, *, waits: bool = False
+    ) -> requests.Fetch:
         paid = () if tick is None else (self.tick(tick),)
-        return requests.Fetch(after, paid, self.blocks(blocks), bytes(64)).signed(seed, self.node.me, BOX)
+        made = requests.Fetch(after, waits, paid, self.blocks(blocks), bytes(64))
+        return made.signed(seed, self.node.me, BOX)
 
     async def ask(self, request: requests.Request, box: bytes = BOX) -> list[requests.Answer]:
         """Send a request; what comes back, in the order of its blocks."""
         for part in requests.parts_of(request, os.urandom):
             self.requests.take(box, part)
-        while self.requests._tasks:
-            await asyncio.gather(*self.requests._tasks)
-            await asyncio.sleep(0)
-        await self.node.written()
-        return [self._read(packet) for packet in only(self.wire.take(), frames.Packet)]
+        return await self.heard()
 
     def _read(self, packet: frames.Packet) -> requests.Answer:
         assert (packet.value, packet.key_epoch) == (4, EPOCH)
@@ -99,6 +101,23 @@ class Owner:
                 step.changes.mailbox(self.node.mailboxes.deliver(BOX, body, now).effects)
         await self.node.written()
         return bodies
+
+    async def arrives(self) -> bytes:
+        """A message comes; its body."""
+        body = os.urandom(2048)
+        with self.node.books.step() as step:
+            step.changes.mailbox(self.node.mailboxes.deliver(BOX, body, self.node.state.chain_time).effects)
+            step.then(lambda: self.requests.stored(BOX))
+        await self.node.written()
+        return body
+
+    async def heard(self) -> list[requests.Answer]:
+        """What was sent without being asked for just now."""
+        while self.requests._tasks:
+            await asyncio.gather(*self.requests._tasks)
+            await asyncio.sleep(0)
+        await self.node.written()
+        return [self._read(packet) for packet in only(self.wire.take(), frames.Packet)]
 
     @property
     def furthest(self) -> int:
@@ -195,9 +214,6 @@ SILENT: dict[str, tuple[Wrong, str]] = {
         "not_the_owner",
     ),
     "a changed request": (lambda o: replace(o.fetch(0, 1, STORAGE_TICKS + 1), after=2), "not_the_owner"),
-    "no tick": (lambda o: o.fetch(0, 1, None), "unpaid"),
-    "a tick for two": (lambda o: o.fetch(0, 3, STORAGE_TICKS + 2), "unpaid"),
-    "a used tick": (lambda o: o.fetch(0, 1, STORAGE_TICKS), "tick_used"),
     "a block that is none": (
         lambda o: replace(o.fetch(0, 1, STORAGE_TICKS + 1), blocks=(b"\7" + bytes(511),)).signed(
             SEED, o.node.me, BOX
@@ -222,6 +238,83 @@ async def test_whoDoesNotPay_orIsNotTheOwner_hearsNothing_andChangesNothing(owne
     assert owner.node.refusals(reason) == 1
     assert (owner.stored, owner.furthest) == (3, before)
     assert owner.node.count("tickets_issued") == issued
+
+
+UNPAID: dict[str, tuple[Wrong, str]] = {
+    "no tick": (lambda o: o.fetch(0, 1, None), "unpaid"),
+    "a tick for two": (lambda o: o.fetch(0, 3, STORAGE_TICKS + 2), "unpaid"),
+    "a used tick": (lambda o: o.fetch(0, 1, STORAGE_TICKS), "tick_used"),
+    "a tick too far": (lambda o: o.fetch(0, 1, STORAGE_TICKS + MAX_GAP + 1), "tick_gap"),
+    "a tick that waits": (lambda o: o.fetch(0, 3, STORAGE_TICKS + 2, waits=True), "unpaid"),
+}
+
+
+@pytest.mark.parametrize("what", UNPAID)
+async def test_ownerWhoDoesNotPay_isToldOnceWhereThePassStands_andNothingChanges(
+    owner: Owner, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, reason = UNPAID[what]
+    monkeypatch.setattr(mailbox_tolls, "FREE_REPLIES", 2)
+    await owner.made(3)
+    for _ in range(2):
+        (terms,) = await owner.ask(make(owner))
+        assert isinstance(terms, client.MailboxTerms)
+        assert (terms.furthest, terms.link) == (STORAGE_TICKS, owner.tick(STORAGE_TICKS).link)
+    assert (owner.stored, owner.furthest, owner.node.refusals(reason)) == (3, STORAGE_TICKS, 2)
+    assert await owner.ask(make(owner)) == [], "what storage cost pays for no more"
+
+
+async def test_confirming_costsAsMuchAsDirectly_howeverFewBlocksAreShown(owner: Owner) -> None:
+    """Else what was fetched directly, for nothing, would be dropped for one tick."""
+    await owner.made(3 * PAGE_MESSAGES)
+    (terms,) = await owner.ask(owner.fetch(3 * PAGE_MESSAGES, 1, STORAGE_TICKS + 1))
+    assert isinstance(terms, client.MailboxTerms) and terms.furthest == STORAGE_TICKS
+    assert owner.stored == 3 * PAGE_MESSAGES
+    await owner.ask(owner.fetch(3 * PAGE_MESSAGES, 1, STORAGE_TICKS + 3))
+    assert owner.stored == 0
+
+
+# ---------------------------------------------------------------------- blocks that wait
+
+
+async def test_fetchThatWaits_isToldTheTerms_andBringsWhatComesLater(owner: Owner) -> None:
+    await owner.made()
+    (terms,) = await owner.ask(owner.fetch(0, 4, STORAGE_TICKS + 4, waits=True))
+    assert isinstance(terms, client.MailboxTerms) and terms.furthest == STORAGE_TICKS + 4
+    bodies = [await owner.arrives() for _ in range(4)]
+    found = await owner.heard()
+    assert found == [Message(n, bodies[n - 1], more=False) for n in (1, 2, 3)], "the fourth has no block"
+    assert owner.stored == 4
+    (_, last) = await owner.ask(owner.fetch(3, 3, STORAGE_TICKS + 7, waits=True))
+    assert (last, owner.stored) == (Message(4, bodies[3], more=False), 1)
+
+
+async def test_fetchThatWaits_bringsWhatIsThere_andThenWhatComes(owner: Owner) -> None:
+    bodies = await owner.made(2)
+    _, *there = await owner.ask(owner.fetch(0, 4, STORAGE_TICKS + 4, waits=True))
+    assert there == [Message(1, bodies[0], more=True), Message(2, bodies[1], more=False)]
+    bodies.append(await owner.arrives())
+    assert await owner.heard() == [Message(3, bodies[2], more=False)]
+
+
+async def test_newFetch_takesThePlaceOfBlocksThatWait_andWhatIsNotConfirmedComesAgain(owner: Owner) -> None:
+    await owner.made()
+    await owner.ask(owner.fetch(0, 3, STORAGE_TICKS + 3, waits=True))
+    body = await owner.arrives()
+    assert len(await owner.heard()) == 1
+    _, again = await owner.ask(owner.fetch(0, 2, STORAGE_TICKS + 5, waits=True))
+    assert again == Message(1, body, more=False)
+    await owner.arrives()
+    assert await owner.heard() == [], "its one block is used, and the older ones are gone"
+
+
+async def test_blocksThatWait_areNoUseWhenTheirEpochIsOver(owner: Owner) -> None:
+    await owner.made()
+    await owner.ask(owner.fetch(0, 3, STORAGE_TICKS + 3, waits=True))
+    owner.parts.chain.at(EPOCH + 2, 1)
+    await owner.arrives()
+    await owner.heard()
+    assert owner.stored == 1, "it is there for who asks again"
 
 
 async def test_goodPassThatIsRefused_isToldWhy(owner: Owner) -> None:
@@ -261,8 +354,10 @@ async def test_freeReplies_haveAnEnd_whateverIsAsked(owner: Owner, monkeypatch: 
     owner.parts.chain.at(EPOCH + 2, 1)
     for _ in range(3):
         assert len(await owner.ask(owner.fetch(0, 2, None))) == 2
+    (terms,) = await owner.ask(owner.fetch(0, 2, None))
+    assert isinstance(terms, client.MailboxTerms)
     assert await owner.ask(owner.fetch(0, 2, None)) == []
-    assert owner.node.refusals("unpaid") == 1
+    assert owner.node.refusals("unpaid") == 3
     assert owner.stored == 3  # they can be fetched directly still
 
 

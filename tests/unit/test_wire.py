@@ -166,9 +166,9 @@ def test_packet_frames_have_one_size() -> None:
 
 def test_down_messages_have_one_size() -> None:
     nothing, reply = bytes(GEOMETRY.payload_size), b"\xff" * GEOMETRY.payload_size
-    dummy = client.Down(0, client.DownStatus.NO_ACK, bytes(32), client.DownKind.DUMMY, bytes(8), nothing)
-    acknowledged = 2**32 - 1, client.DownStatus.ACKNOWLEDGED, b"\xff" * 32
-    full = client.Down(*acknowledged, client.DownKind.REPLY, b"\xff" * 8, reply)
+    dummy = client.Down((client.NOTHING_ANSWERED,) * 3, client.DownKind.DUMMY, bytes(8), nothing)
+    acknowledged = client.Answered(2**32 - 1, client.DownStatus.ACKNOWLEDGED, b"\xff" * 32)
+    full = client.Down((acknowledged,) * 3, client.DownKind.REPLY, b"\xff" * 8, reply)
     assert len(client.encode(dummy)) == len(client.encode(full))
 
 

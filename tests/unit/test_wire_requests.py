@@ -16,7 +16,15 @@ from mixpay.mailbox import Created, Mailboxes, mailbox_id_of
 from mixpay.passes.terms import PASS_SIZE
 from mixpay.types import RelayId
 from mixpay.wire import client, requests
-from mixpay.wire.requests import MOST_BLOCKS, MOST_PARTS, Assembly, Create, Fetch, Message
+from mixpay.wire.requests import (
+    BLOCKS_OF_ONE_PACKET,
+    MOST_BLOCKS,
+    MOST_PARTS,
+    Assembly,
+    Create,
+    Fetch,
+    Message,
+)
 
 DICE = Random(1).randbytes  # noqa: S311 -- the same in every run
 BOX = bytes(range(16))
@@ -31,11 +39,12 @@ def create() -> Create:
 
 
 def fetch(blocks: int = 1, after: int = 5) -> Fetch:
-    return Fetch(after, (TICK,), tuple(DICE(512) for _ in range(blocks)), bytes(64))
+    return Fetch(after, False, (TICK,), tuple(DICE(512) for _ in range(blocks)), bytes(64))
 
 
 def test_sizes_areThoseOfTheDesign() -> None:
-    assert len(requests.parts_of(fetch(MOST_BLOCKS), DICE)) == 1
+    assert len(requests.parts_of(fetch(BLOCKS_OF_ONE_PACKET), DICE)) == 1
+    assert len(requests.parts_of(fetch(MOST_BLOCKS), DICE)) == 2
     assert len(requests.parts_of(create(), DICE)) == MOST_PARTS == 3
     assert {len(part) for part in requests.parts_of(create(), DICE)} == {GEOMETRY.user_size}
 
@@ -123,7 +132,7 @@ def test_signature_isTheOwners_forThisRelayMailboxAndRequest() -> None:
 # ---------------------------------------------------------------------- answers
 
 
-TERMS = client.MailboxTerms(1, 2, 3, 4, 5, 6)
+TERMS = client.MailboxTerms(1, 2, 3, 4, 5, bytes(32), 6)
 
 
 @given(st.integers(1, 2**56 - 1), st.booleans(), st.binary(max_size=2048))
