@@ -43,6 +43,8 @@ class Cover:
     def make(self, stay: Stay, now: float) -> Packed:
         """A packet; `now`: seconds of a steady clock. Raises NoPath."""
         self._look(now)
+        for relay in self.scores.suspects(now):
+            stay.paths.avoid(relay)
         if uniform.below(ONE_LOOP_IN, self._random) == 0:
             return self._loop(stay, now)
         others = sorted(stay.paths.directory.descriptors.keys() - {stay.relay})

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -35,14 +35,17 @@ from mixpay.passes import PassExhausted
 from mixpay.types import Random, RelayId
 from mixpay.wire.client import Answered, Down, DownKind, DownStatus
 
-MOST_FRUITLESS = 4
-"""Entries in a row that take nothing, after which the line fails."""
+MOST_FRUITLESS = 12
+"""Connections in a row that carry nothing, after which the line fails."""
+MOST_LOST = 3
+"""Of them at one entry, which may take a tick each time, before another pass is taken."""
 _NUMBER_SIZE = 8
 _FATAL = {
     DownStatus.BAD_TICK: "bad_tick",
     DownStatus.WRONG_EPOCH: "wrong_epoch",
     DownStatus.CAMPAIGN_LIMIT: CAMPAIGN_LIMIT,
 }
+_LOST = "connection_lost"
 _INNOCENT = frozenset(("wrong_epoch", "pass_spent", "new_epoch"))
 """Reasons to leave an entry that say nothing against it."""
 
@@ -172,6 +175,8 @@ class Line:
         self._queue: deque[Parcel] = deque()
         self._number = 0
         self._fruitless = 0
+        self._lost: Counter[int] = Counter()
+        """Connections that carried nothing, by the row of the pass."""
         self._here: asyncio.Future[Stay] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -224,7 +229,8 @@ class Line:
             while True:
                 await self._at_one_entry()
                 if self._fruitless >= MOST_FRUITLESS:
-                    raise RelayUnavailable(f"{MOST_FRUITLESS} entries in a row took nothing; try again later")
+                    carried = f"{MOST_FRUITLESS} connections to entries carried nothing"
+                    raise RelayUnavailable(f"{carried}; try again later")
         except BaseException as ended:
             error = ended
             if isinstance(ended, asyncio.CancelledError):
@@ -267,7 +273,15 @@ class Line:
             self._gone(at)
             await at.link.close()
         self._fruitless = 0 if at.fruitful else self._fruitless + 1
+        if at.fault == _LOST and (at.fruitful or not self._is_too_often(entered)):
+            return
         await self._blame(entered, at.fault)
+
+    def _is_too_often(self, entered: Entered) -> bool:
+        """Whether an entry has lost the connection before it carried anything, again and again."""
+        row = entered.drawn.stored.row
+        self._lost[row] += 1
+        return self._lost[row] >= MOST_LOST
 
     def _arrived(self, stay: Stay) -> None:
         if self._here is None or self._here.done():
@@ -328,8 +342,8 @@ class Line:
             await at.link.send(self._number, packed)
         except PassExhausted:
             at.fail("pass_spent")
-        except RelayUnavailable as error:
-            at.fail(str(error))
+        except RelayUnavailable:
+            at.fail(_LOST)
 
     def _next(self, stay: Stay) -> tuple[Packed, Parcel | None]:
         """The oldest parcel that can be sent, or cover."""
@@ -364,8 +378,8 @@ class Line:
                     at.stay.hear(down)
                 for answered in down.answers:
                     self._answered(at, answered)
-        except RelayUnavailable as error:
-            at.fail(str(error))
+        except RelayUnavailable:
+            at.fail(_LOST)
 
     def _answered(self, at: _At, answered: Answered) -> None:
         flight = at.on_way.pop(answered.seq, None) if answered.status is not DownStatus.NOTHING else None

@@ -57,7 +57,7 @@ class Pace:
 
 FOREGROUND = Pace("foreground", 0.75, 750)
 """A message waits 0.75 s for a stroke on average, and as long for a beat at most. With SENDs of 2.7 kB and
-DOWNs of 2.3 kB, all headers included, that is some 310 MB up and 270 MB down in a day."""
+DOWNs of 2.3 kB, all headers included, that is some 310 MB up and 260 MB down in a day."""
 BACKGROUND = Pace("background", 9.5, 9_500)
 """Some 25 MB up, and down, in a day. Nothing is promised of how long a message takes."""
 REQUESTS = Pace("requests", 0.25, 0)

@@ -38,7 +38,10 @@ _HEARTBEAT = 20.0
 def session() -> aiohttp.ClientSession:
     """The HTTP client of one command: no cookies, no proxies from the environment, nothing that names us."""
     return aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, headers={"User-Agent": "mixpay"}
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        headers={"User-Agent": "mixpay"},
+        auto_decompress=False,
     )
 
 

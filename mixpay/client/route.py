@@ -101,11 +101,6 @@ class Packer:
                 f"relay {receiver.relay}, which keeps the receiver's mailbox, is down: try again later"
             )
 
-    @property
-    def epoch(self) -> Epoch:
-        """The epoch whose packet keys are used."""
-        return self._paths.epoch
-
     def pack(self, fragment: envelope.Fragment, random: Random) -> Packed:
         """A new packet for a fragment.
 

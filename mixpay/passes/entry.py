@@ -41,7 +41,7 @@ class Presented:
 
     pass_id: bytes
     furthest: int
-    link: bytes
+    link: bytes = field(repr=False)
     record: PassRecord | None
 
 
@@ -70,7 +70,7 @@ class _Account:
 
     shown: Pass
     number: int
-    link: bytes
+    link: bytes = field(repr=False)
     closed: bool = False
 
     def require_link(self, tick: Tick) -> None:

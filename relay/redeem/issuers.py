@@ -17,7 +17,7 @@ _TIMEOUT = 60.0
 
 async def redeem(url: str, pool: Account, request: RedeemRequest, patience: float = PATIENCE) -> RedeemAnswer:
     """Hand in passes of a pool at the issuer with this URL. Raises IssuerSilent, IssuerRefused."""
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
         return await RemoteIssuer(session, url, pool, timeout=_TIMEOUT).ask(
             REDEEM_PATH,
             request,
@@ -29,7 +29,7 @@ async def redeem(url: str, pool: Account, request: RedeemRequest, patience: floa
 
 async def campaign_of(url: str, pool: Account) -> int:
     """The number of an issuer's campaign in a pool. Raises IssuerSilent, IssuerRefused `no_campaign`."""
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
         answer = await RemoteIssuer(session, url, pool, timeout=_TIMEOUT).ask(
             CAMPAIGN_PATH, None, CampaignAnswer, stop=tenacity.stop_after_attempt(1)
         )

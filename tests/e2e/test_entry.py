@@ -74,7 +74,7 @@ async def test_userSendsAndReceives_andNothingIsWrittenDownOfIt(
         await box.fetch(os.urandom(32))
 
     again = await user.ask(sent[0])  # a tick used twice
-    assert (again.status, again.ack) == (DownStatus.BAD_TICK, bytes(32))
+    assert (again.answers[0].status, again.answers[0].ack) == (DownStatus.BAD_TICK, bytes(32))
     stranger = next(daemon for daemon in world.daemons if daemon.me != user.entry)
     other = await RelaySocket.open(http, record(world, stranger.me), "/v1/entry")
     with pytest.raises(RelayRefused, match="wrong_relay"):
@@ -110,7 +110,7 @@ async def test_reply_findsWhoMadeItsBlock_whereverThatIs(
         down = await bob.ask(bob.send(built))
         assert (down.answers[0].status, down.answers[0].ack) == (DownStatus.ACKNOWLEDGED, built.first_ack)
     again = await bob.ask(bob.send(built))
-    assert again.status is DownStatus.REFUSED_BY_MIX  # a block is good for one reply
+    assert again.answers[0].status is DownStatus.REFUSED_BY_MIX  # a block is good for one reply
     heard: dict[bytes, bytes] = {}
     async with asyncio.timeout(20):
         while len(heard) < 6:  # she sends something all the time, and hears as often
@@ -139,7 +139,7 @@ async def test_relaysThatRestart_loseNothingThatWasPromised(
     await user.enter()
     first = packet(world, user.entry, box.keeper, box.id)
     sent = user.send(first)
-    assert (await user.ask(sent)).status is DownStatus.ACKNOWLEDGED
+    assert (await user.ask(sent)).answers[0].status is DownStatus.ACKNOWLEDGED
     keeper = world.relay(box.keeper)
     await until(lambda: keeper.mailboxes.counts[1] == 1, "the packet to arrive")
     await user.socket.close()
@@ -153,9 +153,9 @@ async def test_relaysThatRestart_loseNothingThatWasPromised(
 
     assert await user.enter() == 1  # the pass and its tick are known
     await until(lambda: bool(world.relay(user.entry).state.campaigns), "the campaign to be known again")
-    assert (await user.ask(sent)).status is DownStatus.BAD_TICK
+    assert (await user.ask(sent)).answers[0].status is DownStatus.BAD_TICK
     replay = user.send(first)
-    assert (await user.ask(replay)).status is DownStatus.REFUSED_BY_MIX  # I9
+    assert (await user.ask(replay)).answers[0].status is DownStatus.REFUSED_BY_MIX  # I9
     entry = world.relay(user.entry)
     with pytest.raises(PeerError, match="replayed"):
         await entry.router.submit(first.first_relay, EPOCH, first.lock, first.hint, first.packet)
@@ -203,7 +203,7 @@ async def test_closingChannel_takesNoTicketsAndIsClaimedInTime(
     await asyncio.to_thread(operator.send, channels.fund(payee.account, Amount(TOKEN // 100)))
     book = payee.books.payee(payer.me)
     await until(lambda: book.channel.deposit > 0, "the payee to see the channel")
-    assert (await user.ask(user.send(built))).status is DownStatus.ACKNOWLEDGED
+    assert (await user.ask(user.send(built))).answers[0].status is DownStatus.ACKNOWLEDGED
 
     await asyncio.to_thread(operator.send, channels.request_close(payee.account))
     await until(lambda: book.channel.closes_at > 0, "the payee to see that it closes")
@@ -219,7 +219,7 @@ async def test_closingChannel_takesNoTicketsAndIsClaimedInTime(
     mirror = payer.books.payer(payee.me)
     await until(lambda: book.channel.closes_at == mirror.channel.closes_at == 0, "both to see that it stays")
     built = packet(world, user.entry, mailbox, bytes(16))
-    assert (await user.ask(user.send(built))).status is DownStatus.ACKNOWLEDGED
+    assert (await user.ask(user.send(built))).answers[0].status is DownStatus.ACKNOWLEDGED
     await user.socket.close()
 
 

@@ -594,6 +594,33 @@ async def test_mixThatRefuses_isToldAsThat(door: Door, label: str) -> None:
         assert (await talk.hear()).answers[0].status is client.DownStatus.REFUSED_BY_MIX
 
 
+async def test_beats_comeDownWhateverHappens_andBringWhatThereIs(door: Door) -> None:
+    owned = mine(door)
+    sent = [send(door, owned, number) for number in (1, 2, 3, 4)]
+    async with door.entry() as talk:
+        assert await talk.ask(replace(present(owned), beat=100)) == client.PassOk(0, client.NO_LINK)
+        silent = [await talk.hear() for _ in range(3)]
+        assert silent == [client.down([])] * 3
+        for one in sent:
+            await talk.say(replace(one, key_epoch=0))
+        found: list[int] = []
+        sizes = {len(client.encode(silent[0]))}
+        while len(found) < 4:
+            down = await talk.hear()
+            sizes.add(len(client.encode(down)))
+            answers = [one for one in down.answers if one.status is not client.DownStatus.NOTHING]
+            assert all(one.status is client.DownStatus.WRONG_EPOCH for one in answers)
+            found += [one.seq for one in answers]
+        assert sorted(found) == [1, 2, 3, 4] and len(sizes) == 1
+
+
+async def test_beatThatIsTooFast_isRefused(door: Door) -> None:
+    async with door.entry() as talk:
+        asked = replace(present(mine(door)), beat=client.SHORTEST_BEAT - 1)
+        assert await talk.ask(asked) == client.PassRefused("bad_beat")
+    assert door.node.refusals("bad_beat") == 1
+
+
 async def test_everySend_hasOneDownOfOneSize(door: Door) -> None:
     owned = mine(door)
     door.node.link(Side.PAYEE, door.parts.path()[1])
