@@ -69,7 +69,7 @@ wallet_password_file = {wallet_password_file}
 # Seconds that this computer may work for one pass, if the sponsor asks for that.
 work_seconds = {work_seconds}
 
-# Delays and pace; all users of a profile look alike. This release has: fast.
+# Delays and pace; all users of a profile look alike. This release has: fast, strong.
 # profile = "fast"
 
 # Entry passes fetched ahead for each epoch, at moments that nothing you do changes; not above the quota.
