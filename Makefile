@@ -1,7 +1,7 @@
 # Everything here sets up what it needs first, once: the stamps below say what was installed from which lists.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-postgres demo verify-deployment test test-unit test-contracts test-e2e test-api contracts coverage halmos campaign mutants fuzz chaos gas bench bench-issuer abuse lint artifacts check-artifacts clean
+.PHONY: help setup setup-postgres demo verify-deployment test test-unit test-contracts test-e2e test-api contracts coverage halmos campaign mutants fuzz chaos gas bench bench-issuer latency abuse lint artifacts check-artifacts clean
 
 # A process that crashes says where: names of functions and lines, no values.
 export PYTHONFAULTHANDLER := 1
@@ -93,6 +93,9 @@ $(BENCH_READY): requirements/bench.txt scripts/setup_bench.sh $(PYTHON_READY)
 
 bench: $(READY) $(if $(WRITE),$(BENCH_READY)) ## what a packet costs, layer by layer; LAYERS="hop book", STRICT=1; writes reports/bench.json, with WRITE=1 docs/bench.md
 	@python -m bench $(LAYERS) $(if $(WRITE),--write) $(if $(STRICT),--strict)
+
+latency: $(READY) ## how long a message takes, nine relay processes; SHORT=1; writes reports/latency.json
+	@python -m bench.latency $(if $(SHORT),--short)
 
 bench-issuer: $(READY) ## passes an issuer signs a second, beside raw signatures; SHORT=1; writes reports/issuer.json
 	@python -m bench.issuer $(if $(SHORT),--short)

@@ -76,7 +76,8 @@ def mixpay(words: list[str]) -> str:
     return done.stdout.strip()
 
 
-def _at(words: list[str], home: Path) -> list[str]:
+def at_home(words: list[str], home: Path) -> list[str]:
+    """The same with another home."""
     place = words.index("--home") + 1
     return [*words[:place], str(home), *words[place + 1 :]]
 
@@ -85,12 +86,12 @@ def measure(folder: Path, newcomers: int) -> dict[str, float]:
     """Medians in seconds: all of it, and of that `mixpay init`."""
     with devnet(folder) as network:
         init, bob = network.words("mixpay init"), folder / "bob"
-        mixpay(_at(init, bob))
-        address = mixpay(_at(network.words("mixpay address"), bob))
+        mixpay(at_home(init, bob))
+        address = mixpay(at_home(network.words("mixpay address"), bob))
         found, inits = [], []
         for number in range(newcomers):
             home, began = folder / f"newcomer{number}", time.perf_counter()
-            mixpay(_at(init, home))
+            mixpay(at_home(init, home))
             inits.append(time.perf_counter() - began)
             mixpay(["send", "--home", str(home), address, "hello"])
             found.append(time.perf_counter() - began)

@@ -21,6 +21,7 @@ from mixpay.address import Address
 from mixpay.chain.rpc import connect
 from mixpay.client import makers, relays
 from mixpay.client.courier import Courier
+from mixpay.client.courier import Network as PostOffice
 from mixpay.client.credentials import CredentialSource
 from mixpay.client.exchange import Exchange
 from mixpay.client.home import ClientConfig, Home
@@ -226,6 +227,7 @@ class Receiver:
     the release in force.
     `deliver` gets each complete message, and returns when it is safe. Without it messages are kept, and
     senders are told nothing. `silent`: senders are told nothing in any case. `progress`: of sending again.
+    `post`: how messages leave, if not in bursts.
     """
 
     def __init__(
@@ -237,10 +239,11 @@ class Receiver:
         silent: bool = False,
         direct: bool = True,
         progress: Callable[[int, int], None] = lambda _done, _all: None,
+        post: PostOffice | None = None,
     ) -> None:
         self._client, self._identity, self._deliver, self._direct = client, identity, deliver, direct
         self._acknowledges = deliver is not None and not silent
-        self._posting = client.posting(progress)
+        self._posting: PostOffice = post or client.posting(progress)
         self._desks: dict[NetworkView, tuple[Mailboxes, Courier]] = {}
         self._told = False
         self._left_out: set[NetworkView] = set()
@@ -273,7 +276,7 @@ class Receiver:
             async with self._client.home.locked(
                 "receive", lambda: self._client.tell("waiting for another command")
             ):
-                self._hand_over(courier, courier.inbox.catch_up(_now()))
+                self.hand_over(courier, courier.inbox.catch_up(_now()))
                 await self._empty(mailboxes, courier, found, patient=not last)
             await courier.send_due()
             if self._acknowledges:
@@ -284,7 +287,7 @@ class Receiver:
         return Received(incomplete, found.troubles, found.fetched)
 
     async def _empty(self, mailboxes: Mailboxes, courier: Courier, found: Round, *, patient: bool) -> None:
-        handing = partial(self._hand_over, courier)
+        handing = partial(self.hand_over, courier)
         if self._direct:
             await mailboxes.empty(courier.inbox, _now(), handing, found, patient=patient)
             return
@@ -304,7 +307,7 @@ class Receiver:
             mailboxes = Mailboxes(self._client.http, part.view, part.store, self._identity, self._client.tell)
             courier = self._courier(part)
             self._desks[part.view] = mailboxes, courier
-            self._hand_over(courier, courier.inbox.restore(_now()))
+            self.hand_over(courier, courier.inbox.restore(_now()))
         if self._desks and not self._told and self._client.parts.view_in_force() not in self._desks:
             self._told = True
             self._client.tell(
@@ -351,7 +354,8 @@ class Receiver:
             return [str(error)]
         return []
 
-    def _hand_over(self, courier: Courier, arrived: list[Arrived]) -> None:
+    def hand_over(self, courier: Courier, arrived: list[Arrived]) -> None:
+        """Deliver what is complete; acknowledgements are for the courier."""
         for message in arrived:
             if message.message.kind is Kind.ACK:
                 courier.hear(message.message.content)

@@ -216,25 +216,25 @@ class Line:
             self._task = asyncio.create_task(self._run())
         return self._here
 
-    @property
-    def waiting(self) -> int:
-        """Parcels that have not left."""
-        return len(self._queue)
+    async def ended(self) -> None:
+        """Wait for what ends the line, and raise that."""
+        self._begin()
+        if self._task is not None:
+            await asyncio.shield(self._task)
 
     # ------------------------------------------------------------------ entry after entry
 
     async def _run(self) -> None:
-        error: BaseException = asyncio.CancelledError()
+        error: BaseException = RelayUnavailable("the line into the network was closed")
         try:
             while True:
                 await self._at_one_entry()
                 if self._fruitless >= MOST_FRUITLESS:
                     carried = f"{MOST_FRUITLESS} connections to entries carried nothing"
                     raise RelayUnavailable(f"{carried}; try again later")
-        except BaseException as ended:
+        except Exception as ended:
             error = ended
-            if isinstance(ended, asyncio.CancelledError):
-                raise
+            raise
         finally:
             self._end(error)
 
@@ -253,11 +253,8 @@ class Line:
 
     @staticmethod
     def _fail(future: asyncio.Future[Stay] | asyncio.Future[Packed], error: BaseException) -> None:
-        if isinstance(error, asyncio.CancelledError):
-            future.cancel()
-        else:
-            future.set_exception(error)
-            future.exception()  # seen: perhaps nobody waits
+        future.set_exception(error)
+        future.exception()  # seen: perhaps nobody waits
 
     async def _at_one_entry(self) -> None:
         entered = await self._session.enter(beat=self._pace.beat)

@@ -7,11 +7,10 @@ there; while more is there, as many as fit are sent. What does not come is asked
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import takewhile
 
 from mixpay.client.errors import RelayRefused, RelayUnavailable
-from mixpay.client.exchange import Exchange
+from mixpay.client.exchange import Exchange, Make
 from mixpay.client.identity import Identity
 from mixpay.client.store import ClientStore
 from mixpay.client.visits import Visit, require_rising
@@ -66,15 +65,13 @@ class Through:
 
         Raises RelayUnavailable, RelayRefused, NoPath, and what `Session.enter` raises.
         """
-        relay, term = visit.relay.id, visit.term
-        mailbox_id = self._identity.address(self._view.mark, relay, term).mailbox_id
+        relay, mailbox_id = visit.relay.id, self.mailbox_id(visit)
         blocks, silent, unpaid = 1, 0, 0
         for _ in range(MOST_REQUESTS):
-            make = partial(self._request, visit, mailbox_id)
-            answers = await exchange.ask(relay, mailbox_id, make, blocks)
+            answers = await exchange.ask(relay, mailbox_id, self.fetch(visit), blocks)
             got = list(takewhile(lambda answer: isinstance(answer, Message), answers))
             if got:
-                more = self._take(visit, [message for message in got if isinstance(message, Message)])
+                more = self.take(visit, [message for message in got if isinstance(message, Message)])
                 if visit.patient and not more:
                     return
                 blocks, silent = BLOCKS_OF_ONE_PACKET if more else 1, 0
@@ -84,7 +81,7 @@ class Through:
                     raise _silent(relay)
             elif isinstance(answers[0], Refused):
                 raise RelayRefused(answers[0].reason)
-            elif not isinstance(answers[0], MailboxTerms) or self._is_settled(visit, answers[0]):
+            elif not isinstance(answers[0], MailboxTerms) or self.is_settled(visit, answers[0]):
                 return
             else:
                 unpaid += 1
@@ -92,7 +89,7 @@ class Through:
                     raise RelayRefused("unpaid")
         raise RelayUnavailable(f"relay {relay} has more than {MOST_REQUESTS} requests bring; try again")
 
-    def _is_settled(self, visit: Visit, terms: MailboxTerms) -> bool:
+    def is_settled(self, visit: Visit, terms: MailboxTerms) -> bool:
         """Whether the relay took our tick, or needs none; if not, the next one is behind its furthest.
 
         Raises RelayRefused if its campaign pays for no more, or it claims a tick that we never showed.
@@ -111,12 +108,22 @@ class Through:
             raise RelayRefused(str(error)) from None
         return False
 
-    def _request(self, visit: Visit, mailbox_id: bytes, blocks: tuple[bytes, ...]) -> Fetch:
+    def mailbox_id(self, visit: Visit) -> bytes:
+        """Of the mailbox that is visited."""
+        return self._identity.address(self._view.mark, visit.relay.id, visit.term).mailbox_id
+
+    def fetch(self, visit: Visit, *, waits: bool = False) -> Make:
+        """What makes a FETCH, confirming what is on our disk. It raises RelayRefused if nothing can pay."""
         relay, term = visit.relay.id, visit.term
         seed = self._identity.fetch_seed(self._view.mark, relay, term)
-        after = self._taken.get((relay, term), 0)
-        fetch = Fetch(after, False, self._tick(visit, len(blocks)), blocks, bytes(64))
-        return fetch.signed(seed, relay, mailbox_id)
+        mailbox_id = self.mailbox_id(visit)
+
+        def make(blocks: tuple[bytes, ...]) -> Fetch:
+            after = self.known(visit)
+            fetch = Fetch(after, waits, self._tick(visit, len(blocks)), blocks, bytes(64))
+            return fetch.signed(seed, relay, mailbox_id)
+
+        return make
 
     def _tick(self, visit: Visit, count: int) -> tuple[ShownTick, ...]:
         """What pays for so many replies; nothing where that is free. Raises RelayRefused."""
@@ -128,11 +135,15 @@ class Through:
         except PassExhausted as error:
             raise RelayRefused("unpaid") from error
 
-    def _take(self, visit: Visit, messages: list[Message]) -> bool:
+    def known(self, visit: Visit) -> int:
+        """The sequence up to which messages are on our disk, of those that may lie in the mailbox still."""
+        return self._taken.get((visit.relay.id, visit.term), 0)
+
+    def take(self, visit: Visit, messages: list[Message]) -> bool:
         """Keep messages, and hand over those that they make complete. Whether there are more."""
         relay, term = visit.relay.id, visit.term
         bodies = [(message.sequence, message.body) for message in messages]
-        require_rising(relay, self._taken.get((relay, term), 0), [sequence for sequence, _ in bodies])
+        require_rising(relay, self.known(visit), [sequence for sequence, _ in bodies])
         arrived = visit.inbox.take(relay, term, bodies, visit.now)
         visit.round.fetched += len(bodies)
         visit.round.arrived += len(arrived)

@@ -55,9 +55,14 @@ class Downlink:
         self._box, self._say, self._beat = box, say, beat
         self._answers: asyncio.Queue[client.Answered] = asyncio.Queue(client.MOST_ANSWERS)
 
+    @property
+    def has_beat(self) -> bool:
+        """Whether DOWNs leave at even intervals."""
+        return self._beat > 0
+
     async def answer(self, answered: client.Answered) -> None:
         """Say what became of a packet, or have it said: waits for room, so that SENDs wait for beats."""
-        if self._beat:
+        if self.has_beat:
             await self._answers.put(answered)
         else:
             await self._down([answered])
@@ -70,7 +75,7 @@ class Downlink:
     async def _keep_time(self) -> None:
         now = asyncio.get_running_loop().time
         due = now()
-        while self._beat:
+        while self.has_beat:
             # One that could not be said in time is not made up for.
             due = max(due + self._beat, now())
             await asyncio.sleep(due - now())

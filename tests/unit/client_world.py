@@ -73,6 +73,7 @@ from mixpay.types import Account, Amount, Epoch, Position, RelayId
 from mixpay.wire import client as wire
 from mixpay.wire import requests
 from registry_samples import name, operator_key
+from relay.clients.entry_session import Downlink
 from relay.clients.passing import PassingMailboxes
 from tickets import check_ticket
 
@@ -193,6 +194,8 @@ class LoneRelay:
         self.port = 0
         self.passing, self.assembly = PassingMailboxes(), requests.Assembly()
         self.fetches: list[requests.Fetch] = []
+        self.kept: dict[bytes, tuple[int, list[bytes]]] = {}
+        """Up to where what is in a mailbox was sent, and the blocks that wait."""
         self.visits = self.covers = self.creates = 0
         """Connections of owners who come themselves; packets that are for nobody."""
 
@@ -247,7 +250,7 @@ class LoneRelay:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.clients.append(socket)
-        pass_id, held, box = b"", [], None
+        pass_id, held, box, beats, downlink = b"", [], None, None, None
         async for message in socket:
             if message.type is not WSMsgType.BINARY:
                 break
@@ -256,6 +259,8 @@ class LoneRelay:
                 box = self.passing.open(frame.passing)
                 answer, pass_id = self.present(frame)
                 await socket.send_bytes(wire.encode(answer))
+                downlink = Downlink(box, lambda down: socket.send_bytes(wire.encode(down)), frame.beat / 1000)
+                beats = asyncio.create_task(downlink.run())
                 continue
             assert isinstance(frame, wire.Send)
             self.served += 1
@@ -263,6 +268,9 @@ class LoneRelay:
                 break
             down = self.down(pass_id, frame)
             if down is None:
+                continue
+            if downlink is not None and downlink.has_beat:
+                await downlink.answer(down.answers[0])
                 continue
             if box is not None and (waiting := box.take()) is not None:
                 reply = wire.DownKind.REPLY, waiting.number, waiting.payload
@@ -276,6 +284,8 @@ class LoneRelay:
                 await asyncio.sleep(0.05)
                 await socket.send_bytes(wire.encode(late))
             held.clear()
+        if beats is not None:
+            beats.cancel()
         await socket.close()
         return socket
 
@@ -446,6 +456,14 @@ class LoneRelay:
             self.answer(request.blocks, [self.terms(box)])
             return
         self.mailboxes.delete(box, request.after)
+        if request.waits:
+            self.answer(request.blocks[:1], [self.terms(box)])
+            self.kept[box] = request.after, list(request.blocks[1:])
+            self.send_kept(box)
+        else:
+            self.send_page(box, request)
+
+    def send_page(self, box: bytes, request: requests.Fetch) -> None:
         span = self.mailboxes.fetch(box, request.after, len(request.blocks), 0)
         assert isinstance(span, Span)
         last = span.last
@@ -454,6 +472,15 @@ class LoneRelay:
             for n in range(span.first, last + 1)
         ]
         self.answer(request.blocks, answers or [self.terms(box)])
+
+    def send_kept(self, box: bytes) -> None:
+        upto, blocks = self.kept.get(box, (0, []))
+        span = self.mailboxes.fetch(box, upto, len(blocks), 0)
+        if not blocks or not isinstance(span, Span) or span.last < span.first:
+            return
+        numbers = range(span.first, span.last + 1)
+        self.kept[box] = span.last, blocks[len(numbers) :]
+        self.answer(blocks, [requests.Message(n, self.bodies[box, n], more=False) for n in numbers])
 
     def answer(self, blocks: Sequence[bytes], answers: list[requests.Answer]) -> None:
         for block, answer in zip(blocks, answers, strict=False):
@@ -469,6 +496,7 @@ class LoneRelay:
         assert isinstance(stored, Delivered | Refused)
         if isinstance(stored, Delivered):
             self.bodies[mailbox_id, stored.sequence] = body
+            self.send_kept(mailbox_id)
 
     def hang_up(self) -> list[asyncio.Task[bool]]:
         return [asyncio.ensure_future(client.close()) for client in self.clients]
