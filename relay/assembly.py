@@ -214,6 +214,7 @@ class Assembly:
         self.state.served = self.issuers.urls
         window = deployment.parameters.claim_window
         redeemer = self._make_redeemer()
+        self.state.unclaimed = redeemer.unclaimed
         treasury = TreasuryDesk(
             rpc=rpc,
             contracts=self.contracts,

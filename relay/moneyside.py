@@ -112,8 +112,10 @@ class MoneySide:
                 await asyncio.sleep(min(interval, _POLL))
 
     async def read_campaigns(self) -> None:
-        """Read budgets and limits of our campaigns. Raises ChainError."""
+        """Read budgets and limits of our campaigns, and what we have claimed of them. Raises ChainError."""
         for campaign in tuple(self._campaigns):  # others may be added meanwhile
+            # In this order: what is claimed between the two counts as unclaimed still.
+            await self.redeemer.read_claimed(campaign)
             found = await asyncio.to_thread(self._contracts.pool.campaign, campaign)
             self._state.campaigns[campaign] = found
         renew_limits(self._state, self._passes)

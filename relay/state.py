@@ -7,7 +7,7 @@ Directories                who published which packet key, epoch by epoch
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from mixpay.chain.views import Campaign
@@ -38,6 +38,8 @@ class State:
         self.keys = keys
         self.campaigns: dict[int, Campaign] = {}
         """Budgets and limits of the campaigns whose passes are taken."""
+        self.unclaimed: Callable[[int], int] = lambda _campaign: 0
+        """What a campaign's newest voucher promises us beyond what we have claimed; its budget holds it."""
         self.served: Collection[int] = ()
         """Campaigns that are served, also those of which the chain was not asked yet."""
         self._proven: set[Scope] = set()
@@ -248,14 +250,15 @@ class State:
     def pass_limit(self, scope: Scope, in_epoch: int = 0, owed: int = 0) -> int:
         """Ticks of a scope that the campaign's budget guarantees this relay (docs/design.md §8).
 
-        `in_epoch`, `owed`: token units that it owes us for other scopes, in the same epoch and in all.
+        `in_epoch`, `owed`: token units that it owes us for other scopes, in the same epoch and in all; what
+        its vouchers promise is not in them.
         """
         campaign = self.campaigns[scope.campaign]
         key = self.view.pool_key(scope.campaign, scope.kind, scope.period)
         count = max(1, self.view.snapshot(self.epoch).count)
         left = campaign.budget - campaign.withdrawal  # a withdrawal that is due may come at any moment
         capped = min(campaign.relay_cap, campaign.period_cap // count) - in_epoch
-        share = max(0, min(capped, left // count - owed))
+        share = max(0, min(capped, left // count - owed - self.unclaimed(scope.campaign)))
         return share // (TICK_VALUE * key.hop_price) if key is not None else 0
 
     def mailbox_expiry(self, term: int) -> int:

@@ -53,8 +53,8 @@ Deliver = Callable[[Arrived], None]
 POLL_SECONDS = 3.0
 """Between two looks into the mailboxes while following."""
 
-THROUGH_SECONDS = 30.0
-"""Likewise through the network, where each look costs some ten ticks, and one of the mailbox's pass."""
+PRESENCE = "presence"
+"""The lock of who stays (`mixpay.client.presence`), and has the line into the network."""
 _EARLIER = "you have mailboxes of an earlier release, which `--direct` empties"
 _LONGEST_PAUSE = 60.0
 
@@ -125,10 +125,17 @@ async def connected(
         issuer = Issuer(http, config.sponsor_url, pool, shown)
         # Campaigns are numbered by their pool: the number in the settings is of the deployment file's.
         campaign = config.campaign if part.view is first else None
-        turn = partial(home.locked, "passes", lambda: tell("waiting for another command to fetch a pass"))
+        turn = partial(_one_fetches, asyncio.Lock(), home, tell)
         wallet = Wallet(part.store, issuer, part.view, os.urandom, campaign=campaign, tell=tell, turn=turn)
         wallet.forget_past()
         yield Client(home, config, profile, parts, part.view, part.store, http, wallet, tell)
+
+
+@contextlib.asynccontextmanager
+async def _one_fetches(ours: asyncio.Lock, home: Home, tell: Tell) -> AsyncIterator[None]:
+    """One task of this program, and one program, fetches passes at a time."""
+    async with ours, home.locked("passes", lambda: tell("waiting for another command to fetch a pass")):
+        yield
 
 
 def _belong_together(home: Home, store: ClientStore, deployment: Deployment) -> None:
@@ -147,6 +154,15 @@ def _ready(view: NetworkView) -> None:
         raise UserError(
             f"no relay serves in epoch {view.epoch} of this network: the first ones do from the second epoch "
             "after they registered"
+        )
+
+
+def require_alone(home: Home) -> None:
+    """Raise UserError if another program stays, and so has the line into the network."""
+    if home.is_held(PRESENCE):
+        raise UserError(
+            "`mixpay receive --follow` runs in this folder, and fetches and sends for you: end it first, or "
+            "send with --acknowledged, which it carries out"
         )
 
 
@@ -172,6 +188,9 @@ async def make_address(client: Client, identity: Identity, *, direct: bool = Tru
     Raises NoPass, IssuerUnavailable, IssuerRefused, UserError.
     """
     mailboxes, wallet = client.mailboxes(identity), client.wallet
+    if client.home.is_held(PRESENCE) and (known := mailboxes.current()) is not None:
+        return known
+    require_alone(client.home)
     async with client.home.locked("receive", lambda: client.tell("waiting for another `mixpay receive`")):
         if (known := mailboxes.current()) is not None:
             return known
@@ -204,6 +223,7 @@ async def send(
     """
     posting = client.posting(progress)
     posting.check(receiver)
+    require_alone(client.home)
     async with posting.turn():
         return await posting.sending(receiver).run(message)
 
@@ -269,7 +289,10 @@ class Receiver:
         return [courier for _, courier in self._desks.values()]
 
     async def once(self, *, last: bool = True) -> Received:
-        """Look into all mailboxes once. `last`: there is no further look soon. Raises ChainError."""
+        """Look into all mailboxes once. `last`: there is no further look soon. Raises ChainError, UserError
+        if another program of this user stays.
+        """
+        require_alone(self._client.home)
         await self._open_desks()
         found, incomplete = Round(), []
         for mailboxes, courier in self._desks.values():
@@ -328,15 +351,14 @@ class Receiver:
     async def looks(self) -> AsyncIterator[None]:
         """Look again and again; each look is over when this yields."""
         told: set[str] = set()
-        usual = POLL_SECONDS if self._direct else THROUGH_SECONDS
-        pause = usual
+        pause = POLL_SECONDS
         while True:
             troubles = await self._look() + await self._refresh()
             for trouble in troubles:
                 if trouble not in told:
                     self._client.tell(f"{trouble}; trying on")
             told = set(troubles)
-            pause = min(2 * pause, _LONGEST_PAUSE) if troubles else usual
+            pause = min(2 * pause, _LONGEST_PAUSE) if troubles else POLL_SECONDS
             yield
             await asyncio.sleep(pause)
 

@@ -64,7 +64,7 @@ class Cover:
         built = use_surb(block, self._random(GEOMETRY.reply_size))
         made = Packed(stay.relay, mixes, stay.relay, paths.epoch, built)
         delays = sum(hop.delay_ms for hop in hops) / 1000
-        self._loops.append(_Loop(made, stay.expect(number, keys), now + delays + LOOP_SECONDS))
+        self._loops.append(_Loop(made, stay.expect(number, keys), now + delays + LOOP_SECONDS + stay.slack))
         return made
 
     def _look(self, now: float) -> None:

@@ -34,6 +34,16 @@ class Exchange:
     def __init__(self, line: Line, random: Random) -> None:
         self._line, self._random = line, random
 
+    @property
+    def slack(self) -> float:
+        """Of the line's pace."""
+        return self._line.slack
+
+    @property
+    def patience(self) -> float:
+        """Seconds for an answer."""
+        return PATIENCE + self.slack
+
     async def ask(
         self, keeper: RelayId, mailbox_id: bytes, make: Make, blocks: int
     ) -> Sequence[Answer | None]:
@@ -44,7 +54,7 @@ class Exchange:
         """
         replies = await self.begin(keeper, mailbox_id, make, blocks)
         answers: list[Answer | None] = []
-        deadline = asyncio.get_running_loop().time() + PATIENCE
+        deadline = asyncio.get_running_loop().time() + self.patience
         for reply in replies:
             answers.append(await _answer(reply, deadline))
             last = answers[-1]

@@ -183,6 +183,17 @@ class Home:
             keystore.create(folder, [IDENTITY], word, kdf=kdf)
         return Identity(keystore.load(folder, IDENTITY, word))
 
+    def is_held(self, name: str) -> bool:
+        """Whether some command holds `name`.lock."""
+        try:
+            descriptor = os.open(self.folder / f"{name}.lock", os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _lock(descriptor)
+        finally:
+            os.close(descriptor)
+
     @asynccontextmanager
     async def locked(self, name: str, waiting: Callable[[], None]) -> AsyncIterator[None]:
         """Hold `name`.lock; `waiting` is called once if another command has it."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mixpay.address import Address
-from mixpay.client.app import Client, Receiver
+from mixpay.client.app import PRESENCE, Client, Receiver
 from mixpay.client.courier import SentMessage
 from mixpay.client.identity import Identity
 from mixpay.client.report import Report
@@ -85,12 +85,17 @@ async def send_acknowledged(
     outgoing, fetched, told = dict(courier.outbox.waiting())[message_id], 0, set[str]()
     courier.awaited.add(message_id)
     report = courier.reports[message_id] = Report(message_id, outgoing.total)
-    await courier.send_due()
+    # One who stays has the line, sends what is on disk, and hears the answer: there is only to wait.
+    stays = client.home.is_held(PRESENCE)
+    if not stays:
+        await courier.send_due()
     while (now := dict(courier.outbox.waiting()).get(message_id)) is not None:
         outgoing = now
         if time.monotonic() >= deadline:
             return Delivery(SentMessage(message_id, State.WAITING, outgoing), report, fetched)
         await asyncio.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+        if stays:
+            continue
         found = await looking.once()
         fetched += found.packets
         for trouble in set(found.troubles) - told:

@@ -84,8 +84,10 @@ class _Flight:
 class Stay:
     """The time at one entry. `over`: done once it has been left."""
 
-    def __init__(self, entered: Entered, paths: Paths, random: Random) -> None:
+    def __init__(self, entered: Entered, paths: Paths, slack: float, random: Random) -> None:
         self.relay, self.paths, self._passing, self._random = entered.relay, paths, entered.passing, random
+        self.slack = slack
+        """Of the pace."""
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._blocks: dict[bytes, tuple[ReplyKeys, asyncio.Future[bytes]]] = {}
 
@@ -216,6 +218,11 @@ class Line:
             self._task = asyncio.create_task(self._run())
         return self._here
 
+    @property
+    def slack(self) -> float:
+        """Of the pace."""
+        return self._pace.slack
+
     async def ended(self) -> None:
         """Wait for what ends the line, and raise that."""
         self._begin()
@@ -258,7 +265,7 @@ class Line:
 
     async def _at_one_entry(self) -> None:
         entered = await self._session.enter(beat=self._pace.beat)
-        stay = Stay(entered, entered.paths(self._profile), self._random)
+        stay = Stay(entered, entered.paths(self._profile), self._pace.slack, self._random)
         at = _At(entered.link, stay, Judgement(self._profile))
         self._arrived(stay)
         listener = asyncio.create_task(self._listen(at))
@@ -360,7 +367,7 @@ class Line:
     @property
     def _patience(self) -> float:
         """Seconds for an answer: the entry's, and those that its beat keeps it back."""
-        return self._profile.ack_timeout + 2 * self._pace.beat / 1000
+        return self._profile.ack_timeout + self._pace.slack
 
     def _gap(self) -> float:
         return exponential(self._pace.interval, self._random)

@@ -17,7 +17,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from functools import partial
 
 from mixpay.address import Address
-from mixpay.client.app import Client, Deliver, Receiver
+from mixpay.client import app
+from mixpay.client.app import PRESENCE, Client, Deliver, Receiver
 from mixpay.client.courier import Courier
 from mixpay.client.errors import ClientError
 from mixpay.client.exchange import Exchange
@@ -126,11 +127,14 @@ class Presence:
         return self._receiver.courier(self._client.view)
 
     async def run(self) -> None:
-        """Stay until cancelled. Raises UserError if there is no mailbox."""
-        await self._receiver.begin()
-        await asyncio.gather(
-            self._again(self._stay), self._every(CHAIN_SECONDS, self._refresh), self._carry()
-        )
+        """Stay until cancelled. Raises UserError if there is no mailbox, or another one stays already."""
+        home, say = self._client.home, partial(self._client.tell, "waiting for another command")
+        app.require_alone(home)
+        async with home.locked(PRESENCE, say), home.locked("send", say), home.locked("receive", say):
+            await self._receiver.begin()
+            await asyncio.gather(
+                self._again(self._stay), self._every(CHAIN_SECONDS, self._refresh), self._carry()
+            )
 
     async def _stay(self) -> None:
         client = self._client

@@ -54,6 +54,11 @@ class Pace:
     interval: float
     beat: int
 
+    @property
+    def slack(self) -> float:
+        """Seconds that beats may keep something back, where others wait to come down as well."""
+        return 3 * self.beat / 1000
+
 
 FOREGROUND = Pace("foreground", 0.75, 750)
 """A message waits 0.75 s for a stroke on average, and as long for a beat at most. With SENDs of 2.7 kB and
@@ -64,8 +69,8 @@ REQUESTS = Pace("requests", 0.25, 0)
 """For commands that ask a relay and leave: a request and its answer take some ten strokes."""
 
 LOOP_SECONDS = 10.0
-"""Beyond the delays that its header asks for, after which a loop counts as lost: above any beat in the
-foreground, and what relays queue."""
+"""Beyond the delays that its header asks for, and the pace's slack, after which a loop counts as lost: above
+what relays queue."""
 
 FAST = Profile(
     name="fast",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mixpay.client.errors import RelayRefused, RelayUnavailable
-from mixpay.client.exchange import PATIENCE, Exchange, read
+from mixpay.client.exchange import Exchange, read
 from mixpay.client.line import Moved
 from mixpay.client.through import MOST_SILENT, MOST_UNPAID, Through
 from mixpay.client.visits import Visit
@@ -37,6 +37,7 @@ class _Held:
 
     replies: deque[asyncio.Future[bytes]]
     began: float
+    slack: float
     taken_at: float | None = None
     late_since: float | None = None
     broken: bool = False
@@ -49,7 +50,7 @@ class _Held:
         if self.taken_at is not None:
             times.append(self.taken_at + CONFIRM_SECONDS)
         if self.late_since is not None:
-            times.append(self.late_since + LATE_SECONDS)
+            times.append(self.late_since + LATE_SECONDS + self.slack)
         return min(times)
 
 
@@ -93,13 +94,13 @@ class Watch:
                 relay, self._through.mailbox_id(visit), self._through.fetch(visit, waits=True), MOST_BLOCKS
             )
             first, *others = replies
-            await asyncio.wait([first], timeout=PATIENCE)
+            await asyncio.wait([first], timeout=self._exchange.patience)
             try:
                 answer = read(first) if first.done() else None
             except Moved:
                 continue
             if isinstance(answer, MailboxTerms) and self._through.is_settled(visit, answer):
-                return _Held(deque(others), _now())
+                return _Held(deque(others), _now(), self._exchange.slack)
             for reply in replies:
                 reply.cancel()
             if isinstance(answer, Refused):

@@ -97,6 +97,7 @@ class PassRedeemer:
         self._reserved: dict[int, Epoch] = {}
         self._fresh: set[int] = set()
         self.vouchers: dict[int, StoredPoolVoucher] = store.pool_vouchers()
+        self._claimed: dict[int, Amount] = {}
         self.last = RedeemReport()
         """The newest run's report."""
 
@@ -125,6 +126,16 @@ class PassRedeemer:
             self._reserved, self._fresh = reserved, set()
             self.last = RedeemReport(tuple(redeemed), tuple(self._waits.all()))
             return self.last
+
+    async def read_claimed(self, campaign: int) -> None:
+        """Read what we have claimed of a campaign's voucher. Raises ChainError."""
+        if campaign in self.vouchers:
+            self._claimed[campaign] = (await asyncio.to_thread(self._pool.paid, campaign)).claimed
+
+    def unclaimed(self, campaign: int) -> int:
+        """What a campaign's newest voucher promises beyond what was claimed, as far as was read."""
+        voucher = self.vouchers.get(campaign)
+        return 0 if voucher is None else max(0, voucher.cumulative - self._claimed.get(campaign, 0))
 
     def ends(self, scope: Scope) -> int:
         """The first second after a scope's period: before it nobody is asked."""

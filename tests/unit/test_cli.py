@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -338,7 +339,7 @@ def test_help_saysWhatAcknowledgingShows(capsys: pytest.CaptureFixture[str]):
 async def test_mailbox_isMadeAndEmptiedThroughTheNetwork(
     capsys: pytest.CaptureFixture[str], live: LiveWorld, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(app, "REQUESTS", Pace("hasty", 0.005, 0))
+    monkeypatch.setattr(app, "REQUESTS", Pace("hasty", 0.03, 0))
     alice, bob = begin(live, "alice"), begin(live, "bob")
     to = (await run(capsys, "address", *bob, "--light-keys")).out.strip()
     await run(capsys, "send", to, "hello", *alice)
@@ -411,8 +412,9 @@ async def test_passes_areListed_andFetchedOnce(capsys: pytest.CaptureFixture[str
     [
         (["passes", "keep"], signal.SIGTERM, 0, "fetching passes ahead of need\n"),
         (["receive", "--direct", "--follow"], signal.SIGINT, 130, "\ninterrupted\n"),
+        (["receive", "--follow"], signal.SIGINT, 130, "\ninterrupted\n"),
     ],
-    ids=["passes keep", "receive --follow"],
+    ids=["passes keep", "receive --direct --follow", "receive --follow"],
 )
 async def test_keepers_fetchUntilASignalEndsThem(
     capsys: pytest.CaptureFixture[str],
@@ -443,6 +445,51 @@ async def test_keepers_fetchUntilASignalEndsThem(
             process.kill()
             await process.wait()
     assert (process.returncode, stderr.decode()) == (status, said)
+
+
+@asynccontextmanager
+async def staying(options: list[str]) -> AsyncIterator[asyncio.StreamReader]:
+    """`mixpay receive --follow`, from the moment that it has the line; what it prints."""
+    program = [sys.executable, "-m", "mixpay.cli.main", "receive", "--follow", "--json", *options]
+    process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+    try:
+        home = Home(Path(options[options.index("--home") + 1]))
+        async with asyncio.timeout(60):
+            while not home.is_held(app.PRESENCE):
+                await asyncio.sleep(0.05)
+        assert process.stdout is not None
+        yield process.stdout
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_whoStays_receives_andSendsWhatOtherCommandsPutDown(
+    capsys: pytest.CaptureFixture[str], live: LiveWorld
+):
+    alice, bob = begin(live, "alice"), begin(live, "bob")
+    made = [await run(capsys, "address", *who, "--light-keys", "--direct") for who in (alice, bob)]
+    home, to = (ran.out.strip() for ran in made)
+    async with staying(bob) as heard, asyncio.timeout(120):
+        sent = await run(capsys, "send", to, "hello", "--acknowledged", "--direct", "--json", *alice)
+        assert json.loads(sent.out)["state"] == "acknowledged"
+        assert json.loads(await heard.readline())["text"] == "hello"
+
+        for command in (["send", home, "burst"], ["receive"], ["receive", "--follow"]):
+            refused = await run(capsys, *command, *bob)
+            assert refused.status == 2 and "runs in this folder" in refused.err
+        assert (await run(capsys, "address", *bob)).out.strip() == to
+
+        await run(capsys, "send", home, "and you", "--acknowledged", "--wait", "0", *bob)
+        got = ""
+        while not got:
+            got = (await run(capsys, "receive", "--direct", *alice)).out
+        assert got == "and you\n"
+
+
+def test_background_isForWhoStays(capsys: pytest.CaptureFixture[str], configured: Home):
+    for options in ([], ["--direct", "--follow"]):
+        Ran(capsys, "receive", "--background", *options).fails(2, "--background is for --follow")
 
 
 def test_whatASponsorOrARelaySays_commandsNoTerminal(capsys: pytest.CaptureFixture[str]):

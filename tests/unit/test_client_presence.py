@@ -45,7 +45,6 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> PassKeys:
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchanges, "PATIENCE", 3.0)
-    monkeypatch.setattr(watch, "PATIENCE", 3.0)
     monkeypatch.setattr(watch, "LATE_SECONDS", 0.5)
     monkeypatch.setattr(presences, "CHAIN_SECONDS", 3_600.0)
     monkeypatch.setattr(presences, "COURIER_SECONDS", 0.1)

@@ -91,6 +91,23 @@ async def test_totals_add_up_over_periods(scene: Scene) -> None:
         assert relay.redeemer.vouchers[CAMPAIGN].period == FIRST + 1
 
 
+async def test_what_a_voucher_promises_is_unclaimed_until_it_is_claimed(scene: Scene) -> None:
+    async with entry(scene.path, scene.chain, scene.url) as relay:
+        assert relay.redeemer.unclaimed(CAMPAIGN) == 0
+        await relay.take(scene.sponsor, 7)
+        await relay.redeemer.run_once(scene.chain.time)
+        assert relay.redeemer.unclaimed(CAMPAIGN) == worth(7), "from the moment that it is stored"
+        for claimed in (0, 4, 7):
+            scene.chain.claimed = worth(claimed)
+            await relay.redeemer.read_claimed(CAMPAIGN)
+            assert relay.redeemer.unclaimed(CAMPAIGN) == worth(7 - claimed)
+        await relay.take(scene.sponsor, 2, FIRST + 1)
+        scene.chain.time = ends(FIRST + 1)
+        await relay.redeemer.run_once(scene.chain.time)
+        assert relay.redeemer.unclaimed(CAMPAIGN) == worth(2)
+        assert relay.redeemer.unclaimed(CAMPAIGN + 1) == 0
+
+
 async def test_an_issuer_that_is_away_is_asked_again(scene: Scene) -> None:
     async with entry(scene.path, scene.chain, "http://127.0.0.1:9") as relay:
         await relay.take(scene.sponsor, 3)

@@ -301,6 +301,15 @@ def test_passLimit_isWhatTheBudgetGuarantees(
     assert TICK_VALUE == 5
 
 
+def test_passLimit_leavesOutWhatAVoucherPromisesAlready(serving: State) -> None:
+    """The budget holds it until it is claimed: twice as many passes as it pays for would be taken."""
+    budget = 9 * 5 * PRICE * 100
+    serving.campaigns[CAMPAIGN] = replace(campaign(), budget=budget, period_cap=10**30, relay_cap=10**30)
+    for promised, ticks in ((0, 100), (40, 60), (100, 0), (1_000, 0)):
+        serving.unclaimed = lambda number, promised=promised: 5 * PRICE * promised * (number == CAMPAIGN)
+        assert serving.pass_limit(scope()) == ticks
+
+
 def test_mailboxExpiry_isAQuarterTermLater(chain: Chain) -> None:
     length = DEMO.epoch_length * DEMO.term_length
     end = DEPLOYMENT.genesis + (EPOCH + 1) * length
