@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from functools import partial
 
 from mixpay.address import Address
@@ -102,6 +102,17 @@ def _left(leaving: Leaving, piece: Fragment, report: Report, packed: Packed) -> 
     report.ticks += 1
 
 
+async def _all(*work: Coroutine[None, None, None]) -> None:
+    """Until one fails, which ends the others, and is raised."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class Presence:
     """One user's, in the release in force. `deliver` gets each complete message, and returns when it is safe.
     `silent`: senders are told nothing of what arrives.
@@ -132,9 +143,8 @@ class Presence:
         app.require_alone(home)
         async with home.locked(PRESENCE, say), home.locked("send", say), home.locked("receive", say):
             await self._receiver.begin()
-            await asyncio.gather(
-                self._again(self._stay), self._every(CHAIN_SECONDS, self._refresh), self._carry()
-            )
+            looking = self._every(CHAIN_SECONDS, self._client.parts.refresh)
+            await _all(self._again(self._stay), looking, self._carry())
 
     async def _stay(self) -> None:
         client = self._client
@@ -144,18 +154,13 @@ class Presence:
             self.post.line = line
             self.here.set()
             exchange = Exchange(line, os.urandom)
-            watches = [
-                asyncio.create_task(self._again(partial(self._watch, exchange, relay, term)))
-                for relay, term in client.mailboxes(self._identity).known()
-            ]
+            known = client.mailboxes(self._identity).known()
+            watches = [self._again(partial(self._watch, exchange, *which)) for which in known]
             try:
-                await line.ended()
+                await _all(line.ended(), *watches)
             finally:
                 self.here.clear()
                 self.post.line = None
-                for task in watches:
-                    task.cancel()
-                await asyncio.gather(*watches, return_exceptions=True)
 
     async def _watch(self, exchange: Exchange, relay: RelayId, term: Term) -> None:
         record = self._client.view.relay(relay)
@@ -177,9 +182,6 @@ class Presence:
             await self.courier.send_due()
             if not self._silent:
                 await self.courier.acknowledge(last=False)
-
-    async def _refresh(self) -> None:
-        await self._client.parts.refresh()
 
     async def _every(self, seconds: float, what: Callable[[], Awaitable[None]]) -> None:
         while True:
